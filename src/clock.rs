@@ -1,0 +1,123 @@
+//! The clock a loop reads: the system's, or one that tests move by hand.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crate::shared::Shared;
+
+/// The clock that timers follow.
+///
+/// [`Clock::system`] is [`Instant::now`]. [`Clock::manual`] stands still until
+/// [`advance`](Self::advance) moves it; a dispatch that would block on it with nothing else to do
+/// jumps to the next deadline, or by its timeout, whichever is less, so that a test of an hour of
+/// timers takes milliseconds and runs the same way every time. A `dispatch(Duration::ZERO)` passes no
+/// time; with neither a deadline nor a timeout a dispatch waits as ever.
+///
+/// A clone is the same clock.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use soloop::Clock;
+///
+/// let clock = Clock::manual();
+/// let before = clock.now();
+/// clock.advance(Duration::from_secs(3600));
+/// assert_eq!(clock.now() - before, Duration::from_secs(3600));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Clock {
+    /// The zero of the scale on which deadlines are kept.
+    epoch: Instant,
+    manual: Option<Arc<Manual>>,
+}
+
+#[derive(Debug, Default)]
+struct Manual {
+    /// Nanoseconds since the epoch.
+    elapsed: AtomicU64,
+    /// The loops to tell when time passes.
+    loops: Mutex<Vec<Weak<Shared>>>,
+}
+
+impl Clock {
+    /// The system's monotonic clock.
+    pub fn system() -> Self {
+        Self {
+            epoch: Instant::now(),
+            manual: None,
+        }
+    }
+
+    /// A clock that only moves when told to, or when a loop that uses it would sleep.
+    pub fn manual() -> Self {
+        Self {
+            epoch: Instant::now(),
+            manual: Some(Arc::default()),
+        }
+    }
+
+    /// The time on this clock.
+    pub fn now(&self) -> Instant {
+        match &self.manual {
+            None => Instant::now(),
+            Some(manual) => {
+                let elapsed = Duration::from_nanos(manual.elapsed.load(Ordering::Acquire));
+                self.epoch.checked_add(elapsed).unwrap_or(self.epoch)
+            }
+        }
+    }
+
+    /// Moves a manual clock on by `duration`. Does nothing to the system's clock.
+    pub fn advance(&self, duration: Duration) {
+        let Some(manual) = &self.manual else { return };
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let _ = manual
+            .elapsed
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |elapsed| {
+                Some(elapsed.saturating_add(nanos).min(i64::MAX as u64 - 1))
+            });
+        let mut loops = manual.loops.lock().unwrap_or_else(PoisonError::into_inner);
+        loops.retain(|shared| {
+            let shared = shared.upgrade();
+            if let Some(shared) = &shared {
+                shared.time_passed();
+            }
+            shared.is_some()
+        });
+    }
+
+    pub(crate) fn is_manual(&self) -> bool {
+        self.manual.is_some()
+    }
+
+    /// Has `shared` told when a manual clock moves.
+    pub(crate) fn tell(&self, shared: &Arc<Shared>) {
+        if let Some(manual) = &self.manual {
+            let mut loops = manual.loops.lock().unwrap_or_else(PoisonError::into_inner);
+            loops.push(Arc::downgrade(shared));
+        }
+    }
+
+    /// `instant` in nanoseconds since the epoch; ±292 years, beyond which it sticks at the end.
+    pub(crate) fn stamp(&self, instant: Instant) -> i64 {
+        match instant.checked_duration_since(self.epoch) {
+            Some(after) => nanos(after),
+            None => -nanos(self.epoch.saturating_duration_since(instant)),
+        }
+    }
+
+    pub(crate) fn now_stamp(&self) -> i64 {
+        self.stamp(self.now())
+    }
+}
+
+/// A duration in nanoseconds, at most `i64::MAX`.
+pub(crate) fn nanos(duration: Duration) -> i64 {
+    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(i64::from(duration.subsec_nanos()))
+}

@@ -1,0 +1,150 @@
+//! What can go wrong, with the name of the source it went wrong in.
+
+use std::error::Error as StdError;
+use std::{fmt, io};
+
+use crate::AnyToken;
+
+/// The result of an operation of the loop.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What a dispatch can fail with.
+///
+/// Nothing is lost on an error: the next dispatch delivers the rest of the batch.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// Waiting failed, or another call of the loop itself.
+    Io(io::Error),
+    /// A source, or its callback, failed. The source is still there.
+    Source {
+        /// The source.
+        token: AnyToken,
+        /// Its name: from its [`SourceOptions`](crate::SourceOptions), else its type's.
+        name: String,
+        /// What it failed with.
+        error: BoxError,
+    },
+    /// The [`LoopHandle`](crate::LoopHandle) in the state belongs to another loop.
+    ForeignHandle,
+}
+
+impl Error {
+    /// Whether waiting failed, or another call of the loop itself.
+    pub fn is_io(&self) -> bool {
+        matches!(self, Self::Io(_))
+    }
+
+    /// Whether a source failed.
+    pub fn is_source(&self) -> bool {
+        matches!(self, Self::Source { .. })
+    }
+
+    /// Whether the handle in the state belongs to another loop.
+    pub fn is_foreign_handle(&self) -> bool {
+        matches!(self, Self::ForeignHandle)
+    }
+
+    /// The source that failed, if it was one.
+    pub fn token(&self) -> Option<AnyToken> {
+        match self {
+            Self::Source { token, .. } => Some(*token),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "the event loop failed: {error}"),
+            Self::Source { name, error, .. } => write!(f, "source `{name}` failed: {error}"),
+            Self::ForeignHandle => {
+                f.write_str("the loop handle in the state belongs to another event loop")
+            }
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Source { error, .. } => Some(&**error),
+            Self::ForeignHandle => None,
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// What the loop does about an [`Error::Source`]; see [`EventLoop::on_error`](crate::EventLoop::on_error).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
+pub enum ErrorAction {
+    /// The dispatch returns the error; the next one delivers the rest of the batch.
+    #[default]
+    Report,
+    /// Go on as if nothing happened.
+    Ignore,
+    /// Disable the source, and go on.
+    Disable,
+    /// Remove the source, and go on.
+    Remove,
+}
+
+/// A source that could not be inserted, with the reason.
+pub struct InsertError<S> {
+    /// Why.
+    pub error: io::Error,
+    /// The source, as it was.
+    pub source: S,
+}
+
+impl<S> fmt::Debug for InsertError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InsertError")
+            .field("error", &self.error)
+            .field("source", &std::any::type_name::<S>())
+            .finish()
+    }
+}
+
+impl<S> fmt::Display for InsertError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "cannot insert a source `{}`: {}",
+            std::any::type_name::<S>(),
+            self.error
+        )
+    }
+}
+
+impl<S> StdError for InsertError<S> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl<S> From<InsertError<S>> for io::Error {
+    /// Keeps the kind and names the type of the source.
+    fn from(error: InsertError<S>) -> Self {
+        Self::new(error.error.kind(), error.to_string())
+    }
+}
+
+impl<S> From<InsertError<S>> for Error {
+    fn from(error: InsertError<S>) -> Self {
+        Self::Io(error.into())
+    }
+}
+
+static_assertions::assert_impl_all!(Error: Send, Sync, Unpin, StdError);
+static_assertions::assert_impl_all!(InsertError<u8>: Send, Sync, Unpin, StdError);

@@ -1,0 +1,817 @@
+//! One turn of the loop: settle, wait, deliver, idle.
+//!
+//! What is borrowed while a callback runs lives here, and what a callback may change lives in the
+//! [`LoopHandle`], a field of the state. A callback can therefore reach neither the slot that is
+//! running, nor the map that holds it, nor the loop. Invariants:
+//!
+//! * pending ops are settled after every callback, before any other runs;
+//! * user code (callbacks, visitors, destructors) runs only while every table is whole, so that a panic
+//!   or an error leaves a loop that can go on;
+//! * an event is taken from its queue before it is delivered, and what is in a queue outlives an error.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use slotmap::SecondaryMap;
+
+use crate::clock::Clock;
+use crate::error::{BoxError, Error, ErrorAction, Result};
+use crate::handle::{LoopData, LoopHandle};
+use crate::options::Priority;
+use crate::pending::Op;
+use crate::poller::{ALARM, Alarm, WAKER};
+use crate::ready::{Ready, ReadyEvent, Woken};
+use crate::registrations::Registrations;
+use crate::remote::{Mailbox, Posted};
+use crate::shared::Shared;
+use crate::slot::{Event, Slot};
+use crate::source::EventIterator;
+use crate::token::SourceKey;
+use crate::{AnyToken, EventSource, InterestToken, PostAction, Registrar, Token};
+
+/// How many events of the kernel one wait takes in.
+const EVENTS: usize = 1024;
+
+type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAction>;
+
+/// The loop: it waits, and calls back with `&mut Data`.
+///
+/// It stays in `main`, while the [`LoopHandle`] made together with it moves into the state.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use soloop::{EventLoop, LoopData, LoopHandle, TimeoutAction, Timer};
+///
+/// struct State {
+///     handle: LoopHandle<State>,
+///     ticks: u32,
+/// }
+///
+/// impl LoopData for State {
+///     fn loop_handle(&mut self) -> &mut LoopHandle<Self> {
+///         &mut self.handle
+///     }
+/// }
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle, ticks: 0 };
+/// state.handle.insert_source(Timer::immediate(), |_deadline, state: &mut State| {
+///     state.ticks += 1;
+///     if state.ticks == 3 {
+///         state.handle.stop();
+///     }
+///     TimeoutAction::ToDuration(Duration::from_millis(1))
+/// })?;
+/// event_loop.run(None, &mut state, |_state| ())?;
+/// assert_eq!(state.ticks, 3);
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub struct EventLoop<Data> {
+    poll: mio::Poll,
+    events: mio::Events,
+    slots: SecondaryMap<SourceKey, Slot<Data>>,
+    /// The sources with lifecycle hooks.
+    hooks: Vec<SourceKey>,
+    /// What was found and is not delivered yet.
+    backlog: VecDeque<ReadyEvent>,
+    /// What has more to say but no budget left in this round, or said it with an error.
+    carried: Vec<ReadyEvent>,
+    /// What is being delivered; stays if its callback panics.
+    current: Option<ReadyEvent>,
+    /// Room for what the ready queue held.
+    woken: Vec<Woken>,
+    /// What was posted and has not run yet.
+    mail: VecDeque<Posted<Data>>,
+    /// Whether a wake-up was asked for, or user code ran, since the last wait: the next does not block.
+    stirred: bool,
+    policy: Option<ErrorPolicy<Data>>,
+    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox<Data>>,
+}
+
+impl<Data: LoopData> EventLoop<Data> {
+    /// Makes a loop and its handle. The handle goes into the state, where [`LoopData`] finds it.
+    ///
+    /// On Linux this takes four fds: the epoll instance and a duplicate of it for the handle, an eventfd
+    /// and a timerfd. No source but fds takes any more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the kernel refuses one of these, such as `EMFILE`.
+    pub fn new() -> Result<(Self, LoopHandle<Data>)> {
+        Self::with_clock(Clock::system())
+    }
+
+    /// Makes a loop that follows `clock`; see [`Clock::manual`].
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_clock(clock: Clock) -> Result<(Self, LoopHandle<Data>)> {
+        let poll = mio::Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let ready = Ready::new(mio::Waker::new(&registry, WAKER)?);
+        let alarm = Alarm::new(&registry, &clock)?;
+        let shared = Shared::new(ready, alarm, &clock);
+        let mailbox = Mailbox::new();
+        let registrations = Registrations::new(registry, Arc::clone(&shared), clock);
+        let handle = LoopHandle::new(registrations, Arc::clone(&mailbox));
+        let event_loop = Self {
+            poll,
+            events: mio::Events::with_capacity(EVENTS),
+            slots: SecondaryMap::new(),
+            hooks: Vec::new(),
+            backlog: VecDeque::new(),
+            carried: Vec::new(),
+            current: None,
+            woken: Vec::new(),
+            mail: VecDeque::new(),
+            stirred: false,
+            policy: None,
+            shared,
+            mailbox,
+        };
+        Ok((event_loop, handle))
+    }
+
+    /// Dispatches until [`LoopHandle::stop`] (or the like) is called, and calls `after_each` after each
+    /// dispatch. A stop asked for before counts: `run` then returns at once. Each dispatch waits for
+    /// `timeout` at most, without one until something happens.
+    ///
+    /// # Errors
+    ///
+    /// As [`dispatch`](Self::dispatch).
+    pub fn run(
+        &mut self,
+        timeout: impl Into<Option<Duration>>,
+        data: &mut Data,
+        mut after_each: impl FnMut(&mut Data),
+    ) -> Result<()> {
+        let timeout = timeout.into();
+        while !self.shared.take_stop() {
+            self.dispatch(timeout, data)?;
+            after_each(data);
+        }
+        Ok(())
+    }
+
+    /// One turn: applies pending ops, waits (for `timeout` at most, without one until something happens),
+    /// calls back for everything the wait found, then runs the idles queued so far.
+    ///
+    /// A timeout has the precision of `epoll_wait(2)`, whole milliseconds rounded up; timers are
+    /// precise, and never early. A signal handler that interrupts the wait does not end it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Source`] if a source failed and the policy ([`on_error`](Self::on_error)) is to report it;
+    /// the next dispatch then delivers the rest. [`Error::Io`] if the wait failed.
+    /// [`Error::ForeignHandle`] if the handle in `data` is another loop's; nothing is applied then.
+    ///
+    /// # Panics
+    ///
+    /// Only with a callback; the loop can go on afterwards.
+    pub fn dispatch(
+        &mut self,
+        timeout: impl Into<Option<Duration>>,
+        data: &mut Data,
+    ) -> Result<()> {
+        let result = self.turn(timeout.into(), data);
+        self.rest(data);
+        result
+    }
+
+    fn turn(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
+        self.recover(data)?;
+        self.settle_all(data)?;
+        let found = self.backlog.len();
+        let prepared = self.before_sleep(data)?;
+        let waited = self.wait(timeout, data);
+        self.before_handle_events(prepared, found, data);
+        waited?;
+        self.run_mail(data)?;
+        self.deliver(data)?;
+        self.run_idles(data)
+    }
+
+    /// Applies what was asked of the handle, and runs what was posted, without waiting: what
+    /// [`dispatch`](Self::dispatch) does first.
+    ///
+    /// # Errors
+    ///
+    /// As [`dispatch`](Self::dispatch).
+    pub fn apply_pending(&mut self, data: &mut Data) -> Result<()> {
+        let result = self.settle_all(data);
+        self.rest(data);
+        result
+    }
+
+    /// Decides what becomes of the errors of sources, and of callbacks that return errors. Without a
+    /// policy each is reported.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{ErrorAction, EventLoop};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::<State>::new()?;
+    /// event_loop.on_error(|error, _state| {
+    ///     eprintln!("{error}");
+    ///     ErrorAction::Remove // a client that fails is a client that is gone
+    /// });
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn on_error(&mut self, policy: impl FnMut(&Error, &mut Data) -> ErrorAction + 'static) {
+        self.policy = Some(Box::new(policy));
+    }
+
+    /// A stored source; `None` if it is gone, or inserted since ops were last applied.
+    pub fn get<S: EventSource>(&self, token: Token<S>) -> Option<&S> {
+        let source: &dyn std::any::Any = &*self.slots.get(token.key())?.source;
+        source.downcast_ref()
+    }
+
+    /// A stored source, to change it between dispatches; `None` as for [`get`](Self::get). A change that
+    /// concerns its registration takes effect with [`LoopHandle::update`].
+    pub fn get_mut<S: EventSource>(&mut self, token: Token<S>) -> Option<&mut S> {
+        let source: &mut dyn std::any::Any = &mut *self.slots.get_mut(token.key())?.source;
+        source.downcast_mut()
+    }
+
+    // Before the wait.
+
+    /// Takes up an event whose callback panicked: a notifier tells of its backlog only once.
+    fn recover(&mut self, data: &mut Data) -> Result<()> {
+        let handle = own_handle(&self.shared, data)?;
+        if let Some(event) = self.current.take()
+            && handle.registrations.is_notifier(event.interest)
+        {
+            self.carried.push(event);
+        }
+        Ok(())
+    }
+
+    /// Settles pending ops, and runs what was posted.
+    fn settle_all(&mut self, data: &mut Data) -> Result<()> {
+        let handle = own_handle(&self.shared, data)?;
+        if !self.shared.ready.is_awake() && self.shared.ready.rouse() {
+            self.stirred = true;
+            self.collect_woken(handle);
+        }
+        self.stirred |= self.settle(data)?;
+        self.stirred |= self.run_mail(data)?;
+        Ok(())
+    }
+
+    /// Calls the hooks of sources that have some; how many of them.
+    fn before_sleep(&mut self, data: &mut Data) -> Result<usize> {
+        for index in 0..self.hooks.len() {
+            let key = self.hooks[index];
+            let registrations = &mut data.loop_handle().registrations;
+            let Some(slot) = self.slots.get_mut(key) else {
+                continue;
+            };
+            if !registrations.is_enabled(key) {
+                continue;
+            }
+            match slot.source.before_sleep() {
+                Ok(None) => {}
+                Ok(Some((readiness, token))) => {
+                    if let Some(event) = registrations.event(token.key()) {
+                        self.backlog.push_back(ReadyEvent { readiness, ..event });
+                    }
+                }
+                Err(error) => {
+                    let error = self.failure(key, error.into(), data);
+                    if let Err(error) = self.report(key, error, data) {
+                        self.before_handle_events(index, self.backlog.len(), data);
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(self.hooks.len())
+    }
+
+    /// Calls the hooks of the first `prepared` sources that have some, with the events from `found` on.
+    fn before_handle_events(&mut self, prepared: usize, found: usize, data: &mut Data) {
+        if prepared == 0 {
+            return;
+        }
+        let registrations = &data.loop_handle().registrations;
+        let events = &self.backlog.make_contiguous()[found..];
+        for &key in &self.hooks[..prepared] {
+            if let Some(slot) = self.slots.get_mut(key)
+                && registrations.is_enabled(key)
+            {
+                slot.source
+                    .before_handle_events(EventIterator::new(events, registrations, key));
+            }
+        }
+    }
+
+    // The wait.
+
+    /// Waits for the kernel, the ready queue or the nearest deadline, and queues what is ready.
+    fn wait(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
+        let handle = data.loop_handle();
+        let blocks = !std::mem::take(&mut self.stirred)
+            && timeout != Some(Duration::ZERO)
+            && !self.has_backlog()
+            && !handle.has_work()
+            && !handle.registrations.has_due()
+            && !self.shared.is_stopping();
+        if blocks {
+            self.block(timeout, handle)?;
+        } else {
+            self.poll(Some(Duration::ZERO), handle)?;
+        }
+        self.backlog.extend(self.carried.drain(..));
+        let registrations = &mut handle.registrations;
+        if registrations.nearest_deadline().is_some() {
+            registrations.expire(registrations.clock.now_stamp());
+        }
+        if registrations.is_prioritized() {
+            self.backlog
+                .make_contiguous()
+                .sort_by_key(|event| std::cmp::Reverse(event.priority));
+        }
+        Ok(())
+    }
+
+    /// Waits until something is ready, as far as `timeout` and the nearest deadline allow.
+    fn block(
+        &mut self,
+        timeout: Option<Duration>,
+        handle: &mut LoopHandle<Data>,
+    ) -> io::Result<()> {
+        let clock = &handle.registrations.clock;
+        let nearest = handle.registrations.nearest_deadline();
+        if clock.is_manual() {
+            return self.block_manually(timeout, nearest, handle);
+        }
+        let timeout = match nearest {
+            None => timeout,
+            // An alarm that is set tells in time by itself; setting it takes a system call, which a
+            // deadline that is due already does not need.
+            Some(at) if !self.shared.alarm.is_set_to(at) => {
+                let now = clock.now_stamp();
+                if at <= now {
+                    Some(Duration::ZERO)
+                } else if Alarm::PRECISE {
+                    self.shared.alarm.set(Some(at))?;
+                    timeout
+                } else {
+                    let until = Duration::from_nanos(at.abs_diff(now));
+                    Some(timeout.map_or(until, |timeout| timeout.min(until)))
+                }
+            }
+            Some(_) => timeout,
+        };
+        self.poll(timeout, handle)
+    }
+
+    /// On a manual clock time passes only when nothing else can happen: by the timeout, or to the
+    /// nearest deadline.
+    fn block_manually(
+        &mut self,
+        timeout: Option<Duration>,
+        nearest: Option<i64>,
+        handle: &mut LoopHandle<Data>,
+    ) -> io::Result<()> {
+        self.poll(Some(Duration::ZERO), handle)?;
+        if !self.backlog.is_empty() || !self.mail.is_empty() {
+            return Ok(());
+        }
+        let clock = &handle.registrations.clock;
+        let until = nearest.map(|at| {
+            Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
+        });
+        match (timeout, until) {
+            (None, None) => return self.poll(None, handle),
+            (Some(step), None) | (None, Some(step)) => clock.advance(step),
+            (Some(timeout), Some(until)) => clock.advance(timeout.min(until)),
+        }
+        Ok(())
+    }
+
+    /// Asks the kernel and the ready queue, and queues what they say.
+    fn poll(
+        &mut self,
+        mut timeout: Option<Duration>,
+        handle: &mut LoopHandle<Data>,
+    ) -> io::Result<()> {
+        let ready = &self.shared.ready;
+        if timeout != Some(Duration::ZERO) && !ready.try_sleep() {
+            timeout = Some(Duration::ZERO);
+        }
+        let result = poll_uninterrupted(&mut self.poll, &mut self.events, timeout);
+        let notified = !ready.is_awake() && ready.rouse();
+        result?;
+        for event in &self.events {
+            match event.token() {
+                WAKER => {}
+                ALARM => self.shared.alarm.fired(),
+                _ => self
+                    .backlog
+                    .extend(handle.registrations.kernel_event(event)),
+            }
+        }
+        if notified {
+            self.collect_woken(handle);
+        }
+        Ok(())
+    }
+
+    /// Empties the ready queue into the backlog.
+    fn collect_woken(&mut self, handle: &LoopHandle<Data>) {
+        self.shared.ready.take(&mut self.woken);
+        for woken in self.woken.drain(..) {
+            match woken {
+                Woken::Notifier(notifier) => {
+                    self.backlog
+                        .extend(handle.registrations.event(notifier.dequeued()));
+                }
+                Woken::Mail => self.mail.append(&mut self.mailbox.take()),
+            }
+        }
+    }
+
+    // The round.
+
+    /// Delivers what the wait found: by priority, then in the order of arrival, then what expired in the
+    /// order of deadlines.
+    fn deliver(&mut self, data: &mut Data) -> Result<()> {
+        self.settle(data)?;
+        for priority in Priority::DESCENDING {
+            while let Some(event) = self
+                .backlog
+                .pop_front_if(|event| event.priority == priority)
+            {
+                self.call(event, data)?;
+            }
+            while let Some(event) = data.loop_handle().registrations.next_due(priority) {
+                self.call(event, data)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls back for one event, again and again while the source says so and has budget left.
+    fn call(&mut self, event: ReadyEvent, data: &mut Data) -> Result<()> {
+        let registrations = &mut data.loop_handle().registrations;
+        let Some((key, budget)) = registrations.begin_turn(event.interest) else {
+            return Ok(());
+        };
+        self.current = Some(event);
+        for _ in 0..budget {
+            let Some(slot) = self.slots.get_mut(key) else {
+                break;
+            };
+            let token = InterestToken::new(event.interest);
+            let readiness = event.readiness;
+            let erased = Event {
+                source: &mut *slot.source,
+                readiness,
+                token,
+            };
+            let answer = (slot.callback)(erased, data);
+            let action = self.answered(answer, event, key, data);
+            let again = matches!(action, Ok(PostAction::Again));
+            let outcome = action.and_then(|_| self.settle(data));
+            let registrations = &mut data.loop_handle().registrations;
+            if !again || registrations.begin_turn(event.interest).is_none() {
+                self.current = None;
+                return outcome.map(drop);
+            }
+            if outcome.is_err() {
+                self.carried.extend(self.current.take());
+                return outcome.map(drop);
+            }
+        }
+        self.carried.extend(self.current.take());
+        Ok(())
+    }
+
+    /// Does what the source answered, unless its callback asked for something else.
+    fn answered(
+        &mut self,
+        answer: Result<PostAction, BoxError>,
+        event: ReadyEvent,
+        key: SourceKey,
+        data: &mut Data,
+    ) -> Result<PostAction> {
+        let registrations = &mut own_handle(&self.shared, data)?.registrations;
+        let touched = registrations.was_touched(key);
+        match answer {
+            Ok(action) if touched => Ok(action),
+            Ok(action) => self.act(action, event, key, data).map(|()| action),
+            Err(error) => {
+                if registrations.is_notifier(event.interest) {
+                    // It may have more, and tells of it only once.
+                    self.carried.push(event);
+                }
+                let error = self.failure(key, error, data);
+                let reported = self.report(key, error, data);
+                if !touched {
+                    self.act(PostAction::Continue, event, key, data)?;
+                }
+                reported.map(|()| PostAction::Continue)
+            }
+        }
+    }
+
+    /// Does what `action` asks of the loop.
+    fn act(
+        &mut self,
+        action: PostAction,
+        event: ReadyEvent,
+        key: SourceKey,
+        data: &mut Data,
+    ) -> Result<()> {
+        let registrations = &mut data.loop_handle().registrations;
+        match action {
+            PostAction::Again => Ok(()),
+            PostAction::Continue if !registrations.needs_rearm(event.interest) => Ok(()),
+            PostAction::Continue | PostAction::Reregister => self.reregister(key, data),
+            PostAction::Disable => self.disable(key, data),
+            PostAction::Remove => {
+                registrations.mark_removed(key);
+                self.remove(key, data).1
+            }
+        }
+    }
+
+    /// Runs the idles that are queued by now.
+    fn run_idles(&mut self, data: &mut Data) -> Result<()> {
+        for _ in 0..data.loop_handle().idles.len() {
+            if let Some(Some(idle)) = data.loop_handle().idles.pop() {
+                idle(data);
+                self.settle(data)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs what was posted; whether there was anything.
+    fn run_mail(&mut self, data: &mut Data) -> Result<bool> {
+        let any = !self.mail.is_empty();
+        while let Some(posted) = self.mail.pop_front() {
+            match posted {
+                Posted::Call(call) => call(data),
+                Posted::Remove(token) => drop(data.loop_handle().remove(token)),
+            }
+            self.settle(data)?;
+        }
+        Ok(any)
+    }
+
+    // Settling.
+
+    /// Applies pending ops in order; whether any of them ran user code.
+    fn settle(&mut self, data: &mut Data) -> Result<bool> {
+        let mut ran_user_code = false;
+        while let Some(op) = own_handle(&self.shared, data)?.pending.pop() {
+            ran_user_code |= self.apply(op, data)?;
+        }
+        Ok(ran_user_code)
+    }
+
+    fn apply(&mut self, op: Op<Data>, data: &mut Data) -> Result<bool> {
+        match op {
+            Op::Insert(key, slot) => {
+                if slot.source.needs_lifecycle_events() {
+                    self.hooks.push(key);
+                }
+                self.slots.insert(key, slot);
+                Ok(false)
+            }
+            Op::Enable(key) => self.enable(key, data).map(|()| false),
+            Op::Disable(key) => self.disable(key, data).map(|()| false),
+            Op::Update(key, change) => {
+                let Some(slot) = self.slots.get_mut(key) else {
+                    return Ok(false);
+                };
+                change(&mut *slot.source);
+                self.reregister(key, data).map(|()| false)
+            }
+            Op::Visit(key, visitor) => {
+                let Some(slot) = self.slots.get_mut(key) else {
+                    return Ok(false);
+                };
+                visitor(&mut *slot.source, data);
+                Ok(true)
+            }
+            Op::Remove(key) => self.remove(key, data).1.map(|()| false),
+            Op::Take(key, then) => {
+                let (slot, unregistered) = self.remove(key, data);
+                if let Some(slot) = slot {
+                    then(slot.source, data);
+                }
+                unregistered.map(|()| true)
+            }
+        }
+    }
+
+    fn enable(&mut self, key: SourceKey, data: &mut Data) -> Result<()> {
+        let registrations = &mut data.loop_handle().registrations;
+        let Some(slot) = self.slots.get_mut(key) else {
+            return Ok(());
+        };
+        if registrations.is_enabled(key) {
+            return Ok(());
+        }
+        registrations.set_enabled(key, true);
+        let mut registrar = Registrar::new(registrations, key);
+        if let Err(error) = slot.source.register(&mut registrar) {
+            let _ = slot.source.unregister(&mut registrar);
+            registrations.sweep(key);
+            registrations.set_enabled(key, false);
+            let error = self.failure(key, error.into(), data);
+            return self.report(key, error, data);
+        }
+        Ok(())
+    }
+
+    fn reregister(&mut self, key: SourceKey, data: &mut Data) -> Result<()> {
+        let registrations = &mut data.loop_handle().registrations;
+        let Some(slot) = self.slots.get_mut(key) else {
+            return Ok(());
+        };
+        if !registrations.is_enabled(key) {
+            return Ok(());
+        }
+        slot.source
+            .reregister(&mut Registrar::new(registrations, key))
+            .or_else(|error| {
+                let error = self.failure(key, error.into(), data);
+                self.report(key, error, data)
+            })
+    }
+
+    /// Unregisters a source; one that fails to is swept, and disabled all the same.
+    fn disable(&mut self, key: SourceKey, data: &mut Data) -> Result<()> {
+        let registrations = &mut data.loop_handle().registrations;
+        let Some(slot) = self.slots.get_mut(key) else {
+            return Ok(());
+        };
+        if !registrations.is_enabled(key) {
+            return Ok(());
+        }
+        registrations.set_enabled(key, false);
+        let unregistered = slot
+            .source
+            .unregister(&mut Registrar::new(registrations, key));
+        registrations.sweep(key);
+        unregistered.or_else(|error| {
+            let error = self.failure(key, error.into(), data);
+            self.report(key, error, data)
+        })
+    }
+
+    /// Takes a source out, unregistered. The caller drops what it does not use, when every table is
+    /// whole again.
+    fn remove(&mut self, key: SourceKey, data: &mut Data) -> (Option<Slot<Data>>, Result<()>) {
+        let disabled = self.disable(key, data);
+        data.loop_handle().registrations.forget_source(key);
+        let slot = self.slots.remove(key);
+        if slot
+            .as_ref()
+            .is_some_and(|slot| slot.source.needs_lifecycle_events())
+        {
+            self.hooks.retain(|hook| *hook != key);
+        }
+        (slot, disabled)
+    }
+
+    /// What a source failed with, under its name.
+    fn failure(&self, key: SourceKey, error: BoxError, data: &mut Data) -> Error {
+        let options = data.loop_handle().registrations.options(key);
+        let name = match options.and_then(|options| options.name.as_deref()) {
+            Some(name) => name.to_owned(),
+            None => self
+                .slots
+                .get(key)
+                .map_or("", |slot| slot.source.type_name())
+                .to_owned(),
+        };
+        Error::Source {
+            token: AnyToken::new(key),
+            name,
+            error,
+        }
+    }
+
+    /// Has the policy decide on an error of a source.
+    fn report(&mut self, key: SourceKey, error: Error, data: &mut Data) -> Result<()> {
+        let policy = self.policy.as_mut();
+        match policy.map_or(ErrorAction::Report, |policy| policy(&error, data)) {
+            ErrorAction::Report => return Err(error),
+            ErrorAction::Ignore => {}
+            ErrorAction::Disable => drop(data.loop_handle().disable(AnyToken::new(key))),
+            ErrorAction::Remove => drop(data.loop_handle().remove(AnyToken::new(key))),
+        }
+        Ok(())
+    }
+
+    /// Ends a dispatch: notes what there is left to do, and tells whoever watches the loop's fd.
+    fn rest(&mut self, data: &mut Data) {
+        let Ok(handle) = own_handle(&self.shared, data) else {
+            return;
+        };
+        self.shared.set_work(handle.has_work());
+        if self.shared.is_exported() {
+            let backlog = self.has_backlog() || handle.registrations.has_due();
+            self.shared.rest(backlog);
+        }
+    }
+}
+
+impl<Data> EventLoop<Data> {
+    fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty() || !self.carried.is_empty() || !self.mail.is_empty()
+    }
+}
+
+/// The handle in `data`, if it is this loop's.
+fn own_handle<'a, Data: LoopData>(
+    shared: &Arc<Shared>,
+    data: &'a mut Data,
+) -> Result<&'a mut LoopHandle<Data>> {
+    let handle = data.loop_handle();
+    if Arc::ptr_eq(&handle.registrations.shared, shared) {
+        Ok(handle)
+    } else {
+        Err(Error::ForeignHandle)
+    }
+}
+
+/// Waits anew when a signal handler interrupts the wait, for what is left of the timeout.
+fn poll_uninterrupted(
+    poll: &mut mio::Poll,
+    events: &mut mio::Events,
+    timeout: Option<Duration>,
+) -> io::Result<()> {
+    let started = timeout
+        .filter(|timeout| !timeout.is_zero())
+        .map(|_| Instant::now());
+    let mut left = timeout;
+    loop {
+        match poll.poll(events, left) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                if let (Some(timeout), Some(started)) = (timeout, started) {
+                    left = Some(timeout.saturating_sub(started.elapsed()));
+                }
+            }
+            result => return result,
+        }
+    }
+}
+
+#[cfg(all(unix, not(mio_unsupported_force_poll_poll)))]
+mod fd {
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+    use super::EventLoop;
+
+    /// The loop nests by its fd: it is readable exactly when a `dispatch(Duration::ZERO)` would do
+    /// something. Timers count on Linux only, where a timerfd tells of them.
+    ///
+    /// From the first call on, the loop tells of everything there is to do between two dispatches, which
+    /// costs a system call where it otherwise would not.
+    impl<Data> AsFd for EventLoop<Data> {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.shared.export(self.has_backlog());
+            self.poll.registry().as_fd()
+        }
+    }
+
+    impl<Data> AsRawFd for EventLoop<Data> {
+        fn as_raw_fd(&self) -> RawFd {
+            self.as_fd().as_raw_fd()
+        }
+    }
+}
+
+impl<Data> Drop for EventLoop<Data> {
+    fn drop(&mut self) {
+        self.shared.ready.close();
+        self.mailbox.close();
+    }
+}
+
+impl<Data> fmt::Debug for EventLoop<Data> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop")
+            .field("sources", &self.slots)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,365 @@
+//! What a callback may change: a plain field of the state.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::error::InsertError;
+use crate::idle::Idles;
+use crate::options::SourceOptions;
+use crate::pending::{Op, Pending};
+use crate::registrations::Registrations;
+use crate::remote::{Mailbox, Remote};
+use crate::shared::LoopSignal;
+use crate::slot::{Slot, downcast_mut};
+use crate::token::SourceKey;
+use crate::{AnyToken, EventSource, IdleToken, Registrar, Token};
+
+/// Implemented by the state of a loop, so that the loop finds its handle again.
+///
+/// # Examples
+///
+/// ```
+/// use soloop::{LoopData, LoopHandle};
+///
+/// struct State {
+///     handle: LoopHandle<State>,
+///     frames: u64,
+/// }
+///
+/// impl LoopData for State {
+///     fn loop_handle(&mut self) -> &mut LoopHandle<Self> {
+///         &mut self.handle
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say where its `LoopHandle` is",
+    label = "implement `soloop::LoopData` for this state",
+    note = "keep the handle that `EventLoop::new` returned in a field of the state, and lend it out:\nimpl LoopData for State {{ fn loop_handle(&mut self) -> &mut LoopHandle<Self> {{ &mut self.handle }} }}"
+)]
+pub trait LoopData: Sized {
+    /// The handle that [`EventLoop::new`](crate::EventLoop::new) made together with the loop.
+    fn loop_handle(&mut self) -> &mut LoopHandle<Self>;
+}
+
+/// Inserts and changes sources, from anywhere the state is at hand: a field of it.
+///
+/// There is exactly one handle to a loop, made with it by [`EventLoop::new`](crate::EventLoop::new), and
+/// it can't be cloned: whoever has `&mut` of the state has the handle. What has to touch a stored source
+/// is queued, and applied in order as soon as the current callback returns, before any other runs;
+/// between dispatches, at the start of the next one or by
+/// [`EventLoop::apply_pending`](crate::EventLoop::apply_pending). Tokens are valid at once for every
+/// later operation.
+pub struct LoopHandle<Data> {
+    pub(crate) registrations: Registrations,
+    pub(crate) pending: Pending<Data>,
+    pub(crate) idles: Idles<Data>,
+    pub(crate) mailbox: Arc<Mailbox<Data>>,
+}
+
+impl<Data> LoopHandle<Data> {
+    pub(crate) fn new(registrations: Registrations, mailbox: Arc<Mailbox<Data>>) -> Self {
+        Self {
+            registrations,
+            pending: Pending::new(),
+            idles: Idles::new(),
+            mailbox,
+        }
+    }
+
+    /// Inserts a source. It is registered with the kernel at once and `callback` is called for each of
+    /// its events, from the next wait on.
+    ///
+    /// # Errors
+    ///
+    /// What the source's `register` answers, together with the source; nothing of the attempt stays
+    /// behind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = soloop::EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let token = state.handle.insert_source(Timer::immediate(), |_deadline, state: &mut State| {
+    ///     state.handle.stop();
+    ///     TimeoutAction::Drop
+    /// })?;
+    /// event_loop.run(None, &mut state, |_| ())?;
+    /// assert!(!state.handle.contains(token));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn insert_source<S, F>(
+        &mut self,
+        source: S,
+        callback: F,
+    ) -> Result<Token<S>, InsertError<S>>
+    where
+        S: EventSource,
+        F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
+    {
+        self.insert_slot(SourceOptions::new(), source, |source| {
+            Slot::new(source, callback)
+        })
+    }
+
+    /// Inserts a source that has a name, a priority or a budget of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_source`](Self::insert_source).
+    pub fn insert_source_with<S, F>(
+        &mut self,
+        options: SourceOptions,
+        source: S,
+        callback: F,
+    ) -> Result<Token<S>, InsertError<S>>
+    where
+        S: EventSource,
+        F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
+    {
+        self.insert_slot(options, source, |source| Slot::new(source, callback))
+    }
+
+    /// Inserts a source for one event: `callback` may consume what it captured, and the source is
+    /// removed after it, whatever it answers.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_source`](Self::insert_source).
+    ///
+    /// # Panics
+    ///
+    /// A dispatch panics if the source breaks its contract and emits two events in one call.
+    pub fn insert_once<S, F>(&mut self, source: S, callback: F) -> Result<Token<S>, InsertError<S>>
+    where
+        S: EventSource,
+        F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
+    {
+        self.insert_slot(SourceOptions::new(), source, |source| {
+            Slot::once(source, callback)
+        })
+    }
+
+    fn insert_slot<S: EventSource>(
+        &mut self,
+        options: SourceOptions,
+        mut source: S,
+        slot: impl FnOnce(S) -> Slot<Data>,
+    ) -> Result<Token<S>, InsertError<S>> {
+        let attempt = Attempt::new(&mut self.registrations, options);
+        match attempt.register(&mut source) {
+            Ok(key) => {
+                self.push(Op::Insert(key, slot(source)));
+                Ok(Token::new(key))
+            }
+            Err(error) => Err(InsertError { error, source }),
+        }
+    }
+
+    /// Has `callback` run once, after the events of the current round (or of the next one, if none is
+    /// under way) are processed. As long as one is queued, the loop does not block.
+    pub fn insert_idle(&mut self, callback: impl FnOnce(&mut Data) + 'static) -> IdleToken {
+        self.note_work();
+        self.idles.push(Box::new(callback))
+    }
+
+    /// Drops an idle callback before it runs. `false` if it has run, is running or was cancelled.
+    pub fn cancel_idle(&mut self, token: IdleToken) -> bool {
+        self.idles.cancel(token).is_some()
+    }
+
+    /// Removes and drops a source. It gets no further event, not even of the current round. `false` if
+    /// it was gone already.
+    pub fn remove(&mut self, token: impl Into<AnyToken>) -> bool {
+        let key = token.into().key();
+        let live = self.registrations.mark_removed(key);
+        if live {
+            self.push(Op::Remove(key));
+        }
+        live
+    }
+
+    /// Removes a source and hands it to `then`, unregistered. `false` if it was gone already.
+    pub fn take<S: EventSource>(
+        &mut self,
+        token: Token<S>,
+        then: impl FnOnce(S, &mut Data) + 'static,
+    ) -> bool {
+        let key = token.key();
+        let live = self.registrations.mark_removed(key);
+        if live {
+            self.push(Op::Take(
+                key,
+                Box::new(move |source, data| {
+                    let source: Box<dyn std::any::Any> = source;
+                    if let Ok(source) = source.downcast::<S>() {
+                        then(*source, data);
+                    }
+                }),
+            ));
+        }
+        live
+    }
+
+    /// Has `visitor` run with the source and the state, as soon as the current callback returns.
+    /// `false` if the source is gone.
+    pub fn visit<S: EventSource>(
+        &mut self,
+        token: Token<S>,
+        visitor: impl FnOnce(&mut S, &mut Data) + 'static,
+    ) -> bool {
+        let key = token.key();
+        let live = self.registrations.is_live(key);
+        if live {
+            self.push(Op::Visit(
+                key,
+                Box::new(move |source, data| {
+                    if let Some(source) = downcast_mut::<S>(source) {
+                        visitor(source, data);
+                    }
+                }),
+            ));
+        }
+        live
+    }
+
+    /// Changes a source as soon as the current callback returns, and re-registers it. A failure to do
+    /// so comes out of the dispatch. `false` if the source is gone.
+    pub fn update<S: EventSource>(
+        &mut self,
+        token: Token<S>,
+        change: impl FnOnce(&mut S) + 'static,
+    ) -> bool {
+        let key = token.key();
+        let live = self.registrations.touch(key);
+        if live {
+            self.push(Op::Update(
+                key,
+                Box::new(move |source| {
+                    if let Some(source) = downcast_mut::<S>(source) {
+                        change(source);
+                    }
+                }),
+            ));
+        }
+        live
+    }
+
+    /// Registers a disabled source again; does nothing to one that is enabled. A failure comes out of
+    /// the dispatch. `false` if the source is gone.
+    pub fn enable(&mut self, token: impl Into<AnyToken>) -> bool {
+        self.push_if_live(token.into().key(), Op::Enable)
+    }
+
+    /// Unregisters a source but keeps it: its messages, signals and due timers wait until it is enabled
+    /// again. It gets no further event, not even of the current round. `false` if the source is gone.
+    pub fn disable(&mut self, token: impl Into<AnyToken>) -> bool {
+        self.push_if_live(token.into().key(), Op::Disable)
+    }
+
+    /// Whether the source is there: neither removed nor about to be.
+    pub fn contains(&self, token: impl Into<AnyToken>) -> bool {
+        self.registrations.is_live(token.into().key())
+    }
+
+    /// Makes [`EventLoop::run`](crate::EventLoop::run) return after the current dispatch, or at once if
+    /// it is not running yet. Keeps the next wait from blocking.
+    pub fn stop(&mut self) {
+        self.registrations.shared.stop();
+    }
+
+    /// Stops or wakes the loop, from any thread.
+    pub fn signal(&self) -> LoopSignal {
+        LoopSignal::new(Arc::clone(&self.registrations.shared))
+    }
+
+    /// Reaches the state from any thread, and from places such as a `Drop`.
+    pub fn remote(&self) -> Remote<Data> {
+        Remote::new(
+            Arc::clone(&self.mailbox),
+            Arc::clone(&self.registrations.shared),
+        )
+    }
+
+    /// The time on the loop's clock.
+    pub fn now(&self) -> Instant {
+        self.registrations.clock.now()
+    }
+
+    pub(crate) fn has_work(&self) -> bool {
+        !self.pending.is_empty() || !self.idles.is_empty()
+    }
+
+    fn push_if_live(&mut self, key: SourceKey, op: impl FnOnce(SourceKey) -> Op<Data>) -> bool {
+        let live = self.registrations.touch(key);
+        if live {
+            self.push(op(key));
+        }
+        live
+    }
+
+    fn push(&mut self, op: Op<Data>) {
+        self.note_work();
+        self.pending.push(op);
+    }
+
+    /// Tells the loop when there is something to do for the first time since it last looked.
+    fn note_work(&mut self) {
+        if !self.has_work() {
+            self.registrations.shared.set_work(true);
+        }
+    }
+}
+
+impl<Data> fmt::Debug for LoopHandle<Data> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoopHandle")
+            .field("pending", &self.pending)
+            .field("idles", &self.idles)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An insertion that leaves nothing behind unless it succeeds, not even if `register` panics.
+struct Attempt<'a> {
+    registrations: &'a mut Registrations,
+    key: SourceKey,
+    done: bool,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(registrations: &'a mut Registrations, options: SourceOptions) -> Self {
+        let key = registrations.add_source(options);
+        Self {
+            registrations,
+            key,
+            done: false,
+        }
+    }
+
+    fn register<S: EventSource>(mut self, source: &mut S) -> std::io::Result<SourceKey> {
+        let mut registrar = Registrar::new(self.registrations, self.key);
+        if let Err(error) = source.register(&mut registrar) {
+            // It had half a registration at most; what it leaves is swept up.
+            let _ = source.unregister(&mut registrar);
+            return Err(error);
+        }
+        self.done = true;
+        Ok(self.key)
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.registrations.forget_source(self.key);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The vocabulary between a source and the loop: what it waits for, how, what came, what is next.
+
+use std::ops::{BitOr, BitOrAssign};
+
+/// What a source wants to hear of its fd.
+///
+/// Errors and hang-ups are reported whatever the interest, as `epoll_ctl(2)` does. An interest in
+/// nothing ([`Interest::EMPTY`]) hears of them once, so that a hang-up does not make the loop spin.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Interest {
+    /// A read would not block.
+    pub readable: bool,
+    /// A write would not block.
+    pub writable: bool,
+    /// Exceptional data: `POLLPRI`, such as out-of-band data of a TCP socket or a changed sysfs attribute.
+    pub priority: bool,
+}
+
+impl Interest {
+    /// Nothing but errors and hang-ups.
+    pub const EMPTY: Self = Self {
+        readable: false,
+        writable: false,
+        priority: false,
+    };
+    /// Readable.
+    pub const READ: Self = Self {
+        readable: true,
+        writable: false,
+        priority: false,
+    };
+    /// Writable.
+    pub const WRITE: Self = Self {
+        readable: false,
+        writable: true,
+        priority: false,
+    };
+    /// Readable and writable.
+    pub const BOTH: Self = Self {
+        readable: true,
+        writable: true,
+        priority: false,
+    };
+
+    /// This as mio's type, which has no empty interest.
+    pub(crate) fn into_mio(self) -> Option<mio::Interest> {
+        let mut interest = None;
+        let mut add = |wanted: bool, one: mio::Interest| {
+            if wanted {
+                interest = Some(interest.map_or(one, |so_far: mio::Interest| so_far | one));
+            }
+        };
+        add(self.readable, mio::Interest::READABLE);
+        add(self.writable, mio::Interest::WRITABLE);
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        add(self.priority, mio::Interest::PRIORITY);
+        interest
+    }
+}
+
+/// When an fd that is ready is reported.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Mode {
+    /// In every round, as long as it is ready.
+    #[default]
+    Level,
+    /// Once each time it becomes ready; the callback reads or writes until `WouldBlock`.
+    Edge,
+    /// Once; then not again until the source is re-registered, by answering
+    /// [`PostAction::Reregister`] or with [`LoopHandle::update`](crate::LoopHandle::update).
+    OneShot,
+}
+
+/// What the kernel said of an fd.
+///
+/// `readable` and `writable` are set only where the [`Interest`] asked for them, and then on a hang-up
+/// or an error too, since the next call would not block. The events of timers, channels and other
+/// sources without an fd carry [`Readiness::EMPTY`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
+pub struct Readiness {
+    /// A read would not block.
+    pub readable: bool,
+    /// A write would not block.
+    pub writable: bool,
+    /// The fd is in an error state (`EPOLLERR`).
+    pub error: bool,
+    /// The peer has closed its writing half, or all of the connection.
+    pub read_closed: bool,
+    /// The peer has closed its reading half, or all of the connection.
+    pub write_closed: bool,
+    /// Exceptional data is there (`EPOLLPRI`).
+    pub priority: bool,
+}
+
+impl Readiness {
+    /// Nothing.
+    pub const EMPTY: Self = Self {
+        readable: false,
+        writable: false,
+        error: false,
+        read_closed: false,
+        write_closed: false,
+        priority: false,
+    };
+
+    /// What `event` says, as far as `interest` asked for it.
+    pub(crate) fn of(event: &mio::event::Event, interest: Interest) -> Self {
+        let error = event.is_error();
+        let read_closed = event.is_read_closed();
+        let write_closed = event.is_write_closed();
+        let priority = event.is_priority();
+        Self {
+            readable: interest.readable && (event.is_readable() || read_closed || error),
+            writable: interest.writable && (event.is_writable() || write_closed || error),
+            error,
+            read_closed,
+            write_closed,
+            priority: interest.priority && priority,
+        }
+    }
+}
+
+/// What a source answers after it processed an event.
+///
+/// The answers of the parts of a composite source are combined with `|`: equal answers stay,
+/// `Continue | Again` is `Again`, and every other pair is `Reregister`, so that no part loses its own.
+///
+/// # Examples
+///
+/// ```
+/// use soloop::PostAction;
+///
+/// assert_eq!(PostAction::Continue | PostAction::Again, PostAction::Again);
+/// assert_eq!(PostAction::Continue | PostAction::Remove, PostAction::Reregister);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum PostAction {
+    /// Go on as before.
+    Continue,
+    /// There is more: call the source again, within its budget of this round.
+    Again,
+    /// Register the source anew: its interest or its parts changed.
+    Reregister,
+    /// Unregister the source, but keep it.
+    Disable,
+    /// Remove and drop the source.
+    Remove,
+}
+
+impl BitOr for PostAction {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        match (self, other) {
+            (one, two) if one == two => one,
+            (Self::Continue, Self::Again) | (Self::Again, Self::Continue) => Self::Again,
+            _ => Self::Reregister,
+        }
+    }
+}
+
+impl BitOrAssign for PostAction {
+    fn bitor_assign(&mut self, other: Self) {
+        *self = *self | other;
+    }
+}

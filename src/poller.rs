@@ -1,0 +1,49 @@
+//! What is asked of the kernel, and where the platforms differ.
+//!
+//! mio is edge-triggered and knows no one-shot interests. On Linux fds are registered on mio's epoll
+//! instance directly, so that the kernel keeps the mode: re-arming after each callback was measured at
+//! 1.4 to 1.8 times the cost. Elsewhere, and with mio's `poll(2)` backend, the loop emulates the modes
+//! (see [`Rearm`](crate::registrations::Rearm)).
+//!
+//! mio's timeouts are whole milliseconds, rounded up. The alarm gives deadlines the rest of their
+//! precision: on Linux a timerfd on the same epoll instance, elsewhere nothing yet.
+
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    not(mio_unsupported_force_poll_poll)
+))]
+mod epoll;
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    not(mio_unsupported_force_poll_poll)
+))]
+pub(crate) use epoll::{Alarm, add, modify};
+
+#[cfg(not(all(
+    any(target_os = "linux", target_os = "android"),
+    not(mio_unsupported_force_poll_poll)
+)))]
+mod portable;
+#[cfg(not(all(
+    any(target_os = "linux", target_os = "android"),
+    not(mio_unsupported_force_poll_poll)
+)))]
+pub(crate) use portable::{Alarm, add, modify};
+
+use std::io;
+
+/// The kernel's token of the waker; no interest key has generation 0.
+pub(crate) const WAKER: mio::Token = mio::Token(0);
+/// The kernel's token of the alarm.
+pub(crate) const ALARM: mio::Token = mio::Token(1);
+
+/// Ends the watch of an fd that is known by its number only.
+#[cfg(unix)]
+pub(crate) fn delete_raw(registry: &mio::Registry, fd: i32) -> io::Result<()> {
+    registry.deregister(&mut mio::unix::SourceFd(&fd))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn delete_raw(_: &mio::Registry, _: i32) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Every other platform: mio alone, which is edge-triggered; the loop emulates the other modes.
+
+use std::io;
+
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use crate::clock::Clock;
+
+#[cfg(unix)]
+use crate::{Interest, Mode, registrations::Rearm, token::InterestKey};
+
+#[cfg(unix)]
+pub(crate) fn add(
+    registry: &mio::Registry,
+    fd: BorrowedFd<'_>,
+    key: InterestKey,
+    interest: Interest,
+    mode: Mode,
+) -> io::Result<Rearm> {
+    let Some(wanted) = interest.into_mio() else {
+        return Ok(Rearm::Absent);
+    };
+    registry.register(
+        &mut mio::unix::SourceFd(&fd.as_raw_fd()),
+        key.into_mio(),
+        wanted,
+    )?;
+    Ok(Rearm::emulating(mode))
+}
+
+#[cfg(unix)]
+pub(crate) fn modify(
+    registry: &mio::Registry,
+    fd: BorrowedFd<'_>,
+    key: InterestKey,
+    interest: Interest,
+    mode: Mode,
+    before: Rearm,
+) -> io::Result<Rearm> {
+    if before == Rearm::Absent {
+        return add(registry, fd, key, interest, mode);
+    }
+    let raw = fd.as_raw_fd();
+    match interest.into_mio() {
+        None => {
+            super::delete_raw(registry, raw)?;
+            Ok(Rearm::Absent)
+        }
+        Some(wanted) => {
+            let mut source = mio::unix::SourceFd(&raw);
+            registry.reregister(&mut source, key.into_mio(), wanted)?;
+            Ok(Rearm::emulating(mode))
+        }
+    }
+}
+
+/// No alarm: the loop hands mio a timeout, in whole milliseconds.
+#[derive(Debug)]
+pub(crate) struct Alarm;
+
+impl Alarm {
+    pub(crate) const PRECISE: bool = false;
+
+    pub(crate) fn new(_: &mio::Registry, _: &Clock) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) fn set(&self, _: Option<i64>) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn is_set_to(&self, _: i64) -> bool {
+        false
+    }
+
+    pub(crate) fn fired(&self) {}
+}

@@ -1,0 +1,242 @@
+//! The ready queue: how other threads, and sources without an fd, make a loop call back.
+//!
+//! All notifiers of a loop share one queue and one `mio::Waker`. The protocol is that of a thread
+//! parker, one atomic with three states:
+//!
+//! * `AWAKE`: the loop runs, and looks at the queue before it waits;
+//! * `NOTIFIED`: something was queued (or a wake-up asked for) that the loop has not looked at;
+//! * `ASLEEP`: the loop waits in the kernel, or rests between two dispatches while its fd is watched
+//!   from outside. Only the one who takes it out of this state pays for the system call.
+//!
+//! No wake-up is lost: a notifier queues, then swaps in `NOTIFIED`; the loop swaps in `AWAKE`, then
+//! empties the queue, and falls asleep only by a compare-and-exchange from `AWAKE`. Either the
+//! notifier's swap comes first, then the loop does not fall asleep; or the loop's exchange does, then
+//! the notifier finds `ASLEEP` and wakes it. The swaps acquire and release, so that whatever a thread
+//! did before it notified is seen by the callback.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::Readiness;
+use crate::options::Priority;
+use crate::shared::Shared;
+use crate::token::InterestKey;
+
+/// An event that a round delivers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadyEvent {
+    pub(crate) interest: InterestKey,
+    pub(crate) readiness: Readiness,
+    pub(crate) priority: Priority,
+}
+
+/// What is in the ready queue.
+#[derive(Debug)]
+pub(crate) enum Woken {
+    Notifier(Arc<NotifierState>),
+    /// Something was posted to the loop's mailbox.
+    Mail,
+}
+
+const AWAKE: u8 = 0;
+const NOTIFIED: u8 = 1;
+const ASLEEP: u8 = 2;
+
+#[derive(Debug)]
+pub(crate) struct Ready {
+    state: AtomicU8,
+    queue: Mutex<Queue>,
+    waker: mio::Waker,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    woken: Vec<Woken>,
+    closed: bool,
+}
+
+impl Ready {
+    pub(crate) fn new(waker: mio::Waker) -> Self {
+        Self {
+            state: AtomicU8::new(AWAKE),
+            queue: Mutex::default(),
+            waker,
+        }
+    }
+
+    /// Queues `woken` and makes the loop look at the queue; dropped if the loop is gone.
+    pub(crate) fn push(&self, woken: Woken) {
+        let mut queue = self.lock();
+        if queue.closed {
+            return;
+        }
+        queue.woken.push(woken);
+        drop(queue);
+        // If this finds `NOTIFIED`, the loop empties the queue after this push: had it done so before,
+        // the lock would have made its `AWAKE` visible here.
+        if self.state.load(Ordering::Relaxed) != NOTIFIED {
+            self.wake();
+        }
+    }
+
+    /// Makes the current wait of the loop end, or the next one not block.
+    pub(crate) fn wake(&self) {
+        if self.state.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP {
+            self.interrupt();
+        }
+    }
+
+    /// Makes the loop's fd readable.
+    pub(crate) fn interrupt(&self) {
+        // An eventfd of our own that can't be written to would be a broken invariant of the kernel's;
+        // the loop would then notice at its next deadline or event.
+        let _: io::Result<()> = self.waker.wake();
+    }
+
+    /// Falls asleep, unless there was a notification. Called by the loop alone.
+    pub(crate) fn try_sleep(&self) -> bool {
+        self.state
+            .compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == ASLEEP
+    }
+
+    /// Whether there was no notification since the last [`rouse`](Self::rouse), nor any sleep.
+    pub(crate) fn is_awake(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == AWAKE
+    }
+
+    /// Is awake from here on; whether there was a notification. Called by the loop alone.
+    pub(crate) fn rouse(&self) -> bool {
+        self.state.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
+    }
+
+    /// Takes what is queued, in exchange for an empty vector.
+    pub(crate) fn take(&self, into: &mut Vec<Woken>) {
+        std::mem::swap(&mut self.lock().woken, into);
+    }
+
+    /// From here on everything that is pushed is dropped.
+    pub(crate) fn close(&self) {
+        let mut queue = self.lock();
+        queue.closed = true;
+        let woken = std::mem::take(&mut queue.woken);
+        drop(queue);
+        drop(woken);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct NotifierState {
+    interest: InterestKey,
+    /// Whether it is in the queue.
+    queued: AtomicBool,
+    shared: Arc<Shared>,
+}
+
+impl NotifierState {
+    /// Takes note that it left the queue: the interest that is ready.
+    pub(crate) fn dequeued(&self) -> InterestKey {
+        self.queued.store(false, Ordering::Release);
+        self.interest
+    }
+}
+
+/// Makes a source ready, from any thread.
+///
+/// A source obtains it from [`Registrar::notifier`](crate::Registrar::notifier) and gives clones of it
+/// to whoever produces its events. It costs no fd; notifying a loop that is awake takes no system call.
+/// Once the interest is released, or the loop is gone, notifying does nothing.
+///
+/// # Examples
+///
+/// A source that fires as often as a counter says, from anywhere:
+///
+/// ```
+/// use std::{convert::Infallible, io, sync::{Arc, Mutex, atomic::{AtomicU32, Ordering}}};
+/// use soloop::{EventSource, InterestToken, Notifier, PostAction, Readiness, Registrar};
+///
+/// struct Countdown {
+///     left: Arc<AtomicU32>,
+///     notifier: Option<(InterestToken, Notifier)>,
+/// }
+///
+/// impl EventSource for Countdown {
+///     type Event<'a> = u32;
+///     type Ret = ();
+///     type Error = Infallible;
+///
+///     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         let (token, notifier) = registrar.notifier();
+///         notifier.notify(); // there may be something already
+///         self.notifier = Some((token, notifier));
+///         Ok(())
+///     }
+///
+///     fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+///         Ok(())
+///     }
+///
+///     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         if let Some((token, _)) = self.notifier.take() {
+///             registrar.release(token);
+///         }
+///         Ok(())
+///     }
+///
+///     fn process_events<F>(&mut self, _: Readiness, token: InterestToken, mut callback: F)
+///         -> Result<PostAction, Infallible>
+///     where
+///         F: FnMut(u32),
+///     {
+///         let ours = self.notifier.as_ref().is_some_and(|(ours, _)| *ours == token);
+///         let left = self.left.load(Ordering::Acquire);
+///         if !ours || left == 0 {
+///             return Ok(PostAction::Continue);
+///         }
+///         self.left.fetch_sub(1, Ordering::AcqRel);
+///         callback(left);
+///         Ok(PostAction::Again)
+///     }
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Notifier(Arc<NotifierState>);
+
+impl Notifier {
+    pub(crate) fn new(interest: InterestKey, shared: Arc<Shared>) -> Self {
+        Self(Arc::new(NotifierState {
+            interest,
+            queued: AtomicBool::new(false),
+            shared,
+        }))
+    }
+
+    /// Makes the source ready: its `process_events` is called in the current or the next round. Calls
+    /// until then have no further effect.
+    pub fn notify(&self) {
+        if !self.0.queued.swap(true, Ordering::AcqRel) {
+            self.0
+                .shared
+                .ready
+                .push(Woken::Notifier(Arc::clone(&self.0)));
+        }
+    }
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Notifier").field(&self.0.interest).finish()
+    }
+}
+
+static_assertions::assert_impl_all!(Notifier: Clone, Send, Sync, fmt::Debug);

@@ -1,0 +1,295 @@
+//! What a source sees of the loop.
+
+use std::io;
+use std::time::Instant;
+
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+use crate::deadlines::Position;
+use crate::poller;
+use crate::ready::Notifier;
+use crate::registrations::{IoWatch, Rearm, Registrations, Watch};
+use crate::token::{InterestKey, SourceKey};
+use crate::{Interest, InterestToken, Mode};
+
+/// Registers what a source waits for: fds, mio sources, deadlines and notifications.
+///
+/// Handed to [`EventSource::register`](crate::EventSource::register), `reregister` and `unregister`.
+/// Each registration answers with the [`InterestToken`] under which
+/// [`process_events`](crate::EventSource::process_events) will hear of it. A token of another source is
+/// refused with [`io::ErrorKind::NotFound`].
+#[derive(Debug)]
+pub struct Registrar<'a> {
+    registrations: &'a mut Registrations,
+    source: SourceKey,
+}
+
+impl<'a> Registrar<'a> {
+    pub(crate) fn new(registrations: &'a mut Registrations, source: SourceKey) -> Self {
+        Self {
+            registrations,
+            source,
+        }
+    }
+
+    /// Watches a mio source. With [`Mode::Level`] the loop re-registers it after each event, since mio
+    /// is edge-triggered; with [`Mode::OneShot`] the loop drops what comes after the first event.
+    ///
+    /// # Errors
+    ///
+    /// Those of `mio::Registry::register`, such as [`io::ErrorKind::AlreadyExists`] for an fd that is
+    /// registered already.
+    pub fn register<T: mio::event::Source + ?Sized>(
+        &mut self,
+        io: &mut T,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<InterestToken> {
+        let key = self.add_io(-1, interest);
+        let result = match interest.into_mio() {
+            Some(wanted) => self
+                .registrations
+                .registry
+                .register(io, key.into_mio(), wanted)
+                .map(|()| Rearm::emulating(mode)),
+            None => Ok(Rearm::Absent),
+        };
+        self.finish_add(key, result)
+    }
+
+    /// Changes the interest or the mode of a mio source.
+    ///
+    /// # Errors
+    ///
+    /// Those of `mio::Registry::reregister`; [`io::ErrorKind::NotFound`] if `token` is not a
+    /// registration of this source.
+    pub fn reregister<T: mio::event::Source + ?Sized>(
+        &mut self,
+        token: InterestToken,
+        io: &mut T,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        let key = token.key();
+        let before = self.io_watch(key)?.rearm;
+        let registry = &self.registrations.registry;
+        let rearm = match (interest.into_mio(), before) {
+            (None, Rearm::Absent) => Rearm::Absent,
+            (None, _) => registry.deregister(io).map(|()| Rearm::Absent)?,
+            (Some(wanted), Rearm::Absent) => registry
+                .register(io, key.into_mio(), wanted)
+                .map(|()| Rearm::emulating(mode))?,
+            (Some(wanted), _) => registry
+                .reregister(io, key.into_mio(), wanted)
+                .map(|()| Rearm::emulating(mode))?,
+        };
+        *self.io_watch(key)? = IoWatch {
+            fd: -1,
+            wants: interest.into(),
+            rearm,
+        };
+        Ok(())
+    }
+
+    /// Ends the watch of a mio source.
+    ///
+    /// # Errors
+    ///
+    /// Those of `mio::Registry::deregister`; the registration is forgotten all the same.
+    /// [`io::ErrorKind::NotFound`] if `token` is not a registration of this source.
+    pub fn unregister<T: mio::event::Source + ?Sized>(
+        &mut self,
+        token: InterestToken,
+        io: &mut T,
+    ) -> io::Result<()> {
+        let absent = self.io_watch(token.key())?.rearm == Rearm::Absent;
+        self.registrations.remove_interest(token.key());
+        if absent {
+            Ok(())
+        } else {
+            self.registrations.registry.deregister(io)
+        }
+    }
+
+    /// Watches an fd.
+    ///
+    /// # Errors
+    ///
+    /// Those of `epoll_ctl(2)` on Linux: `EEXIST` for an fd that is registered already, `EPERM` for a
+    /// regular file or a directory, `EBADF` for one that is closed, `ENOSPC` beyond the user's limit.
+    #[cfg(unix)]
+    pub fn register_fd(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<InterestToken> {
+        let key = self.add_io(fd.as_raw_fd(), interest);
+        let result = poller::add(&self.registrations.registry, fd, key, interest, mode);
+        self.finish_add(key, result)
+    }
+
+    /// Changes the interest or the mode of a watched fd; arms a [`Mode::OneShot`] one anew. If `fd` is
+    /// another file than was registered under `token`, it takes that one's place.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`register_fd`](Self::register_fd); [`io::ErrorKind::NotFound`] if `token` is not a
+    /// registration of this source.
+    #[cfg(unix)]
+    pub fn reregister_fd(
+        &mut self,
+        token: InterestToken,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        let key = token.key();
+        let before = *self.io_watch(key)?;
+        let raw = fd.as_raw_fd();
+        let registry = &self.registrations.registry;
+        let rearm = if before.fd == raw {
+            poller::modify(registry, fd, key, interest, mode, before.rearm)?
+        } else {
+            let rearm = poller::add(registry, fd, key, interest, mode)?;
+            self.forget_fd(before.fd, key);
+            rearm
+        };
+        *self.io_watch(key)? = IoWatch {
+            fd: raw,
+            wants: interest.into(),
+            rearm,
+        };
+        Ok(())
+    }
+
+    /// Ends the watch of an fd.
+    ///
+    /// # Errors
+    ///
+    /// Those of `epoll_ctl(2)`, but for an fd that the kernel has forgotten by itself, which is none;
+    /// the registration is forgotten all the same. [`io::ErrorKind::NotFound`] if `token` is not a
+    /// registration of this source.
+    #[cfg(unix)]
+    pub fn unregister_fd(&mut self, token: InterestToken, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let key = token.key();
+        let before = *self.io_watch(key)?;
+        if before.fd != fd.as_raw_fd() {
+            self.forget_fd(before.fd, key);
+            self.registrations.remove_interest(key);
+            return Ok(());
+        }
+        self.registrations.remove_interest(key);
+        if before.rearm == Rearm::Absent {
+            return Ok(());
+        }
+        match poller::delete_raw(&self.registrations.registry, before.fd) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()), // ENOENT
+            result => result,
+        }
+    }
+
+    /// Ends the watch of a file that `fd` no longer stands for in its source: it may be open under
+    /// that number still, closed, or the number may belong to another source by now.
+    #[cfg(unix)]
+    fn forget_fd(&mut self, fd: RawFd, key: InterestKey) {
+        if !self.registrations.watches_fd(fd, key) {
+            // Nothing is lost if the file was closed: the kernel has forgotten it then.
+            let _ = poller::delete_raw(&self.registrations.registry, fd);
+        }
+    }
+
+    /// Makes the source ready at `deadline` on the loop's clock: once, and never early.
+    pub fn arm(&mut self, deadline: Instant) -> InterestToken {
+        let key = self
+            .registrations
+            .add_interest(self.source, Watch::Deadline(Position::NONE));
+        self.registrations.arm(key, deadline);
+        InterestToken::new(key)
+    }
+
+    /// Moves a deadline, whether it has passed or not. Does nothing if `token` is not a deadline of
+    /// this source.
+    pub fn rearm(&mut self, token: InterestToken, deadline: Instant) {
+        if self.is_deadline(token) {
+            self.registrations.arm(token.key(), deadline);
+        }
+    }
+
+    /// Cancels a deadline and releases its token. Does nothing if `token` is not a deadline of this
+    /// source.
+    pub fn disarm(&mut self, token: InterestToken) {
+        if self.is_deadline(token) {
+            self.registrations.remove_interest(token.key());
+        }
+    }
+
+    fn is_deadline(&mut self, token: InterestToken) -> bool {
+        matches!(
+            self.registrations.watch(self.source, token.key()),
+            Ok(Watch::Deadline(_))
+        )
+    }
+
+    /// A way to make the source ready from any thread.
+    pub fn notifier(&mut self) -> (InterestToken, Notifier) {
+        let key = self
+            .registrations
+            .add_interest(self.source, Watch::Notifier);
+        let shared = std::sync::Arc::clone(&self.registrations.shared);
+        (InterestToken::new(key), Notifier::new(key, shared))
+    }
+
+    /// Releases a notifier: its clones do nothing any more. Does nothing if `token` is not a notifier
+    /// of this source.
+    pub fn release(&mut self, token: InterestToken) {
+        if matches!(
+            self.registrations.watch(self.source, token.key()),
+            Ok(Watch::Notifier)
+        ) {
+            self.registrations.remove_interest(token.key());
+        }
+    }
+
+    /// The time on the loop's clock.
+    pub fn now(&self) -> Instant {
+        self.registrations.clock.now()
+    }
+
+    fn add_io(&mut self, fd: i32, interest: Interest) -> InterestKey {
+        let io = IoWatch {
+            fd,
+            wants: interest.into(),
+            rearm: Rearm::Native,
+        };
+        self.registrations.add_interest(self.source, Watch::Io(io))
+    }
+
+    fn finish_add(
+        &mut self,
+        key: InterestKey,
+        result: io::Result<Rearm>,
+    ) -> io::Result<InterestToken> {
+        match result {
+            Ok(rearm) => {
+                self.io_watch(key)?.rearm = rearm;
+                Ok(InterestToken::new(key))
+            }
+            Err(error) => {
+                self.registrations.remove_interest(key);
+                Err(error)
+            }
+        }
+    }
+
+    fn io_watch(&mut self, key: InterestKey) -> io::Result<&mut IoWatch> {
+        match self.registrations.watch(self.source, key)? {
+            Watch::Io(io) => Ok(io),
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the interest token names a deadline or a notifier, not an fd",
+            )),
+        }
+    }
+}

@@ -1,0 +1,481 @@
+//! The tables of a loop: which sources live, and which interests they hold.
+//!
+//! This is the half of the loop that a callback may change at once, through its
+//! [`LoopHandle`](crate::LoopHandle); the sources themselves are out of reach in the
+//! [`EventLoop`](crate::EventLoop). Invariant: an interest belongs to a live source, and is known to
+//! the kernel, the deadline queue or the ready queue only while it is in the table; what those report
+//! later under its key is recognised by the key's generation and dropped.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use slotmap::{SlotMap, SparseSecondaryMap};
+
+use crate::clock::Clock;
+use crate::deadlines::{Deadlines, Position};
+use crate::options::{Priority, SourceOptions};
+use crate::ready::ReadyEvent;
+use crate::shared::Shared;
+use crate::token::{InterestKey, SourceKey};
+use crate::{Interest, Mode, Readiness};
+
+/// What the loop knows of a source besides the source itself.
+#[derive(Debug)]
+struct SourceState {
+    /// How many interests it holds; sticks at the maximum.
+    interests: u16,
+    priority: Priority,
+    flags: u8,
+}
+
+/// Registered: receives events.
+const ENABLED: u8 = 1;
+/// An op that removes it is queued: gone for its owner.
+const REMOVED: u8 = 1 << 1;
+/// An op that names it was queued since its callback was called.
+const TOUCHED: u8 = 1 << 2;
+/// It has options of its own.
+const OPTIONS: u8 = 1 << 3;
+
+/// What an interest waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Watch {
+    /// Readiness of an fd, or of a mio source (whose fd is not known: `fd` is `None`).
+    Io(IoWatch),
+    /// A notification from any thread.
+    Notifier,
+    /// A point in time; its position in the deadline queue while it is armed.
+    Deadline(Position),
+}
+
+/// How an fd is watched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IoWatch {
+    /// −1 for a mio source.
+    pub(crate) fd: i32,
+    pub(crate) wants: Wants,
+    pub(crate) rearm: Rearm,
+}
+
+/// An [`Interest`] in one byte.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wants(u8);
+
+impl From<Interest> for Wants {
+    fn from(interest: Interest) -> Self {
+        Self(
+            u8::from(interest.readable)
+                | u8::from(interest.writable) << 1
+                | u8::from(interest.priority) << 2,
+        )
+    }
+}
+
+impl From<Wants> for Interest {
+    fn from(wants: Wants) -> Self {
+        Self {
+            readable: wants.0 & 1 != 0,
+            writable: wants.0 & 2 != 0,
+            priority: wants.0 & 4 != 0,
+        }
+    }
+}
+
+/// What the loop does for a mode that the kernel was not asked for, because mio is edge-triggered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rearm {
+    /// The kernel knows the mode.
+    Native,
+    /// Level-triggered: the source is re-registered after each event.
+    Level,
+    /// One-shot, not yet fired.
+    OneShot,
+    /// One-shot and fired: events are dropped until the interest is re-registered.
+    Spent,
+    /// Wants nothing, and mio has no such interest: not registered with the kernel.
+    Absent,
+}
+
+impl Rearm {
+    /// For a mode on top of mio's edge-triggered registrations.
+    pub(crate) fn emulating(mode: Mode) -> Self {
+        match mode {
+            Mode::Level => Self::Level,
+            Mode::Edge => Self::Native,
+            Mode::OneShot => Self::OneShot,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct InterestState {
+    source: SourceKey,
+    watch: Watch,
+}
+
+/// The tables; see the module's head.
+#[derive(Debug)]
+pub(crate) struct Registrations {
+    pub(crate) registry: mio::Registry,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) clock: Clock,
+    sources: SlotMap<SourceKey, SourceState>,
+    options: SparseSecondaryMap<SourceKey, SourceOptions>,
+    interests: SlotMap<InterestKey, InterestState>,
+    /// One queue a priority.
+    deadlines: [Deadlines; Priority::COUNT],
+    /// Whether any source ever had a priority other than the default.
+    prioritized: bool,
+}
+
+/// How many callbacks a source may run in one round if its options don't say.
+const DEFAULT_BUDGET: u32 = 1024;
+
+impl Registrations {
+    pub(crate) fn new(registry: mio::Registry, shared: Arc<Shared>, clock: Clock) -> Self {
+        Self {
+            registry,
+            shared,
+            clock,
+            sources: SlotMap::with_key(),
+            options: SparseSecondaryMap::new(),
+            interests: SlotMap::with_key(),
+            deadlines: Default::default(),
+            prioritized: false,
+        }
+    }
+
+    // Sources.
+
+    pub(crate) fn add_source(&mut self, options: SourceOptions) -> SourceKey {
+        let priority = options.priority;
+        let custom = !options.is_default();
+        let flags = if custom { ENABLED | OPTIONS } else { ENABLED };
+        let key = self.sources.insert(SourceState {
+            interests: 0,
+            priority,
+            flags,
+        });
+        if custom {
+            self.prioritized |= priority != Priority::Normal;
+            self.options.insert(key, options);
+        }
+        key
+    }
+
+    /// Forgets a source, with all the interests it left behind.
+    pub(crate) fn forget_source(&mut self, key: SourceKey) {
+        self.sweep(key);
+        if self
+            .sources
+            .remove(key)
+            .is_some_and(|state| state.flags & OPTIONS != 0)
+        {
+            self.options.remove(key);
+        }
+    }
+
+    /// Removes every interest that `source` still holds: a source that is unregistered holds none.
+    pub(crate) fn sweep(&mut self, source: SourceKey) {
+        if self
+            .sources
+            .get(source)
+            .is_none_or(|state| state.interests == 0)
+        {
+            return;
+        }
+        let left: Vec<_> = self
+            .interests
+            .iter()
+            .filter(|(_, interest)| interest.source == source)
+            .map(|(key, interest)| (key, interest.watch))
+            .collect();
+        for (key, watch) in left {
+            if let Watch::Io(IoWatch { fd, .. }) = watch
+                && fd >= 0
+            {
+                // The kernel may have forgotten it already: there is nothing to do about a failure.
+                let _ = crate::poller::delete_raw(&self.registry, fd);
+            }
+            self.remove_interest(key);
+        }
+        if let Some(state) = self.sources.get_mut(source) {
+            state.interests = 0;
+        }
+    }
+
+    /// Whether the source is there and no op that removes it is queued.
+    pub(crate) fn is_live(&self, key: SourceKey) -> bool {
+        self.sources
+            .get(key)
+            .is_some_and(|state| state.flags & REMOVED == 0)
+    }
+
+    pub(crate) fn is_enabled(&self, key: SourceKey) -> bool {
+        self.sources
+            .get(key)
+            .is_some_and(|state| state.flags & ENABLED != 0)
+    }
+
+    pub(crate) fn set_enabled(&mut self, key: SourceKey, enabled: bool) {
+        if let Some(state) = self.sources.get_mut(key) {
+            if enabled {
+                state.flags |= ENABLED;
+            } else {
+                state.flags &= !ENABLED;
+            }
+        }
+    }
+
+    /// Notes that an op naming the source is queued; `false` if the source is not live.
+    pub(crate) fn touch(&mut self, key: SourceKey) -> bool {
+        self.set_if_live(key, TOUCHED)
+    }
+
+    /// Notes that an op removing the source is queued; `false` if the source was not live.
+    pub(crate) fn mark_removed(&mut self, key: SourceKey) -> bool {
+        self.set_if_live(key, TOUCHED | REMOVED)
+    }
+
+    fn set_if_live(&mut self, key: SourceKey, flags: u8) -> bool {
+        match self.sources.get_mut(key) {
+            Some(state) if state.flags & REMOVED == 0 => {
+                state.flags |= flags;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether an op named the source since [`begin_turn`](Self::begin_turn).
+    pub(crate) fn was_touched(&self, key: SourceKey) -> bool {
+        self.sources
+            .get(key)
+            .is_some_and(|state| state.flags & TOUCHED != 0)
+    }
+
+    /// Whether any source may have a priority other than the default.
+    pub(crate) fn is_prioritized(&self) -> bool {
+        self.prioritized
+    }
+
+    pub(crate) fn options(&self, key: SourceKey) -> Option<&SourceOptions> {
+        self.options.get(key)
+    }
+
+    /// Starts the turn of the source that holds `interest`: its key and its budget of callbacks, or
+    /// `None` if the event is stale or the source disabled.
+    pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<(SourceKey, u32)> {
+        let key = self.source_of(interest)?;
+        let source = self.sources.get_mut(key)?;
+        if source.flags & (ENABLED | REMOVED) != ENABLED {
+            return None;
+        }
+        source.flags &= !TOUCHED;
+        let budget = if source.flags & OPTIONS == 0 {
+            DEFAULT_BUDGET
+        } else {
+            self.options
+                .get(key)
+                .and_then(|options| options.budget)
+                .unwrap_or(DEFAULT_BUDGET)
+        };
+        Some((key, budget))
+    }
+
+    // Interests.
+
+    pub(crate) fn add_interest(&mut self, source: SourceKey, watch: Watch) -> InterestKey {
+        if let Some(state) = self.sources.get_mut(source) {
+            state.interests = state.interests.saturating_add(1);
+        }
+        self.interests.insert(InterestState { source, watch })
+    }
+
+    pub(crate) fn remove_interest(&mut self, key: InterestKey) {
+        self.disarm(key);
+        let Some(interest) = self.interests.remove(key) else {
+            return;
+        };
+        if let Some(state) = self.sources.get_mut(interest.source)
+            && state.interests != u16::MAX
+        {
+            state.interests -= 1;
+        }
+    }
+
+    /// The interest `key`, if `source` holds it.
+    pub(crate) fn watch(&mut self, source: SourceKey, key: InterestKey) -> io::Result<&mut Watch> {
+        match self.interests.get_mut(key) {
+            Some(interest) if interest.source == source => Ok(&mut interest.watch),
+            _ => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the interest token is not one of this source's registrations",
+            )),
+        }
+    }
+
+    pub(crate) fn source_of(&self, interest: InterestKey) -> Option<SourceKey> {
+        self.interests.get(interest).map(|interest| interest.source)
+    }
+
+    pub(crate) fn is_notifier(&self, interest: InterestKey) -> bool {
+        self.interests
+            .get(interest)
+            .is_some_and(|interest| matches!(interest.watch, Watch::Notifier))
+    }
+
+    /// Whether the mode of `interest` asks for a re-registration after each event.
+    pub(crate) fn needs_rearm(&self, interest: InterestKey) -> bool {
+        matches!(
+            self.interests.get(interest),
+            Some(InterestState {
+                watch: Watch::Io(IoWatch {
+                    rearm: Rearm::Level,
+                    ..
+                }),
+                ..
+            })
+        )
+    }
+
+    /// Whether another interest watches the fd with this number.
+    pub(crate) fn watches_fd(&self, fd: i32, except: InterestKey) -> bool {
+        self.interests.iter().any(|(key, interest)| {
+            key != except && matches!(interest.watch, Watch::Io(io) if io.fd == fd)
+        })
+    }
+
+    /// What the loop has to deliver for an event of the kernel; `None` if its interest is gone.
+    pub(crate) fn kernel_event(&mut self, event: &mio::event::Event) -> Option<ReadyEvent> {
+        let key = InterestKey::from_mio(event.token());
+        let interest = self.interests.get_mut(key)?;
+        let Watch::Io(io) = &mut interest.watch else {
+            return None;
+        };
+        match io.rearm {
+            Rearm::OneShot => io.rearm = Rearm::Spent,
+            Rearm::Spent => return None,
+            _ => {}
+        }
+        let readiness = Readiness::of(event, io.wants.into());
+        let source = interest.source;
+        Some(ReadyEvent {
+            interest: key,
+            readiness,
+            priority: self.priority(source),
+        })
+    }
+
+    /// An event without readiness, for an interest that is not watched by the kernel.
+    pub(crate) fn event(&self, key: InterestKey) -> Option<ReadyEvent> {
+        let interest = self.interests.get(key)?;
+        let priority = self.priority(interest.source);
+        Some(ReadyEvent {
+            interest: key,
+            readiness: Readiness::EMPTY,
+            priority,
+        })
+    }
+
+    fn priority(&self, source: SourceKey) -> Priority {
+        if self.prioritized {
+            self.sources
+                .get(source)
+                .map_or(Priority::Normal, |state| state.priority)
+        } else {
+            Priority::Normal
+        }
+    }
+
+    // Deadlines.
+
+    pub(crate) fn arm(&mut self, key: InterestKey, deadline: Instant) {
+        let at = self.clock.stamp(deadline);
+        let Some(interest) = self.interests.get_mut(key) else {
+            return;
+        };
+        let Watch::Deadline(position) = &mut interest.watch else {
+            return;
+        };
+        let position = *position;
+        let priority = self
+            .sources
+            .get(interest.source)
+            .map_or(Priority::Normal, |s| s.priority);
+        let queue = &mut self.deadlines[priority.index()];
+        queue.set(key, position, at, |key, to| {
+            set_position(&mut self.interests, key, to)
+        });
+        self.nearest_changed();
+    }
+
+    pub(crate) fn disarm(&mut self, key: InterestKey) {
+        let Some(interest) = self.interests.get_mut(key) else {
+            return;
+        };
+        let Watch::Deadline(position) = &mut interest.watch else {
+            return;
+        };
+        let Some(position) = position.take() else {
+            return;
+        };
+        let priority = self
+            .sources
+            .get(interest.source)
+            .map_or(Priority::Normal, |s| s.priority);
+        let queue = &mut self.deadlines[priority.index()];
+        queue.remove(position, |key, to| {
+            set_position(&mut self.interests, key, to)
+        });
+        self.nearest_changed();
+    }
+
+    /// Takes what is not after `now` out of the queues; [`next_due`](Self::next_due) delivers it.
+    pub(crate) fn expire(&mut self, now: i64) {
+        for queue in &mut self.deadlines {
+            queue.expire(now, |key, to| set_position(&mut self.interests, key, to));
+        }
+        self.nearest_changed();
+    }
+
+    /// The next of what expired of `priority`, in the order of deadlines.
+    pub(crate) fn next_due(&mut self, priority: Priority) -> Option<ReadyEvent> {
+        let queue = &mut self.deadlines[priority.index()];
+        let interest = queue.next_due(|key, to| set_position(&mut self.interests, key, to))?;
+        Some(ReadyEvent {
+            interest,
+            readiness: Readiness::EMPTY,
+            priority,
+        })
+    }
+
+    /// Whether anything expired that is not delivered yet.
+    pub(crate) fn has_due(&self) -> bool {
+        self.deadlines.iter().any(Deadlines::has_due)
+    }
+
+    /// The nearest deadline of all, on the clock's scale.
+    pub(crate) fn nearest_deadline(&self) -> Option<i64> {
+        self.deadlines.iter().filter_map(Deadlines::nearest).min()
+    }
+
+    fn nearest_changed(&mut self) {
+        self.shared.set_nearest_deadline(self.nearest_deadline());
+    }
+}
+
+fn set_position(
+    interests: &mut SlotMap<InterestKey, InterestState>,
+    key: InterestKey,
+    to: Position,
+) {
+    if let Some(InterestState {
+        watch: Watch::Deadline(position),
+        ..
+    }) = interests.get_mut(key)
+    {
+        *position = to;
+    }
+}

@@ -1,0 +1,139 @@
+//! Work for the loop from other threads, and from places that can't reach the state.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::AnyToken;
+use crate::ready::Woken;
+use crate::shared::Shared;
+
+/// What was posted to a loop.
+pub(crate) enum Posted<Data> {
+    Call(Box<dyn FnOnce(&mut Data) + Send>),
+    Remove(AnyToken),
+}
+
+/// Where remotes post; `None` once the loop is gone.
+pub(crate) struct Mailbox<Data> {
+    mail: Mutex<Option<VecDeque<Posted<Data>>>>,
+}
+
+impl<Data> Mailbox<Data> {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            mail: Mutex::new(Some(VecDeque::new())),
+        })
+    }
+
+    pub(crate) fn take(&self) -> VecDeque<Posted<Data>> {
+        self.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// From here on nothing is accepted. What was posted is dropped, outside of the lock.
+    pub(crate) fn close(&self) {
+        let mail = self.lock().take();
+        drop(mail);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Posted<Data>>>> {
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reaches the state of a loop from anywhere: another thread, or a `Drop`.
+///
+/// `Send` and `Sync` whatever `Data` is: only closures that are `Send` travel, and they run on the
+/// loop's thread. Obtained from [`LoopHandle::remote`](crate::LoopHandle::remote). What is posted runs
+/// in the order in which it was posted, at the next settling: before the wait of the next dispatch, or
+/// after the current wait, which it ends.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self>, answer: u32 }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// let (mut event_loop, handle) = soloop::EventLoop::new()?;
+/// let remote = handle.remote();
+/// let mut state = State { handle, answer: 0 };
+///
+/// let thread = std::thread::spawn({
+///     let remote = remote.clone();
+///     move || remote.post(|state: &mut State| state.answer = 42)
+/// });
+/// event_loop.dispatch(None, &mut state)?; // until something arrives
+/// assert!(thread.join().unwrap());
+/// assert_eq!(state.answer, 42);
+///
+/// drop(event_loop);
+/// assert!(!remote.post(|_| unreachable!()));
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub struct Remote<Data> {
+    mailbox: Arc<Mailbox<Data>>,
+    shared: Arc<Shared>,
+}
+
+impl<Data> Remote<Data> {
+    pub(crate) fn new(mailbox: Arc<Mailbox<Data>>, shared: Arc<Shared>) -> Self {
+        Self { mailbox, shared }
+    }
+
+    /// Runs `f` on the loop's thread. `false` if the loop is gone; `f` is dropped then.
+    pub fn post(&self, f: impl FnOnce(&mut Data) + Send + 'static) -> bool {
+        self.deliver(Posted::Call(Box::new(f)))
+    }
+
+    /// Removes a source. `false` if the loop is gone.
+    pub fn remove(&self, token: impl Into<AnyToken>) -> bool {
+        self.deliver(Posted::Remove(token.into()))
+    }
+
+    /// Makes [`EventLoop::run`](crate::EventLoop::run) return; see
+    /// [`LoopSignal::stop`](crate::LoopSignal::stop).
+    pub fn stop(&self) {
+        self.shared.stop();
+    }
+
+    /// Ends the current wait, or keeps the next one from blocking.
+    pub fn wakeup(&self) {
+        self.shared.ready.wake();
+    }
+
+    fn deliver(&self, posted: Posted<Data>) -> bool {
+        let mut mail = self.mailbox.lock();
+        let Some(queue) = mail.as_mut() else {
+            // What comes back is dropped outside of the lock: its destructor may post.
+            drop(mail);
+            drop(posted);
+            return false;
+        };
+        let first = queue.is_empty();
+        queue.push_back(posted);
+        drop(mail);
+        if first {
+            self.shared.ready.push(Woken::Mail);
+        }
+        true
+    }
+}
+
+impl<Data> Clone for Remote<Data> {
+    fn clone(&self) -> Self {
+        Self {
+            mailbox: Arc::clone(&self.mailbox),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<Data> fmt::Debug for Remote<Data> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").finish_non_exhaustive()
+    }
+}
+
+// `*mut ()` stands for a state that is neither `Send` nor `Sync`.
+static_assertions::assert_impl_all!(Remote<*mut ()>: Clone, Send, Sync, Unpin, fmt::Debug);

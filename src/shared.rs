@@ -1,0 +1,166 @@
+//! What the loop shares with its handle, its remotes and other threads.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use crate::clock::Clock;
+use crate::poller::Alarm;
+use crate::ready::Ready;
+
+/// No deadline.
+const NEVER: i64 = i64::MAX;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) ready: Ready,
+    pub(crate) alarm: Alarm,
+    /// The alarm stays off if it is a manual one.
+    clock: Clock,
+    stop: AtomicBool,
+    /// The loop's fd is watched from outside: it has to tell of everything there is to do.
+    exported: AtomicBool,
+    /// The handle has ops or idles queued.
+    work: AtomicBool,
+    /// The nearest deadline on the clock's scale.
+    nearest: AtomicI64,
+}
+
+impl Shared {
+    pub(crate) fn new(ready: Ready, alarm: Alarm, clock: &Clock) -> Arc<Self> {
+        let shared = Arc::new(Self {
+            ready,
+            alarm,
+            clock: clock.clone(),
+            stop: AtomicBool::new(false),
+            exported: AtomicBool::new(false),
+            work: AtomicBool::new(false),
+            nearest: AtomicI64::new(NEVER),
+        });
+        clock.tell(&shared);
+        shared
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.ready.wake();
+    }
+
+    /// Whether a stop was asked for.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether to stop; forgets it.
+    pub(crate) fn take_stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) && self.stop.swap(false, Ordering::AcqRel)
+    }
+
+    /// Notes whether the handle has ops or idles queued.
+    pub(crate) fn set_work(&self, work: bool) {
+        self.work.store(work, Ordering::Relaxed);
+        if work && self.rests() {
+            self.ready.wake();
+        }
+    }
+
+    pub(crate) fn set_nearest_deadline(&self, nearest: Option<i64>) {
+        let nearest = nearest.unwrap_or(NEVER);
+        if self.nearest.load(Ordering::Relaxed) == nearest {
+            return;
+        }
+        self.nearest.store(nearest, Ordering::Relaxed);
+        if self.rests() {
+            self.arm();
+        }
+    }
+
+    /// Whether the loop is between two dispatches and its fd is watched from outside.
+    fn rests(&self) -> bool {
+        self.exported.load(Ordering::Relaxed) && self.ready.is_asleep()
+    }
+
+    pub(crate) fn is_exported(&self) -> bool {
+        self.exported.load(Ordering::Relaxed)
+    }
+
+    /// The loop's fd is watched from outside from here on. `backlog`: there are events to deliver.
+    pub(crate) fn export(&self, backlog: bool) {
+        if !self.exported.swap(true, Ordering::Relaxed) {
+            self.rest(backlog);
+        }
+    }
+
+    /// Ends a dispatch of a loop whose fd is watched from outside: readable if there is more to do.
+    pub(crate) fn rest(&self, backlog: bool) {
+        self.arm();
+        let more = backlog || self.work.load(Ordering::Relaxed) || self.is_due();
+        if more || !self.ready.try_sleep() {
+            self.ready.interrupt();
+        }
+    }
+
+    /// Whether a manual clock has reached the nearest deadline.
+    fn is_due(&self) -> bool {
+        self.clock.is_manual() && self.nearest.load(Ordering::Relaxed) <= self.clock.now_stamp()
+    }
+
+    /// A manual clock moved.
+    pub(crate) fn time_passed(&self) {
+        if self.rests() && self.is_due() {
+            self.ready.wake();
+        }
+    }
+
+    fn arm(&self) {
+        if !self.clock.is_manual() {
+            let nearest = self.nearest.load(Ordering::Relaxed);
+            // There is nobody to tell: the next dispatch tries again, and reports it.
+            let _: io::Result<()> = self.alarm.set((nearest != NEVER).then_some(nearest));
+        }
+    }
+}
+
+/// Stops or wakes a loop, from any thread.
+///
+/// Obtained from [`LoopHandle::signal`](crate::LoopHandle::signal). Once the loop is gone its methods
+/// do nothing.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// let (mut event_loop, handle) = soloop::EventLoop::new()?;
+/// let signal = handle.signal();
+/// let mut state = State { handle };
+/// let thread = std::thread::spawn(move || signal.stop());
+/// event_loop.run(None, &mut state, |_| ())?; // until the thread stops it
+/// thread.join().unwrap();
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct LoopSignal {
+    shared: Arc<Shared>,
+}
+
+impl LoopSignal {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Makes [`EventLoop::run`](crate::EventLoop::run) return after the current dispatch, or at once if
+    /// it is not running yet. Ends the current wait.
+    pub fn stop(&self) {
+        self.shared.stop();
+    }
+
+    /// Ends the current wait, or keeps the next one from blocking.
+    pub fn wakeup(&self) {
+        self.shared.ready.wake();
+    }
+}
+
+static_assertions::assert_impl_all!(LoopSignal: Clone, Send, Sync, std::fmt::Debug);

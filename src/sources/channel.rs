@@ -1,0 +1,500 @@
+//! Messages from other threads: a multi-producer channel whose receiver is a source.
+//!
+//! One queue behind a lock serves the bounded and the unbounded channel. The receiver takes the whole
+//! queue in exchange for an empty one, so that it locks once a batch; the sender that finds the receiver
+//! idle notifies the loop, and no other does until the receiver has found the queue empty.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::sync::mpsc::{RecvError, SendError, TryRecvError, TrySendError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::{EventSource, InterestToken, Notifier, PostAction, Readiness, Registrar};
+
+/// What the callback of a [`Channel`] receives.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Event<T> {
+    /// A message.
+    Msg(T),
+    /// All senders are gone and all messages were delivered. The source is removed after this.
+    Closed,
+}
+
+/// Makes a channel without a bound: sending never blocks.
+///
+/// It takes no fd. A message sent before the source is inserted, or while it is disabled, arrives when it is
+/// enabled. Each message is an event of its own: a callback that removes or disables its source in the middle
+/// of a backlog gets no more of it.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self>, sum: u32 }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use soloop::{EventLoop, channel};
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle, sum: 0 };
+/// let (sender, channel) = soloop::channel();
+/// state.handle.insert_source(channel, |event, state: &mut State| match event {
+///     channel::Event::Msg(n) => state.sum += n,
+///     channel::Event::Closed => state.handle.stop(),
+/// })?;
+/// let worker = std::thread::spawn(move || (1..=10).for_each(|n: u32| sender.send(n).unwrap()));
+/// event_loop.run(None, &mut state, |_| ())?;
+/// worker.join().unwrap();
+/// assert_eq!(state.sum, 55);
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub fn channel<T>() -> (Sender<T>, Channel<T>) {
+    let shared = Shared::new(None);
+    (
+        Sender {
+            shared: Arc::clone(&shared),
+        },
+        Channel::new(shared),
+    )
+}
+
+/// Makes a channel that holds at most `bound` messages: sending blocks while it is full. With a bound of 0
+/// each send waits until its message is received.
+///
+/// Otherwise as [`channel`](channel()).
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self>, words: Vec<&'static str> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use soloop::{EventLoop, channel};
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle, words: Vec::new() };
+/// let (sender, channel) = soloop::sync_channel(0);
+/// state.handle.insert_source(channel, |event, state: &mut State| match event {
+///     channel::Event::Msg(word) => state.words.push(word),
+///     channel::Event::Closed => state.handle.stop(),
+/// })?;
+/// let worker = std::thread::spawn(move || {
+///     sender.send("hand").unwrap();
+///     sender.send("over").unwrap();
+/// });
+/// event_loop.run(None, &mut state, |_| ())?;
+/// worker.join().unwrap();
+/// assert_eq!(state.words, ["hand", "over"]);
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Channel<T>) {
+    let shared = Shared::new(Some(bound));
+    (
+        SyncSender {
+            shared: Arc::clone(&shared),
+        },
+        Channel::new(shared),
+    )
+}
+
+struct Shared<T> {
+    queue: Mutex<Queue<T>>,
+    bound: Option<usize>,
+    /// For senders: there may be room, or the message was received.
+    taken: Condvar,
+    /// For a thread in [`Channel::recv`].
+    sent: Condvar,
+}
+
+struct Queue<T> {
+    messages: VecDeque<T>,
+    senders: usize,
+    /// How many messages left the queue, ever.
+    received: u64,
+    receiver_gone: bool,
+    /// How many threads wait in [`Channel::recv`].
+    receivers_waiting: usize,
+    /// The loop knows that there is something and will ask for more.
+    notified: bool,
+    notifier: Option<Notifier>,
+}
+
+impl<T> Shared<T> {
+    fn new(bound: Option<usize>) -> Arc<Self> {
+        let queue = Queue {
+            messages: VecDeque::new(),
+            senders: 1,
+            received: 0,
+            receiver_gone: false,
+            receivers_waiting: 0,
+            notified: false,
+            notifier: None,
+        };
+        Arc::new(Self {
+            queue: Mutex::new(queue),
+            bound,
+            taken: Condvar::new(),
+            sent: Condvar::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a message and unlocks.
+    fn push(&self, mut queue: MutexGuard<'_, Queue<T>>, message: T) {
+        queue.messages.push_back(message);
+        if queue.receivers_waiting > 0 {
+            self.sent.notify_one();
+        }
+        Self::tell_loop(queue);
+    }
+
+    /// Tells the loop that there is something, unless it knows, and unlocks.
+    fn tell_loop(mut queue: MutexGuard<'_, Queue<T>>) {
+        if !queue.notified
+            && let Some(notifier) = queue.notifier.clone()
+        {
+            queue.notified = true;
+            drop(queue);
+            notifier.notify();
+        }
+    }
+
+    /// Blocks on a bounded channel until `ready` says so of the queue.
+    fn wait_until<'a>(
+        &self,
+        queue: MutexGuard<'a, Queue<T>>,
+        mut ready: impl FnMut(&Queue<T>) -> bool,
+    ) -> MutexGuard<'a, Queue<T>> {
+        self.taken
+            .wait_while(queue, |queue| !queue.receiver_gone && !ready(queue))
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add_sender(self: &Arc<Self>) -> Arc<Self> {
+        self.lock().senders += 1;
+        Arc::clone(self)
+    }
+
+    fn drop_sender(&self) {
+        let mut queue = self.lock();
+        queue.senders -= 1;
+        if queue.senders == 0 {
+            self.sent.notify_all();
+            Self::tell_loop(queue);
+        }
+    }
+}
+
+/// Sends into a [`channel`](channel()), from any thread.
+pub struct Sender<T> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> Sender<T> {
+    /// Sends a message. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// The message comes back if the channel is gone.
+    pub fn send(&self, message: T) -> Result<(), SendError<T>> {
+        let queue = self.shared.lock();
+        if queue.receiver_gone {
+            return Err(SendError(message));
+        }
+        self.shared.push(queue, message);
+        Ok(())
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.add_sender(),
+        }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.shared.drop_sender();
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
+    }
+}
+
+/// Sends into a [`sync_channel`], from any thread.
+pub struct SyncSender<T> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> SyncSender<T> {
+    /// Sends a message. Blocks while the channel is full; with a bound of 0 until the message is received.
+    ///
+    /// Never call it in the thread of the loop that receives: it would wait for itself.
+    ///
+    /// # Errors
+    ///
+    /// The message comes back if the channel is gone; with a bound of 0 also if it goes before the message
+    /// is received.
+    pub fn send(&self, message: T) -> Result<(), SendError<T>> {
+        let bound = self.shared.bound.unwrap_or(usize::MAX);
+        let queue = self.shared.lock();
+        let queue = self
+            .shared
+            .wait_until(queue, |queue| queue.messages.len() < bound.max(1));
+        if queue.receiver_gone {
+            return Err(SendError(message));
+        }
+        let ticket = queue.received + queue.messages.len() as u64;
+        self.shared.push(queue, message);
+        if bound > 0 {
+            return Ok(());
+        }
+        let mut queue = self
+            .shared
+            .wait_until(self.shared.lock(), |queue| queue.received > ticket);
+        if queue.received > ticket {
+            return Ok(());
+        }
+        // The channel went without it, and left it for its sender.
+        queue
+            .messages
+            .pop_front()
+            .map_or(Ok(()), |message| Err(SendError(message)))
+    }
+
+    /// Sends a message if that is possible at once.
+    ///
+    /// # Errors
+    ///
+    /// The message comes back if the channel is full or gone. With a bound of 0 it is full unless a thread
+    /// waits in [`Channel::recv`].
+    pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+        let queue = self.shared.lock();
+        if queue.receiver_gone {
+            return Err(TrySendError::Disconnected(message));
+        }
+        let room = match self.shared.bound {
+            Some(0) => queue.receivers_waiting > queue.messages.len(),
+            Some(bound) => queue.messages.len() < bound,
+            None => true,
+        };
+        if !room {
+            return Err(TrySendError::Full(message));
+        }
+        self.shared.push(queue, message);
+        Ok(())
+    }
+}
+
+impl<T> Clone for SyncSender<T> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.add_sender(),
+        }
+    }
+}
+
+impl<T> Drop for SyncSender<T> {
+    fn drop(&mut self) {
+        self.shared.drop_sender();
+    }
+}
+
+impl<T> fmt::Debug for SyncSender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SyncSender").finish_non_exhaustive()
+    }
+}
+
+/// The receiving end of a [`channel`](channel()) or a [`sync_channel`]: a source of [`Event`]s.
+pub struct Channel<T> {
+    shared: Arc<Shared<T>>,
+    /// What an unbounded channel took out of the queue and did not deliver yet.
+    batch: Mutex<VecDeque<T>>,
+    token: Option<InterestToken>,
+}
+
+impl<T> Channel<T> {
+    fn new(shared: Arc<Shared<T>>) -> Self {
+        Self {
+            shared,
+            batch: Mutex::default(),
+            token: None,
+        }
+    }
+
+    /// Receives a message without the loop; blocks until there is one.
+    ///
+    /// # Errors
+    ///
+    /// If all senders are gone and nothing is left.
+    pub fn recv(&self) -> Result<T, RecvError> {
+        loop {
+            match self.try_recv() {
+                Ok(message) => return Ok(message),
+                Err(TryRecvError::Disconnected) => return Err(RecvError),
+                Err(TryRecvError::Empty) => {
+                    let mut queue = self.shared.lock();
+                    queue.receivers_waiting += 1;
+                    let mut queue = self
+                        .shared
+                        .sent
+                        .wait_while(queue, |queue| {
+                            queue.messages.is_empty() && queue.senders > 0
+                        })
+                        .unwrap_or_else(PoisonError::into_inner);
+                    queue.receivers_waiting -= 1;
+                }
+            }
+        }
+    }
+
+    /// Receives a message without the loop, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If there is none now, or all senders are gone and nothing is left.
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(message) = batch.pop_front() {
+            return Ok(message);
+        }
+        match self.shared.refill(&mut batch) {
+            Some(message) => Ok(message),
+            None if self.shared.is_closed() => Err(TryRecvError::Disconnected),
+            None => Err(TryRecvError::Empty),
+        }
+    }
+}
+
+impl<T> Shared<T> {
+    /// Takes the next message, and from an unbounded queue all others into `batch`, which is empty.
+    fn refill(&self, batch: &mut VecDeque<T>) -> Option<T> {
+        let mut queue = self.lock();
+        if self.bound.is_none() {
+            std::mem::swap(&mut queue.messages, batch);
+            return batch.pop_front();
+        }
+        let message = queue.messages.pop_front();
+        if message.is_some() {
+            queue.received += 1;
+            drop(queue);
+            self.taken.notify_all();
+        }
+        message
+    }
+
+    /// Whether all senders are gone and nothing is left in the queue.
+    fn is_closed(&self) -> bool {
+        let queue = self.lock();
+        queue.senders == 0 && queue.messages.is_empty()
+    }
+
+    /// Whether there is a message, or the end, to tell of. If not, the next sender notifies the loop.
+    fn has_more(&self) -> bool {
+        let mut queue = self.lock();
+        queue.notified = !queue.messages.is_empty() || queue.senders == 0;
+        queue.notified
+    }
+}
+
+impl<T> Drop for Channel<T> {
+    fn drop(&mut self) {
+        let mut queue = self.shared.lock();
+        queue.receiver_gone = true;
+        // A sender that waits for its message to be received takes it back.
+        let handed_back = self.shared.bound == Some(0);
+        let messages = if handed_back {
+            VecDeque::new()
+        } else {
+            std::mem::take(&mut queue.messages)
+        };
+        let notifier = queue.notifier.take();
+        drop(queue);
+        self.shared.taken.notify_all();
+        // The destructors of messages are user code: outside of the lock.
+        drop((messages, notifier));
+    }
+}
+
+impl<T> fmt::Debug for Channel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel").finish_non_exhaustive()
+    }
+}
+
+impl<T: 'static> EventSource for Channel<T> {
+    type Event<'a> = Event<T>;
+    type Ret = ();
+    type Error = Infallible;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let (token, notifier) = registrar.notifier();
+        self.token = Some(token);
+        // There may be something already: the first call will see.
+        notifier.notify();
+        let mut queue = self.shared.lock();
+        queue.notified = true;
+        queue.notifier = Some(notifier);
+        Ok(())
+    }
+
+    fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.shared.lock().notifier = None;
+        if let Some(token) = self.token.take() {
+            registrar.release(token);
+        }
+        Ok(())
+    }
+
+    fn process_events<F>(
+        &mut self,
+        _: Readiness,
+        token: InterestToken,
+        mut callback: F,
+    ) -> Result<PostAction, Infallible>
+    where
+        F: FnMut(Event<T>),
+    {
+        if self.token != Some(token) {
+            return Ok(PostAction::Continue);
+        }
+        let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(message) = batch.pop_front().or_else(|| self.shared.refill(batch)) {
+            callback(Event::Msg(message));
+            let more = !batch.is_empty() || self.shared.has_more();
+            return Ok(if more {
+                PostAction::Again
+            } else {
+                PostAction::Continue
+            });
+        }
+        if !self.shared.has_more() {
+            return Ok(PostAction::Continue);
+        }
+        if !self.shared.is_closed() {
+            return Ok(PostAction::Again);
+        }
+        callback(Event::Closed);
+        Ok(PostAction::Remove)
+    }
+}
+
+static_assertions::assert_impl_all!(Sender<u8>: Clone, Send, Sync, Unpin);
+static_assertions::assert_impl_all!(SyncSender<u8>: Clone, Send, Sync, Unpin);
+static_assertions::assert_impl_all!(Channel<u8>: Send, Unpin);

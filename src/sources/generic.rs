@@ -1,0 +1,161 @@
+//! Any fd.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
+
+/// What the callback of a [`Generic`] or a [`MioSource`](crate::MioSource) receives: the readiness, and
+/// the source to read from and write to.
+#[derive(Debug)]
+pub struct Ready<'a, T> {
+    /// What the kernel said.
+    pub readiness: Readiness,
+    /// The source.
+    pub io: &'a mut T,
+}
+
+/// Watches an fd: a socket, a pipe, a device, another loop.
+///
+/// The callback gets `&mut` of what owns the fd. Its answer says how to go on; an error comes out of the
+/// dispatch under the name of the source, which stays registered. With [`Mode::Level`] the callback is called
+/// in each round as long as the fd is ready, with [`Mode::Edge`] when it becomes ready, with
+/// [`Mode::OneShot`] once until it is updated (or the callback answers [`PostAction::Reregister`]).
+///
+/// If the callback puts another fd in the place of the old one, the new one is registered when it returns.
+///
+/// # Limits
+///
+/// `epoll(7)` refuses regular files and directories (`EPERM`), and the same fd twice (`EEXIST`): both are
+/// errors of the insertion. If the new fd in the place of an old one has the same *number* (the old one was
+/// closed first), the callback has to answer [`PostAction::Reregister`].
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self>, heard: Vec<u8> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+/// use soloop::{EventLoop, Generic, Interest, Mode, PostAction};
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle, heard: Vec::new() };
+/// let (mut ours, theirs) = UnixStream::pair()?;
+/// let source = Generic::new(theirs, Interest::READ, Mode::Level);
+/// state.handle.insert_source(source, |ready, state: &mut State| {
+///     let mut buffer = [0; 64];
+///     match ready.io.read(&mut buffer)? {
+///         0 => return Ok(PostAction::Remove),
+///         n => state.heard.extend_from_slice(&buffer[..n]),
+///     }
+///     Ok(PostAction::Continue)
+/// })?;
+/// ours.write_all(b"hello")?;
+/// event_loop.dispatch(None, &mut state)?;
+/// assert_eq!(state.heard, b"hello");
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Generic<T> {
+    /// What to hear of; a change takes effect with [`LoopHandle::update`](crate::LoopHandle::update).
+    pub interest: Interest,
+    /// When to hear of it; a change takes effect with [`LoopHandle::update`](crate::LoopHandle::update).
+    pub mode: Mode,
+    io: T,
+    /// The registration, and the number of the fd that was registered.
+    registered: Option<(InterestToken, RawFd)>,
+}
+
+impl<T> Generic<T> {
+    /// Watches `io`.
+    pub fn new(io: T, interest: Interest, mode: Mode) -> Self {
+        Self {
+            interest,
+            mode,
+            io,
+            registered: None,
+        }
+    }
+
+    /// What owns the fd.
+    pub fn get_ref(&self) -> &T {
+        &self.io
+    }
+
+    /// What owns the fd. Another fd in its place is registered with
+    /// [`LoopHandle::update`](crate::LoopHandle::update).
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.io
+    }
+
+    /// Gives back what owns the fd.
+    pub fn into_inner(self) -> T {
+        self.io
+    }
+}
+
+impl<T: AsFd + 'static> EventSource for Generic<T> {
+    type Event<'a> = Ready<'a, T>;
+    type Ret = io::Result<PostAction>;
+    type Error = io::Error;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let fd = self.io.as_fd();
+        let token = registrar.register_fd(fd, self.interest, self.mode)?;
+        self.registered = Some((token, fd.as_raw_fd()));
+        Ok(())
+    }
+
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let Some((token, registered)) = self.registered else {
+            return self.register(registrar);
+        };
+        let fd = self.io.as_fd();
+        if fd.as_raw_fd() == registered {
+            return registrar.reregister_fd(token, fd, self.interest, self.mode);
+        }
+        // Under a new token, so that what the kernel still tells of the old file is recognised as stale.
+        let new = registrar.register_fd(fd, self.interest, self.mode)?;
+        let raw = fd.as_raw_fd();
+        self.registered = Some((new, raw));
+        registrar.unregister_fd(token, fd)
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        match self.registered.take() {
+            Some((token, _)) => registrar.unregister_fd(token, self.io.as_fd()),
+            None => Ok(()),
+        }
+    }
+
+    fn process_events<F>(
+        &mut self,
+        readiness: Readiness,
+        token: InterestToken,
+        mut callback: F,
+    ) -> io::Result<PostAction>
+    where
+        F: FnMut(Ready<'_, T>) -> io::Result<PostAction>,
+    {
+        let Some((ours, registered)) = self.registered else {
+            return Ok(PostAction::Continue);
+        };
+        if ours != token {
+            return Ok(PostAction::Continue);
+        }
+        let action = callback(Ready {
+            readiness,
+            io: &mut self.io,
+        })?;
+        let replaced = self.io.as_fd().as_raw_fd() != registered;
+        Ok(match action {
+            PostAction::Continue | PostAction::Again if replaced => PostAction::Reregister,
+            action => action,
+        })
+    }
+}
+
+static_assertions::assert_impl_all!(Generic<std::os::fd::OwnedFd>: Send, Sync, Unpin);

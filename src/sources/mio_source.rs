@@ -1,0 +1,142 @@
+//! Anything that mio can watch.
+
+use std::io;
+
+use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
+
+#[cfg(unix)]
+use super::generic::Ready;
+
+#[cfg(not(unix))]
+pub use ready::Ready;
+
+#[cfg(not(unix))]
+mod ready {
+    use crate::Readiness;
+
+    /// What the callback of a [`MioSource`](crate::MioSource) receives: the readiness, and the source to
+    /// read from and write to.
+    #[derive(Debug)]
+    pub struct Ready<'a, T> {
+        /// What the kernel said.
+        pub readiness: Readiness,
+        /// The source.
+        pub io: &'a mut T,
+    }
+}
+
+/// Watches a `mio::event::Source`: a `mio::net::TcpListener`, a `mio::unix::pipe::Receiver`, a type of your
+/// own.
+///
+/// As [`Generic`](crate::Generic), for sources that register themselves with mio, on every platform.
+///
+/// # Limits
+///
+/// mio is edge-triggered and hides the fd of its sources. [`Mode::Level`] is made of a re-registration after
+/// each event, at 1.4 to 1.8 times the cost; where that matters use a [`Generic`](crate::Generic) on the fd,
+/// or [`Mode::Edge`].
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self>, visitors: u32 }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use mio::net::TcpListener;
+/// use soloop::{EventLoop, Interest, MioSource, Mode, PostAction};
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle, visitors: 0 };
+/// let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+/// let address = listener.local_addr()?;
+/// let source = MioSource::new(listener, Interest::READ, Mode::Level);
+/// state.handle.insert_source(source, |ready, state: &mut State| {
+///     ready.io.accept()?;
+///     state.visitors += 1;
+///     Ok(PostAction::Continue)
+/// })?;
+/// let _visitor = std::net::TcpStream::connect(address)?;
+/// event_loop.dispatch(None, &mut state)?;
+/// assert_eq!(state.visitors, 1);
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct MioSource<T> {
+    /// What to hear of; a change takes effect with [`LoopHandle::update`](crate::LoopHandle::update).
+    pub interest: Interest,
+    /// When to hear of it; a change takes effect with [`LoopHandle::update`](crate::LoopHandle::update).
+    pub mode: Mode,
+    io: T,
+    token: Option<InterestToken>,
+}
+
+impl<T> MioSource<T> {
+    /// Watches `io`.
+    pub fn new(io: T, interest: Interest, mode: Mode) -> Self {
+        Self {
+            interest,
+            mode,
+            io,
+            token: None,
+        }
+    }
+
+    /// The mio source.
+    pub fn get_ref(&self) -> &T {
+        &self.io
+    }
+
+    /// The mio source.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.io
+    }
+
+    /// Gives the mio source back.
+    pub fn into_inner(self) -> T {
+        self.io
+    }
+}
+
+impl<T: mio::event::Source + 'static> EventSource for MioSource<T> {
+    type Event<'a> = Ready<'a, T>;
+    type Ret = io::Result<PostAction>;
+    type Error = io::Error;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.token = Some(registrar.register(&mut self.io, self.interest, self.mode)?);
+        Ok(())
+    }
+
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        match self.token {
+            Some(token) => registrar.reregister(token, &mut self.io, self.interest, self.mode),
+            None => self.register(registrar),
+        }
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        match self.token.take() {
+            Some(token) => registrar.unregister(token, &mut self.io),
+            None => Ok(()),
+        }
+    }
+
+    fn process_events<F>(
+        &mut self,
+        readiness: Readiness,
+        token: InterestToken,
+        mut callback: F,
+    ) -> io::Result<PostAction>
+    where
+        F: FnMut(Ready<'_, T>) -> io::Result<PostAction>,
+    {
+        if self.token != Some(token) {
+            return Ok(PostAction::Continue);
+        }
+        callback(Ready {
+            readiness,
+            io: &mut self.io,
+        })
+    }
+}

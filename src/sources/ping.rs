@@ -1,0 +1,133 @@
+//! The simplest signal between threads: something happened.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::{EventSource, InterestToken, Notifier, PostAction, Readiness, Registrar};
+
+/// Makes a ping and the source it arrives at.
+///
+/// Pings that come before the callback runs are one event. A ping sent before the source is inserted, or
+/// while it is disabled, arrives when it is enabled. It takes no fd and can't fail.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self>, pings: u32 }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use soloop::{EventLoop, make_ping};
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle, pings: 0 };
+/// let (ping, source) = make_ping();
+/// state.handle.insert_source(source, |(), state: &mut State| state.pings += 1)?;
+/// std::thread::spawn(move || {
+///     ping.ping();
+///     ping.ping();
+/// })
+/// .join()
+/// .unwrap();
+/// event_loop.dispatch(None, &mut state)?;
+/// assert_eq!(state.pings, 1);
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub fn make_ping() -> (Ping, PingSource) {
+    let shared = Arc::new(Shared::default());
+    (
+        Ping {
+            shared: Arc::clone(&shared),
+        },
+        PingSource {
+            shared,
+            token: None,
+        },
+    )
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    pinged: AtomicBool,
+    notifier: Mutex<Option<Notifier>>,
+}
+
+impl Shared {
+    fn notifier(&self) -> MutexGuard<'_, Option<Notifier>> {
+        self.notifier.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Pings a [`PingSource`], from any thread. A clone pings the same source.
+#[derive(Clone, Debug)]
+pub struct Ping {
+    shared: Arc<Shared>,
+}
+
+impl Ping {
+    /// Has the callback of the source run. Does nothing once the source is gone.
+    pub fn ping(&self) {
+        if !self.shared.pinged.swap(true, Ordering::AcqRel)
+            && let Some(notifier) = &*self.shared.notifier()
+        {
+            notifier.notify();
+        }
+    }
+}
+
+/// The source that pings arrive at; see [`make_ping`]. It stays when all [`Ping`]s are gone.
+#[derive(Debug)]
+pub struct PingSource {
+    shared: Arc<Shared>,
+    token: Option<InterestToken>,
+}
+
+impl EventSource for PingSource {
+    type Event<'a> = ();
+    type Ret = ();
+    type Error = Infallible;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let (token, notifier) = registrar.notifier();
+        self.token = Some(token);
+        let mut slot = self.shared.notifier();
+        // Looked at under the lock: a ping that comes later finds the notifier.
+        if self.shared.pinged.load(Ordering::Acquire) {
+            notifier.notify();
+        }
+        *slot = Some(notifier);
+        Ok(())
+    }
+
+    fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        *self.shared.notifier() = None;
+        if let Some(token) = self.token.take() {
+            registrar.release(token);
+        }
+        Ok(())
+    }
+
+    fn process_events<F>(
+        &mut self,
+        _: Readiness,
+        token: InterestToken,
+        mut callback: F,
+    ) -> Result<PostAction, Infallible>
+    where
+        F: FnMut(()),
+    {
+        if self.token == Some(token) && self.shared.pinged.swap(false, Ordering::AcqRel) {
+            callback(());
+        }
+        Ok(PostAction::Continue)
+    }
+}
+
+static_assertions::assert_impl_all!(Ping: Clone, Send, Sync, Unpin);
+static_assertions::assert_impl_all!(PingSource: Send, Sync, Unpin);

@@ -1,0 +1,404 @@
+//! Unix signals.
+//!
+//! `signal-hook` owns the process's handlers; each listener adds actions to them that do only what a
+//! signal handler may: remember that the signal came, then write a byte to a socket that the loop watches.
+//! No signal is blocked, so that child processes inherit a clean mask.
+//!
+//! A handler stays installed once it is, so the default disposition is emulated: with the first listener
+//! an action is added that runs the default whenever nobody in the process listens.
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use signal_hook::consts::FORBIDDEN;
+use signal_hook::low_level::signal_name;
+
+use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
+
+/// A signal that arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub struct Signal {
+    /// Its number, such as `SIGTERM`, 15.
+    pub number: i32,
+    /// Who sent it, with feature `signal-origin` and where the system tells: not for signals of the
+    /// kernel.
+    pub sender: Option<Sender>,
+}
+
+impl Signal {
+    /// Its name, such as `"SIGTERM"`; `None` for real-time signals.
+    pub fn name(&self) -> Option<&'static str> {
+        signal_name(self.number)
+    }
+}
+
+/// The process that sent a signal.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Sender {
+    /// Its process id.
+    pub pid: u32,
+    /// Its real user id.
+    pub uid: u32,
+}
+
+/// Listens to Unix signals.
+///
+/// Sources are independent: several, in one loop or many, may listen to the same signal and each hears of
+/// it. A source listens from its creation to its drop, whether it is inserted and enabled or not; what
+/// comes meanwhile arrives when it is. As for any process, several signals of the same number that come
+/// before the callback runs may be one event; none is lost altogether.
+///
+/// Signals can be added and removed with [`LoopHandle::visit`](crate::LoopHandle::visit); that
+/// needs no re-registration.
+///
+/// # Limits
+///
+/// `SIGKILL` and `SIGSTOP` can't be caught, and `SIGSEGV`, `SIGILL`, `SIGFPE` must not be: listening to them
+/// is an error. When the last `Signals` of the process that listens to a signal is gone, the signal's default
+/// disposition is in force again, even if another user of `signal-hook` in the process listens to it; for
+/// real-time signals it is not, they are ignored then.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use soloop::{EventLoop, Signals};
+///
+/// const SIGUSR1: i32 = if cfg!(target_os = "linux") { 10 } else { 30 };
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle };
+/// state.handle.insert_source(Signals::new([SIGUSR1])?, |signal, state: &mut State| {
+///     assert_eq!(signal.name(), Some("SIGUSR1"));
+///     state.handle.stop();
+/// })?;
+/// let me = std::process::id().to_string();
+/// std::process::Command::new("kill").args(["-USR1", &me]).status()?;
+/// event_loop.run(None, &mut state, |_| ())?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Signals {
+    listeners: BTreeMap<i32, Listener>,
+    /// Readable when a signal may have come.
+    wake: UnixStream,
+    /// Where the handlers write; each listener has a duplicate.
+    waker: UnixStream,
+    token: Option<InterestToken>,
+}
+
+impl Signals {
+    /// Listens to these signals.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidInput`] for a number that is no signal, or one that can't be caught; otherwise
+    /// what `socketpair(2)` or `sigaction(2)` answers.
+    pub fn new<I>(signals: I) -> io::Result<Self>
+    where
+        I: IntoIterator<Item: Borrow<i32>>,
+    {
+        let (wake, waker) = UnixStream::pair()?;
+        wake.set_nonblocking(true)?;
+        waker.set_nonblocking(true)?;
+        let mut source = Self {
+            listeners: BTreeMap::new(),
+            wake,
+            waker,
+            token: None,
+        };
+        source.add_signals(signals)?;
+        Ok(source)
+    }
+
+    /// Listens to these signals as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); the set is then as it was.
+    pub fn add_signals<I>(&mut self, signals: I) -> io::Result<()>
+    where
+        I: IntoIterator<Item: Borrow<i32>>,
+    {
+        let mut added = BTreeMap::new();
+        for number in signals {
+            let number = *number.borrow();
+            if !self.listeners.contains_key(&number) && !added.contains_key(&number) {
+                added.insert(number, Listener::new(number, &self.wake, &self.waker)?);
+            }
+        }
+        self.listeners.extend(added);
+        Ok(())
+    }
+
+    /// No longer listens to these signals. What came of them and was not delivered is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    pub fn remove_signals<I>(&mut self, signals: I) -> io::Result<()>
+    where
+        I: IntoIterator<Item: Borrow<i32>>,
+    {
+        for number in signals {
+            self.listeners.remove(number.borrow());
+        }
+        Ok(())
+    }
+
+    /// Listens to these signals and no others. What is in the set before and after loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); the set is then as it was.
+    pub fn set_signals<I>(&mut self, signals: I) -> io::Result<()>
+    where
+        I: IntoIterator<Item: Borrow<i32>>,
+    {
+        let signals: Vec<i32> = signals.into_iter().map(|number| *number.borrow()).collect();
+        self.add_signals(&signals)?;
+        self.listeners.retain(|number, _| signals.contains(number));
+        Ok(())
+    }
+}
+
+impl EventSource for Signals {
+    type Event<'a> = Signal;
+    type Ret = ();
+    type Error = Infallible;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let token = registrar.register_fd(self.wake.as_fd(), Interest::READ, Mode::Level)?;
+        self.token = Some(token);
+        Ok(())
+    }
+
+    fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        match self.token.take() {
+            Some(token) => registrar.unregister_fd(token, self.wake.as_fd()),
+            None => Ok(()),
+        }
+    }
+
+    fn process_events<F>(
+        &mut self,
+        _: Readiness,
+        token: InterestToken,
+        mut callback: F,
+    ) -> Result<PostAction, Infallible>
+    where
+        F: FnMut(Signal),
+    {
+        if self.token != Some(token) {
+            return Ok(PostAction::Continue);
+        }
+        // The socket first: a signal that comes after this makes it readable again.
+        let mut bytes = [0; 64];
+        while matches!((&self.wake).read(&mut bytes), Ok(1..)) {}
+        match self.listeners.values_mut().find_map(Listener::take) {
+            Some(signal) => {
+                callback(signal);
+                Ok(PostAction::Again)
+            }
+            None => Ok(PostAction::Continue),
+        }
+    }
+}
+
+/// The listening to one signal by one source.
+#[derive(Debug)]
+struct Listener {
+    arrivals: arrivals::Arrivals,
+    number: i32,
+}
+
+impl Listener {
+    fn new(number: i32, wake: &UnixStream, waker: &UnixStream) -> io::Result<Self> {
+        if FORBIDDEN.contains(&number) {
+            let name = signal_name(number).unwrap_or("signal");
+            let message = format!("{name} ({number}) can't be listened to");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        // Realtime signals end at 64 on Linux, and no system has more than 128 signals.
+        if !(1..=128).contains(&number) {
+            let message = format!("{number} is not the number of a signal");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        listened_to(number)?;
+        match arrivals::Arrivals::new(number, wake, waker) {
+            Ok(arrivals) => Ok(Self { arrivals, number }),
+            Err(error) => {
+                no_longer_listened_to(number);
+                Err(error)
+            }
+        }
+    }
+
+    fn take(&mut self) -> Option<Signal> {
+        self.arrivals.take(self.number)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.arrivals.end();
+        no_longer_listened_to(self.number);
+    }
+}
+
+/// Without the origin: a flag a signal.
+#[cfg(not(feature = "signal-origin"))]
+mod arrivals {
+    use super::*;
+    use signal_hook::SigId;
+
+    #[derive(Debug)]
+    pub(super) struct Arrivals {
+        arrived: Arc<AtomicBool>,
+        actions: Vec<SigId>,
+    }
+
+    impl Arrivals {
+        pub(super) fn new(number: i32, _: &UnixStream, waker: &UnixStream) -> io::Result<Self> {
+            let arrived = Arc::new(AtomicBool::new(false));
+            let mut arrivals = Self {
+                arrived,
+                actions: Vec::new(),
+            };
+            let waker = waker.try_clone()?;
+            // In this order: the flag is set when the socket becomes readable.
+            let flag = Arc::clone(&arrivals.arrived);
+            arrivals
+                .actions
+                .push(signal_hook::flag::register(number, flag)?);
+            match signal_hook::low_level::pipe::register(number, waker) {
+                Ok(action) => arrivals.actions.push(action),
+                Err(error) => {
+                    arrivals.end();
+                    return Err(error);
+                }
+            }
+            Ok(arrivals)
+        }
+
+        pub(super) fn take(&mut self, number: i32) -> Option<Signal> {
+            let arrived = self.arrived.swap(false, Ordering::SeqCst);
+            arrived.then_some(Signal {
+                number,
+                sender: None,
+            })
+        }
+
+        pub(super) fn end(&mut self) {
+            for action in self.actions.drain(..) {
+                signal_hook::low_level::unregister(action);
+            }
+        }
+    }
+}
+
+/// With the origin: what the handler was told, in a queue of `signal-hook`'s.
+#[cfg(feature = "signal-origin")]
+mod arrivals {
+    use super::*;
+    use signal_hook::iterator::backend::SignalDelivery;
+    use signal_hook::iterator::exfiltrator::WithOrigin;
+    use std::collections::VecDeque;
+
+    #[derive(Debug)]
+    pub(super) struct Arrivals {
+        delivery: SignalDelivery<UnixStream, WithOrigin>,
+        arrived: VecDeque<Option<Sender>>,
+    }
+
+    impl Arrivals {
+        pub(super) fn new(number: i32, wake: &UnixStream, waker: &UnixStream) -> io::Result<Self> {
+            let (wake, waker) = (wake.try_clone()?, waker.try_clone()?);
+            let delivery = SignalDelivery::with_pipe(wake, waker, WithOrigin::default(), [number])?;
+            Ok(Self {
+                delivery,
+                arrived: VecDeque::new(),
+            })
+        }
+
+        pub(super) fn take(&mut self, number: i32) -> Option<Signal> {
+            if self.arrived.is_empty() {
+                self.arrived.extend(self.delivery.pending().map(|origin| {
+                    origin.process.map(|process| Sender {
+                        pid: process.pid.unsigned_abs(),
+                        uid: process.uid,
+                    })
+                }));
+            }
+            self.arrived
+                .pop_front()
+                .map(|sender| Signal { number, sender })
+        }
+
+        pub(super) fn end(&mut self) {
+            self.delivery.handle().close();
+        }
+    }
+}
+
+/// The signals that were ever listened to in this process.
+static LISTENED: Mutex<BTreeMap<i32, Disposition>> = Mutex::new(BTreeMap::new());
+
+struct Disposition {
+    listeners: usize,
+    /// Read by the handler: nobody listens, the default is to be done.
+    default: Arc<AtomicBool>,
+}
+
+fn listened() -> MutexGuard<'static, BTreeMap<i32, Disposition>> {
+    LISTENED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn listened_to(number: i32) -> io::Result<()> {
+    use std::collections::btree_map::Entry;
+
+    let mut listened = listened();
+    let disposition = match listened.entry(number) {
+        Entry::Occupied(entry) => entry.into_mut(),
+        Entry::Vacant(entry) => {
+            let default = Arc::new(AtomicBool::new(false));
+            // The default of a signal without a name is not known.
+            if signal_name(number).is_some() {
+                signal_hook::flag::register_conditional_default(number, Arc::clone(&default))?;
+            }
+            entry.insert(Disposition {
+                listeners: 0,
+                default,
+            })
+        }
+    };
+    disposition.listeners += 1;
+    disposition.default.store(false, Ordering::SeqCst);
+    Ok(())
+}
+
+fn no_longer_listened_to(number: i32) {
+    if let Some(disposition) = listened().get_mut(&number) {
+        disposition.listeners -= 1;
+        disposition
+            .default
+            .store(disposition.listeners == 0, Ordering::SeqCst);
+    }
+}
+
+static_assertions::assert_impl_all!(Signals: Send, Unpin);
+static_assertions::assert_impl_all!(Signal: Copy, Send, Sync);
