@@ -45,18 +45,12 @@ struct Manual {
 impl Clock {
     /// The system's monotonic clock.
     pub fn system() -> Self {
-        Self {
-            epoch: Instant::now(),
-            manual: None,
-        }
+        Self { epoch: Instant::now(), manual: None }
     }
 
     /// A clock that only moves when told to, or when a loop that uses it would sleep.
     pub fn manual() -> Self {
-        Self {
-            epoch: Instant::now(),
-            manual: Some(Arc::default()),
-        }
+        Self { epoch: Instant::now(), manual: Some(Arc::default()) }
     }
 
     /// The time on this clock.
@@ -74,11 +68,9 @@ impl Clock {
     pub fn advance(&self, duration: Duration) {
         let Some(manual) = &self.manual else { return };
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        let _ = manual
-            .elapsed
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |elapsed| {
-                Some(elapsed.saturating_add(nanos).min(i64::MAX as u64 - 1))
-            });
+        let _ = manual.elapsed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |elapsed| {
+            Some(elapsed.saturating_add(nanos).min(i64::MAX as u64 - 1))
+        });
         let mut loops = manual.loops.lock().unwrap_or_else(PoisonError::into_inner);
         loops.retain(|shared| {
             let shared = shared.upgrade();
@@ -117,7 +109,5 @@ impl Clock {
 /// A duration in nanoseconds, at most `i64::MAX`.
 pub(crate) fn nanos(duration: Duration) -> i64 {
     let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-    seconds
-        .saturating_mul(1_000_000_000)
-        .saturating_add(i64::from(duration.subsec_nanos()))
+    seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(duration.subsec_nanos()))
 }

@@ -87,11 +87,7 @@ impl Deadlines {
             self.renumber(&mut moved);
             return self.set(key, Position::NONE, at, moved);
         }
-        let entry = Entry {
-            at,
-            sequence: self.sequence,
-            key,
-        };
+        let entry = Entry { at, sequence: self.sequence, key };
         self.sequence += 1;
         if let Some(place) = position.due() {
             self.due[place] = InterestKey::null();
@@ -132,11 +128,6 @@ impl Deadlines {
             moved(key, Position(self.due.len() as u32 | Position::DUE));
             self.due.push(key);
         }
-    }
-
-    /// Whether anything expired that is not delivered yet.
-    pub(crate) fn has_due(&self) -> bool {
-        !self.due.is_empty()
     }
 
     /// Takes out the first of what expired.
@@ -213,10 +204,7 @@ impl Deadlines {
     fn renumber(&mut self, moved: &mut impl FnMut(InterestKey, Position)) {
         self.heap.sort_unstable_by_key(Entry::order);
         for at in 0..self.heap.len() {
-            let entry = Entry {
-                sequence: at as u32,
-                ..self.heap[at]
-            };
+            let entry = Entry { sequence: at as u32, ..self.heap[at] };
             self.place(at, entry, moved);
         }
         self.sequence = self.heap.len() as u32;
@@ -339,7 +327,7 @@ mod tests {
                     }
                     let fired: Vec<_> = std::iter::from_fn(|| fixture.next_due()).collect();
                     assert_eq!(fired, due.iter().map(|entry| entry.2).collect::<Vec<_>>());
-                    assert!(!fixture.queue.has_due());
+                    assert!(fixture.queue.due.is_empty());
                 }
                 _ => {}
             }

@@ -118,12 +118,7 @@ impl<S> fmt::Debug for InsertError<S> {
 
 impl<S> fmt::Display for InsertError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cannot insert a source `{}`: {}",
-            std::any::type_name::<S>(),
-            self.error
-        )
+        write!(f, "cannot insert a source `{}`: {}", std::any::type_name::<S>(), self.error)
     }
 }
 

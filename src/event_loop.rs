@@ -81,6 +81,8 @@ pub struct EventLoop<Data> {
     backlog: VecDeque<ReadyEvent>,
     /// What has more to say but no budget left in this round, or said it with an error.
     carried: Vec<ReadyEvent>,
+    /// A round ended with an error or a panic: the next dispatch delivers the rest of it, without a wait.
+    unfinished: bool,
     /// What is being delivered; stays if its callback panics.
     current: Option<ReadyEvent>,
     /// Room for what the ready queue held.
@@ -128,6 +130,7 @@ impl<Data: LoopData> EventLoop<Data> {
             hooks: Vec::new(),
             backlog: VecDeque::new(),
             carried: Vec::new(),
+            unfinished: false,
             current: None,
             woken: Vec::new(),
             mail: VecDeque::new(),
@@ -188,13 +191,18 @@ impl<Data: LoopData> EventLoop<Data> {
     fn turn(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
         self.recover(data)?;
         self.settle_all(data)?;
-        let found = self.backlog.len();
-        let prepared = self.before_sleep(data)?;
-        let waited = self.wait(timeout, data);
-        self.before_handle_events(prepared, found, data);
-        waited?;
+        if !self.unfinished {
+            let found = self.backlog.len();
+            let prepared = self.before_sleep(data)?;
+            let waited = self.wait(timeout, data);
+            self.before_handle_events(prepared, found, data);
+            waited?;
+        }
+        // The kernel would tell again of what an unfinished round has not delivered yet.
+        self.unfinished = true;
         self.run_mail(data)?;
         self.deliver(data)?;
+        self.unfinished = false;
         self.run_idles(data)
     }
 
@@ -254,7 +262,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if let Some(event) = self.current.take()
             && handle.registrations.is_notifier(event.interest)
         {
-            self.carried.push(event);
+            self.backlog.push_back(event);
         }
         Ok(())
     }
@@ -312,8 +320,7 @@ impl<Data: LoopData> EventLoop<Data> {
             if let Some(slot) = self.slots.get_mut(key)
                 && registrations.is_enabled(key)
             {
-                slot.source
-                    .before_handle_events(EventIterator::new(events, registrations, key));
+                slot.source.before_handle_events(EventIterator::new(events, registrations, key));
             }
         }
     }
@@ -327,22 +334,27 @@ impl<Data: LoopData> EventLoop<Data> {
             && timeout != Some(Duration::ZERO)
             && !self.has_backlog()
             && !handle.has_work()
-            && !handle.registrations.has_due()
             && !self.shared.is_stopping();
         if blocks {
             self.block(timeout, handle)?;
         } else {
             self.poll(Some(Duration::ZERO), handle)?;
         }
-        self.backlog.extend(self.carried.drain(..));
         let registrations = &mut handle.registrations;
+        for event in self.carried.drain(..) {
+            // The kernel tells of an fd again by itself.
+            let known = registrations.is_io(event.interest)
+                && self.backlog.iter().any(|found| found.interest == event.interest);
+            if !known {
+                self.backlog.push_back(event);
+            }
+        }
         if registrations.nearest_deadline().is_some() {
             registrations.expire(registrations.clock.now_stamp());
         }
         if registrations.is_prioritized() {
-            self.backlog
-                .make_contiguous()
-                .sort_by_key(|event| std::cmp::Reverse(event.priority));
+            let backlog = self.backlog.make_contiguous();
+            backlog.sort_by_key(|event| std::cmp::Reverse(event.priority));
         }
         Ok(())
     }
@@ -420,9 +432,7 @@ impl<Data: LoopData> EventLoop<Data> {
             match event.token() {
                 WAKER => {}
                 ALARM => self.shared.alarm.fired(),
-                _ => self
-                    .backlog
-                    .extend(handle.registrations.kernel_event(event)),
+                _ => self.backlog.extend(handle.registrations.kernel_event(event)),
             }
         }
         if notified {
@@ -437,8 +447,7 @@ impl<Data: LoopData> EventLoop<Data> {
         for woken in self.woken.drain(..) {
             match woken {
                 Woken::Notifier(notifier) => {
-                    self.backlog
-                        .extend(handle.registrations.event(notifier.dequeued()));
+                    self.backlog.extend(handle.registrations.event(notifier.dequeued()));
                 }
                 Woken::Mail => self.mail.append(&mut self.mailbox.take()),
             }
@@ -452,10 +461,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn deliver(&mut self, data: &mut Data) -> Result<()> {
         self.settle(data)?;
         for priority in Priority::DESCENDING {
-            while let Some(event) = self
-                .backlog
-                .pop_front_if(|event| event.priority == priority)
-            {
+            while let Some(event) = self.backlog.pop_front_if(|event| event.priority == priority) {
                 self.call(event, data)?;
             }
             while let Some(event) = data.loop_handle().registrations.next_due(priority) {
@@ -478,11 +484,7 @@ impl<Data: LoopData> EventLoop<Data> {
             };
             let token = InterestToken::new(event.interest);
             let readiness = event.readiness;
-            let erased = Event {
-                source: &mut *slot.source,
-                readiness,
-                token,
-            };
+            let erased = Event { source: &mut *slot.source, readiness, token };
             let answer = (slot.callback)(erased, data);
             let action = self.answered(answer, event, key, data);
             let again = matches!(action, Ok(PostAction::Again));
@@ -649,12 +651,10 @@ impl<Data: LoopData> EventLoop<Data> {
         if !registrations.is_enabled(key) {
             return Ok(());
         }
-        slot.source
-            .reregister(&mut Registrar::new(registrations, key))
-            .or_else(|error| {
-                let error = self.failure(key, error.into(), data);
-                self.report(key, error, data)
-            })
+        slot.source.reregister(&mut Registrar::new(registrations, key)).or_else(|error| {
+            let error = self.failure(key, error.into(), data);
+            self.report(key, error, data)
+        })
     }
 
     /// Unregisters a source; one that fails to is swept, and disabled all the same.
@@ -667,9 +667,7 @@ impl<Data: LoopData> EventLoop<Data> {
             return Ok(());
         }
         registrations.set_enabled(key, false);
-        let unregistered = slot
-            .source
-            .unregister(&mut Registrar::new(registrations, key));
+        let unregistered = slot.source.unregister(&mut Registrar::new(registrations, key));
         registrations.sweep(key);
         unregistered.or_else(|error| {
             let error = self.failure(key, error.into(), data);
@@ -683,10 +681,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let disabled = self.disable(key, data);
         data.loop_handle().registrations.forget_source(key);
         let slot = self.slots.remove(key);
-        if slot
-            .as_ref()
-            .is_some_and(|slot| slot.source.needs_lifecycle_events())
-        {
+        if slot.as_ref().is_some_and(|slot| slot.source.needs_lifecycle_events()) {
             self.hooks.retain(|hook| *hook != key);
         }
         (slot, disabled)
@@ -697,17 +692,9 @@ impl<Data: LoopData> EventLoop<Data> {
         let options = data.loop_handle().registrations.options(key);
         let name = match options.and_then(|options| options.name.as_deref()) {
             Some(name) => name.to_owned(),
-            None => self
-                .slots
-                .get(key)
-                .map_or("", |slot| slot.source.type_name())
-                .to_owned(),
+            None => self.slots.get(key).map_or("", |slot| slot.source.type_name()).to_owned(),
         };
-        Error::Source {
-            token: AnyToken::new(key),
-            name,
-            error,
-        }
+        Error::Source { token: AnyToken::new(key), name, error }
     }
 
     /// Has the policy decide on an error of a source.
@@ -729,7 +716,7 @@ impl<Data: LoopData> EventLoop<Data> {
         };
         self.shared.set_work(handle.has_work());
         if self.shared.is_exported() {
-            let backlog = self.has_backlog() || handle.registrations.has_due();
+            let backlog = self.has_backlog() || self.unfinished;
             self.shared.rest(backlog);
         }
     }
@@ -760,9 +747,7 @@ fn poll_uninterrupted(
     events: &mut mio::Events,
     timeout: Option<Duration>,
 ) -> io::Result<()> {
-    let started = timeout
-        .filter(|timeout| !timeout.is_zero())
-        .map(|_| Instant::now());
+    let started = timeout.filter(|timeout| !timeout.is_zero()).map(|_| Instant::now());
     let mut left = timeout;
     loop {
         match poll.poll(events, left) {
@@ -810,8 +795,6 @@ impl<Data> Drop for EventLoop<Data> {
 
 impl<Data> fmt::Debug for EventLoop<Data> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventLoop")
-            .field("sources", &self.slots)
-            .finish_non_exhaustive()
+        f.debug_struct("EventLoop").field("sources", &self.slots).finish_non_exhaustive()
     }
 }

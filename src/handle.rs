@@ -60,12 +60,7 @@ pub struct LoopHandle<Data> {
 
 impl<Data> LoopHandle<Data> {
     pub(crate) fn new(registrations: Registrations, mailbox: Arc<Mailbox<Data>>) -> Self {
-        Self {
-            registrations,
-            pending: Pending::new(),
-            idles: Idles::new(),
-            mailbox,
-        }
+        Self { registrations, pending: Pending::new(), idles: Idles::new(), mailbox }
     }
 
     /// Inserts a source. It is registered with the kernel at once and `callback` is called for each of
@@ -104,9 +99,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(SourceOptions::new(), source, |source| {
-            Slot::new(source, callback)
-        })
+        self.insert_slot(SourceOptions::new(), source, |source| Slot::new(source, callback))
     }
 
     /// Inserts a source that has a name, a priority or a budget of its own.
@@ -142,9 +135,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(SourceOptions::new(), source, |source| {
-            Slot::once(source, callback)
-        })
+        self.insert_slot(SourceOptions::new(), source, |source| Slot::once(source, callback))
     }
 
     fn insert_slot<S: EventSource>(
@@ -282,10 +273,7 @@ impl<Data> LoopHandle<Data> {
 
     /// Reaches the state from any thread, and from places such as a `Drop`.
     pub fn remote(&self) -> Remote<Data> {
-        Remote::new(
-            Arc::clone(&self.mailbox),
-            Arc::clone(&self.registrations.shared),
-        )
+        Remote::new(Arc::clone(&self.mailbox), Arc::clone(&self.registrations.shared))
     }
 
     /// The time on the loop's clock.
@@ -337,11 +325,7 @@ struct Attempt<'a> {
 impl<'a> Attempt<'a> {
     fn new(registrations: &'a mut Registrations, options: SourceOptions) -> Self {
         let key = registrations.add_source(options);
-        Self {
-            registrations,
-            key,
-            done: false,
-        }
+        Self { registrations, key, done: false }
     }
 
     fn register<S: EventSource>(mut self, source: &mut S) -> std::io::Result<SourceKey> {

@@ -17,10 +17,7 @@ pub(crate) struct Idles<Data> {
 
 impl<Data> Idles<Data> {
     pub(crate) fn new() -> Self {
-        Self {
-            queue: VecDeque::new(),
-            first: 0,
-        }
+        Self { queue: VecDeque::new(), first: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {

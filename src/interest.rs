@@ -18,29 +18,13 @@ pub struct Interest {
 
 impl Interest {
     /// Nothing but errors and hang-ups.
-    pub const EMPTY: Self = Self {
-        readable: false,
-        writable: false,
-        priority: false,
-    };
+    pub const EMPTY: Self = Self { readable: false, writable: false, priority: false };
     /// Readable.
-    pub const READ: Self = Self {
-        readable: true,
-        writable: false,
-        priority: false,
-    };
+    pub const READ: Self = Self { readable: true, writable: false, priority: false };
     /// Writable.
-    pub const WRITE: Self = Self {
-        readable: false,
-        writable: true,
-        priority: false,
-    };
+    pub const WRITE: Self = Self { readable: false, writable: true, priority: false };
     /// Readable and writable.
-    pub const BOTH: Self = Self {
-        readable: true,
-        writable: true,
-        priority: false,
-    };
+    pub const BOTH: Self = Self { readable: true, writable: true, priority: false };
 
     /// This as mio's type, which has no empty interest.
     pub(crate) fn into_mio(self) -> Option<mio::Interest> {

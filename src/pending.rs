@@ -33,9 +33,7 @@ impl<Data> Pending<Data> {
     const KEPT: usize = 1024;
 
     pub(crate) fn new() -> Self {
-        Self {
-            ops: VecDeque::new(),
-        }
+        Self { ops: VecDeque::new() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

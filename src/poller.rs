@@ -8,10 +8,7 @@
 //! mio's timeouts are whole milliseconds, rounded up. The alarm gives deadlines the rest of their
 //! precision: on Linux a timerfd on the same epoll instance, elsewhere nothing yet.
 
-#[cfg(all(
-    any(target_os = "linux", target_os = "android"),
-    not(mio_unsupported_force_poll_poll)
-))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(mio_unsupported_force_poll_poll)))]
 mod epoll;
 #[cfg(all(
     any(target_os = "linux", target_os = "android"),

@@ -59,11 +59,7 @@ struct Queue {
 
 impl Ready {
     pub(crate) fn new(waker: mio::Waker) -> Self {
-        Self {
-            state: AtomicU8::new(AWAKE),
-            queue: Mutex::default(),
-            waker,
-        }
+        Self { state: AtomicU8::new(AWAKE), queue: Mutex::default(), waker }
     }
 
     /// Queues `woken` and makes the loop look at the queue; dropped if the loop is gone.
@@ -97,9 +93,7 @@ impl Ready {
 
     /// Falls asleep, unless there was a notification. Called by the loop alone.
     pub(crate) fn try_sleep(&self) -> bool {
-        self.state
-            .compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     pub(crate) fn is_asleep(&self) -> bool {
@@ -214,21 +208,14 @@ pub struct Notifier(Arc<NotifierState>);
 
 impl Notifier {
     pub(crate) fn new(interest: InterestKey, shared: Arc<Shared>) -> Self {
-        Self(Arc::new(NotifierState {
-            interest,
-            queued: AtomicBool::new(false),
-            shared,
-        }))
+        Self(Arc::new(NotifierState { interest, queued: AtomicBool::new(false), shared }))
     }
 
     /// Makes the source ready: its `process_events` is called in the current or the next round. Calls
     /// until then have no further effect.
     pub fn notify(&self) {
         if !self.0.queued.swap(true, Ordering::AcqRel) {
-            self.0
-                .shared
-                .ready
-                .push(Woken::Notifier(Arc::clone(&self.0)));
+            self.0.shared.ready.push(Woken::Notifier(Arc::clone(&self.0)));
         }
     }
 }

@@ -27,10 +27,7 @@ pub struct Registrar<'a> {
 
 impl<'a> Registrar<'a> {
     pub(crate) fn new(registrations: &'a mut Registrations, source: SourceKey) -> Self {
-        Self {
-            registrations,
-            source,
-        }
+        Self { registrations, source }
     }
 
     /// Watches a mio source. With [`Mode::Level`] the loop re-registers it after each event, since mio
@@ -77,18 +74,14 @@ impl<'a> Registrar<'a> {
         let rearm = match (interest.into_mio(), before) {
             (None, Rearm::Absent) => Rearm::Absent,
             (None, _) => registry.deregister(io).map(|()| Rearm::Absent)?,
-            (Some(wanted), Rearm::Absent) => registry
-                .register(io, key.into_mio(), wanted)
-                .map(|()| Rearm::emulating(mode))?,
-            (Some(wanted), _) => registry
-                .reregister(io, key.into_mio(), wanted)
-                .map(|()| Rearm::emulating(mode))?,
+            (Some(wanted), Rearm::Absent) => {
+                registry.register(io, key.into_mio(), wanted).map(|()| Rearm::emulating(mode))?
+            }
+            (Some(wanted), _) => {
+                registry.reregister(io, key.into_mio(), wanted).map(|()| Rearm::emulating(mode))?
+            }
         };
-        *self.io_watch(key)? = IoWatch {
-            fd: -1,
-            wants: interest.into(),
-            rearm,
-        };
+        *self.io_watch(key)? = IoWatch { fd: -1, wants: interest.into(), rearm };
         Ok(())
     }
 
@@ -105,11 +98,7 @@ impl<'a> Registrar<'a> {
     ) -> io::Result<()> {
         let absent = self.io_watch(token.key())?.rearm == Rearm::Absent;
         self.registrations.remove_interest(token.key());
-        if absent {
-            Ok(())
-        } else {
-            self.registrations.registry.deregister(io)
-        }
+        if absent { Ok(()) } else { self.registrations.registry.deregister(io) }
     }
 
     /// Watches an fd.
@@ -156,11 +145,7 @@ impl<'a> Registrar<'a> {
             self.forget_fd(before.fd, key);
             rearm
         };
-        *self.io_watch(key)? = IoWatch {
-            fd: raw,
-            wants: interest.into(),
-            rearm,
-        };
+        *self.io_watch(key)? = IoWatch { fd: raw, wants: interest.into(), rearm };
         Ok(())
     }
 
@@ -202,9 +187,7 @@ impl<'a> Registrar<'a> {
 
     /// Makes the source ready at `deadline` on the loop's clock: once, and never early.
     pub fn arm(&mut self, deadline: Instant) -> InterestToken {
-        let key = self
-            .registrations
-            .add_interest(self.source, Watch::Deadline(Position::NONE));
+        let key = self.registrations.add_interest(self.source, Watch::Deadline(Position::NONE));
         self.registrations.arm(key, deadline);
         InterestToken::new(key)
     }
@@ -226,17 +209,12 @@ impl<'a> Registrar<'a> {
     }
 
     fn is_deadline(&mut self, token: InterestToken) -> bool {
-        matches!(
-            self.registrations.watch(self.source, token.key()),
-            Ok(Watch::Deadline(_))
-        )
+        matches!(self.registrations.watch(self.source, token.key()), Ok(Watch::Deadline(_)))
     }
 
     /// A way to make the source ready from any thread.
     pub fn notifier(&mut self) -> (InterestToken, Notifier) {
-        let key = self
-            .registrations
-            .add_interest(self.source, Watch::Notifier);
+        let key = self.registrations.add_interest(self.source, Watch::Notifier);
         let shared = std::sync::Arc::clone(&self.registrations.shared);
         (InterestToken::new(key), Notifier::new(key, shared))
     }
@@ -244,10 +222,7 @@ impl<'a> Registrar<'a> {
     /// Releases a notifier: its clones do nothing any more. Does nothing if `token` is not a notifier
     /// of this source.
     pub fn release(&mut self, token: InterestToken) {
-        if matches!(
-            self.registrations.watch(self.source, token.key()),
-            Ok(Watch::Notifier)
-        ) {
+        if matches!(self.registrations.watch(self.source, token.key()), Ok(Watch::Notifier)) {
             self.registrations.remove_interest(token.key());
         }
     }
@@ -258,11 +233,7 @@ impl<'a> Registrar<'a> {
     }
 
     fn add_io(&mut self, fd: i32, interest: Interest) -> InterestKey {
-        let io = IoWatch {
-            fd,
-            wants: interest.into(),
-            rearm: Rearm::Native,
-        };
+        let io = IoWatch { fd, wants: interest.into(), rearm: Rearm::Native };
         self.registrations.add_interest(self.source, Watch::Io(io))
     }
 

@@ -74,11 +74,7 @@ impl From<Interest> for Wants {
 
 impl From<Wants> for Interest {
     fn from(wants: Wants) -> Self {
-        Self {
-            readable: wants.0 & 1 != 0,
-            writable: wants.0 & 2 != 0,
-            priority: wants.0 & 4 != 0,
-        }
+        Self { readable: wants.0 & 1 != 0, writable: wants.0 & 2 != 0, priority: wants.0 & 4 != 0 }
     }
 }
 
@@ -152,11 +148,7 @@ impl Registrations {
         let priority = options.priority;
         let custom = !options.is_default();
         let flags = if custom { ENABLED | OPTIONS } else { ENABLED };
-        let key = self.sources.insert(SourceState {
-            interests: 0,
-            priority,
-            flags,
-        });
+        let key = self.sources.insert(SourceState { interests: 0, priority, flags });
         if custom {
             self.prioritized |= priority != Priority::Normal;
             self.options.insert(key, options);
@@ -167,22 +159,14 @@ impl Registrations {
     /// Forgets a source, with all the interests it left behind.
     pub(crate) fn forget_source(&mut self, key: SourceKey) {
         self.sweep(key);
-        if self
-            .sources
-            .remove(key)
-            .is_some_and(|state| state.flags & OPTIONS != 0)
-        {
+        if self.sources.remove(key).is_some_and(|state| state.flags & OPTIONS != 0) {
             self.options.remove(key);
         }
     }
 
     /// Removes every interest that `source` still holds: a source that is unregistered holds none.
     pub(crate) fn sweep(&mut self, source: SourceKey) {
-        if self
-            .sources
-            .get(source)
-            .is_none_or(|state| state.interests == 0)
-        {
+        if self.sources.get(source).is_none_or(|state| state.interests == 0) {
             return;
         }
         let left: Vec<_> = self
@@ -207,15 +191,11 @@ impl Registrations {
 
     /// Whether the source is there and no op that removes it is queued.
     pub(crate) fn is_live(&self, key: SourceKey) -> bool {
-        self.sources
-            .get(key)
-            .is_some_and(|state| state.flags & REMOVED == 0)
+        self.sources.get(key).is_some_and(|state| state.flags & REMOVED == 0)
     }
 
     pub(crate) fn is_enabled(&self, key: SourceKey) -> bool {
-        self.sources
-            .get(key)
-            .is_some_and(|state| state.flags & ENABLED != 0)
+        self.sources.get(key).is_some_and(|state| state.flags & ENABLED != 0)
     }
 
     pub(crate) fn set_enabled(&mut self, key: SourceKey, enabled: bool) {
@@ -250,9 +230,7 @@ impl Registrations {
 
     /// Whether an op named the source since [`begin_turn`](Self::begin_turn).
     pub(crate) fn was_touched(&self, key: SourceKey) -> bool {
-        self.sources
-            .get(key)
-            .is_some_and(|state| state.flags & TOUCHED != 0)
+        self.sources.get(key).is_some_and(|state| state.flags & TOUCHED != 0)
     }
 
     /// Whether any source may have a priority other than the default.
@@ -276,10 +254,7 @@ impl Registrations {
         let budget = if source.flags & OPTIONS == 0 {
             DEFAULT_BUDGET
         } else {
-            self.options
-                .get(key)
-                .and_then(|options| options.budget)
-                .unwrap_or(DEFAULT_BUDGET)
+            self.options.get(key).and_then(|options| options.budget).unwrap_or(DEFAULT_BUDGET)
         };
         Some((key, budget))
     }
@@ -326,17 +301,15 @@ impl Registrations {
             .is_some_and(|interest| matches!(interest.watch, Watch::Notifier))
     }
 
+    pub(crate) fn is_io(&self, interest: InterestKey) -> bool {
+        self.interests.get(interest).is_some_and(|interest| matches!(interest.watch, Watch::Io(_)))
+    }
+
     /// Whether the mode of `interest` asks for a re-registration after each event.
     pub(crate) fn needs_rearm(&self, interest: InterestKey) -> bool {
         matches!(
             self.interests.get(interest),
-            Some(InterestState {
-                watch: Watch::Io(IoWatch {
-                    rearm: Rearm::Level,
-                    ..
-                }),
-                ..
-            })
+            Some(InterestState { watch: Watch::Io(IoWatch { rearm: Rearm::Level, .. }), .. })
         )
     }
 
@@ -361,29 +334,19 @@ impl Registrations {
         }
         let readiness = Readiness::of(event, io.wants.into());
         let source = interest.source;
-        Some(ReadyEvent {
-            interest: key,
-            readiness,
-            priority: self.priority(source),
-        })
+        Some(ReadyEvent { interest: key, readiness, priority: self.priority(source) })
     }
 
     /// An event without readiness, for an interest that is not watched by the kernel.
     pub(crate) fn event(&self, key: InterestKey) -> Option<ReadyEvent> {
         let interest = self.interests.get(key)?;
         let priority = self.priority(interest.source);
-        Some(ReadyEvent {
-            interest: key,
-            readiness: Readiness::EMPTY,
-            priority,
-        })
+        Some(ReadyEvent { interest: key, readiness: Readiness::EMPTY, priority })
     }
 
     fn priority(&self, source: SourceKey) -> Priority {
         if self.prioritized {
-            self.sources
-                .get(source)
-                .map_or(Priority::Normal, |state| state.priority)
+            self.sources.get(source).map_or(Priority::Normal, |state| state.priority)
         } else {
             Priority::Normal
         }
@@ -400,14 +363,9 @@ impl Registrations {
             return;
         };
         let position = *position;
-        let priority = self
-            .sources
-            .get(interest.source)
-            .map_or(Priority::Normal, |s| s.priority);
+        let priority = self.sources.get(interest.source).map_or(Priority::Normal, |s| s.priority);
         let queue = &mut self.deadlines[priority.index()];
-        queue.set(key, position, at, |key, to| {
-            set_position(&mut self.interests, key, to)
-        });
+        queue.set(key, position, at, |key, to| set_position(&mut self.interests, key, to));
         self.nearest_changed();
     }
 
@@ -421,14 +379,9 @@ impl Registrations {
         let Some(position) = position.take() else {
             return;
         };
-        let priority = self
-            .sources
-            .get(interest.source)
-            .map_or(Priority::Normal, |s| s.priority);
+        let priority = self.sources.get(interest.source).map_or(Priority::Normal, |s| s.priority);
         let queue = &mut self.deadlines[priority.index()];
-        queue.remove(position, |key, to| {
-            set_position(&mut self.interests, key, to)
-        });
+        queue.remove(position, |key, to| set_position(&mut self.interests, key, to));
         self.nearest_changed();
     }
 
@@ -444,16 +397,7 @@ impl Registrations {
     pub(crate) fn next_due(&mut self, priority: Priority) -> Option<ReadyEvent> {
         let queue = &mut self.deadlines[priority.index()];
         let interest = queue.next_due(|key, to| set_position(&mut self.interests, key, to))?;
-        Some(ReadyEvent {
-            interest,
-            readiness: Readiness::EMPTY,
-            priority,
-        })
-    }
-
-    /// Whether anything expired that is not delivered yet.
-    pub(crate) fn has_due(&self) -> bool {
-        self.deadlines.iter().any(Deadlines::has_due)
+        Some(ReadyEvent { interest, readiness: Readiness::EMPTY, priority })
     }
 
     /// The nearest deadline of all, on the clock's scale.
@@ -471,11 +415,7 @@ fn set_position(
     key: InterestKey,
     to: Position,
 ) {
-    if let Some(InterestState {
-        watch: Watch::Deadline(position),
-        ..
-    }) = interests.get_mut(key)
-    {
+    if let Some(InterestState { watch: Watch::Deadline(position), .. }) = interests.get_mut(key) {
         *position = to;
     }
 }

@@ -21,9 +21,7 @@ pub(crate) struct Mailbox<Data> {
 
 impl<Data> Mailbox<Data> {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            mail: Mutex::new(Some(VecDeque::new())),
-        })
+        Arc::new(Self { mail: Mutex::new(Some(VecDeque::new())) })
     }
 
     pub(crate) fn take(&self) -> VecDeque<Posted<Data>> {
@@ -122,10 +120,7 @@ impl<Data> Remote<Data> {
 
 impl<Data> Clone for Remote<Data> {
     fn clone(&self) -> Self {
-        Self {
-            mailbox: Arc::clone(&self.mailbox),
-            shared: Arc::clone(&self.shared),
-        }
+        Self { mailbox: Arc::clone(&self.mailbox), shared: Arc::clone(&self.shared) }
     }
 }
 

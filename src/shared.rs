@@ -10,6 +10,8 @@ use crate::ready::Ready;
 
 /// No deadline.
 const NEVER: i64 = i64::MAX;
+/// Before any deadline.
+const LONG_AGO: i64 = i64::MIN;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -60,7 +62,7 @@ impl Shared {
     pub(crate) fn set_work(&self, work: bool) {
         self.work.store(work, Ordering::Relaxed);
         if work && self.rests() {
-            self.ready.wake();
+            self.tell(true);
         }
     }
 
@@ -71,7 +73,7 @@ impl Shared {
         }
         self.nearest.store(nearest, Ordering::Relaxed);
         if self.rests() {
-            self.arm();
+            self.tell(self.work.load(Ordering::Relaxed) || self.is_due());
         }
     }
 
@@ -93,9 +95,23 @@ impl Shared {
 
     /// Ends a dispatch of a loop whose fd is watched from outside: readable if there is more to do.
     pub(crate) fn rest(&self, backlog: bool) {
-        self.arm();
         let more = backlog || self.work.load(Ordering::Relaxed) || self.is_due();
-        if more || !self.ready.try_sleep() {
+        self.tell(more || !self.ready.try_sleep());
+    }
+
+    /// Makes the loop's fd readable now or at the nearest deadline, and not before. The alarm does both,
+    /// since unlike the waker it can be taken back.
+    fn tell(&self, now: bool) {
+        let nearest = self.nearest.load(Ordering::Relaxed);
+        let at = if now {
+            Some(LONG_AGO)
+        } else {
+            (nearest != NEVER && !self.clock.is_manual()).then_some(nearest)
+        };
+        if Alarm::PRECISE {
+            // There is nobody to tell of an error here: the next dispatch tries again, and reports it.
+            let _: io::Result<()> = self.alarm.set(at);
+        } else if now {
             self.ready.interrupt();
         }
     }
@@ -109,14 +125,6 @@ impl Shared {
     pub(crate) fn time_passed(&self) {
         if self.rests() && self.is_due() {
             self.ready.wake();
-        }
-    }
-
-    fn arm(&self) {
-        if !self.clock.is_manual() {
-            let nearest = self.nearest.load(Ordering::Relaxed);
-            // There is nobody to tell: the next dispatch tries again, and reports it.
-            let _: io::Result<()> = self.alarm.set((nearest != NEVER).then_some(nearest));
         }
     }
 }

@@ -54,11 +54,7 @@ impl<Data> Slot<Data> {
                         std::any::type_name::<S>()
                     ),
                 });
-                if callback.is_none() {
-                    action.map(|_| PostAction::Remove)
-                } else {
-                    action
-                }
+                if callback.is_none() { action.map(|_| PostAction::Remove) } else { action }
             }),
         }
     }

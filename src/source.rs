@@ -243,11 +243,7 @@ impl<'a> EventIterator<'a> {
         registrations: &'a Registrations,
         source: SourceKey,
     ) -> Self {
-        Self {
-            events: events.iter(),
-            registrations,
-            source,
-        }
+        Self { events: events.iter(), registrations, source }
     }
 }
 

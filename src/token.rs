@@ -63,10 +63,7 @@ pub struct Token<S> {
 
 impl<S> Token<S> {
     pub(crate) fn new(key: SourceKey) -> Self {
-        Self {
-            key,
-            source: PhantomData,
-        }
+        Self { key, source: PhantomData }
     }
 
     pub(crate) fn key(self) -> SourceKey {
@@ -195,13 +192,7 @@ impl fmt::Debug for InterestToken {
 pub struct IdleToken(pub(crate) u64);
 
 // `Box<str>` stands for any source, `*mut ()` for one that is neither `Send` nor `Sync`.
-assert_eq_size!(
-    Token<Box<str>>,
-    Option<Token<Box<str>>>,
-    AnyToken,
-    Option<AnyToken>,
-    u64
-);
+assert_eq_size!(Token<Box<str>>, Option<Token<Box<str>>>, AnyToken, Option<AnyToken>, u64);
 assert_eq_size!(InterestToken, Option<InterestToken>, u64);
 assert_impl_all!(Token<*mut ()>: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin);
 assert_impl_all!(AnyToken: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin);

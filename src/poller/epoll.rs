@@ -98,11 +98,7 @@ impl Alarm {
         let stamp = clock.stamp(Instant::now());
         let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Monotonic);
         let epoch = tv_sec * 1_000_000_000 + tv_nsec - stamp;
-        Ok(Self {
-            fd,
-            epoch,
-            armed: AtomicI64::new(Self::OFF),
-        })
+        Ok(Self { fd, epoch, armed: AtomicI64::new(Self::OFF) })
     }
 
     /// Sets the alarm to a time on the clock's scale, or turns it off. A system call if that is a change.
@@ -114,23 +110,11 @@ impl Alarm {
         // A time of zero would turn it off; one in the past fires at once.
         let monotonic = at.saturating_add(self.epoch).max(1);
         let it_value = if at == Self::OFF {
-            Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            }
+            Timespec { tv_sec: 0, tv_nsec: 0 }
         } else {
-            Timespec {
-                tv_sec: monotonic / 1_000_000_000,
-                tv_nsec: monotonic % 1_000_000_000,
-            }
+            Timespec { tv_sec: monotonic / 1_000_000_000, tv_nsec: monotonic % 1_000_000_000 }
         };
-        let new = Itimerspec {
-            it_interval: Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            },
-            it_value,
-        };
+        let new = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
         timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &new)?;
         self.armed.store(at, Ordering::Relaxed);
         Ok(())

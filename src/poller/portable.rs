@@ -21,11 +21,7 @@ pub(crate) fn add(
     let Some(wanted) = interest.into_mio() else {
         return Ok(Rearm::Absent);
     };
-    registry.register(
-        &mut mio::unix::SourceFd(&fd.as_raw_fd()),
-        key.into_mio(),
-        wanted,
-    )?;
+    registry.register(&mut mio::unix::SourceFd(&fd.as_raw_fd()), key.into_mio(), wanted)?;
     Ok(Rearm::emulating(mode))
 }
 

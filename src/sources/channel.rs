@@ -52,12 +52,7 @@ pub enum Event<T> {
 /// ```
 pub fn channel<T>() -> (Sender<T>, Channel<T>) {
     let shared = Shared::new(None);
-    (
-        Sender {
-            shared: Arc::clone(&shared),
-        },
-        Channel::new(shared),
-    )
+    (Sender { shared: Arc::clone(&shared) }, Channel::new(shared))
 }
 
 /// Makes a channel that holds at most `bound` messages: sending blocks while it is full. With a bound of 0
@@ -92,12 +87,7 @@ pub fn channel<T>() -> (Sender<T>, Channel<T>) {
 /// ```
 pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Channel<T>) {
     let shared = Shared::new(Some(bound));
-    (
-        SyncSender {
-            shared: Arc::clone(&shared),
-        },
-        Channel::new(shared),
-    )
+    (SyncSender { shared: Arc::clone(&shared) }, Channel::new(shared))
 }
 
 struct Shared<T> {
@@ -214,9 +204,7 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        Self {
-            shared: self.shared.add_sender(),
-        }
+        Self { shared: self.shared.add_sender() }
     }
 }
 
@@ -249,9 +237,7 @@ impl<T> SyncSender<T> {
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         let bound = self.shared.bound.unwrap_or(usize::MAX);
         let queue = self.shared.lock();
-        let queue = self
-            .shared
-            .wait_until(queue, |queue| queue.messages.len() < bound.max(1));
+        let queue = self.shared.wait_until(queue, |queue| queue.messages.len() < bound.max(1));
         if queue.receiver_gone {
             return Err(SendError(message));
         }
@@ -260,17 +246,12 @@ impl<T> SyncSender<T> {
         if bound > 0 {
             return Ok(());
         }
-        let mut queue = self
-            .shared
-            .wait_until(self.shared.lock(), |queue| queue.received > ticket);
+        let mut queue = self.shared.wait_until(self.shared.lock(), |queue| queue.received > ticket);
         if queue.received > ticket {
             return Ok(());
         }
         // The channel went without it, and left it for its sender.
-        queue
-            .messages
-            .pop_front()
-            .map_or(Ok(()), |message| Err(SendError(message)))
+        queue.messages.pop_front().map_or(Ok(()), |message| Err(SendError(message)))
     }
 
     /// Sends a message if that is possible at once.
@@ -299,9 +280,7 @@ impl<T> SyncSender<T> {
 
 impl<T> Clone for SyncSender<T> {
     fn clone(&self) -> Self {
-        Self {
-            shared: self.shared.add_sender(),
-        }
+        Self { shared: self.shared.add_sender() }
     }
 }
 
@@ -327,11 +306,7 @@ pub struct Channel<T> {
 
 impl<T> Channel<T> {
     fn new(shared: Arc<Shared<T>>) -> Self {
-        Self {
-            shared,
-            batch: Mutex::default(),
-            token: None,
-        }
+        Self { shared, batch: Mutex::default(), token: None }
     }
 
     /// Receives a message without the loop; blocks until there is one.
@@ -350,9 +325,7 @@ impl<T> Channel<T> {
                     let mut queue = self
                         .shared
                         .sent
-                        .wait_while(queue, |queue| {
-                            queue.messages.is_empty() && queue.senders > 0
-                        })
+                        .wait_while(queue, |queue| queue.messages.is_empty() && queue.senders > 0)
                         .unwrap_or_else(PoisonError::into_inner);
                     queue.receivers_waiting -= 1;
                 }
@@ -415,11 +388,8 @@ impl<T> Drop for Channel<T> {
         queue.receiver_gone = true;
         // A sender that waits for its message to be received takes it back.
         let handed_back = self.shared.bound == Some(0);
-        let messages = if handed_back {
-            VecDeque::new()
-        } else {
-            std::mem::take(&mut queue.messages)
-        };
+        let messages =
+            if handed_back { VecDeque::new() } else { std::mem::take(&mut queue.messages) };
         let notifier = queue.notifier.take();
         drop(queue);
         self.shared.taken.notify_all();
@@ -478,11 +448,7 @@ impl<T: 'static> EventSource for Channel<T> {
         if let Some(message) = batch.pop_front().or_else(|| self.shared.refill(batch)) {
             callback(Event::Msg(message));
             let more = !batch.is_empty() || self.shared.has_more();
-            return Ok(if more {
-                PostAction::Again
-            } else {
-                PostAction::Continue
-            });
+            return Ok(if more { PostAction::Again } else { PostAction::Continue });
         }
         if !self.shared.has_more() {
             return Ok(PostAction::Continue);

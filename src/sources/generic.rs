@@ -72,12 +72,7 @@ pub struct Generic<T> {
 impl<T> Generic<T> {
     /// Watches `io`.
     pub fn new(io: T, interest: Interest, mode: Mode) -> Self {
-        Self {
-            interest,
-            mode,
-            io,
-            registered: None,
-        }
+        Self { interest, mode, io, registered: None }
     }
 
     /// What owns the fd.
@@ -146,10 +141,7 @@ impl<T: AsFd + 'static> EventSource for Generic<T> {
         if ours != token {
             return Ok(PostAction::Continue);
         }
-        let action = callback(Ready {
-            readiness,
-            io: &mut self.io,
-        })?;
+        let action = callback(Ready { readiness, io: &mut self.io })?;
         let replaced = self.io.as_fd().as_raw_fd() != registered;
         Ok(match action {
             PostAction::Continue | PostAction::Again if replaced => PostAction::Reregister,

@@ -74,12 +74,7 @@ pub struct MioSource<T> {
 impl<T> MioSource<T> {
     /// Watches `io`.
     pub fn new(io: T, interest: Interest, mode: Mode) -> Self {
-        Self {
-            interest,
-            mode,
-            io,
-            token: None,
-        }
+        Self { interest, mode, io, token: None }
     }
 
     /// The mio source.
@@ -134,9 +129,6 @@ impl<T: mio::event::Source + 'static> EventSource for MioSource<T> {
         if self.token != Some(token) {
             return Ok(PostAction::Continue);
         }
-        callback(Ready {
-            readiness,
-            io: &mut self.io,
-        })
+        callback(Ready { readiness, io: &mut self.io })
     }
 }

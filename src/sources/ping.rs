@@ -37,15 +37,7 @@ use crate::{EventSource, InterestToken, Notifier, PostAction, Readiness, Registr
 /// ```
 pub fn make_ping() -> (Ping, PingSource) {
     let shared = Arc::new(Shared::default());
-    (
-        Ping {
-            shared: Arc::clone(&shared),
-        },
-        PingSource {
-            shared,
-            token: None,
-        },
-    )
+    (Ping { shared: Arc::clone(&shared) }, PingSource { shared, token: None })
 }
 
 #[derive(Debug, Default)]

@@ -111,12 +111,7 @@ impl Signals {
         let (wake, waker) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         waker.set_nonblocking(true)?;
-        let mut source = Self {
-            listeners: BTreeMap::new(),
-            wake,
-            waker,
-            token: None,
-        };
+        let mut source = Self { listeners: BTreeMap::new(), wake, waker, token: None };
         source.add_signals(signals)?;
         Ok(source)
     }
@@ -275,16 +270,11 @@ mod arrivals {
     impl Arrivals {
         pub(super) fn new(number: i32, _: &UnixStream, waker: &UnixStream) -> io::Result<Self> {
             let arrived = Arc::new(AtomicBool::new(false));
-            let mut arrivals = Self {
-                arrived,
-                actions: Vec::new(),
-            };
+            let mut arrivals = Self { arrived, actions: Vec::new() };
             let waker = waker.try_clone()?;
             // In this order: the flag is set when the socket becomes readable.
             let flag = Arc::clone(&arrivals.arrived);
-            arrivals
-                .actions
-                .push(signal_hook::flag::register(number, flag)?);
+            arrivals.actions.push(signal_hook::flag::register(number, flag)?);
             match signal_hook::low_level::pipe::register(number, waker) {
                 Ok(action) => arrivals.actions.push(action),
                 Err(error) => {
@@ -297,10 +287,7 @@ mod arrivals {
 
         pub(super) fn take(&mut self, number: i32) -> Option<Signal> {
             let arrived = self.arrived.swap(false, Ordering::SeqCst);
-            arrived.then_some(Signal {
-                number,
-                sender: None,
-            })
+            arrived.then_some(Signal { number, sender: None })
         }
 
         pub(super) fn end(&mut self) {
@@ -329,24 +316,18 @@ mod arrivals {
         pub(super) fn new(number: i32, wake: &UnixStream, waker: &UnixStream) -> io::Result<Self> {
             let (wake, waker) = (wake.try_clone()?, waker.try_clone()?);
             let delivery = SignalDelivery::with_pipe(wake, waker, WithOrigin::default(), [number])?;
-            Ok(Self {
-                delivery,
-                arrived: VecDeque::new(),
-            })
+            Ok(Self { delivery, arrived: VecDeque::new() })
         }
 
         pub(super) fn take(&mut self, number: i32) -> Option<Signal> {
             if self.arrived.is_empty() {
                 self.arrived.extend(self.delivery.pending().map(|origin| {
-                    origin.process.map(|process| Sender {
-                        pid: process.pid.unsigned_abs(),
-                        uid: process.uid,
-                    })
+                    origin
+                        .process
+                        .map(|process| Sender { pid: process.pid.unsigned_abs(), uid: process.uid })
                 }));
             }
-            self.arrived
-                .pop_front()
-                .map(|sender| Signal { number, sender })
+            self.arrived.pop_front().map(|sender| Signal { number, sender })
         }
 
         pub(super) fn end(&mut self) {
@@ -380,10 +361,7 @@ fn listened_to(number: i32) -> io::Result<()> {
             if signal_name(number).is_some() {
                 signal_hook::flag::register_conditional_default(number, Arc::clone(&default))?;
             }
-            entry.insert(Disposition {
-                listeners: 0,
-                default,
-            })
+            entry.insert(Disposition { listeners: 0, default })
         }
     };
     disposition.listeners += 1;
@@ -394,9 +372,7 @@ fn listened_to(number: i32) -> io::Result<()> {
 fn no_longer_listened_to(number: i32) {
     if let Some(disposition) = listened().get_mut(&number) {
         disposition.listeners -= 1;
-        disposition
-            .default
-            .store(disposition.listeners == 0, Ordering::SeqCst);
+        disposition.default.store(disposition.listeners == 0, Ordering::SeqCst);
     }
 }
 

@@ -77,16 +77,12 @@ impl Timer {
 
     /// Fires `duration` after it is inserted.
     pub fn from_duration(duration: Duration) -> Self {
-        Self {
-            when: When::After(None, nanos(duration)),
-        }
+        Self { when: When::After(None, nanos(duration)) }
     }
 
     /// Fires at `deadline`.
     pub fn from_deadline(deadline: Instant) -> Self {
-        Self {
-            when: When::At(None, deadline),
-        }
+        Self { when: When::At(None, deadline) }
     }
 
     /// Moves the deadline. For a timer that is inserted this takes effect with
@@ -142,9 +138,7 @@ impl EventSource for Timer {
     type Error = Infallible;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let token = self
-            .fix_deadline(registrar)
-            .map(|deadline| registrar.arm(deadline));
+        let token = self.fix_deadline(registrar).map(|deadline| registrar.arm(deadline));
         self.set_token(token);
         Ok(())
     }

@@ -1,0 +1,68 @@
+//! What the tests of the loop share: a state that keeps a log.
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use soloop::{AnyToken, Clock, EventLoop, LoopData, LoopHandle};
+
+/// Long enough for a loaded machine; a test that waits this long has failed.
+pub const LONG: Duration = Duration::from_secs(30);
+pub const ZERO: Duration = Duration::ZERO;
+
+pub struct State {
+    pub handle: LoopHandle<State>,
+    pub log: Vec<String>,
+    /// Sources that callbacks do something to.
+    pub tokens: Vec<AnyToken>,
+}
+
+impl State {
+    pub fn note(&mut self, what: impl ToString) {
+        self.log.push(what.to_string());
+    }
+
+    /// What was noted since the last time.
+    pub fn take_log(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.log)
+    }
+}
+
+impl LoopData for State {
+    fn loop_handle(&mut self) -> &mut LoopHandle<Self> {
+        &mut self.handle
+    }
+}
+
+pub fn new_loop() -> (EventLoop<State>, State) {
+    with_clock(Clock::system())
+}
+
+pub fn manual_loop() -> (EventLoop<State>, State, Clock) {
+    let clock = Clock::manual();
+    let (event_loop, state) = with_clock(clock.clone());
+    (event_loop, state, clock)
+}
+
+fn with_clock(clock: Clock) -> (EventLoop<State>, State) {
+    let (event_loop, handle) = EventLoop::with_clock(clock).unwrap();
+    (event_loop, State { handle, log: Vec::new(), tokens: Vec::new() })
+}
+
+/// Whether `fd` becomes readable within `timeout`.
+pub fn readable_within(fd: impl AsFd, timeout: Duration) -> bool {
+    let timeout = rustix::time::Timespec::try_from(timeout).unwrap();
+    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+    poll(&mut fds, Some(&timeout)).unwrap() == 1
+}
+
+/// Whether `fd` is readable now.
+pub fn is_readable(fd: impl AsFd) -> bool {
+    readable_within(fd, ZERO)
+}
+
+/// How many fds this process has open.
+pub fn open_fds() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
