@@ -1,0 +1,159 @@
+//! Runs `ui-tests/`: in `fail` the mistakes that must not compile, in `pass` the right way, which must run.
+//!
+//! A case of `fail` begins with two comments: what calloop does with the mistake, and the headline of the
+//! error that forbids it. What else the compiler says is in the `.stderr` file beside the case, unless a third
+//! comment says why only the headline counts. The wording is that of one compiler ([`written_here`]); any
+//! other has to refuse every case with an error of the same code.
+//!
+//! After a change of a signature or of a message: `TRYBUILD=overwrite cargo test --test ui`, and read the diff.
+
+#![cfg(unix)] // The cases use `Generic`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use trybuild::TestCases;
+
+/// Set in the process that compiles copies: where they are.
+const COPIES: &str = "SOLOOP_UI_COPIES";
+
+/// Whether the `.stderr` files hold the words of this compiler.
+#[rustversion::stable(1.95)]
+fn written_here() -> bool {
+    true
+}
+
+#[rustversion::not(stable(1.95))]
+fn written_here() -> bool {
+    false
+}
+
+#[test]
+fn mistakes_do_not_compile() {
+    if let Some(copies) = env::var_os(COPIES) {
+        return TestCases::new().compile_fail(Path::new(&copies).join("*.rs"));
+    }
+    let cases = Case::all();
+    let (verbatim, by_headline): (Vec<_>, Vec<_>) =
+        cases.iter().partition(|case| written_here() && !case.headline_only);
+    if !verbatim.is_empty() {
+        let tests = TestCases::new();
+        for case in verbatim {
+            tests.compile_fail(&case.path);
+        }
+    }
+    check_headlines(&by_headline);
+}
+
+#[test]
+fn the_right_way_runs() {
+    TestCases::new().pass("ui-tests/pass/*.rs");
+}
+
+/// The expectations themselves: each is one error, the one that its case announces, in words that depend on
+/// the compiler alone.
+#[test]
+fn each_mistake_is_one_error() {
+    let cases = Case::all();
+    assert!(cases.len() >= 25, "{} cases", cases.len());
+    for case in cases {
+        let expected = case.path.with_extension("stderr");
+        if case.headline_only {
+            assert!(!expected.exists(), "{} is not used", expected.display());
+        } else {
+            let expected = fs::read_to_string(&expected).unwrap_or_else(|error| {
+                panic!("{}: {error}", expected.display());
+            });
+            assert!(!expected.contains("$RUST"), "{}: shows std", case.name());
+            assert_eq!(errors(&expected).count(), 1, "{}", case.name());
+            case.check(&expected);
+        }
+    }
+}
+
+/// Compiles copies, without expectations, and looks at what the compiler says.
+fn check_headlines(cases: &[&Case]) {
+    let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ui-fail");
+    if copies.exists() {
+        fs::remove_dir_all(&copies).unwrap();
+    }
+    fs::create_dir_all(&copies).unwrap();
+    for case in cases {
+        fs::copy(&case.path, copies.join(case.name())).unwrap();
+    }
+    // In a process of its own: `TRYBUILD=overwrite` has what was said written down, and a case that compiles
+    // fails all the same.
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "mistakes_do_not_compile", "--nocapture"])
+        .env("TRYBUILD", "overwrite")
+        .env(COPIES, &copies)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for case in cases {
+        let said = fs::read_to_string(copies.join(case.name()).with_extension("stderr")).unwrap();
+        case.check(&said);
+    }
+}
+
+/// A file of `ui-tests/fail`.
+struct Case {
+    path: PathBuf,
+    headline: String,
+    headline_only: bool,
+}
+
+impl Case {
+    fn all() -> Vec<Self> {
+        let directory = fs::read_dir("ui-tests/fail").unwrap();
+        let mut paths: Vec<_> = directory.map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+        paths.sort();
+        paths.into_iter().map(Self::read).collect()
+    }
+
+    fn read(path: PathBuf) -> Self {
+        let source = fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = source.lines().take(3).collect();
+        let [calloop, headline, more] = lines[..] else {
+            panic!("{}: too short", path.display());
+        };
+        assert!(calloop.starts_with("// calloop: "), "{}", path.display());
+        assert!(headline.starts_with("// error"), "{}", path.display());
+        Self {
+            headline: headline["// ".len()..].to_owned(),
+            headline_only: more.starts_with("// Headline only: "),
+            path,
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.path.file_name().unwrap().to_str().unwrap()
+    }
+
+    /// Each error in what a compiler said is the one announced.
+    fn check(&self, said: &str) {
+        let announced = match self.headline.split_once(": ") {
+            // An `error: …` without a code has nothing else to go by.
+            Some((code, _)) if !written_here() && code != "error" => code,
+            _ => &self.headline,
+        };
+        let (beginning, end) = announced.split_once('…').unwrap_or((announced, ""));
+        assert!(
+            errors(said).count() > 0
+                && errors(said).all(|error| error.starts_with(beginning) && error.ends_with(end)),
+            "{} is to fail with `{announced}`, and the compiler says\n{said}",
+            self.name()
+        );
+    }
+}
+
+fn errors(said: &str) -> impl Iterator<Item = &str> {
+    said.lines().filter(|line| line.starts_with("error"))
+}

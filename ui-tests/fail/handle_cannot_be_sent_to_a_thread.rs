@@ -1,0 +1,24 @@
+// calloop: refused as well (`Rc`). Here `Remote` goes to the thread.
+// error[E0277]: `(dyn …)` cannot be sent between threads safely
+// Headline only: what follows names the insides of the loop and types of std.
+
+use std::thread;
+
+use soloop::{EventLoop, LoopData, LoopHandle};
+
+struct State {
+    handle: LoopHandle<State>,
+}
+
+impl LoopData for State {
+    fn loop_handle(&mut self) -> &mut LoopHandle<Self> {
+        &mut self.handle
+    }
+}
+
+fn main() -> soloop::Result<()> {
+    let (_event_loop, mut handle) = EventLoop::<State>::new()?;
+    let worker = thread::spawn(move || handle.stop());
+    worker.join().unwrap();
+    Ok(())
+}

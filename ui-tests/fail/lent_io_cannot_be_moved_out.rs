@@ -1,0 +1,41 @@
+// calloop: moving the io out takes `unsafe` (`NoIoDrop::get_mut`); its source then goes on polling what may be closed: undefined behaviour.
+// error[E0507]: cannot move out of `*ready.io` which is behind a mutable reference
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use soloop::{EventLoop, Generic, Interest, LoopData, LoopHandle, Mode, PostAction};
+
+/// Stands for a socket, a device, a display connection.
+struct Device(OwnedFd);
+
+impl AsFd for Device {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+struct State {
+    handle: LoopHandle<State>,
+}
+
+impl LoopData for State {
+    fn loop_handle(&mut self) -> &mut LoopHandle<Self> {
+        &mut self.handle
+    }
+}
+
+fn insert(handle: &mut LoopHandle<State>, device: Device) -> soloop::Result<()> {
+    let source = Generic::new(device, Interest::READ, Mode::Level);
+    handle.insert_source(source, |ready, _: &mut State| {
+        drop(*ready.io);
+        Ok(PostAction::Continue)
+    })?;
+    Ok(())
+}
+
+fn main() -> soloop::Result<()> {
+    let (_event_loop, mut handle) = EventLoop::new()?;
+    let (device, _peer) = UnixStream::pair()?;
+    insert(&mut handle, Device(device.into()))
+}
