@@ -1,4 +1,4 @@
-//! One turn of the loop: settle, wait, deliver, idle.
+//! One turn of the loop: settle (`settle.rs`), wait (`wait.rs`), deliver, idle.
 //!
 //! What is borrowed while a callback runs lives here, and what a callback may change lives in the
 //! [`LoopHandle`], a field of the state. A callback can therefore reach neither the slot that is
@@ -11,9 +11,8 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slotmap::SecondaryMap;
 
@@ -21,21 +20,21 @@ use crate::clock::Clock;
 use crate::error::{BoxError, Error, ErrorAction, Result};
 use crate::handle::{LoopData, LoopHandle};
 use crate::options::Priority;
-use crate::pending::Op;
-use crate::poller::{ALARM, Alarm, WAKER};
+use crate::poller::{Alarm, WAKER};
 use crate::ready::{Ready, ReadyEvent, Woken};
 use crate::registrations::Registrations;
 use crate::remote::{Mailbox, Posted};
+use crate::settle::own_handle;
 use crate::shared::Shared;
 use crate::slot::{Event, Slot};
 use crate::source::EventIterator;
 use crate::token::SourceKey;
-use crate::{AnyToken, EventSource, InterestToken, PostAction, Registrar, Token};
+use crate::{EventSource, InterestToken, PostAction, Token};
 
 /// How many events of the kernel one wait takes in.
 const EVENTS: usize = 1024;
 
-type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAction>;
+pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAction>;
 
 /// The loop: it waits, and calls back with `&mut Data`.
 ///
@@ -72,28 +71,30 @@ type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAction>;
 /// # Ok::<(), soloop::Error>(())
 /// ```
 pub struct EventLoop<Data> {
-    poll: mio::Poll,
-    events: mio::Events,
-    slots: SecondaryMap<SourceKey, Slot<Data>>,
+    pub(crate) poll: mio::Poll,
+    pub(crate) events: mio::Events,
+    pub(crate) slots: SecondaryMap<SourceKey, Slot<Data>>,
     /// The sources with lifecycle hooks.
-    hooks: Vec<SourceKey>,
+    pub(crate) hooks: Vec<SourceKey>,
     /// What was found and is not delivered yet.
-    backlog: VecDeque<ReadyEvent>,
+    pub(crate) backlog: VecDeque<ReadyEvent>,
     /// What has more to say but no budget left in this round, or said it with an error.
-    carried: Vec<ReadyEvent>,
+    pub(crate) carried: Vec<ReadyEvent>,
     /// A round ended with an error or a panic: the next dispatch delivers the rest of it, without a wait.
     unfinished: bool,
     /// What is being delivered; stays if its callback panics.
-    current: Option<ReadyEvent>,
+    pub(crate) current: Option<ReadyEvent>,
+    /// What is being removed; stays if its `unregister` panics.
+    pub(crate) removing: Option<SourceKey>,
     /// Room for what the ready queue held.
-    woken: Vec<Woken>,
+    pub(crate) woken: Vec<Woken>,
     /// What was posted and has not run yet.
-    mail: VecDeque<Posted<Data>>,
+    pub(crate) mail: VecDeque<Posted<Data>>,
     /// Whether a wake-up was asked for, or user code ran, since the last wait: the next does not block.
-    stirred: bool,
-    policy: Option<ErrorPolicy<Data>>,
-    shared: Arc<Shared>,
-    mailbox: Arc<Mailbox<Data>>,
+    pub(crate) stirred: bool,
+    pub(crate) policy: Option<ErrorPolicy<Data>>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) mailbox: Arc<Mailbox<Data>>,
 }
 
 impl<Data: LoopData> EventLoop<Data> {
@@ -132,6 +133,7 @@ impl<Data: LoopData> EventLoop<Data> {
             carried: Vec::new(),
             unfinished: false,
             current: None,
+            removing: None,
             woken: Vec::new(),
             mail: VecDeque::new(),
             stirred: false,
@@ -256,7 +258,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     // Before the wait.
 
-    /// Takes up an event whose callback panicked: a notifier tells of its backlog only once.
+    /// Takes up what a panic left: an event (a notifier tells of its backlog only once), a removal.
     fn recover(&mut self, data: &mut Data) -> Result<()> {
         let handle = own_handle(&self.shared, data)?;
         if let Some(event) = self.current.take()
@@ -264,7 +266,10 @@ impl<Data: LoopData> EventLoop<Data> {
         {
             self.backlog.push_back(event);
         }
-        Ok(())
+        match self.removing {
+            Some(key) => self.remove(key, data).1,
+            None => Ok(()),
+        }
     }
 
     /// Settles pending ops, and runs what was posted.
@@ -321,135 +326,6 @@ impl<Data: LoopData> EventLoop<Data> {
                 && registrations.is_enabled(key)
             {
                 slot.source.before_handle_events(EventIterator::new(events, registrations, key));
-            }
-        }
-    }
-
-    // The wait.
-
-    /// Waits for the kernel, the ready queue or the nearest deadline, and queues what is ready.
-    fn wait(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
-        let handle = data.loop_handle();
-        let blocks = !std::mem::take(&mut self.stirred)
-            && timeout != Some(Duration::ZERO)
-            && !self.has_backlog()
-            && !handle.has_work()
-            && !self.shared.is_stopping();
-        if blocks {
-            self.block(timeout, handle)?;
-        } else {
-            self.poll(Some(Duration::ZERO), handle)?;
-        }
-        let registrations = &mut handle.registrations;
-        for event in self.carried.drain(..) {
-            // The kernel tells of an fd again by itself.
-            let known = registrations.is_io(event.interest)
-                && self.backlog.iter().any(|found| found.interest == event.interest);
-            if !known {
-                self.backlog.push_back(event);
-            }
-        }
-        if registrations.nearest_deadline().is_some() {
-            registrations.expire(registrations.clock.now_stamp());
-        }
-        if registrations.is_prioritized() {
-            let backlog = self.backlog.make_contiguous();
-            backlog.sort_by_key(|event| std::cmp::Reverse(event.priority));
-        }
-        Ok(())
-    }
-
-    /// Waits until something is ready, as far as `timeout` and the nearest deadline allow.
-    fn block(
-        &mut self,
-        timeout: Option<Duration>,
-        handle: &mut LoopHandle<Data>,
-    ) -> io::Result<()> {
-        let clock = &handle.registrations.clock;
-        let nearest = handle.registrations.nearest_deadline();
-        if clock.is_manual() {
-            return self.block_manually(timeout, nearest, handle);
-        }
-        let timeout = match nearest {
-            None => timeout,
-            // An alarm that is set tells in time by itself; setting it takes a system call, which a
-            // deadline that is due already does not need.
-            Some(at) if !self.shared.alarm.is_set_to(at) => {
-                let now = clock.now_stamp();
-                if at <= now {
-                    Some(Duration::ZERO)
-                } else if Alarm::PRECISE {
-                    self.shared.alarm.set(Some(at))?;
-                    timeout
-                } else {
-                    let until = Duration::from_nanos(at.abs_diff(now));
-                    Some(timeout.map_or(until, |timeout| timeout.min(until)))
-                }
-            }
-            Some(_) => timeout,
-        };
-        self.poll(timeout, handle)
-    }
-
-    /// On a manual clock time passes only when nothing else can happen: by the timeout, or to the
-    /// nearest deadline.
-    fn block_manually(
-        &mut self,
-        timeout: Option<Duration>,
-        nearest: Option<i64>,
-        handle: &mut LoopHandle<Data>,
-    ) -> io::Result<()> {
-        self.poll(Some(Duration::ZERO), handle)?;
-        if !self.backlog.is_empty() || !self.mail.is_empty() {
-            return Ok(());
-        }
-        let clock = &handle.registrations.clock;
-        let until = nearest.map(|at| {
-            Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
-        });
-        match (timeout, until) {
-            (None, None) => return self.poll(None, handle),
-            (Some(step), None) | (None, Some(step)) => clock.advance(step),
-            (Some(timeout), Some(until)) => clock.advance(timeout.min(until)),
-        }
-        Ok(())
-    }
-
-    /// Asks the kernel and the ready queue, and queues what they say.
-    fn poll(
-        &mut self,
-        mut timeout: Option<Duration>,
-        handle: &mut LoopHandle<Data>,
-    ) -> io::Result<()> {
-        let ready = &self.shared.ready;
-        if timeout != Some(Duration::ZERO) && !ready.try_sleep() {
-            timeout = Some(Duration::ZERO);
-        }
-        let result = poll_uninterrupted(&mut self.poll, &mut self.events, timeout);
-        let notified = !ready.is_awake() && ready.rouse();
-        result?;
-        for event in &self.events {
-            match event.token() {
-                WAKER => {}
-                ALARM => self.shared.alarm.fired(),
-                _ => self.backlog.extend(handle.registrations.kernel_event(event)),
-            }
-        }
-        if notified {
-            self.collect_woken(handle);
-        }
-        Ok(())
-    }
-
-    /// Empties the ready queue into the backlog.
-    fn collect_woken(&mut self, handle: &LoopHandle<Data>) {
-        self.shared.ready.take(&mut self.woken);
-        for woken in self.woken.drain(..) {
-            match woken {
-                Woken::Notifier(notifier) => {
-                    self.backlog.extend(handle.registrations.event(notifier.dequeued()));
-                }
-                Woken::Mail => self.mail.append(&mut self.mailbox.take()),
             }
         }
     }
@@ -576,139 +452,6 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(any)
     }
 
-    // Settling.
-
-    /// Applies pending ops in order; whether any of them ran user code.
-    fn settle(&mut self, data: &mut Data) -> Result<bool> {
-        let mut ran_user_code = false;
-        while let Some(op) = own_handle(&self.shared, data)?.pending.pop() {
-            ran_user_code |= self.apply(op, data)?;
-        }
-        Ok(ran_user_code)
-    }
-
-    fn apply(&mut self, op: Op<Data>, data: &mut Data) -> Result<bool> {
-        match op {
-            Op::Insert(key, slot) => {
-                if slot.source.needs_lifecycle_events() {
-                    self.hooks.push(key);
-                }
-                self.slots.insert(key, slot);
-                Ok(false)
-            }
-            Op::Enable(key) => self.enable(key, data).map(|()| false),
-            Op::Disable(key) => self.disable(key, data).map(|()| false),
-            Op::Update(key, change) => {
-                let Some(slot) = self.slots.get_mut(key) else {
-                    return Ok(false);
-                };
-                change(&mut *slot.source);
-                self.reregister(key, data).map(|()| false)
-            }
-            Op::Visit(key, visitor) => {
-                let Some(slot) = self.slots.get_mut(key) else {
-                    return Ok(false);
-                };
-                visitor(&mut *slot.source, data);
-                Ok(true)
-            }
-            Op::Remove(key) => self.remove(key, data).1.map(|()| false),
-            Op::Take(key, then) => {
-                let (slot, unregistered) = self.remove(key, data);
-                if let Some(slot) = slot {
-                    then(slot.source, data);
-                }
-                unregistered.map(|()| true)
-            }
-        }
-    }
-
-    fn enable(&mut self, key: SourceKey, data: &mut Data) -> Result<()> {
-        let registrations = &mut data.loop_handle().registrations;
-        let Some(slot) = self.slots.get_mut(key) else {
-            return Ok(());
-        };
-        if registrations.is_enabled(key) {
-            return Ok(());
-        }
-        registrations.set_enabled(key, true);
-        let mut registrar = Registrar::new(registrations, key);
-        if let Err(error) = slot.source.register(&mut registrar) {
-            let _ = slot.source.unregister(&mut registrar);
-            registrations.sweep(key);
-            registrations.set_enabled(key, false);
-            let error = self.failure(key, error.into(), data);
-            return self.report(key, error, data);
-        }
-        Ok(())
-    }
-
-    fn reregister(&mut self, key: SourceKey, data: &mut Data) -> Result<()> {
-        let registrations = &mut data.loop_handle().registrations;
-        let Some(slot) = self.slots.get_mut(key) else {
-            return Ok(());
-        };
-        if !registrations.is_enabled(key) {
-            return Ok(());
-        }
-        slot.source.reregister(&mut Registrar::new(registrations, key)).or_else(|error| {
-            let error = self.failure(key, error.into(), data);
-            self.report(key, error, data)
-        })
-    }
-
-    /// Unregisters a source; one that fails to is swept, and disabled all the same.
-    fn disable(&mut self, key: SourceKey, data: &mut Data) -> Result<()> {
-        let registrations = &mut data.loop_handle().registrations;
-        let Some(slot) = self.slots.get_mut(key) else {
-            return Ok(());
-        };
-        if !registrations.is_enabled(key) {
-            return Ok(());
-        }
-        registrations.set_enabled(key, false);
-        let unregistered = slot.source.unregister(&mut Registrar::new(registrations, key));
-        registrations.sweep(key);
-        unregistered.or_else(|error| {
-            let error = self.failure(key, error.into(), data);
-            self.report(key, error, data)
-        })
-    }
-
-    /// Takes a source out, unregistered. The caller drops what it does not use, when every table is
-    /// whole again.
-    fn remove(&mut self, key: SourceKey, data: &mut Data) -> (Option<Slot<Data>>, Result<()>) {
-        let disabled = self.disable(key, data);
-        data.loop_handle().registrations.forget_source(key);
-        let slot = self.slots.remove(key);
-        if slot.as_ref().is_some_and(|slot| slot.source.needs_lifecycle_events()) {
-            self.hooks.retain(|hook| *hook != key);
-        }
-        (slot, disabled)
-    }
-
-    /// What a source failed with, under its name.
-    fn failure(&self, key: SourceKey, error: BoxError, data: &mut Data) -> Error {
-        let options = data.loop_handle().registrations.options(key);
-        let name = match options.and_then(|options| options.name.as_deref()) {
-            Some(name) => name.to_owned(),
-            None => self.slots.get(key).map_or("", |slot| slot.source.type_name()).to_owned(),
-        };
-        Error::Source { token: AnyToken::new(key), name, error }
-    }
-
-    /// Has the policy decide on an error of a source.
-    fn report(&mut self, key: SourceKey, error: Error, data: &mut Data) -> Result<()> {
-        let policy = self.policy.as_mut();
-        match policy.map_or(ErrorAction::Report, |policy| policy(&error, data)) {
-            ErrorAction::Report => return Err(error),
-            ErrorAction::Ignore => {}
-            ErrorAction::Disable => drop(data.loop_handle().disable(AnyToken::new(key))),
-            ErrorAction::Remove => drop(data.loop_handle().remove(AnyToken::new(key))),
-        }
-        Ok(())
-    }
-
     /// Ends a dispatch: notes what there is left to do, and tells whoever watches the loop's fd.
     fn rest(&mut self, data: &mut Data) {
         let Ok(handle) = own_handle(&self.shared, data) else {
@@ -723,41 +466,8 @@ impl<Data: LoopData> EventLoop<Data> {
 }
 
 impl<Data> EventLoop<Data> {
-    fn has_backlog(&self) -> bool {
+    pub(crate) fn has_backlog(&self) -> bool {
         !self.backlog.is_empty() || !self.carried.is_empty() || !self.mail.is_empty()
-    }
-}
-
-/// The handle in `data`, if it is this loop's.
-fn own_handle<'a, Data: LoopData>(
-    shared: &Arc<Shared>,
-    data: &'a mut Data,
-) -> Result<&'a mut LoopHandle<Data>> {
-    let handle = data.loop_handle();
-    if Arc::ptr_eq(&handle.registrations.shared, shared) {
-        Ok(handle)
-    } else {
-        Err(Error::ForeignHandle)
-    }
-}
-
-/// Waits anew when a signal handler interrupts the wait, for what is left of the timeout.
-fn poll_uninterrupted(
-    poll: &mut mio::Poll,
-    events: &mut mio::Events,
-    timeout: Option<Duration>,
-) -> io::Result<()> {
-    let started = timeout.filter(|timeout| !timeout.is_zero()).map(|_| Instant::now());
-    let mut left = timeout;
-    loop {
-        match poll.poll(events, left) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                if let (Some(timeout), Some(started)) = (timeout, started) {
-                    left = Some(timeout.saturating_sub(started.elapsed()));
-                }
-            }
-            result => return result,
-        }
     }
 }
 

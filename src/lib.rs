@@ -15,11 +15,13 @@ mod ready;
 mod registrar;
 mod registrations;
 mod remote;
+mod settle;
 mod shared;
 mod slot;
 mod source;
 mod sources;
 mod token;
+mod wait;
 
 pub use clock::Clock;
 pub use error::{Error, ErrorAction, InsertError, Result};

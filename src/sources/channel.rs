@@ -112,6 +112,13 @@ struct Queue<T> {
     notifier: Option<Notifier>,
 }
 
+impl<T> Queue<T> {
+    /// Whether there is a message, or the end, to tell of.
+    fn has_more(&self) -> bool {
+        !self.messages.is_empty() || self.senders == 0
+    }
+}
+
 impl<T> Shared<T> {
     fn new(bound: Option<usize>) -> Arc<Self> {
         let queue = Queue {
@@ -377,7 +384,7 @@ impl<T> Shared<T> {
     /// Whether there is a message, or the end, to tell of. If not, the next sender notifies the loop.
     fn has_more(&self) -> bool {
         let mut queue = self.lock();
-        queue.notified = !queue.messages.is_empty() || queue.senders == 0;
+        queue.notified = queue.has_more();
         queue.notified
     }
 }
@@ -412,10 +419,13 @@ impl<T: 'static> EventSource for Channel<T> {
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         let (token, notifier) = registrar.notifier();
         self.token = Some(token);
-        // There may be something already: the first call will see.
-        notifier.notify();
+        let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut queue = self.shared.lock();
-        queue.notified = true;
+        // What was sent before is told of now.
+        queue.notified = !batch.is_empty() || queue.has_more();
+        if queue.notified {
+            notifier.notify();
+        }
         queue.notifier = Some(notifier);
         Ok(())
     }

@@ -66,3 +66,23 @@ pub fn is_readable(fd: impl AsFd) -> bool {
 pub fn open_fds() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
+
+/// Runs `body` in a process of its own: this test program once more, with this test alone. `name` is a part
+/// of the test's name that no other test of the program has.
+pub fn in_child(name: &str, body: impl FnOnce()) {
+    if std::env::var_os("SOLOOP_TEST_CHILD").is_some() {
+        return body();
+    }
+    let output = run_child(name);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{name}: {text}");
+}
+
+/// This test program once more, with the test `name` alone.
+pub fn run_child(name: &str) -> std::process::Output {
+    std::process::Command::new(std::env::current_exe().unwrap())
+        .args([name, "--nocapture", "--test-threads=1"])
+        .env("SOLOOP_TEST_CHILD", name)
+        .output()
+        .unwrap()
+}

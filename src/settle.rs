@@ -1,0 +1,166 @@
+//! Settling: applying what callbacks asked for, in order, once they have returned.
+//!
+//! Each op leaves the tables whole before it runs user code (a visitor, a destructor, the error policy) and
+//! calls into a source. An op whose source panics is not applied twice, except for a removal, which is
+//! finished by the next dispatch.
+
+use std::sync::Arc;
+
+use crate::error::{BoxError, Error, ErrorAction, Result};
+use crate::pending::Op;
+use crate::shared::Shared;
+use crate::slot::Slot;
+use crate::token::SourceKey;
+use crate::{AnyToken, EventLoop, LoopData, LoopHandle, Registrar};
+
+impl<Data: LoopData> EventLoop<Data> {
+    /// Applies pending ops in order; whether any of them ran user code.
+    pub(crate) fn settle(&mut self, data: &mut Data) -> Result<bool> {
+        let mut ran_user_code = false;
+        while let Some(op) = own_handle(&self.shared, data)?.pending.pop() {
+            ran_user_code |= self.apply(op, data)?;
+        }
+        Ok(ran_user_code)
+    }
+
+    fn apply(&mut self, op: Op<Data>, data: &mut Data) -> Result<bool> {
+        match op {
+            Op::Insert(key, slot) => {
+                if slot.source.needs_lifecycle_events() {
+                    self.hooks.push(key);
+                }
+                self.slots.insert(key, slot);
+                Ok(false)
+            }
+            Op::Enable(key) => self.enable(key, data).map(|()| false),
+            Op::Disable(key) => self.disable(key, data).map(|()| false),
+            Op::Update(key, change) => {
+                let Some(slot) = self.slots.get_mut(key) else {
+                    return Ok(false);
+                };
+                change(&mut *slot.source);
+                self.reregister(key, data).map(|()| false)
+            }
+            Op::Visit(key, visitor) => {
+                let Some(slot) = self.slots.get_mut(key) else {
+                    return Ok(false);
+                };
+                visitor(&mut *slot.source, data);
+                Ok(true)
+            }
+            Op::Remove(key) => self.remove(key, data).1.map(|()| false),
+            Op::Take(key, then) => {
+                let (slot, unregistered) = self.remove(key, data);
+                if let Some(slot) = slot {
+                    then(slot.source, data);
+                }
+                unregistered.map(|()| true)
+            }
+        }
+    }
+
+    fn enable(&mut self, key: SourceKey, data: &mut Data) -> Result<()> {
+        let registrations = &mut data.loop_handle().registrations;
+        let Some(slot) = self.slots.get_mut(key) else {
+            return Ok(());
+        };
+        if registrations.is_enabled(key) {
+            return Ok(());
+        }
+        registrations.set_enabled(key, true);
+        let mut registrar = Registrar::new(registrations, key);
+        if let Err(error) = slot.source.register(&mut registrar) {
+            let _ = slot.source.unregister(&mut registrar);
+            registrations.sweep(key);
+            registrations.set_enabled(key, false);
+            let error = self.failure(key, error.into(), data);
+            return self.report(key, error, data);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn reregister(&mut self, key: SourceKey, data: &mut Data) -> Result<()> {
+        let registrations = &mut data.loop_handle().registrations;
+        let Some(slot) = self.slots.get_mut(key) else {
+            return Ok(());
+        };
+        if !registrations.is_enabled(key) {
+            return Ok(());
+        }
+        slot.source.reregister(&mut Registrar::new(registrations, key)).or_else(|error| {
+            let error = self.failure(key, error.into(), data);
+            self.report(key, error, data)
+        })
+    }
+
+    /// Unregisters a source; one that fails to is swept, and disabled all the same.
+    pub(crate) fn disable(&mut self, key: SourceKey, data: &mut Data) -> Result<()> {
+        let registrations = &mut data.loop_handle().registrations;
+        let Some(slot) = self.slots.get_mut(key) else {
+            return Ok(());
+        };
+        if !registrations.is_enabled(key) {
+            return Ok(());
+        }
+        registrations.set_enabled(key, false);
+        let unregistered = slot.source.unregister(&mut Registrar::new(registrations, key));
+        registrations.sweep(key);
+        unregistered.or_else(|error| {
+            let error = self.failure(key, error.into(), data);
+            self.report(key, error, data)
+        })
+    }
+
+    /// Takes a source out, unregistered. The caller drops what it does not use, when every table is
+    /// whole again.
+    pub(crate) fn remove(
+        &mut self,
+        key: SourceKey,
+        data: &mut Data,
+    ) -> (Option<Slot<Data>>, Result<()>) {
+        self.removing = Some(key);
+        let disabled = self.disable(key, data);
+        data.loop_handle().registrations.forget_source(key);
+        let slot = self.slots.remove(key);
+        if slot.as_ref().is_some_and(|slot| slot.source.needs_lifecycle_events()) {
+            self.hooks.retain(|hook| *hook != key);
+        }
+        self.removing = None;
+        (slot, disabled)
+    }
+
+    /// What a source failed with, under its name.
+    pub(crate) fn failure(&self, key: SourceKey, error: BoxError, data: &mut Data) -> Error {
+        let options = data.loop_handle().registrations.options(key);
+        let name = match options.and_then(|options| options.name.as_deref()) {
+            Some(name) => name.to_owned(),
+            None => self.slots.get(key).map_or("", |slot| slot.source.type_name()).to_owned(),
+        };
+        Error::Source { token: AnyToken::new(key), name, error }
+    }
+
+    /// Has the policy decide on an error of a source.
+    pub(crate) fn report(&mut self, key: SourceKey, error: Error, data: &mut Data) -> Result<()> {
+        let policy = self.policy.as_mut();
+        match policy.map_or(ErrorAction::Report, |policy| policy(&error, data)) {
+            ErrorAction::Report => return Err(error),
+            ErrorAction::Ignore => {}
+            ErrorAction::Disable => drop(data.loop_handle().disable(AnyToken::new(key))),
+            ErrorAction::Remove => drop(data.loop_handle().remove(AnyToken::new(key))),
+        }
+        Ok(())
+    }
+}
+
+/// The handle in `data`, if it is this loop's.
+pub(crate) fn own_handle<'a, Data: LoopData>(
+    shared: &Arc<Shared>,
+    data: &'a mut Data,
+) -> Result<&'a mut LoopHandle<Data>> {
+    let handle = data.loop_handle();
+    if Arc::ptr_eq(&handle.registrations.shared, shared) {
+        Ok(handle)
+    } else {
+        Err(Error::ForeignHandle)
+    }
+}
