@@ -38,7 +38,9 @@ pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAct
 
 /// The loop: it waits, and calls back with `&mut Data`.
 ///
-/// It stays in `main`, while the [`LoopHandle`] made together with it moves into the state.
+/// It stays in `main`, while the [`LoopHandle`] made together with it moves into the state. It belongs to
+/// its thread (it holds callbacks that need not be `Send`); other threads reach it through a
+/// [`Remote`](crate::Remote), a [`LoopSignal`](crate::LoopSignal) or a channel.
 ///
 /// # Examples
 ///
@@ -97,7 +99,8 @@ pub struct EventLoop<Data> {
     pub(crate) mailbox: Arc<Mailbox<Data>>,
 }
 
-impl<Data: LoopData> EventLoop<Data> {
+// The bounds stand on the methods: the compiler then says what `LoopData` is for where it is missing.
+impl<Data> EventLoop<Data> {
     /// Makes a loop and its handle. The handle goes into the state, where [`LoopData`] finds it.
     ///
     /// On Linux this takes four fds: the epoll instance and a duplicate of it for the handle, an eventfd
@@ -106,7 +109,10 @@ impl<Data: LoopData> EventLoop<Data> {
     /// # Errors
     ///
     /// [`Error::Io`] if the kernel refuses one of these, such as `EMFILE`.
-    pub fn new() -> Result<(Self, LoopHandle<Data>)> {
+    pub fn new() -> Result<(Self, LoopHandle<Data>)>
+    where
+        Data: LoopData,
+    {
         Self::with_clock(Clock::system())
     }
 
@@ -115,7 +121,10 @@ impl<Data: LoopData> EventLoop<Data> {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn with_clock(clock: Clock) -> Result<(Self, LoopHandle<Data>)> {
+    pub fn with_clock(clock: Clock) -> Result<(Self, LoopHandle<Data>)>
+    where
+        Data: LoopData,
+    {
         let poll = mio::Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let ready = Ready::new(mio::Waker::new(&registry, WAKER)?);
@@ -156,7 +165,10 @@ impl<Data: LoopData> EventLoop<Data> {
         timeout: impl Into<Option<Duration>>,
         data: &mut Data,
         mut after_each: impl FnMut(&mut Data),
-    ) -> Result<()> {
+    ) -> Result<()>
+    where
+        Data: LoopData,
+    {
         let timeout = timeout.into();
         while !self.shared.take_stop() {
             self.dispatch(timeout, data)?;
@@ -180,32 +192,13 @@ impl<Data: LoopData> EventLoop<Data> {
     /// # Panics
     ///
     /// Only with a callback; the loop can go on afterwards.
-    pub fn dispatch(
-        &mut self,
-        timeout: impl Into<Option<Duration>>,
-        data: &mut Data,
-    ) -> Result<()> {
+    pub fn dispatch(&mut self, timeout: impl Into<Option<Duration>>, data: &mut Data) -> Result<()>
+    where
+        Data: LoopData,
+    {
         let result = self.turn(timeout.into(), data);
         self.rest(data);
         result
-    }
-
-    fn turn(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
-        self.recover(data)?;
-        self.settle_all(data)?;
-        if !self.unfinished {
-            let found = self.backlog.len();
-            let prepared = self.before_sleep(data)?;
-            let waited = self.wait(timeout, data);
-            self.before_handle_events(prepared, found, data);
-            waited?;
-        }
-        // The kernel would tell again of what an unfinished round has not delivered yet.
-        self.unfinished = true;
-        self.run_mail(data)?;
-        self.deliver(data)?;
-        self.unfinished = false;
-        self.run_idles(data)
     }
 
     /// Applies what was asked of the handle, and runs what was posted, without waiting: what
@@ -214,7 +207,10 @@ impl<Data: LoopData> EventLoop<Data> {
     /// # Errors
     ///
     /// As [`dispatch`](Self::dispatch).
-    pub fn apply_pending(&mut self, data: &mut Data) -> Result<()> {
+    pub fn apply_pending(&mut self, data: &mut Data) -> Result<()>
+    where
+        Data: LoopData,
+    {
         let result = self.settle_all(data);
         self.rest(data);
         result
@@ -254,6 +250,26 @@ impl<Data: LoopData> EventLoop<Data> {
     pub fn get_mut<S: EventSource>(&mut self, token: Token<S>) -> Option<&mut S> {
         let source: &mut dyn std::any::Any = &mut *self.slots.get_mut(token.key())?.source;
         source.downcast_mut()
+    }
+}
+
+impl<Data: LoopData> EventLoop<Data> {
+    fn turn(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
+        self.recover(data)?;
+        self.settle_all(data)?;
+        if !self.unfinished {
+            let found = self.backlog.len();
+            let prepared = self.before_sleep(data)?;
+            let waited = self.wait(timeout, data);
+            self.before_handle_events(prepared, found, data);
+            waited?;
+        }
+        // The kernel would tell again of what an unfinished round has not delivered yet.
+        self.unfinished = true;
+        self.run_mail(data)?;
+        self.deliver(data)?;
+        self.unfinished = false;
+        self.run_idles(data)
     }
 
     // Before the wait.
@@ -508,3 +524,5 @@ impl<Data> fmt::Debug for EventLoop<Data> {
         f.debug_struct("EventLoop").field("sources", &self.slots).finish_non_exhaustive()
     }
 }
+
+static_assertions::assert_not_impl_any!(EventLoop<()>: Send, Sync, Clone);

@@ -50,7 +50,7 @@ pub trait LoopData: Sized {
 /// is queued, and applied in order as soon as the current callback returns, before any other runs;
 /// between dispatches, at the start of the next one or by
 /// [`EventLoop::apply_pending`](crate::EventLoop::apply_pending). Tokens are valid at once for every
-/// later operation.
+/// later operation. Like the loop it belongs to its thread: to another one, send a [`Remote`].
 pub struct LoopHandle<Data> {
     pub(crate) registrations: Registrations,
     pub(crate) pending: Pending<Data>,
@@ -347,3 +347,5 @@ impl Drop for Attempt<'_> {
         }
     }
 }
+
+static_assertions::assert_not_impl_any!(LoopHandle<()>: Send, Sync, Clone);

@@ -187,7 +187,8 @@ impl fmt::Debug for InterestToken {
     }
 }
 
-/// Names an idle callback until it runs; see [`LoopHandle::insert_idle`](crate::LoopHandle::insert_idle).
+/// Names an idle callback until it runs; see [`LoopHandle::insert_idle`](crate::LoopHandle::insert_idle) and
+/// [`cancel_idle`](crate::LoopHandle::cancel_idle).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct IdleToken(pub(crate) u64);
 

@@ -1,5 +1,5 @@
 // calloop: any state will do; callbacks that need the loop capture a clone of its handle, and leak it.
-// error[E0599]: the function or associated item `new` exists for struct `EventLoop<State>`, but its trait bounds were not satisfied
+// error[E0277]: `State` does not say where its `LoopHandle` is
 
 use soloop::EventLoop;
 
