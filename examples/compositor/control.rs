@@ -1,0 +1,328 @@
+//! The control socket: a Unix stream on which programs and people drive the compositor, line by line.
+//!
+//! Each line is a command and is answered, in order, by lines of data and then one line that starts with
+//! `ok` or with `error`:
+//!
+//! ```text
+//! windows                       window ID pid=PID X Y WIDTHxHEIGHT [active] app_id="…" title="…"   (each)
+//!                               ok N windows
+//! screenshot PATH               ok PATH WIDTHxHEIGHT, when the PNG file is complete
+//! key CODE [press|release]      ok; CODE as in linux/input-event-codes.h; without either, it is struck
+//! pointer X Y [BUTTON]          ok; BUTTON is left, middle or right, and is clicked
+//! stats                         a line for each module, then ok
+//! quit                          ok, and the compositor ends
+//! ```
+//!
+//! A line of more than [`MAX_LINE`] bytes disconnects whoever sends it, and so do answers that are not read.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use soloop::{
+    Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Ready, SourceOptions, Token,
+};
+
+/// The longest line, in bytes.
+const MAX_LINE: usize = 4096;
+/// How many bytes of answers may wait to be read.
+const MAX_UNREAD: usize = 1 << 20;
+
+/// What to do with a key or a button.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Stroke {
+    Press,
+    Release,
+    Both,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Button {
+    Left,
+    Middle,
+    Right,
+}
+
+/// Where an answer goes that takes its time.
+pub type ReplyTo = Token<Generic<Conversation>>;
+
+/// What the control socket needs of the state: whatever it can be asked for.
+pub trait ControlHost: LoopData + AsMut<Control> {
+    /// A line for each window.
+    fn windows(&mut self) -> Vec<String>;
+    /// A line for each module.
+    fn stats(&mut self) -> Vec<String>;
+    /// The end of it is told with [`answer`].
+    fn screenshot(&mut self, path: PathBuf, reply_to: ReplyTo);
+    fn key(&mut self, code: u32, stroke: Stroke) -> Result<(), String>;
+    fn pointer(&mut self, x: i32, y: i32, click: Option<Button>) -> Result<(), String>;
+    fn quit(&mut self);
+}
+
+/// What the socket has seen; it removes the socket's file when it goes.
+pub struct Control {
+    path: PathBuf,
+    conversations: u64,
+    commands: u64,
+    errors: u64,
+}
+
+/// A client of the socket: the source that is inserted for it owns it.
+pub struct Conversation {
+    stream: UnixStream,
+    /// Its own name in the loop.
+    me: Option<ReplyTo>,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    /// An answer is being prepared; further commands wait for it.
+    busy: bool,
+    /// No more commands will come.
+    ended: bool,
+}
+
+impl AsFd for Conversation {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+impl Control {
+    /// Listens at `path`.
+    pub fn insert<D: ControlHost>(handle: &mut LoopHandle<D>, path: &Path) -> io::Result<Self> {
+        let listener = UnixListener::bind(path)?;
+        listener.set_nonblocking(true)?;
+        let source = Generic::new(listener, Interest::READ, Mode::Level);
+        let options = SourceOptions::new().name("control socket");
+        handle.insert_source_with(options, source, |ready, data: &mut D| {
+            match ready.io.accept() {
+                Ok((stream, _)) => {
+                    if let Err(error) = welcome(data, stream) {
+                        eprintln!("compositor: a control client could not be served: {error}");
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    // Most likely out of fds. Better no more control than a loop that spins.
+                    eprintln!("compositor: the control socket is closed: {error}");
+                    return Ok(PostAction::Remove);
+                }
+            }
+            Ok(PostAction::Continue)
+        })?;
+        Ok(Self { path: path.to_owned(), conversations: 0, commands: 0, errors: 0 })
+    }
+
+    pub fn stats(&self) -> String {
+        let Self { conversations, commands, errors, .. } = self;
+        format!(
+            "control: {conversations} conversations, {commands} commands, {errors} of them in error"
+        )
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // It may have been removed with its directory.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Inserts a client's source, from inside of the listener's callback.
+fn welcome<D: ControlHost>(data: &mut D, stream: UnixStream) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    let conversation = Conversation {
+        stream,
+        me: None,
+        input: Vec::new(),
+        output: Vec::new(),
+        busy: false,
+        ended: false,
+    };
+    let source = Generic::new(conversation, Interest::READ, Mode::Level);
+    let options = SourceOptions::new().name("control client");
+    let handle = data.loop_handle();
+    let token =
+        handle.insert_source_with(options, source, |ready, data: &mut D| converse(ready, data))?;
+    // Ops run in order, and before any event: it knows its name before it needs it.
+    handle.visit(token, move |source, _| source.get_mut().me = Some(token));
+    data.as_mut().conversations += 1;
+    Ok(())
+}
+
+/// The callback of a client's source.
+fn converse<D: ControlHost>(
+    ready: Ready<'_, Conversation>,
+    data: &mut D,
+) -> io::Result<PostAction> {
+    let conversation = ready.io;
+    if let Err(cause) = conversation.receive() {
+        eprintln!("compositor: a control client is disconnected: {cause}");
+        return Ok(PostAction::Remove);
+    }
+    Ok(conversation.go_on(data))
+}
+
+/// Answers a command that took its time: whether it is done, and a word on it.
+pub fn answer<D: ControlHost>(data: &mut D, reply_to: ReplyTo, result: Result<String, String>) {
+    // Whoever asked may have gone; then there is nobody to visit.
+    data.loop_handle().visit(reply_to, move |source, data: &mut D| {
+        let conversation = source.get_mut();
+        conversation.busy = false;
+        conversation.end_answer(data, result);
+        if conversation.go_on(data) == PostAction::Remove {
+            data.loop_handle().remove(reply_to);
+        }
+    });
+}
+
+impl Conversation {
+    /// Takes in what was sent.
+    fn receive(&mut self) -> Result<(), String> {
+        let mut bytes = [0; 1024];
+        while !self.busy && !self.ended && self.input.len() <= MAX_LINE {
+            match self.stream.read(&mut bytes) {
+                Ok(0) => self.ended = true,
+                Ok(count) => self.input.extend_from_slice(&bytes[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Obeys the commands there are, as far as it can, and sends the answers.
+    fn go_on<D: ControlHost>(&mut self, data: &mut D) -> PostAction {
+        while !self.busy
+            && let Some(end) = self.input.iter().position(|byte| *byte == b'\n')
+        {
+            let line: Vec<u8> = self.input.drain(..=end).collect();
+            self.obey(&line[..end], data);
+        }
+        let too_long = !self.busy && self.input.len() > MAX_LINE;
+        if too_long {
+            self.end_answer(data, Err(format!("a line of more than {MAX_LINE} bytes")));
+        }
+        let sent = self.send();
+        if too_long {
+            eprintln!(
+                "compositor: a control client is disconnected: it sent a line of more than {MAX_LINE} bytes"
+            );
+            return PostAction::Remove;
+        }
+        if let Err(cause) = sent {
+            eprintln!("compositor: a control client is disconnected: {cause}");
+            return PostAction::Remove;
+        }
+        if self.ended && !self.busy && self.output.is_empty() {
+            return PostAction::Remove;
+        }
+        let readable = !self.busy && !self.ended;
+        let interest = Interest { readable, writable: !self.output.is_empty(), ..Interest::EMPTY };
+        if let Some(me) = self.me {
+            data.loop_handle().update(me, move |source| source.interest = interest);
+        }
+        PostAction::Continue
+    }
+
+    /// Sends as much of the answers as goes.
+    fn send(&mut self) -> Result<(), String> {
+        while !self.output.is_empty() {
+            match self.stream.write(&self.output) {
+                Ok(count) => drop(self.output.drain(..count)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        match self.output.len() {
+            0..=MAX_UNREAD => Ok(()),
+            unread => Err(format!("it left {unread} bytes of answers unread")),
+        }
+    }
+
+    fn say(&mut self, line: impl fmt::Display) {
+        self.output.extend(format!("{line}\n").bytes());
+    }
+
+    fn end_answer<D: ControlHost>(&mut self, data: &mut D, result: Result<String, String>) {
+        match result {
+            Ok(word) if word.is_empty() => self.say("ok"),
+            Ok(word) => self.say(format_args!("ok {word}")),
+            Err(message) => {
+                data.as_mut().errors += 1;
+                self.say(format_args!("error {message}"));
+            }
+        }
+    }
+
+    fn obey<D: ControlHost>(&mut self, line: &[u8], data: &mut D) {
+        data.as_mut().commands += 1;
+        let result = match std::str::from_utf8(line) {
+            Ok(line) => self.run(line.trim(), data),
+            Err(_) => Err("this is not UTF-8".to_owned()),
+        };
+        if !self.busy {
+            self.end_answer(data, result);
+        }
+    }
+
+    fn run<D: ControlHost>(&mut self, line: &str, data: &mut D) -> Result<String, String> {
+        let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        match (command, words.as_slice()) {
+            ("windows", []) => {
+                let windows = data.windows();
+                windows.iter().for_each(|window| self.say(window));
+                Ok(format!("{} windows", windows.len()))
+            }
+            ("stats", []) => {
+                data.stats().iter().for_each(|line| self.say(line));
+                Ok(String::new())
+            }
+            ("screenshot", [_, ..]) => {
+                let me = self.me.ok_or("too early")?;
+                self.busy = true;
+                data.screenshot(PathBuf::from(rest.trim()), me);
+                Ok(String::new())
+            }
+            ("key", [code, stroke @ ..]) => {
+                let stroke = match stroke {
+                    [] => Stroke::Both,
+                    ["press"] => Stroke::Press,
+                    ["release"] => Stroke::Release,
+                    _ => return Err("usage: key CODE [press|release]".to_owned()),
+                };
+                data.key(number(code)?, stroke).map(|()| String::new())
+            }
+            ("pointer", [x, y, button @ ..]) => {
+                let click = match button {
+                    [] => None,
+                    ["left"] => Some(Button::Left),
+                    ["middle"] => Some(Button::Middle),
+                    ["right"] => Some(Button::Right),
+                    _ => return Err("usage: pointer X Y [left|middle|right]".to_owned()),
+                };
+                data.pointer(number(x)?, number(y)?, click).map(|()| String::new())
+            }
+            ("quit", []) => {
+                data.quit();
+                Ok(String::new())
+            }
+            ("", _) => Err("an empty line".to_owned()),
+            ("screenshot", _) => Err("usage: screenshot PATH".to_owned()),
+            ("key", _) => Err("usage: key CODE [press|release]".to_owned()),
+            ("pointer", _) => Err("usage: pointer X Y [left|middle|right]".to_owned()),
+            ("windows" | "stats" | "quit", _) => Err(format!("{command} takes no arguments")),
+            _ => Err(format!(
+                "{command:?} is not a command; there are windows, screenshot, key, pointer, stats, quit"
+            )),
+        }
+    }
+}
+
+fn number<T: std::str::FromStr>(word: &str) -> Result<T, String> {
+    word.parse().map_err(|_| format!("{word:?} is not a number"))
+}

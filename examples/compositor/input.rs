@@ -1,0 +1,175 @@
+//! Input: keys, buttons and the pointer, and who gets them.
+//!
+//! A headless compositor has no devices; what people do is injected. Windows get the keyboard when they
+//! come and when they are clicked on; the pointer belongs to what is under it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use soloop::{LoopData, LoopHandle, TimeoutAction, Timer};
+
+use crate::geometry::Point;
+
+/// How long a key or a button is held down that is only said to be struck.
+const STROKE: Duration = Duration::from_millis(20);
+
+/// A key, by its number in `linux/input-event-codes.h`.
+pub const KEYS: std::ops::RangeInclusive<u32> = 1..=247;
+pub const BUTTON_LEFT: u32 = 0x110;
+pub const BUTTON_RIGHT: u32 = 0x111;
+pub const BUTTON_MIDDLE: u32 = 0x112;
+
+/// The keys that change others, with their bits in the keymap.
+const MODIFIERS: [(u32, u32); 5] = [(42, 1), (54, 1), (29, 4), (97, 4), (56, 8)];
+const CAPS_LOCK: u32 = 58;
+const CAPS_LOCK_BIT: u32 = 2;
+
+/// What input needs of the state.
+pub trait InputHost: LoopData + AsMut<Input> {
+    /// What can have the pointer.
+    type Target: Copy + PartialEq + 'static;
+    /// What is at a point of the output.
+    fn target_at(&mut self, point: Point) -> Option<Self::Target>;
+    /// The pointer is over `target` now, or over nothing, at `point` of the output.
+    fn pointer_moved(&mut self, time: u32, target: Option<Self::Target>, point: Point);
+    /// A button is pressed while the pointer is over `target`.
+    fn pressed_on(&mut self, target: Option<Self::Target>, point: Point);
+    fn button(&mut self, time: u32, button: u32, pressed: bool);
+    fn key(&mut self, time: u32, key: u32, pressed: bool);
+    fn modifiers(&mut self, depressed: u32, locked: u32);
+}
+
+/// What is pressed, and where the pointer is.
+pub struct Input {
+    epoch: Instant,
+    keys: BTreeSet<u32>,
+    buttons: BTreeSet<u32>,
+    pointer: Point,
+    caps_lock: bool,
+    /// The pointer has been somewhere.
+    moved: bool,
+    strokes: u64,
+    clicks: u64,
+    motions: u64,
+}
+
+impl Input {
+    pub fn new<D>(handle: &LoopHandle<D>) -> Self {
+        Self {
+            epoch: handle.now(),
+            keys: BTreeSet::new(),
+            buttons: BTreeSet::new(),
+            pointer: Point::default(),
+            caps_lock: false,
+            moved: false,
+            strokes: 0,
+            clicks: 0,
+            motions: 0,
+        }
+    }
+
+    /// Where the pointer is, once it is anywhere.
+    pub fn pointer(&self) -> Option<Point> {
+        self.moved.then_some(self.pointer)
+    }
+
+    pub fn stats(&self) -> String {
+        let Self { strokes, clicks, motions, keys, .. } = self;
+        format!(
+            "input: {strokes} keys, {clicks} buttons, {motions} motions, {} keys held down",
+            keys.len()
+        )
+    }
+
+    fn depressed(&self) -> u32 {
+        let held = MODIFIERS.iter().filter(|(key, _)| self.keys.contains(key));
+        held.fold(0, |bits, (_, bit)| bits | bit)
+    }
+}
+
+fn time<D: InputHost>(data: &mut D) -> u32 {
+    let now = data.loop_handle().now();
+    now.duration_since(data.as_mut().epoch).as_millis() as u32
+}
+
+/// Moves the pointer to a point of the output.
+pub fn move_pointer<D: InputHost>(data: &mut D, point: Point) {
+    let input = data.as_mut();
+    input.motions += 1;
+    input.moved = true;
+    input.pointer = point;
+    refocus(data);
+}
+
+/// Finds out anew what is under the pointer: something has come, gone or moved.
+pub fn refocus<D: InputHost>(data: &mut D) {
+    let input = data.as_mut();
+    if !input.moved {
+        return;
+    }
+    let point = input.pointer;
+    let time = time(data);
+    let target = data.target_at(point);
+    data.pointer_moved(time, target, point);
+}
+
+/// Presses or releases a button where the pointer is.
+pub fn button<D: InputHost>(data: &mut D, button: u32, pressed: bool) {
+    let input = data.as_mut();
+    let point = input.pointer;
+    let changed =
+        if pressed { input.buttons.insert(button) } else { input.buttons.remove(&button) };
+    if !changed {
+        return;
+    }
+    if pressed {
+        input.clicks += 1;
+        let target = data.target_at(point);
+        data.pressed_on(target, point);
+    }
+    let time = time(data);
+    data.button(time, button, pressed);
+}
+
+/// Presses or releases a key.
+pub fn key<D: InputHost>(data: &mut D, key: u32, pressed: bool) {
+    let input = data.as_mut();
+    let changed = if pressed { input.keys.insert(key) } else { input.keys.remove(&key) };
+    if !changed {
+        return;
+    }
+    input.strokes += u64::from(pressed);
+    if key == CAPS_LOCK && pressed {
+        input.caps_lock = !input.caps_lock;
+    }
+    let depressed = input.depressed();
+    let locked = if input.caps_lock { CAPS_LOCK_BIT } else { 0 };
+    let time = time(data);
+    data.key(time, key, pressed);
+    if key == CAPS_LOCK || MODIFIERS.iter().any(|(modifier, _)| *modifier == key) {
+        data.modifiers(depressed, locked);
+    }
+}
+
+/// Presses a key, and releases it in a moment.
+pub fn strike_key<D: InputHost>(data: &mut D, code: u32) {
+    key(data, code, true);
+    in_a_moment(data, move |data| key(data, code, false));
+}
+
+/// Presses a button, and releases it in a moment.
+pub fn click<D: InputHost>(data: &mut D, code: u32) {
+    button(data, code, true);
+    in_a_moment(data, move |data| button(data, code, false));
+}
+
+fn in_a_moment<D: InputHost>(data: &mut D, then: impl FnOnce(&mut D) + 'static) {
+    let timer = Timer::from_duration(STROKE);
+    let inserted = data.loop_handle().insert_once(timer, move |_, data: &mut D| {
+        then(data);
+        TimeoutAction::Drop
+    });
+    if let Err(error) = inserted {
+        eprintln!("compositor: no timer to release it: {error}");
+    }
+}

@@ -1,0 +1,209 @@
+//! The Wayland protocol: what clients say, and what they are told.
+//!
+//! All objects' state lies in [`Protocol`], a field of the global state, in slot maps; an object's user data
+//! is only the key of its entry. The `Dispatch` implementations, in one file for each extension, are generic
+//! over the state: they know of it that it holds a [`Protocol`] and is a [`ProtocolHost`].
+
+pub mod compositor;
+pub mod connection;
+pub mod data_device;
+pub mod output;
+pub mod popup;
+pub mod positioner;
+pub mod region;
+pub mod scene;
+pub mod seat;
+pub mod shell;
+pub mod shm;
+pub mod subsurface;
+pub mod surface;
+pub mod toplevel;
+
+use std::collections::HashMap;
+use std::io;
+
+use slotmap::{SlotMap, new_key_type};
+use soloop::{
+    Generic, Interest, LoopData, LoopHandle, Mode, PostAction, SourceOptions, Timer, Token, channel,
+};
+use wayland_protocols::xdg::shell::server::{
+    xdg_popup::XdgPopup, xdg_positioner::XdgPositioner, xdg_surface::XdgSurface,
+    xdg_toplevel::XdgToplevel, xdg_wm_base::XdgWmBase,
+};
+use wayland_server::backend::ClientId;
+use wayland_server::protocol::{
+    wl_buffer::WlBuffer, wl_callback::WlCallback, wl_compositor::WlCompositor,
+    wl_data_device::WlDataDevice, wl_data_device_manager::WlDataDeviceManager,
+    wl_data_source::WlDataSource, wl_keyboard::WlKeyboard, wl_output::WlOutput,
+    wl_pointer::WlPointer, wl_region::WlRegion, wl_seat::WlSeat, wl_shm::WlShm,
+    wl_shm_pool::WlShmPool, wl_subcompositor::WlSubcompositor, wl_subsurface::WlSubsurface,
+    wl_surface::WlSurface, wl_touch::WlTouch,
+};
+use wayland_server::{Dispatch, Display, DisplayHandle, GlobalDispatch, ListeningSocket};
+
+use crate::geometry::{Point, Rect};
+use connection::Connection;
+
+new_key_type! {
+    /// Names a surface, and the role objects on top of it.
+    pub struct SurfaceKey;
+    pub struct RegionKey;
+    pub struct PoolKey;
+    pub struct BufferKey;
+    pub struct PositionerKey;
+}
+
+/// What the protocol needs of the state: where it is, what else has to hear of it, and that the objects
+/// are handed to the implementations in this module.
+pub trait ProtocolHost:
+    LoopData
+    + AsMut<Protocol>
+    + GlobalDispatch<WlCompositor, ()>
+    + GlobalDispatch<WlSubcompositor, ()>
+    + GlobalDispatch<WlShm, ()>
+    + GlobalDispatch<WlSeat, ()>
+    + GlobalDispatch<WlOutput, ()>
+    + GlobalDispatch<WlDataDeviceManager, ()>
+    + GlobalDispatch<XdgWmBase, ()>
+    + Dispatch<WlCompositor, ()>
+    + Dispatch<WlSurface, SurfaceKey>
+    + Dispatch<WlRegion, RegionKey>
+    + Dispatch<WlCallback, ()>
+    + Dispatch<WlSubcompositor, ()>
+    + Dispatch<WlSubsurface, SurfaceKey>
+    + Dispatch<WlShm, ()>
+    + Dispatch<WlShmPool, PoolKey>
+    + Dispatch<WlBuffer, BufferKey>
+    + Dispatch<WlSeat, ()>
+    + Dispatch<WlKeyboard, ()>
+    + Dispatch<WlPointer, ()>
+    + Dispatch<WlTouch, ()>
+    + Dispatch<WlOutput, ()>
+    + Dispatch<WlDataDeviceManager, ()>
+    + Dispatch<WlDataDevice, ()>
+    + Dispatch<WlDataSource, ()>
+    + Dispatch<XdgWmBase, ()>
+    + Dispatch<XdgSurface, SurfaceKey>
+    + Dispatch<XdgToplevel, SurfaceKey>
+    + Dispatch<XdgPopup, SurfaceKey>
+    + Dispatch<XdgPositioner, PositionerKey>
+    + 'static
+{
+    /// The output shows something else from now on: in `area`, or anywhere.
+    fn changed(&mut self, area: Option<Rect>);
+    /// A client waits for a frame.
+    fn frame_wanted(&mut self);
+    /// Where a new window of this size goes.
+    fn place_window(&mut self, size: (i32, i32)) -> Point;
+    /// What a maximized window fills.
+    fn work_area(&mut self) -> Rect;
+    /// A window is there.
+    fn window_mapped(&mut self, window: SurfaceKey);
+    /// A surface with content has lost it, or is gone altogether.
+    fn surface_unmapped(&mut self, surface: SurfaceKey);
+}
+
+/// Everything clients have made.
+pub struct Protocol {
+    display: DisplayHandle,
+    listener: Token<Generic<ListeningSocket>>,
+    connections: HashMap<ClientId, Connection>,
+    /// Tries again to send to clients that do not read, while there are some.
+    retry: Option<Token<Timer>>,
+    surfaces: SlotMap<SurfaceKey, surface::Surface>,
+    regions: SlotMap<RegionKey, region::Region>,
+    pools: SlotMap<PoolKey, shm::Pool>,
+    buffers: SlotMap<BufferKey, shm::Buffer>,
+    positioners: SlotMap<PositionerKey, positioner::Positioner>,
+    /// The mapped windows, from the bottom up.
+    windows: Vec<SurfaceKey>,
+    /// The mapped popups, in the order they came.
+    popups: Vec<SurfaceKey>,
+    seat: seat::Seat,
+    output: output::Output,
+    serial: u32,
+    stats: Stats,
+}
+
+#[derive(Default)]
+struct Stats {
+    clients: u64,
+    disconnected: u64,
+    requests: u64,
+    commits: u64,
+    bytes: u64,
+    callbacks: u64,
+}
+
+impl Protocol {
+    /// Listens on `socket`, serves its clients from `display`, and tells them of one output.
+    pub fn insert<D: ProtocolHost>(
+        handle: &mut LoopHandle<D>,
+        display: Display<D>,
+        socket: ListeningSocket,
+        output: (i32, i32),
+    ) -> io::Result<Self> {
+        let globals = display.handle();
+        globals.create_global::<D, WlCompositor, ()>(6, ());
+        globals.create_global::<D, WlSubcompositor, ()>(1, ());
+        globals.create_global::<D, WlShm, ()>(1, ());
+        globals.create_global::<D, WlSeat, ()>(7, ());
+        globals.create_global::<D, WlOutput, ()>(4, ());
+        globals.create_global::<D, WlDataDeviceManager, ()>(3, ());
+        globals.create_global::<D, XdgWmBase, ()>(5, ());
+
+        // All clients are one source: the display's fd is an epoll instance with their sockets in it.
+        let source = Generic::new(display, Interest::READ, Mode::Level);
+        let options = SourceOptions::new().name("wayland clients");
+        handle.insert_source_with(options, source, |ready, data: &mut D| {
+            let requests = ready.io.dispatch_clients(data)?;
+            data.as_mut().stats.requests += requests as u64;
+            Ok(PostAction::Continue)
+        })?;
+
+        // Clients are declared dead wherever something is sent to them, with the backend locked: a
+        // channel takes the news to where the state is at hand.
+        let (sender, gone) = channel();
+        handle.insert_source(gone, |event, data: &mut D| {
+            if let channel::Event::Msg(gone) = event {
+                connection::forget(data, gone);
+            }
+        })?;
+
+        let listener = connection::listen(handle, socket, sender)?;
+        Ok(Self {
+            display: globals,
+            listener,
+            connections: HashMap::new(),
+            retry: None,
+            surfaces: SlotMap::with_key(),
+            regions: SlotMap::with_key(),
+            pools: SlotMap::with_key(),
+            buffers: SlotMap::with_key(),
+            positioners: SlotMap::with_key(),
+            windows: Vec::new(),
+            popups: Vec::new(),
+            seat: seat::Seat::new()?,
+            output: output::Output::new(output),
+            serial: 0,
+            stats: Stats::default(),
+        })
+    }
+
+    fn next_serial(&mut self) -> u32 {
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
+    }
+
+    pub fn stats(&self) -> String {
+        let Stats { clients, disconnected, requests, commits, bytes, callbacks } = &self.stats;
+        format!(
+            "protocol: {clients} clients came and {disconnected} went, {requests} requests, {commits} commits \
+             ({} MiB copied), {callbacks} frame callbacks, {} surfaces, {} windows, {} popups",
+            bytes >> 20,
+            self.surfaces.len(),
+            self.windows.len(),
+            self.popups.len(),
+        )
+    }
+}

@@ -1,0 +1,163 @@
+//! Where everything is on the output: surface trees, from the bottom up, and what is under a point.
+
+use super::shell::XdgRole;
+use super::{Protocol, SurfaceKey};
+use crate::geometry::{Image, Point, Rect};
+
+/// A mapped window, as others may want to know it.
+pub struct Window<'a> {
+    pub key: SurfaceKey,
+    /// The window proper, on the output, without shadows its client may draw.
+    pub rect: Rect,
+    pub title: &'a str,
+    pub app_id: &'a str,
+    pub pid: i32,
+    /// Its client draws a frame around the window geometry by itself, or wants none.
+    pub frameless: bool,
+}
+
+/// A piece of a window.
+pub struct Layer<'a> {
+    pub image: &'a Image,
+    pub at: Point,
+    pub scale: i32,
+}
+
+impl Protocol {
+    /// The windows, from the bottom up.
+    pub fn windows(&self) -> impl DoubleEndedIterator<Item = Window<'_>> {
+        self.windows.iter().filter_map(|key| {
+            let surface = self.surfaces.get(*key)?;
+            let xdg = surface.xdg.as_ref()?;
+            let XdgRole::Toplevel(toplevel) = &xdg.role else { return None };
+            let geometry = self.geometry(*key);
+            Some(Window {
+                key: *key,
+                rect: Rect::at(toplevel.position, geometry.size()),
+                title: &toplevel.title,
+                app_id: &toplevel.app_id,
+                pid: self.pid(&surface.resource),
+                frameless: geometry.origin() != Point::default() || toplevel.fullscreen,
+            })
+        })
+    }
+
+    /// What a window and its popups look like, from the bottom up.
+    pub fn layers(&self, window: SurfaceKey) -> Vec<Layer<'_>> {
+        let mut surfaces = Vec::new();
+        for root in self.roots(window) {
+            self.collect_tree(root, &mut surfaces);
+        }
+        surfaces.into_iter().filter_map(|key| self.layer(key, self.origin(key)?)).collect()
+    }
+
+    /// What the pointer looks like, if its client has said so, at a position.
+    pub fn cursor(&self, at: Point) -> Option<Layer<'_>> {
+        let (key, hotspot) = self.seat.cursor()?;
+        self.layer(key, at - hotspot)
+    }
+
+    fn layer(&self, key: SurfaceKey, at: Point) -> Option<Layer<'_>> {
+        let surface = self.surfaces.get(key)?;
+        let image = surface.content.as_ref()?;
+        Some(Layer { image, at, scale: surface.scale })
+    }
+
+    /// A window and the popups that belong to it, from the bottom up.
+    fn roots(&self, window: SurfaceKey) -> impl DoubleEndedIterator<Item = SurfaceKey> {
+        let popups = self.popups.iter().copied();
+        std::iter::once(window)
+            .chain(popups.filter(move |popup| self.window_of(*popup) == Some(window)))
+    }
+
+    fn collect_tree(&self, key: SurfaceKey, into: &mut Vec<SurfaceKey>) {
+        let Some(surface) = self.surfaces.get(key) else { return };
+        for child in &surface.stack {
+            if *child == key {
+                into.push(key);
+            } else if surface.content.is_some() {
+                // Without content of its parent no subsurface is shown.
+                self.collect_tree(*child, into);
+            }
+        }
+    }
+
+    /// The window that a popup or a subsurface belongs to in the end.
+    pub fn window_of(&self, mut key: SurfaceKey) -> Option<SurfaceKey> {
+        loop {
+            let surface = self.surfaces.get(key)?;
+            key = match (&surface.xdg, &surface.subsurface) {
+                (Some(xdg), _) => match &xdg.role {
+                    XdgRole::Toplevel(_) => return Some(key),
+                    XdgRole::Popup(popup) => popup.parent?,
+                    XdgRole::None => return None,
+                },
+                (None, Some(subsurface)) => subsurface.parent,
+                (None, None) => return None,
+            };
+        }
+    }
+
+    /// The window geometry of an `xdg_surface`, relative to the surface.
+    pub(super) fn geometry(&self, key: SurfaceKey) -> Rect {
+        let Some(surface) = self.surfaces.get(key) else { return Rect::default() };
+        let set = surface.xdg.as_ref().and_then(|xdg| xdg.geometry);
+        set.unwrap_or_else(|| Rect::at(Point::default(), surface.size()))
+    }
+
+    /// Where the top left pixel of a surface is on the output.
+    pub(super) fn origin(&self, key: SurfaceKey) -> Option<Point> {
+        let surface = self.surfaces.get(key)?;
+        let Some(xdg) = &surface.xdg else {
+            let subsurface = surface.subsurface.as_ref()?;
+            return Some(self.origin(subsurface.parent)? + subsurface.position);
+        };
+        let window = match &xdg.role {
+            XdgRole::Toplevel(toplevel) => toplevel.position,
+            XdgRole::Popup(popup) => self.window_origin(popup.parent?)? + popup.rect.origin(),
+            XdgRole::None => return None,
+        };
+        Some(window - self.geometry(key).origin())
+    }
+
+    /// Where the top left corner of a window geometry is on the output.
+    pub(super) fn window_origin(&self, key: SurfaceKey) -> Option<Point> {
+        Some(self.origin(key)? + self.geometry(key).origin())
+    }
+
+    /// What a surface covers of the output; nothing if it is not on it.
+    pub(super) fn area_of(&self, key: SurfaceKey) -> Rect {
+        match (self.surfaces.get(key), self.origin(key)) {
+            (Some(surface), Some(origin)) => Rect::at(origin, surface.size()),
+            _ => Rect::default(),
+        }
+    }
+
+    /// The surface that takes input at a point of the output.
+    pub fn surface_at(&self, point: Point) -> Option<SurfaceKey> {
+        let mut surfaces = Vec::new();
+        for window in &self.windows {
+            for root in self.roots(*window) {
+                self.collect_tree(root, &mut surfaces);
+            }
+        }
+        surfaces.into_iter().rev().find(|key| {
+            let area = self.area_of(*key);
+            let input = self.surfaces[*key].input.as_ref();
+            area.contains(point)
+                && input.is_none_or(|region| region.contains(point - area.origin()))
+        })
+    }
+
+    /// A point of the output, seen from a surface.
+    pub fn local(&self, key: SurfaceKey, point: Point) -> Point {
+        point - self.origin(key).unwrap_or_default()
+    }
+
+    /// Puts a window on top of all others.
+    pub fn raise(&mut self, window: SurfaceKey) {
+        if let Some(index) = self.windows.iter().position(|other| *other == window) {
+            self.windows[index..].rotate_left(1);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Drawing in software: everything is clipped to the part of the output that is to be repainted.
+
+use crate::geometry::{Image, Point, Rect};
+
+/// An opaque or premultiplied colour: blue, green, red, alpha.
+pub type Colour = [u8; 4];
+
+/// A colour from `0xRRGGBB` and its opacity, premultiplied.
+pub fn colour(rgb: u32, alpha: u8) -> Colour {
+    let [blue, green, red, _] = rgb.to_le_bytes();
+    [times(blue, alpha), times(green, alpha), times(red, alpha), alpha]
+}
+
+fn times(value: u8, alpha: u8) -> u8 {
+    let product = u32::from(value) * u32::from(alpha) + 128;
+    ((product + (product >> 8)) >> 8) as u8
+}
+
+/// Puts a premultiplied pixel over another.
+fn over(below: &mut [u8], above: [u8; 4]) {
+    match above[3] {
+        255 => below.copy_from_slice(&above),
+        0 if above == [0; 4] => {}
+        alpha => {
+            for (below, above) in below.iter_mut().zip(above) {
+                *below = above.saturating_add(times(*below, 255 - alpha));
+            }
+        }
+    }
+}
+
+/// What the output shows.
+#[derive(Debug, Default)]
+pub struct Canvas {
+    image: Image,
+    clip: Rect,
+}
+
+impl Canvas {
+    pub fn new((width, height): (i32, i32)) -> Self {
+        let stride = 4 * width as usize;
+        let bytes = vec![0; stride * height as usize];
+        let image = Image { width, height, stride, opaque: true, bytes };
+        Self { image, clip: Rect::new(0, 0, width, height) }
+    }
+
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    pub fn bounds(&self) -> Rect {
+        Rect::new(0, 0, self.image.width, self.image.height)
+    }
+
+    /// Leaves everything outside of `clip` as it is, from now on.
+    pub fn set_clip(&mut self, clip: Rect) {
+        self.clip = clip.intersection(&self.bounds());
+    }
+
+    /// The row `y` from `left` to `right`, which are inside.
+    fn span(&mut self, y: i32, left: i32, right: i32) -> &mut [u8] {
+        let row = y as usize * self.image.stride;
+        &mut self.image.bytes[row + 4 * left as usize..row + 4 * right as usize]
+    }
+
+    pub fn fill(&mut self, rect: Rect, colour: Colour) {
+        let area = rect.intersection(&self.clip);
+        for y in area.y..area.bottom() {
+            for pixel in self.span(y, area.x, area.right()).chunks_exact_mut(4) {
+                over(pixel, colour);
+            }
+        }
+    }
+
+    /// Puts `colour(x, y)` over each pixel of `rect`.
+    pub fn shade(&mut self, rect: Rect, colour: impl Fn(i32, i32) -> Colour) {
+        let area = rect.intersection(&self.clip);
+        for y in area.y..area.bottom() {
+            let pixels = self.span(y, area.x, area.right()).chunks_exact_mut(4);
+            for (x, pixel) in (area.x..).zip(pixels) {
+                over(pixel, colour(x, y));
+            }
+        }
+    }
+
+    /// Draws an image whose pixels are `1 / scale` of a logical pixel wide.
+    pub fn draw(&mut self, image: &Image, at: Point, scale: i32) {
+        let size = (image.width / scale, image.height / scale);
+        let area = Rect::at(at, size).intersection(&self.clip);
+        for y in area.y..area.bottom() {
+            let row = (y - at.y) as usize * scale as usize * image.stride;
+            let source = &image.bytes[row..];
+            let first = (area.x - at.x) as usize;
+            let target = self.span(y, area.x, area.right());
+            if scale == 1 {
+                let source = &source[4 * first..][..target.len()];
+                if image.opaque {
+                    target.copy_from_slice(source);
+                } else {
+                    blend(target, source);
+                }
+                continue;
+            }
+            for (index, pixel) in target.chunks_exact_mut(4).enumerate() {
+                let start = 4 * scale as usize * (first + index);
+                let mut above = [0, 1, 2, 3].map(|byte| source[start + byte]);
+                if image.opaque {
+                    above[3] = 255;
+                }
+                over(pixel, above);
+            }
+        }
+    }
+}
+
+/// Puts a row over another; runs of opaque pixels, most of most windows, are copied at once.
+fn blend(target: &mut [u8], source: &[u8]) {
+    let mut done = 0;
+    while done < target.len() {
+        let opaque = source[done..].chunks_exact(4).take_while(|pixel| pixel[3] == 255).count();
+        let end = done + 4 * opaque;
+        target[done..end].copy_from_slice(&source[done..end]);
+        done = end;
+        if let Some(&[blue, green, red, alpha]) = source.get(done..done + 4) {
+            over(&mut target[done..done + 4], [blue, green, red, alpha]);
+            done += 4;
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What the compositor draws itself: the background, and frames for windows that bring none.
+
+use super::canvas::{Canvas, Colour, colour};
+use crate::geometry::{Image, Point, Rect};
+
+/// The height of a title bar.
+pub const TITLE_BAR: i32 = 28;
+/// How far a shadow reaches.
+const SHADOW: i32 = 18;
+const SHADOW_DROP: i32 = 6;
+const RADIUS: i32 = 8;
+/// The sides of the letters: each pixel of the font is two high and one and a half wide, rounded.
+const GLYPH: i32 = 8;
+
+/// A title bar with its text, and a shadow around everything.
+pub struct Frame<'a> {
+    /// The window proper, without the frame.
+    pub window: Rect,
+    pub title: &'a str,
+    pub active: bool,
+}
+
+/// The background of an output: a slow gradient with a few soft lights.
+pub fn background((width, height): (i32, i32)) -> Image {
+    const LIGHTS: [(f32, f32, f32, [f32; 3]); 4] = [
+        (0.15, 0.10, 0.55, [70.0, 30.0, 120.0]),
+        (0.85, 0.20, 0.50, [20.0, 90.0, 150.0]),
+        (0.60, 1.00, 0.60, [150.0, 60.0, 70.0]),
+        (0.05, 0.95, 0.40, [10.0, 90.0, 90.0]),
+    ];
+    let mut bytes = Vec::with_capacity(4 * width as usize * height as usize);
+    for y in 0..height {
+        for x in 0..width {
+            let (u, v) = (x as f32 / width as f32, y as f32 / height as f32);
+            let mut rgb = [18.0, 20.0 + 8.0 * v, 42.0 + 18.0 * v];
+            for (cx, cy, radius, light) in LIGHTS {
+                let distance = ((u - cx).powi(2) + (v - cy).powi(2)) / (radius * radius);
+                let strength = (1.0 - distance).max(0.0).powi(2);
+                for (channel, light) in rgb.iter_mut().zip(light) {
+                    *channel += strength * light;
+                }
+            }
+            // A dot of a grid here and there gives the eye something to hold on to.
+            if x % 32 == 16 && y % 32 == 16 {
+                rgb = rgb.map(|channel| channel + 26.0);
+            }
+            let [red, green, blue] = rgb.map(|channel| channel.min(255.0) as u8);
+            bytes.extend([blue, green, red, 255]);
+        }
+    }
+    Image { width, height, stride: 4 * width as usize, opaque: true, bytes }
+}
+
+impl Frame<'_> {
+    /// The window with its title bar.
+    pub fn outline(&self) -> Rect {
+        let Rect { x, y, width, height } = self.window;
+        Rect::new(x, y - TITLE_BAR, width, height + TITLE_BAR)
+    }
+
+    pub fn draw(&self, canvas: &mut Canvas) {
+        self.draw_shadow(canvas);
+        let outline = self.outline();
+        let (top, bottom) = match self.active {
+            true => ([92, 122, 214], [62, 84, 168]),
+            false => ([74, 78, 96], [58, 60, 76]),
+        };
+        let bar = Rect { height: TITLE_BAR, ..outline };
+        canvas.shade(bar, |x, y| {
+            let alpha = corner(x, y, outline);
+            let step = (y - bar.y) as f32 / TITLE_BAR as f32;
+            let mix = |index: usize| top[index] as f32 * (1.0 - step) + bottom[index] as f32 * step;
+            let rgb = (mix(0) as u32) << 16 | (mix(1) as u32) << 8 | mix(2) as u32;
+            colour(rgb, alpha)
+        });
+        let buttons: [u32; 3] = [0xff6058, 0xffbd2e, 0x28c940];
+        for (index, rgb) in buttons.into_iter().enumerate() {
+            let rgb = if self.active { rgb } else { 0x8a8c9a };
+            let centre = Point::new(bar.x + 16 + 18 * index as i32, bar.y + TITLE_BAR / 2);
+            disc(canvas, centre, 5.5, rgb);
+        }
+        let room = ((bar.width - 80) / GLYPH).max(0) as usize;
+        let shown = self.title.chars().take(room).count() as i32;
+        let left = bar.x + ((bar.width - shown * GLYPH) / 2).max(70);
+        let ink = if self.active { 0xffffff } else { 0xb8bac8 };
+        let at = Point::new(left, bar.y + (TITLE_BAR - 2 * GLYPH) / 2);
+        text(canvas, at, self.title.chars().take(room), ink);
+    }
+
+    fn draw_shadow(&self, canvas: &mut Canvas) {
+        let outline = self.outline();
+        let dropped = outline.translated(Point::new(0, SHADOW_DROP));
+        let Rect { x, y, width, height } = dropped.grown(SHADOW);
+        let strength = if self.active { 130.0 } else { 80.0 };
+        let shade = |x: i32, y: i32| -> Colour {
+            let dx = (dropped.x - x).max(x - dropped.right() + 1).max(0) as f32;
+            let dy = (dropped.y - y).max(y - dropped.bottom() + 1).max(0) as f32;
+            let near = (1.0 - (dx * dx + dy * dy).sqrt() / SHADOW as f32).max(0.0);
+            [0, 0, 0, (strength * near * near) as u8]
+        };
+        // Only where the window does not hide it: above (with the rounded corners), below, left, right.
+        let above = outline.y + RADIUS - y;
+        canvas.shade(Rect::new(x, y, width, above), shade);
+        let bottom = outline.bottom();
+        canvas.shade(Rect::new(x, bottom, width, y + height - bottom), shade);
+        let sides = bottom - outline.y - RADIUS;
+        let middle = outline.y + RADIUS;
+        canvas.shade(Rect::new(x, middle, outline.x - x, sides), shade);
+        let right = outline.right();
+        canvas.shade(Rect::new(right, middle, x + width - right, sides), shade);
+    }
+}
+
+/// What the frame of `window` covers, the shadow included.
+pub fn extent(window: Rect) -> Rect {
+    let Rect { x, y, width, height } = window;
+    Rect::new(x, y - TITLE_BAR, width, height + TITLE_BAR).grown(SHADOW + SHADOW_DROP)
+}
+
+/// How much of a pixel is inside of the rounded corners at the top of `outline`.
+fn corner(x: i32, y: i32, outline: Rect) -> u8 {
+    let dx = (outline.x + RADIUS - x).max(x - (outline.right() - 1 - RADIUS)).max(0) as f32;
+    let dy = (outline.y + RADIUS - y).max(0) as f32;
+    coverage(RADIUS as f32 + 0.5 - (dx * dx + dy * dy).sqrt())
+}
+
+fn coverage(inside: f32) -> u8 {
+    (inside.clamp(0.0, 1.0) * 255.0) as u8
+}
+
+fn disc(canvas: &mut Canvas, centre: Point, radius: f32, rgb: u32) {
+    let reach = radius.ceil() as i32;
+    let area = Rect::new(centre.x - reach, centre.y - reach, 2 * reach + 1, 2 * reach + 1);
+    canvas.shade(area, |x, y| {
+        let (dx, dy) = ((x - centre.x) as f32, (y - centre.y) as f32);
+        colour(rgb, coverage(radius + 0.5 - (dx * dx + dy * dy).sqrt()))
+    });
+}
+
+fn text(canvas: &mut Canvas, at: Point, text: impl Iterator<Item = char>, rgb: u32) {
+    for (index, letter) in text.enumerate() {
+        let glyphs = &font8x8::legacy::BASIC_LEGACY;
+        let glyph = glyphs.get(letter as usize).unwrap_or(&glyphs['?' as usize]);
+        let left = at.x + GLYPH * index as i32;
+        for (row, bits) in (0..).zip(glyph) {
+            for column in (0..8).filter(|column| bits >> column & 1 == 1) {
+                let pixel = Rect::new(left + column, at.y + 2 * row, 1, 2);
+                canvas.fill(pixel, colour(rgb, 255));
+            }
+        }
+    }
+}
+
+/// Where a new window of this size goes: to the place where it hides least of the others.
+pub fn place(size: (i32, i32), others: &[Rect], output: Rect) -> Point {
+    const STEP: usize = 16;
+    const MARGIN: i32 = 20;
+    let top = output.y + TITLE_BAR + MARGIN;
+    let last = Point::new(output.right() - size.0 - MARGIN, output.bottom() - size.1 - MARGIN);
+    let candidates = (top..=last.y.max(top)).step_by(STEP).flat_map(|y| {
+        let left = output.x + MARGIN;
+        (left..=last.x.max(left)).step_by(STEP).map(move |x| Point::new(x, y))
+    });
+    let hidden = |at: &Point| -> i64 {
+        let place = extent(Rect::at(*at, size));
+        let overlaps = others.iter().map(|other| extent(*other).intersection(&place));
+        overlaps.map(|overlap| i64::from(overlap.width) * i64::from(overlap.height)).sum()
+    };
+    candidates.min_by_key(hidden).unwrap_or(Point::new(output.x, top))
+}

@@ -1,0 +1,173 @@
+//! A session from its beginning to its end: sockets, sources, children, and the loop.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use soloop::{EventLoop, Signals, TimeoutAction, Timer};
+use wayland_server::{BindError, Display, ListeningSocket};
+
+use crate::clients::Clients;
+use crate::control::Control;
+use crate::demo;
+use crate::input::Input;
+use crate::options::{self, Options};
+use crate::protocol::{Protocol, connection};
+use crate::rendering::{Rendering, decoration};
+use crate::state::{Purpose, State};
+
+/// How long the demonstration runs.
+const DEMO: Duration = Duration::from_secs(2);
+/// Where screenshots go if nothing else is said.
+const SCREENSHOT: &str = "compositor.png";
+
+/// Runs the compositor to its end.
+pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    // Removed at the end, after everything in it.
+    let runtime = RuntimeDir::find()?;
+    let (socket, name) = bind(runtime.path(), options.socket.as_deref())?;
+    let control = options.control.clone().unwrap_or_else(|| {
+        let mut file = name.clone();
+        file.push(".control");
+        runtime.path().join(file)
+    });
+
+    let (mut event_loop, mut handle) = EventLoop::<State>::new()?;
+    let display = Display::<State>::new()?;
+    let mut state = State {
+        protocol: Protocol::insert(&mut handle, display, socket, options.size)?,
+        input: Input::new(&handle),
+        rendering: Rendering::insert(&mut handle, options.size)?,
+        control: Control::insert(&mut handle, &control)?,
+        clients: Clients::insert(&mut handle)?,
+        background: decoration::background(options.size),
+        active: None,
+        screenshots: HashMap::new(),
+        ending: false,
+        handle,
+    };
+    listen_to_signals(&mut state, options.screenshot.clone())?;
+    println!(
+        "compositor: XDG_RUNTIME_DIR={} WAYLAND_DISPLAY={} control={}",
+        runtime.path().display(),
+        name.display(),
+        control.display()
+    );
+
+    start_clients(&mut state, &options.clients, runtime.path(), &name)?;
+    let demo = matches!(options.clients, options::Clients::Demo);
+    if let Some(duration) = options.duration.or(demo.then_some(DEMO)) {
+        let last_picture = options.screenshot.or(demo.then(|| SCREENSHOT.into()));
+        end_after(&mut state, duration, last_picture)?;
+    }
+
+    event_loop.run(None, &mut state, connection::flush)?;
+    state.rendering.finish();
+    for line in state.statistics() {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+fn listen_to_signals(state: &mut State, screenshot: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
+    let screenshot = screenshot.unwrap_or_else(|| SCREENSHOT.into());
+    let signals = [Signal::INT, Signal::TERM, Signal::USR1].map(Signal::as_raw);
+    state.handle.insert_source(Signals::new(signals)?, move |signal, state: &mut State| {
+        if signal.number == Signal::USR1.as_raw() {
+            state.take_screenshot(screenshot.clone(), Purpose::Announce);
+        } else {
+            state.handle.stop();
+        }
+    })?;
+    Ok(())
+}
+
+/// Ends the session in a while, with a last picture of it.
+fn end_after(
+    state: &mut State,
+    duration: Duration,
+    picture: Option<PathBuf>,
+) -> Result<(), Box<dyn Error>> {
+    state.handle.insert_once(Timer::from_duration(duration), move |_, state: &mut State| {
+        if let Some(path) = picture {
+            state.take_screenshot(path, Purpose::Announce);
+        }
+        state.end();
+        TimeoutAction::Drop
+    })?;
+    Ok(())
+}
+
+fn start_clients(
+    state: &mut State,
+    clients: &options::Clients,
+    runtime: &Path,
+    display: &OsStr,
+) -> Result<(), Box<dyn Error>> {
+    let commands = match clients {
+        options::Clients::None => return Ok(()),
+        options::Clients::Commands(commands) => commands.clone(),
+        options::Clients::Demo => {
+            let me = std::env::current_exe()?.into_os_string();
+            let command = |name: &&str| vec![me.clone(), "demo-client".into(), name.into()];
+            demo::NAMES.iter().map(command).collect()
+        }
+    };
+    for words in commands {
+        let Some((program, arguments)) = words.split_first() else { continue };
+        let mut command = Command::new(program);
+        command.args(arguments).env("XDG_RUNTIME_DIR", runtime).env("WAYLAND_DISPLAY", display);
+        // What would lead a client elsewhere.
+        command.env_remove("WAYLAND_SOCKET").env_remove("DISPLAY");
+        let name = program.display().to_string();
+        let started = state.clients.start(name.clone(), &mut command);
+        started.map_err(|error| format!("{name} can't be started: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Where the sockets are.
+enum RuntimeDir {
+    Given(PathBuf),
+    /// Mode 0700, and removed with this.
+    Private(tempfile::TempDir),
+}
+
+impl RuntimeDir {
+    fn find() -> std::io::Result<Self> {
+        match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
+            Some(path) if path.is_absolute() => Ok(Self::Given(path)),
+            _ => tempfile::Builder::new().prefix("compositor-").tempdir().map(Self::Private),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Given(path) => path,
+            Self::Private(directory) => directory.path(),
+        }
+    }
+}
+
+/// Listens under the name that is asked for, or the first that is free.
+fn bind(
+    runtime: &Path,
+    name: Option<&OsStr>,
+) -> Result<(ListeningSocket, OsString), Box<dyn Error>> {
+    let candidates: Vec<OsString> = match name {
+        Some(name) => vec![name.to_owned()],
+        None => (1..33).map(|number| format!("wayland-{number}").into()).collect(),
+    };
+    for name in candidates {
+        match ListeningSocket::bind_absolute(runtime.join(&name)) {
+            Ok(socket) => return Ok((socket, name)),
+            Err(BindError::AlreadyInUse) => {}
+            Err(error) => return Err(format!("no socket in {}: {error}", runtime.display()).into()),
+        }
+    }
+    Err(format!("no name for a socket is free in {}", runtime.display()).into())
+}

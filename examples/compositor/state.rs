@@ -1,0 +1,314 @@
+//! The one state, and what its modules need of each other.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use soloop::{LoopData, LoopHandle};
+
+use crate::clients::{Clients, ClientsHost};
+use crate::control::{self, Button, Control, ControlHost, ReplyTo, Stroke};
+use crate::geometry::{Image, Point, Rect};
+use crate::input::{self, Input, InputHost};
+use crate::protocol::seat::Modifiers;
+use crate::protocol::shell;
+use crate::protocol::{Protocol, ProtocolHost, SurfaceKey};
+use crate::rendering::canvas::Canvas;
+use crate::rendering::decoration::{self, Frame, TITLE_BAR};
+use crate::rendering::{self, RenderHost, Rendering, Screenshot, ScreenshotId};
+
+pub struct State {
+    pub handle: LoopHandle<State>,
+    pub protocol: Protocol,
+    pub input: Input,
+    pub rendering: Rendering,
+    pub control: Control,
+    pub clients: Clients,
+    pub background: Image,
+    /// The window with the keyboard.
+    pub active: Option<SurfaceKey>,
+    /// Who hears of the screenshots that are being made.
+    pub screenshots: HashMap<ScreenshotId, Purpose>,
+    /// End when the last screenshot is done.
+    pub ending: bool,
+}
+
+/// What a screenshot is for.
+pub enum Purpose {
+    /// Somebody asked on the control socket.
+    Reply(ReplyTo),
+    /// A signal, or the end of the session: people are told.
+    Announce,
+}
+
+impl LoopData for State {
+    fn loop_handle(&mut self) -> &mut LoopHandle<Self> {
+        &mut self.handle
+    }
+}
+
+impl AsMut<Protocol> for State {
+    fn as_mut(&mut self) -> &mut Protocol {
+        &mut self.protocol
+    }
+}
+
+impl AsMut<Input> for State {
+    fn as_mut(&mut self) -> &mut Input {
+        &mut self.input
+    }
+}
+
+impl AsMut<Rendering> for State {
+    fn as_mut(&mut self) -> &mut Rendering {
+        &mut self.rendering
+    }
+}
+
+impl AsMut<Control> for State {
+    fn as_mut(&mut self) -> &mut Control {
+        &mut self.control
+    }
+}
+
+impl AsMut<Clients> for State {
+    fn as_mut(&mut self) -> &mut Clients {
+        &mut self.clients
+    }
+}
+
+impl State {
+    /// A line for each module.
+    pub fn statistics(&self) -> [String; 5] {
+        [
+            self.protocol.stats(),
+            self.input.stats(),
+            self.rendering.stats(),
+            self.control.stats(),
+            self.clients.stats(),
+        ]
+    }
+
+    pub fn take_screenshot(&mut self, path: PathBuf, purpose: Purpose) {
+        let id = rendering::take_screenshot(self, path);
+        self.screenshots.insert(id, purpose);
+    }
+
+    /// Ends the loop, once nobody waits for a screenshot any more.
+    pub fn end(&mut self) {
+        self.ending = true;
+        if self.rendering.pending_screenshots() == 0 {
+            self.handle.stop();
+        }
+    }
+
+    /// Gives the keyboard to a window, and puts it on top.
+    fn activate(&mut self, window: Option<SurfaceKey>) {
+        if let Some(window) = window {
+            self.protocol.raise(window);
+            shell::ping(self, window);
+        }
+        self.active = window;
+        self.protocol.focus_keyboard(window);
+        rendering::damage_all(self);
+    }
+}
+
+impl ProtocolHost for State {
+    fn changed(&mut self, area: Option<Rect>) {
+        match area {
+            Some(area) => rendering::damage(self, area),
+            None => {
+                rendering::damage_all(self);
+                input::refocus(self);
+            }
+        }
+    }
+
+    fn frame_wanted(&mut self) {
+        rendering::schedule_frame(self);
+    }
+
+    fn place_window(&mut self, size: (i32, i32)) -> Point {
+        let others: Vec<Rect> = self.protocol.windows().map(|window| window.rect).collect();
+        // The window to be placed is the last one.
+        let others = others.split_last().map_or(&[][..], |(_, others)| others);
+        decoration::place(size, others, self.rendering.bounds())
+    }
+
+    fn work_area(&mut self) -> Rect {
+        let Rect { x, y, width, height } = self.rendering.bounds();
+        Rect::new(x, y + TITLE_BAR, width, height - TITLE_BAR)
+    }
+
+    fn window_mapped(&mut self, window: SurfaceKey) {
+        self.activate(Some(window));
+    }
+
+    fn surface_unmapped(&mut self, surface: SurfaceKey) {
+        if self.active == Some(surface) {
+            let next = self.protocol.windows().next_back().map(|window| window.key);
+            self.activate(next);
+        }
+    }
+}
+
+impl InputHost for State {
+    type Target = SurfaceKey;
+
+    fn target_at(&mut self, point: Point) -> Option<SurfaceKey> {
+        self.protocol.surface_at(point)
+    }
+
+    fn pointer_moved(&mut self, time: u32, target: Option<SurfaceKey>, point: Point) {
+        let at = target.map_or(point, |target| self.protocol.local(target, point));
+        self.protocol.move_pointer(time, target, at);
+        if self.protocol.cursor(point).is_some() {
+            rendering::damage_all(self);
+        }
+    }
+
+    fn pressed_on(&mut self, target: Option<SurfaceKey>, point: Point) {
+        if self.protocol.dismiss_popups(target) {
+            rendering::damage_all(self);
+        }
+        let window = match target {
+            Some(target) => self.protocol.window_of(target),
+            // Title bars are the compositor's own.
+            None => self.frame_at(point),
+        };
+        if window.is_some() && window != self.active {
+            self.activate(window);
+        }
+    }
+
+    fn button(&mut self, time: u32, button: u32, pressed: bool) {
+        self.protocol.send_button(time, button, pressed);
+    }
+
+    fn key(&mut self, time: u32, key: u32, pressed: bool) {
+        self.protocol.send_key(time, key, pressed);
+    }
+
+    fn modifiers(&mut self, depressed: u32, locked: u32) {
+        self.protocol.send_modifiers(Modifiers { depressed, locked });
+    }
+}
+
+impl State {
+    /// The window whose title bar is at a point.
+    fn frame_at(&self, point: Point) -> Option<SurfaceKey> {
+        let mut framed = self.protocol.windows().rev().filter(|window| !window.frameless);
+        framed
+            .find(|window| {
+                let frame = Frame { window: window.rect, title: "", active: false };
+                frame.outline().contains(point)
+            })
+            .map(|window| window.key)
+    }
+}
+
+impl RenderHost for State {
+    fn paint(&mut self, canvas: &mut Canvas) {
+        canvas.draw(&self.background, Point::default(), 1);
+        for window in self.protocol.windows() {
+            if !window.frameless {
+                let active = self.active == Some(window.key);
+                Frame { window: window.rect, title: window.title, active }.draw(canvas);
+            }
+            for layer in self.protocol.layers(window.key) {
+                canvas.draw(layer.image, layer.at, layer.scale);
+            }
+        }
+        if let Some(cursor) = self.input.pointer().and_then(|at| self.protocol.cursor(at)) {
+            canvas.draw(cursor.image, cursor.at, cursor.scale);
+        }
+    }
+
+    fn frame_done(&mut self, milliseconds: u32) {
+        for callback in self.protocol.take_frame_callbacks() {
+            callback.done(milliseconds);
+        }
+    }
+
+    fn awaits_frame(&mut self) -> bool {
+        self.protocol.awaits_frame()
+    }
+
+    fn screenshot_done(&mut self, screenshot: Screenshot) {
+        let Screenshot { id, path, size: (width, height), result } = screenshot;
+        let result = match result {
+            Ok(()) => Ok(format!("{} {width}x{height}", path.display())),
+            Err(error) => Err(format!("{} can't be written: {error}", path.display())),
+        };
+        match (self.screenshots.remove(&id), result) {
+            (Some(Purpose::Reply(reply_to)), result) => control::answer(self, reply_to, result),
+            (_, Ok(word)) => println!("compositor: wrote {word}"),
+            (_, Err(message)) => eprintln!("compositor: {message}"),
+        }
+        if self.ending {
+            self.end();
+        }
+    }
+}
+
+impl ControlHost for State {
+    fn windows(&mut self) -> Vec<String> {
+        let active = self.active;
+        let line = |(index, window): (usize, crate::protocol::scene::Window<'_>)| {
+            let Rect { x, y, width, height } = window.rect;
+            let mark = if active == Some(window.key) { "active " } else { "" };
+            format!(
+                "window {index} pid={} {x} {y} {width}x{height} {mark}app_id={:?} title={:?}",
+                window.pid, window.app_id, window.title
+            )
+        };
+        self.protocol.windows().enumerate().map(line).collect()
+    }
+
+    fn stats(&mut self) -> Vec<String> {
+        self.statistics().into()
+    }
+
+    fn screenshot(&mut self, path: PathBuf, reply_to: ReplyTo) {
+        self.take_screenshot(path, Purpose::Reply(reply_to));
+    }
+
+    fn key(&mut self, code: u32, stroke: Stroke) -> Result<(), String> {
+        if !input::KEYS.contains(&code) {
+            return Err(format!("there is no key {code}"));
+        }
+        match stroke {
+            Stroke::Press => input::key(self, code, true),
+            Stroke::Release => input::key(self, code, false),
+            Stroke::Both => input::strike_key(self, code),
+        }
+        Ok(())
+    }
+
+    fn pointer(&mut self, x: i32, y: i32, click: Option<Button>) -> Result<(), String> {
+        let point = Point::new(x, y);
+        if !self.rendering.bounds().contains(point) {
+            return Err(format!("{x} {y} is not on the output"));
+        }
+        input::move_pointer(self, point);
+        if let Some(button) = click {
+            let code = match button {
+                Button::Left => input::BUTTON_LEFT,
+                Button::Middle => input::BUTTON_MIDDLE,
+                Button::Right => input::BUTTON_RIGHT,
+            };
+            input::click(self, code);
+        }
+        Ok(())
+    }
+
+    fn quit(&mut self) {
+        self.end();
+    }
+}
+
+impl ClientsHost for State {
+    fn last_child_gone(&mut self) {
+        self.end();
+    }
+}
