@@ -1,0 +1,287 @@
+//! soloop side by side with other event loops, in one run.
+//!
+//! ```text
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- \
+//!     [--quick] [--only A1,B3] [--peers raw,soloop] [--json] [--svg FILE]
+//! ```
+//!
+//! Each workload runs for nine rounds (five with `--quick`), in each of which all peers take their turn, the
+//! first one changing, so that what the machine does meanwhile hits all alike. The table shows medians.
+//! A peer that does not come to the expected sum fails the run.
+//!
+//! `--features c-peers` adds libuv, libevent, GLib, sd-event and wl_event_loop.
+
+use std::process::{Command, ExitCode};
+
+use peers::Peer;
+use report::Row;
+use workloads::{Unit, Workload};
+
+mod alloc;
+mod peers;
+mod report;
+mod workloads;
+
+#[global_allocator]
+static ALLOCATOR: alloc::Counting = alloc::Counting;
+
+const USAGE: &str =
+    "usage: peers [--quick] [--only A1,B3] [--peers raw,soloop] [--json] [--svg FILE]";
+
+#[derive(Default)]
+struct Options {
+    quick: bool,
+    json: bool,
+    only: Option<Vec<String>>,
+    peers: Option<Vec<String>>,
+    svg: Option<String>,
+}
+
+impl Options {
+    /// `None` if they can't be understood.
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
+        fn list(argument: String) -> Option<Vec<String>> {
+            Some(argument.split(',').map(|item| item.trim().to_lowercase()).collect())
+        }
+        let mut options = Self::default();
+        while let Some(argument) = arguments.next() {
+            match &*argument {
+                "--quick" => options.quick = true,
+                "--json" => options.json = true,
+                "--only" => options.only = list(arguments.next()?),
+                "--peers" => options.peers = list(arguments.next()?),
+                "--svg" => options.svg = Some(arguments.next()?),
+                _ => return None,
+            }
+        }
+        Some(options)
+    }
+
+    /// `D1` selects `D1-10k` and so on.
+    fn selects(&self, id: &str) -> bool {
+        let id = id.to_lowercase();
+        self.only.as_ref().is_none_or(|only| {
+            only.iter().any(|item| {
+                id.strip_prefix(item.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            })
+        })
+    }
+}
+
+fn all_peers() -> Vec<Box<dyn Peer>> {
+    #[allow(unused_mut, reason = "the feature adds some")]
+    let mut list: Vec<Box<dyn Peer>> = vec![
+        Box::new(peers::raw::Raw),
+        Box::new(peers::mio::Mio),
+        Box::new(peers::polling::Polling),
+        Box::new(peers::calloop::Calloop),
+        Box::new(peers::tokio::Tokio),
+        Box::new(peers::soloop::Soloop),
+    ];
+    #[cfg(feature = "c-peers")]
+    list.extend(peers::c::all());
+    list
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    if let Err(error) = raise_limit() {
+        eprintln!("can't raise the limit of open files: {error}");
+    }
+    if std::env::args().nth(1).as_deref() == Some("--traced") {
+        return traced(arguments.by_ref().skip(1));
+    }
+    let Some(options) = Options::parse(arguments) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let mut peers = all_peers();
+    if let Some(names) = &options.peers {
+        peers.retain(|peer| names.iter().any(|name| name == peer.name()));
+    }
+    eprintln!("load: {}", load());
+    if !options.json {
+        report::table_head();
+    }
+    let mut all = Vec::new();
+    let mut show = |rows: Vec<Row>| {
+        if options.json {
+            report::json(&rows);
+        } else {
+            report::table(&rows);
+        }
+        all.extend(rows);
+    };
+    for workload in workloads::all(options.quick) {
+        if !workload.ids.iter().any(|id| options.selects(id)) {
+            continue;
+        }
+        for (id, rows) in workload.ids.iter().zip(measure(&workload, &peers, options.quick)) {
+            if options.selects(id) {
+                show(rows);
+            }
+        }
+    }
+    for (id, fewer, more) in workloads::TRACED {
+        let id = (id, format!("H1-{id}-syscalls"));
+        if options.selects(&id.1) {
+            match system_calls(id.0, fewer, more, &peers) {
+                Ok(rows) => show(rows),
+                Err(error) => eprintln!("{}: skipped, strace does not run here: {error}", id.1),
+            }
+        }
+    }
+    eprintln!("load: {}", load());
+    if let Some(file) = &options.svg
+        && let Err(error) = std::fs::write(file, report::svg(&all))
+    {
+        eprintln!("{file}: {error}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// Runs all rounds of a workload: the rows of each of its ids.
+fn measure(workload: &Workload, peers: &[Box<dyn Peer>], quick: bool) -> Vec<Vec<Row>> {
+    let rounds = workload.rounds.unwrap_or(if quick { 5 } else { 9 });
+    let mut samples: Vec<Vec<Vec<f64>>> = vec![vec![Vec::new(); peers.len()]; workload.ids.len()];
+    for round in 0..rounds {
+        for turn in 0..peers.len() {
+            let n = (round + turn) % peers.len();
+            let peer = &*peers[n];
+            if workload.without.contains(&peer.name()) {
+                continue;
+            }
+            alloc::trim();
+            // A panic of this call says which peer failed.
+            let _blame = Blame(&workload.ids[0], peer.name());
+            for (id, sample) in (workload.run)(peer).into_iter().flatten().enumerate() {
+                samples[id][n].push(sample);
+            }
+        }
+    }
+    let rows = |(id, samples): (usize, Vec<Vec<f64>>)| {
+        let row = |(mut samples, peer): (Vec<f64>, &Box<dyn Peer>)| {
+            if samples.is_empty() {
+                return None;
+            }
+            let (median, iqr_pct) = report::summary(&mut samples);
+            Some(row(workload, id, peer.name(), median, iqr_pct))
+        };
+        let mut rows: Vec<Row> = samples.into_iter().zip(peers).filter_map(row).collect();
+        report::compare(&mut rows);
+        rows
+    };
+    samples.into_iter().enumerate().map(rows).collect()
+}
+
+fn row(workload: &Workload, id: usize, peer: &'static str, median: f64, iqr_pct: f64) -> Row {
+    Row {
+        workload: workload.ids[id].clone(),
+        title: workload.title.clone(),
+        unit: workload.unit,
+        peer,
+        median,
+        iqr_pct,
+        vs_raw: None,
+        vs_calloop: None,
+    }
+}
+
+/// Says on a panic whose it was.
+struct Blame<'a>(&'a str, &'static str);
+
+impl Drop for Blame<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}: {} failed", self.0, self.1);
+        }
+    }
+}
+
+/// H1: system calls for an operation, counted in a child under strace.
+fn system_calls(
+    id: &str,
+    fewer: usize,
+    more: usize,
+    peers: &[Box<dyn Peer>],
+) -> std::io::Result<Vec<Row>> {
+    let workload = Workload {
+        ids: vec![format!("H1-{id}-syscalls")],
+        title: format!("system calls for an event of {id}, its cause included"),
+        unit: Unit::SystemCalls,
+        rounds: None,
+        without: &[],
+        run: Box::new(|_| None),
+    };
+    let mut rows = Vec::new();
+    for peer in peers {
+        if id == "D3" && peer.name() == "calloop" {
+            continue; // Under strace its timers are due long before they are inserted.
+        }
+        let mut samples = Vec::new();
+        for _ in 0..3 {
+            let Some(few) = strace(id, peer.name(), fewer)? else { break };
+            let Some(many) = strace(id, peer.name(), more)? else { break };
+            samples.push((many as f64 - few as f64).max(0.0) / (more - fewer) as f64);
+        }
+        if !samples.is_empty() {
+            let (median, iqr_pct) = report::summary(&mut samples);
+            rows.push(row(&workload, 0, peer.name(), median, iqr_pct));
+        }
+    }
+    report::compare(&mut rows);
+    Ok(rows)
+}
+
+/// The system calls of a child that is this program; `None` if the peer does not do this workload.
+fn strace(id: &str, peer: &str, ops: usize) -> std::io::Result<Option<u64>> {
+    let output = Command::new("strace")
+        .args(["-f", "-c", "-U", "calls,name", "--"])
+        .arg(std::env::current_exe()?)
+        .args(["--traced", id, peer, &ops.to_string()])
+        .output()?;
+    if output.status.code() == Some(3) {
+        return Ok(None);
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    let total = text
+        .lines()
+        .find_map(|line| line.trim().strip_suffix("total"));
+    match total.and_then(|total| total.trim().parse().ok()) {
+        Some(total) if output.status.success() => Ok(Some(total)),
+        _ => Err(std::io::Error::other(text.into_owned())),
+    }
+}
+
+/// What the child does: one workload of one peer. Exits with 3 if the peer does not do it.
+fn traced(mut arguments: impl Iterator<Item = String>) -> ExitCode {
+    let (Some(id), Some(name), Some(ops)) = (arguments.next(), arguments.next(), arguments.next())
+    else {
+        return ExitCode::from(2);
+    };
+    let (Some(peer), Ok(ops)) = (
+        all_peers().into_iter().find(|peer| peer.name() == name),
+        ops.parse(),
+    ) else {
+        return ExitCode::from(2);
+    };
+    if workloads::trace(&id, ops, &*peer) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(3)
+    }
+}
+
+/// 9000 fds, and some more.
+fn raise_limit() -> rustix::io::Result<()> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit)
+}
+
+fn load() -> String {
+    std::fs::read_to_string("/proc/loadavg").map_or("unknown".to_owned(), |load| load.trim().to_owned())
+}
