@@ -1,0 +1,600 @@
+//! Faults that were reproduced in calloop 0.14, in this crate's own terms: one test a row, or a module
+//! where a row names several.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use common::{LONG, State, ZERO, manual_loop, new_loop};
+use soloop::channel::Event;
+use soloop::{
+    AnyToken, EventIterator, EventSource, Generic, Interest, InterestToken, LoopHandle, Mode,
+    PostAction, Readiness, Ready, Registrar, Remote, TimeoutAction, Timer, make_ping,
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const MS: Duration = Duration::from_millis(1);
+
+fn pair(mode: Mode) -> (UnixStream, Generic<UnixStream>) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    (ours, Generic::new(theirs, Interest::READ, mode))
+}
+
+fn noting(
+    name: &'static str,
+) -> impl FnMut(Ready<'_, UnixStream>, &mut State) -> std::io::Result<PostAction> {
+    move |ready, state| {
+        state.note(name);
+        let n = ready.io.read(&mut [0; 64])?;
+        Ok(if n == 0 { PostAction::Remove } else { PostAction::Continue })
+    }
+}
+
+#[test]
+fn d1_an_error_does_not_drop_the_batch() {
+    let (mut event_loop, mut state) = new_loop();
+    let (bad, source) = pair(Mode::Level);
+    state
+        .handle
+        .insert_source(source, |ready, _: &mut State| {
+            ready.io.read_exact(&mut [0])?;
+            Err(std::io::Error::other("once"))
+        })
+        .unwrap();
+    let (edge, source) = pair(Mode::Edge);
+    state.handle.insert_source(source, noting("edge")).unwrap();
+    let (once, source) = pair(Mode::OneShot);
+    state.handle.insert_source(source, noting("oneshot")).unwrap();
+    state
+        .handle
+        .insert_source(Timer::immediate(), |_, state: &mut State| {
+            state.note("timer");
+            TimeoutAction::Drop
+        })
+        .unwrap();
+    for mut end in [&bad, &edge, &once] {
+        end.write_all(b"x").unwrap();
+    }
+    let error = event_loop.dispatch(LONG, &mut state).unwrap_err();
+    assert!(error.to_string().ends_with("failed: once"), "{error}");
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    assert_eq!(state.log, ["edge", "oneshot", "timer"]);
+}
+
+#[test]
+fn d2_an_op_names_its_source_and_nothing_lingers() {
+    let (mut event_loop, mut state) = new_loop();
+    let (first, source) = pair(Mode::Level);
+    let token = state
+        .handle
+        .insert_source(source, |_, state: &mut State| {
+            let token = state.tokens[0];
+            state.handle.disable(token);
+            Err(std::io::Error::other("after the op"))
+        })
+        .unwrap();
+    state.tokens.push(token.into());
+    let (second, source) = pair(Mode::Level);
+    state.handle.insert_source(source, noting("second")).unwrap();
+    for _ in 0..2 {
+        for mut end in [&first, &second] {
+            end.write_all(b"x").unwrap();
+        }
+        let _ = event_loop.dispatch(LONG, &mut state);
+    }
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    // The second goes on, the first is silent.
+    assert!(state.log.iter().all(|name| name == "second") && !state.log.is_empty());
+    (&second).write_all(b"x").unwrap();
+    event_loop.dispatch(LONG, &mut state).unwrap();
+}
+
+#[test]
+fn d3_an_explicit_disable_is_not_lost() {
+    let (mut event_loop, mut state) = new_loop();
+    let (mut end, source) = pair(Mode::Level);
+    let token = state
+        .handle
+        .insert_source(source, |_, state: &mut State| {
+            state.note("fired");
+            let token = state.tokens[0];
+            state.handle.disable(token);
+            Ok(PostAction::Reregister)
+        })
+        .unwrap();
+    state.tokens.push(token.into());
+    end.write_all(b"x").unwrap();
+    for _ in 0..3 {
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+    }
+    assert_eq!(state.log, ["fired"]);
+}
+
+#[test]
+fn d4_a_timer_moved_in_the_batch_does_not_fire() {
+    let (mut event_loop, mut state, clock) = manual_loop();
+    let deadline = clock.now() + MS;
+    let b = state
+        .handle
+        .insert_source(Timer::from_deadline(deadline + MS), |_, state: &mut State| {
+            state.note("b");
+            TimeoutAction::Drop
+        })
+        .unwrap();
+    state
+        .handle
+        .insert_source(Timer::from_deadline(deadline), move |_, state: &mut State| {
+            state.note("a");
+            state.handle.update(b, move |timer| timer.set_deadline(deadline + HOUR));
+            TimeoutAction::Drop
+        })
+        .unwrap();
+    clock.advance(10 * MS);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(state.take_log(), ["a"]);
+    event_loop.dispatch(None, &mut state).unwrap();
+    assert_eq!(state.take_log(), ["b"]);
+    assert_eq!(clock.now(), deadline + HOUR);
+}
+
+#[test]
+fn d5_enabling_twice_arms_once() {
+    let (mut event_loop, mut state, clock) = manual_loop();
+    let start = clock.now();
+    let token = state
+        .handle
+        .insert_source(Timer::from_duration(10 * MS), |deadline, state: &mut State| {
+            state.note("tick");
+            TimeoutAction::ToInstant(deadline + 10 * MS)
+        })
+        .unwrap();
+    for _ in 0..3 {
+        state.handle.enable(token);
+    }
+    while clock.now() < start + 100 * MS {
+        event_loop.dispatch(None, &mut state).unwrap();
+    }
+    assert_eq!(state.log.len(), 10);
+}
+
+mod d6_lifecycle_hooks {
+    use super::*;
+
+    /// Counts its hooks through a channel that the test reads.
+    struct Hooked {
+        calls: std::sync::mpsc::Sender<&'static str>,
+        fail_register: bool,
+        fail_unregister: bool,
+        remote: Option<Remote<State>>,
+    }
+
+    impl EventSource for Hooked {
+        type Event<'a> = ();
+        type Ret = ();
+        type Error = std::convert::Infallible;
+        const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = true;
+
+        fn register(&mut self, _: &mut Registrar<'_>) -> std::io::Result<()> {
+            if self.fail_register { Err(std::io::Error::other("no")) } else { Ok(()) }
+        }
+
+        fn reregister(&mut self, _: &mut Registrar<'_>) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn unregister(&mut self, _: &mut Registrar<'_>) -> std::io::Result<()> {
+            if self.fail_unregister { Err(std::io::Error::other("no")) } else { Ok(()) }
+        }
+
+        fn process_events<F>(
+            &mut self,
+            _: Readiness,
+            _: InterestToken,
+            _: F,
+        ) -> Result<PostAction, Self::Error>
+        where
+            F: FnMut(()),
+        {
+            Ok(PostAction::Continue)
+        }
+
+        fn before_sleep(&mut self) -> std::io::Result<Option<(Readiness, InterestToken)>> {
+            self.calls.send("before_sleep").unwrap();
+            if let Some(remote) = self.remote.take() {
+                remote.post(|state: &mut State| {
+                    let timer = Timer::immediate();
+                    let callback = |_: Instant, state: &mut State| {
+                        state.note("inserted from a hook");
+                        TimeoutAction::Drop
+                    };
+                    state.handle.insert_source(timer, callback).unwrap();
+                });
+            }
+            Ok(None)
+        }
+
+        fn before_handle_events(&mut self, _: EventIterator<'_>) {
+            self.calls.send("before_handle_events").unwrap();
+        }
+    }
+
+    fn hooked() -> (Hooked, std::sync::mpsc::Receiver<&'static str>) {
+        let (calls, receiver) = std::sync::mpsc::channel();
+        let hooked = Hooked { calls, fail_register: false, fail_unregister: false, remote: None };
+        (hooked, receiver)
+    }
+
+    #[test]
+    fn run_once_a_source_and_dispatch() {
+        let (mut event_loop, mut state) = new_loop();
+        let (source, calls) = hooked();
+        let token = state.handle.insert_source(source, |(), _| ()).unwrap();
+        for _ in 0..10 {
+            state.handle.update(token, |_| ());
+        }
+        state.handle.disable(token);
+        state.handle.enable(token);
+        state.handle.enable(token);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        let calls: Vec<_> = calls.try_iter().collect();
+        assert_eq!(calls, ["before_sleep", "before_handle_events"]);
+    }
+
+    #[test]
+    fn stay_behind_after_no_failure() {
+        let (mut event_loop, mut state) = new_loop();
+        let (mut source, calls) = hooked();
+        source.fail_register = true;
+        state.handle.insert_source(source, |(), _| ()).unwrap_err();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(calls.try_iter().count(), 0);
+
+        let (mut source, calls) = hooked();
+        source.fail_unregister = true;
+        let token = state.handle.insert_source(source, |(), _| ()).unwrap();
+        event_loop.apply_pending(&mut state).unwrap();
+        state.handle.remove(token);
+        event_loop.apply_pending(&mut state).unwrap_err();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(calls.try_iter().count(), 0);
+    }
+
+    #[test]
+    fn may_insert() {
+        let (mut event_loop, mut state) = new_loop();
+        let (mut source, _calls) = hooked();
+        source.remote = Some(state.handle.remote());
+        state.handle.insert_source(source, |(), _| ()).unwrap();
+        while state.log.is_empty() {
+            event_loop.dispatch(LONG, &mut state).unwrap();
+        }
+    }
+}
+
+#[test]
+fn d7_a_destructor_may_remove_another_source() {
+    struct Guard(Remote<State>, AnyToken);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            self.0.remove(self.1);
+        }
+    }
+    let (mut event_loop, mut state) = new_loop();
+    let timer = Timer::from_duration(HOUR);
+    let other = state.handle.insert_source(timer, |_, _| TimeoutAction::Drop).unwrap();
+    let guard = Guard(state.handle.remote(), other.into());
+    let (ping, source) = make_ping();
+    let token = state.handle.insert_source(source, move |(), state: &mut State| {
+        let _ = &guard;
+        let token = state.tokens[0];
+        state.handle.remove(token);
+    });
+    state.tokens.push(token.unwrap().into());
+    ping.ping();
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert!(!state.handle.contains(other));
+}
+
+mod d8_idles {
+    use super::*;
+
+    #[test]
+    fn one_that_cancels_itself_is_told_no() {
+        let (mut event_loop, mut state) = new_loop();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let token = state.handle.insert_idle(move |state: &mut State| {
+            let own = receiver.recv().unwrap();
+            let cancelled = state.handle.cancel_idle(own);
+            state.note(cancelled);
+        });
+        sender.send(token).unwrap();
+        event_loop.dispatch(None, &mut state).unwrap();
+        assert_eq!(state.log, ["false"]);
+        assert!(!state.handle.cancel_idle(token));
+    }
+
+    #[test]
+    fn a_cancelled_one_does_not_run_and_the_others_do() {
+        let (mut event_loop, mut state) = new_loop();
+        let tokens: Vec<_> = (0..3)
+            .map(|n| state.handle.insert_idle(move |state: &mut State| state.note(n)))
+            .collect();
+        assert!(state.handle.cancel_idle(tokens[1]));
+        assert!(!state.handle.cancel_idle(tokens[1]));
+        event_loop.dispatch(None, &mut state).unwrap();
+        assert_eq!(state.log, ["0", "2"]);
+    }
+
+    #[test]
+    fn a_pending_one_does_not_wait() {
+        let (mut event_loop, mut state, clock) = manual_loop();
+        let before = clock.now();
+        state.handle.insert_idle(|state: &mut State| {
+            state.note("outer");
+            state.handle.insert_idle(|state: &mut State| state.note("inner"));
+        });
+        for expected in ["outer", "inner"] {
+            event_loop.dispatch(700 * MS, &mut state).unwrap();
+            assert_eq!(state.take_log(), [expected]);
+        }
+        assert_eq!(clock.now(), before);
+    }
+}
+
+#[test]
+fn d9_a_stale_token_never_removes_a_live_source() {
+    let (mut event_loop, mut state) = new_loop();
+    let mut insert = |state: &mut State| {
+        let timer = Timer::from_duration(HOUR);
+        let token = state.handle.insert_source(timer, |_, _| TimeoutAction::Drop).unwrap();
+        event_loop.apply_pending(state).unwrap();
+        token
+    };
+    let stale = insert(&mut state);
+    state.handle.remove(stale);
+    for _ in 0..(1 << 16) + 2 {
+        let live = insert(&mut state);
+        assert!(!state.handle.remove(stale));
+        assert!(state.handle.contains(live));
+        state.handle.remove(live);
+    }
+}
+
+#[test]
+fn d13_a_rendezvous_channel_never_gets_stuck() {
+    let (mut event_loop, mut state) = new_loop();
+    let (sender, channel) = soloop::sync_channel(0);
+    state
+        .handle
+        .insert_source(channel, |event, state: &mut State| match event {
+            Event::Msg(n) => state.note(n),
+            Event::Closed => state.handle.stop(),
+        })
+        .unwrap();
+    let busy = std::thread::spawn(move || (0..20_000).for_each(|n| sender.send(n).unwrap()));
+    event_loop.run(LONG, &mut state, |_| ()).unwrap();
+    busy.join().unwrap();
+    assert_eq!(state.log.len(), 20_000);
+}
+
+mod d14_backlog_and_starvation {
+    use super::*;
+
+    #[test]
+    fn a_channel_that_removes_or_disables_itself_stops_there() {
+        for disable in [false, true] {
+            let (mut event_loop, mut state) = new_loop();
+            let (sender, channel) = soloop::channel();
+            let token = state.handle.insert_source(channel, move |event, state: &mut State| {
+                let Event::Msg(n) = event else { return };
+                state.note(n);
+                let token = state.tokens[0];
+                if disable {
+                    state.handle.disable(token);
+                } else {
+                    state.handle.remove(token);
+                }
+            });
+            state.tokens.push(token.unwrap().into());
+            (0..100).for_each(|n| sender.send(n).unwrap());
+            event_loop.dispatch(LONG, &mut state).unwrap();
+            event_loop.dispatch(ZERO, &mut state).unwrap();
+            assert_eq!(state.take_log(), ["0"]);
+            let token = state.tokens[0];
+            assert_eq!(state.handle.enable(token), disable);
+            event_loop.dispatch(ZERO, &mut state).unwrap();
+            assert_eq!(state.take_log(), if disable { vec!["1"] } else { vec![] });
+        }
+    }
+
+    #[test]
+    fn an_endless_channel_lets_the_others_run_and_the_dispatch_return() {
+        let (mut event_loop, mut state) = new_loop();
+        let (sender, channel) = soloop::channel();
+        sender.send(()).unwrap();
+        state
+            .handle
+            .insert_source(channel, move |_, _: &mut State| sender.send(()).unwrap())
+            .unwrap();
+        let (ping, source) = make_ping();
+        state.handle.insert_source(source, |(), state: &mut State| state.note("ping")).unwrap();
+        state
+            .handle
+            .insert_source(Timer::immediate(), |_, state: &mut State| {
+                state.note("timer");
+                TimeoutAction::Drop
+            })
+            .unwrap();
+        event_loop.dispatch(None, &mut state).unwrap();
+        ping.ping();
+        event_loop.dispatch(None, &mut state).unwrap();
+        assert_eq!(state.log, ["timer", "ping"]);
+    }
+}
+
+// D15, signals: tests/signals.rs, each in a process of its own.
+
+mod d16_smaller_ones {
+    use super::*;
+
+    #[test]
+    fn a_loop_whose_callback_owns_what_reaches_the_loop_is_freed() {
+        let counter = std::sync::Arc::new(());
+        let (event_loop, mut state) = new_loop();
+        let owned = (counter.clone(), state.handle.remote(), state.handle.signal());
+        let (ping, source) = make_ping();
+        let callback = move |(), _: &mut State| {
+            let _ = (&owned, &ping);
+        };
+        state.handle.insert_source(source, callback).unwrap();
+        drop((event_loop, state));
+        assert_eq!(std::sync::Arc::strong_count(&counter), 1);
+    }
+
+    #[test]
+    fn a_stop_before_run_is_not_forgotten() {
+        let (mut event_loop, mut state) = new_loop();
+        state.handle.signal().stop();
+        event_loop.run(None, &mut state, |_| panic!("not a single round")).unwrap();
+    }
+
+    #[test]
+    fn equal_deadlines_fire_in_the_order_of_insertion() {
+        let (mut event_loop, mut state, clock) = manual_loop();
+        let deadline = clock.now() + MS;
+        for n in 0..100 {
+            let callback = move |_: Instant, state: &mut State| {
+                state.note(n);
+                TimeoutAction::Drop
+            };
+            state.handle.insert_source(Timer::from_deadline(deadline), callback).unwrap();
+        }
+        event_loop.dispatch(None, &mut state).unwrap();
+        let expected: Vec<_> = (0..100).map(|n| n.to_string()).collect();
+        assert_eq!(state.log, expected);
+    }
+
+    #[test]
+    fn an_interest_in_nothing_does_not_spin_on_a_hang_up() {
+        let (mut event_loop, mut state) = new_loop();
+        let (end, mut source) = pair(Mode::Level);
+        source.interest = Interest::EMPTY;
+        let callback = |ready: Ready<'_, UnixStream>, state: &mut State| {
+            state.note(ready.readiness.read_closed);
+            Ok(PostAction::Continue)
+        };
+        state.handle.insert_source(source, callback).unwrap();
+        drop(end);
+        for _ in 0..3 {
+            event_loop.dispatch(10 * MS, &mut state).unwrap();
+        }
+        assert_eq!(state.log, ["true"]);
+    }
+
+    #[test]
+    fn an_error_of_the_fd_is_in_the_readiness() {
+        let (mut event_loop, mut state) = new_loop();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let source = Generic::new(writer, Interest::EMPTY, Mode::Level);
+        state
+            .handle
+            .insert_source(source, |ready, state: &mut State| {
+                state.note(ready.readiness.error);
+                Ok(PostAction::Continue)
+            })
+            .unwrap();
+        drop(reader);
+        event_loop.dispatch(LONG, &mut state).unwrap();
+        assert_eq!(state.log, ["true"]);
+    }
+}
+
+mod d17_scale {
+    use super::*;
+
+    /// The least time of some runs of `work`, which gets less noisy the longer it takes.
+    fn cost(mut work: impl FnMut()) -> Duration {
+        let run = |work: &mut dyn FnMut()| {
+            let start = Instant::now();
+            work();
+            start.elapsed()
+        };
+        (0..7).map(|_| run(&mut work)).min().unwrap()
+    }
+
+    fn insert_timers(handle: &mut LoopHandle<State>, count: u32) -> Vec<soloop::Token<Timer>> {
+        (0..count)
+            .map(|n| {
+                let timer = Timer::from_duration(HOUR + MS * (n * 7919 % 1000));
+                handle.insert_source(timer, |_, _| TimeoutAction::Drop).unwrap()
+            })
+            .collect()
+    }
+
+    /// What `op` on 200 sources costs, beside `count` others.
+    fn beside(count: u32, op: fn(&mut soloop::EventLoop<State>, &mut State)) -> Duration {
+        let (mut event_loop, mut state) = new_loop();
+        insert_timers(&mut state.handle, count);
+        event_loop.apply_pending(&mut state).unwrap();
+        cost(|| op(&mut event_loop, &mut state))
+    }
+
+    /// A linear cost would be a thousand times as high beside 100,000 as beside 100.
+    fn does_not_scale_with_the_others(op: fn(&mut soloop::EventLoop<State>, &mut State)) {
+        let (few, many) = (beside(100, op), beside(100_000, op));
+        assert!(many < few * 30, "{few:?} beside 100 others, {many:?} beside 100,000");
+    }
+
+    #[test]
+    fn cancelling_moving_and_inserting_timers() {
+        does_not_scale_with_the_others(|event_loop, state| {
+            let tokens = insert_timers(&mut state.handle, 200);
+            event_loop.apply_pending(state).unwrap();
+            for token in &tokens {
+                state.handle.update(*token, |timer| timer.set_duration(HOUR / 2));
+            }
+            event_loop.apply_pending(state).unwrap();
+            for token in tokens {
+                state.handle.remove(token);
+            }
+            event_loop.apply_pending(state).unwrap();
+        });
+    }
+
+    #[test]
+    fn inserting_and_removing_sources() {
+        does_not_scale_with_the_others(|event_loop, state| {
+            let tokens: Vec<_> = (0..200)
+                .map(|_| {
+                    let (_, source) = make_ping();
+                    state.handle.insert_source(source, |(), _| ()).unwrap()
+                })
+                .collect();
+            event_loop.apply_pending(state).unwrap();
+            for token in tokens {
+                state.handle.remove(token);
+            }
+            event_loop.apply_pending(state).unwrap();
+        });
+    }
+}
+
+// The kernel reports an fd as long as any duplicate of it is open: taking the source back must end that.
+#[test]
+fn a_duplicate_of_a_removed_fd_is_silent() {
+    let (mut event_loop, mut state) = new_loop();
+    let (mut end, source) = pair(Mode::Level);
+    let duplicate = source.get_ref().as_fd().try_clone_to_owned().unwrap();
+    let token = state.handle.insert_source(source, noting("never")).unwrap();
+    state.handle.remove(token);
+    event_loop.apply_pending(&mut state).unwrap();
+    end.write_all(b"x").unwrap();
+    let before = Instant::now();
+    event_loop.dispatch(20 * MS, &mut state).unwrap();
+    assert!(before.elapsed() >= 20 * MS && state.log.is_empty());
+    drop(duplicate);
+}

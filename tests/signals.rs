@@ -1,0 +1,231 @@
+//! Unix signals: each test in a process of its own, since dispositions are the process's.
+#![cfg(feature = "signals")]
+
+mod common;
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use common::{LONG, State, ZERO, in_child, new_loop, run_child};
+use soloop::{EventLoop, Signals, Token};
+
+const USR1: i32 = 10;
+const USR2: i32 = 12;
+const TERM: i32 = 15;
+
+/// Sends a signal to this process, and returns when it was handled.
+fn raise(signal: i32) {
+    signal_hook::low_level::raise(signal).unwrap();
+}
+
+fn insert(state: &mut State, signals: &[i32]) -> Token<Signals> {
+    let callback =
+        |signal: soloop::Signal, state: &mut State| state.note(signal.name().unwrap_or("?"));
+    state.handle.insert_source(Signals::new(signals).unwrap(), callback).unwrap()
+}
+
+fn dispatch(event_loop: &mut EventLoop<State>, state: &mut State) -> Vec<String> {
+    event_loop.dispatch(ZERO, state).unwrap();
+    state.take_log()
+}
+
+#[test]
+fn each_signal_arrives_with_its_name() {
+    in_child("each_signal_arrives", || {
+        let (mut event_loop, mut state) = new_loop();
+        insert(&mut state, &[USR1, USR2]);
+        raise(USR2);
+        raise(USR1);
+        raise(USR1);
+        assert_eq!(dispatch(&mut event_loop, &mut state)[0], "SIGUSR1");
+        raise(USR2);
+        assert!(dispatch(&mut event_loop, &mut state).contains(&"SIGUSR2".into()));
+        assert!(dispatch(&mut event_loop, &mut state).is_empty());
+    });
+}
+
+#[test]
+fn one_wakes_a_sleeping_loop() {
+    in_child("one_wakes", || {
+        let (mut event_loop, mut state) = new_loop();
+        insert(&mut state, &[USR1]);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        let pid = std::process::id().to_string();
+        let mut kill = Command::new("kill").args(["-USR1", &pid]).spawn().unwrap();
+        event_loop.dispatch(LONG, &mut state).unwrap();
+        assert_eq!(state.log, ["SIGUSR1"]);
+        kill.wait().unwrap();
+    });
+}
+
+#[cfg(feature = "signal-origin")]
+#[test]
+fn the_sender_is_told() {
+    in_child("the_sender", || {
+        let (mut event_loop, mut state) = new_loop();
+        let callback = |signal: soloop::Signal, state: &mut State| {
+            state.note(format!("{:?}", signal.sender.map(|sender| sender.pid)));
+        };
+        state.handle.insert_source(Signals::new([USR1]).unwrap(), callback).unwrap();
+        let script = format!("kill -USR1 {}; echo $$", std::process::id());
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        let pid = String::from_utf8(output.stdout).unwrap();
+        event_loop.dispatch(LONG, &mut state).unwrap();
+        assert_eq!(state.log, [format!("Some({})", pid.trim())]);
+    });
+}
+
+#[test]
+fn the_set_can_be_changed() {
+    in_child("the_set_can", || {
+        let (mut event_loop, mut state) = new_loop();
+        // Another listener, so that what this one drops does not end the process.
+        let _other = Signals::new([USR1, USR2, TERM]).unwrap();
+        let token = insert(&mut state, &[USR1]);
+        event_loop.apply_pending(&mut state).unwrap();
+        let all = |event_loop: &mut EventLoop<State>, state: &mut State| {
+            for signal in [USR1, USR2, TERM] {
+                raise(signal);
+            }
+            dispatch(event_loop, state)
+        };
+        assert_eq!(all(&mut event_loop, &mut state), ["SIGUSR1"]);
+        event_loop.get_mut(token).unwrap().add_signals([USR2, USR1]).unwrap();
+        assert_eq!(all(&mut event_loop, &mut state), ["SIGUSR1", "SIGUSR2"]);
+        state.handle.visit(token, |signals, _| signals.remove_signals([USR1, TERM]).unwrap());
+        event_loop.apply_pending(&mut state).unwrap();
+        assert_eq!(all(&mut event_loop, &mut state), ["SIGUSR2"]);
+        // What arrived and stays in the set is not lost by a change of the set.
+        raise(USR2);
+        event_loop.get_mut(token).unwrap().set_signals(vec![USR2, TERM]).unwrap();
+        assert_eq!(dispatch(&mut event_loop, &mut state), ["SIGUSR2"]);
+        assert_eq!(all(&mut event_loop, &mut state), ["SIGUSR2", "SIGTERM"]);
+        let error = event_loop.get_mut(token).unwrap().set_signals([USR1, 9]).unwrap_err();
+        assert!(error.to_string().contains("SIGKILL (9) can't be listened to"), "{error}");
+        assert_eq!(all(&mut event_loop, &mut state), ["SIGUSR2", "SIGTERM"], "as it was");
+    });
+}
+
+#[test]
+fn what_comes_while_it_is_disabled_waits() {
+    in_child("what_comes_while", || {
+        let (mut event_loop, mut state) = new_loop();
+        raise_before_insertion(&mut event_loop, &mut state);
+        let token = insert(&mut state, &[USR1]);
+        state.handle.disable(token);
+        event_loop.apply_pending(&mut state).unwrap();
+        raise(USR1);
+        assert!(dispatch(&mut event_loop, &mut state).is_empty());
+        state.handle.enable(token);
+        assert_eq!(dispatch(&mut event_loop, &mut state), ["SIGUSR1"]);
+    });
+}
+
+fn raise_before_insertion(event_loop: &mut EventLoop<State>, state: &mut State) {
+    let signals = Signals::new([USR2]).unwrap();
+    raise(USR2);
+    let callback = |signal: soloop::Signal, state: &mut State| state.note(signal.number);
+    let token = state.handle.insert_source(signals, callback).unwrap();
+    assert_eq!(dispatch(event_loop, state), ["12"]);
+    state.handle.remove(token);
+}
+
+#[test]
+fn what_can_not_be_listened_to_is_refused() {
+    for number in [0, -1, 9, 11, 19, 4711] {
+        let error = Signals::new([number]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{number}");
+        assert!(error.to_string().contains(&number.to_string()), "{error}");
+    }
+}
+
+#[test]
+fn two_sources_and_two_loops_hear_of_one_signal() {
+    in_child("two_sources", || {
+        let (mut event_loop, mut state) = new_loop();
+        let (mut other_loop, mut other) = new_loop();
+        let first = insert(&mut state, &[USR1]);
+        insert(&mut state, &[USR1, USR2]);
+        insert(&mut other, &[USR1]);
+        raise(USR1);
+        assert_eq!(dispatch(&mut event_loop, &mut state), ["SIGUSR1"; 2]);
+        assert_eq!(dispatch(&mut other_loop, &mut other), ["SIGUSR1"]);
+        state.handle.remove(first);
+        event_loop.apply_pending(&mut state).unwrap();
+        raise(USR1);
+        assert_eq!(dispatch(&mut event_loop, &mut state), ["SIGUSR1"]);
+        assert_eq!(dispatch(&mut other_loop, &mut other), ["SIGUSR1"]);
+    });
+}
+
+#[test]
+fn the_default_is_back_after_the_last_listener() {
+    if std::env::var_os("SOLOOP_TEST_CHILD").is_some() {
+        let (mut event_loop, mut state) = new_loop();
+        let first = insert(&mut state, &[TERM, 17]);
+        let second = insert(&mut state, &[TERM]);
+        for token in [first, second] {
+            raise(TERM);
+            // Whether it was delivered or not: what arrived while somebody listened does not kill.
+            state.handle.remove(token);
+            event_loop.apply_pending(&mut state).unwrap();
+        }
+        raise(17); // SIGCHLD: its default is to do nothing
+        println!("alive");
+        // And again, after a second first listener.
+        let token = insert(&mut state, &[TERM]);
+        event_loop.apply_pending(&mut state).unwrap();
+        raise(TERM);
+        assert_eq!(dispatch(&mut event_loop, &mut state), ["SIGTERM"]);
+        state.handle.remove(token);
+        event_loop.apply_pending(&mut state).unwrap();
+        println!("now");
+        raise(TERM);
+        println!("too late");
+        return;
+    }
+    let output = run_child("the_default_is_back");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.signal(), Some(TERM), "{text}");
+    assert!(text.contains("alive") && text.contains("now") && !text.contains("too late"), "{text}");
+}
+
+#[test]
+fn children_inherit_a_clean_mask_and_default_dispositions() {
+    in_child("children_inherit", || {
+        let (mut event_loop, mut state) = new_loop();
+        insert(&mut state, &[USR1, TERM]);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let output = Command::new("cat").arg("/proc/self/status").output().unwrap();
+        let child = String::from_utf8(output.stdout).unwrap();
+        let field = |status: &str, name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+            u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap()
+        };
+        assert_eq!(field(&status, "SigBlk"), 0, "no mask is touched");
+        assert_eq!(field(&child, "SigBlk"), 0);
+        assert_ne!(field(&status, "SigCgt") & (1 << (TERM - 1)), 0, "it is caught here");
+        assert_eq!(field(&child, "SigCgt") & (1 << (TERM - 1)), 0);
+    });
+}
+
+#[test]
+fn a_storm_from_another_process_loses_no_last_signal() {
+    in_child("a_storm", || {
+        let (mut event_loop, mut state) = new_loop();
+        insert(&mut state, &[USR1]);
+        insert(&mut state, &[USR2]);
+        let pid = std::process::id();
+        let script = format!(
+            "i=0; while [ $i -lt 2000 ]; do kill -USR1 {pid}; i=$((i+1)); done; kill -USR2 {pid}"
+        );
+        let mut storm = Command::new("sh").args(["-c", &script]).spawn().unwrap();
+        while !state.log.contains(&"SIGUSR2".into()) {
+            event_loop.dispatch(LONG, &mut state).unwrap();
+        }
+        assert!(storm.wait().unwrap().success());
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert!(state.log.iter().any(|name| name == "SIGUSR1"));
+    });
+}
