@@ -1,4 +1,49 @@
-#![doc = include_str!("../README.md")]
+//! A callback-based event loop for programs that keep one global state.
+//!
+//! The loop ([`EventLoop`]) stays in `main` and calls back with `&mut Data`. Its handle ([`LoopHandle`]) is a
+//! plain field of that state, where [`LoopData`] finds it, so that a callback can insert, change and remove
+//! sources. What a source is called by is a [`Token`], typed and generational. Nothing is reference-counted
+//! and nothing is borrowed at run time: what callbacks share flows through `&mut Data`.
+//!
+//! # Map
+//!
+//! * The loop: [`EventLoop::run`], [`EventLoop::dispatch`]; what goes wrong: [`Error`], [`ErrorAction`].
+//! * Operations: [`LoopHandle::insert_source`], [`insert_once`](LoopHandle::insert_once),
+//!   [`insert_idle`](LoopHandle::insert_idle), [`remove`](LoopHandle::remove), [`take`](LoopHandle::take),
+//!   [`visit`](LoopHandle::visit), [`update`](LoopHandle::update), [`enable`](LoopHandle::enable),
+//!   [`disable`](LoopHandle::disable).
+//! * Sources: fds ([`Generic`], [`MioSource`]), time ([`Timer`]), messages ([`channel()`], [`sync_channel`],
+//!   [`make_ping`]), Unix signals (`Signals`), and yours ([`EventSource`]).
+//! * From other threads, and from a `Drop`: [`Remote`], [`LoopSignal`], [`Notifier`].
+//! * Order and time: [`SourceOptions`] (name, priority, budget), [`Clock`] (virtual time for tests).
+//!
+//! # Where an operation takes effect
+//!
+//! What touches a stored source is queued, and applied in the order it was asked for as soon as the current
+//! callback returns, before any other callback runs. So a source that is removed or disabled gets no further
+//! event, not even one that was found together with the current one, and an explicit operation on the own
+//! source wins over what the callback answers.
+//!
+//! # Look, then act
+//!
+//! [`EventLoop::get`] borrows the loop, and a borrow of a part of the state ends before
+//! [`LoopData::loop_handle`] borrows the whole: first look, then act.
+//!
+//! ```
+//! # use soloop::{EventLoop, LoopData, LoopHandle, TimeoutAction, Timer};
+//! # struct State { handle: LoopHandle<State> }
+//! # impl LoopData for State { fn loop_handle(&mut self) -> &mut LoopHandle<Self> { &mut self.handle } }
+//! let (mut event_loop, handle) = EventLoop::new()?;
+//! let mut state = State { handle };
+//! let timer = state.handle.insert_source(Timer::immediate(), |_, _: &mut State| TimeoutAction::Drop)?;
+//! event_loop.apply_pending(&mut state)?;
+//! let due = event_loop.get(timer).and_then(Timer::current_deadline);
+//! if due.is_some_and(|due| due < state.handle.now()) {
+//!     state.handle.remove(timer);
+//! }
+//! # Ok::<(), soloop::Error>(())
+//! ```
+
 #![forbid(unsafe_code)]
 
 mod clock;
@@ -37,3 +82,8 @@ pub use source::{EventIterator, EventSource};
 pub use token::{AnyToken, IdleToken, InterestToken, Token};
 
 pub use sources::*;
+
+/// The code of README.md compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
