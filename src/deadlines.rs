@@ -12,24 +12,30 @@
 //! The places are kept by the caller (in the table of interests), which every method tells of moves
 //! through its `moved` closure.
 
-use slotmap::Key;
-
 use crate::token::InterestKey;
 
 const ARITY: usize = 4;
 
-/// The place of a deadline in the queue, `NONE` while it is not armed. The top bit tells the list of
-/// what expired from the heap.
+/// The place of a deadline in the heap, or `NONE` while it is not armed, or `DUE` in the list of what
+/// expired.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Position(u32);
 
 impl Position {
     pub(crate) const NONE: Self = Self(u32::MAX);
-    const DUE: u32 = 1 << 31;
+    const DUE: Self = Self(u32::MAX - 1);
 
-    /// The place in the list of what expired, if it is there.
-    fn due(self) -> Option<usize> {
-        (self != Self::NONE && self.0 & Self::DUE != 0).then_some((self.0 & !Self::DUE) as usize)
+    fn in_heap(self) -> Option<usize> {
+        (self != Self::NONE && self != Self::DUE).then_some(self.0 as usize)
+    }
+
+    /// Whether it is in the list of what expired; leaves `NONE` in its place then.
+    pub(crate) fn take_due(&mut self) -> bool {
+        let due = *self == Self::DUE;
+        if due {
+            *self = Self::NONE;
+        }
+        due
     }
 
     /// Leaves `NONE` in its place.
@@ -60,8 +66,8 @@ pub(crate) struct Deadlines {
     heap: Vec<Entry>,
     /// Of the next entry that is armed.
     sequence: u32,
-    /// What expired and is not delivered yet, in order, from `next_due` on. A deadline that was moved or
-    /// cancelled leaves a null key.
+    /// What expired and is not delivered yet, in order, from `next_due` on. What was moved or cancelled
+    /// since has another place than `DUE`.
     due: Vec<InterestKey>,
     next_due: usize,
 }
@@ -81,38 +87,30 @@ impl Deadlines {
     ) {
         if self.sequence == u32::MAX {
             // Its place changes with all others: it leaves first.
-            if position != Position::NONE {
-                self.remove(position, &mut moved);
-            }
+            self.remove(position, &mut moved);
             self.renumber(&mut moved);
             return self.set(key, Position::NONE, at, moved);
         }
         let entry = Entry { at, sequence: self.sequence, key };
         self.sequence += 1;
-        if let Some(place) = position.due() {
-            self.due[place] = InterestKey::null();
-        }
-        if position == Position::NONE || position.due().is_some() {
-            let hole = self.heap.len();
-            self.heap.push(entry);
-            self.sift_up(hole, entry, &mut moved);
-        } else {
-            self.settle(position.0 as usize, entry, &mut moved);
+        match position.in_heap() {
+            Some(hole) => self.settle(hole, entry, &mut moved),
+            None => {
+                let hole = self.heap.len();
+                self.heap.push(entry);
+                self.sift_up(hole, entry, &mut moved);
+            }
         }
     }
 
-    /// Takes out what is at `position`.
+    /// Takes out what is at `position`, if that is in the heap.
     pub(crate) fn remove(
         &mut self,
         position: Position,
         mut moved: impl FnMut(InterestKey, Position),
     ) {
-        if let Some(place) = position.due() {
-            self.due[place] = InterestKey::null();
-            return;
-        }
+        let Some(hole) = position.in_heap() else { return };
         let Some(last) = self.heap.pop() else { return };
-        let hole = position.0 as usize;
         if hole < self.heap.len() {
             self.settle(hole, last, &mut moved);
         }
@@ -125,26 +123,33 @@ impl Deadlines {
             && at <= now
         {
             self.remove(Position(0), &mut moved);
-            moved(key, Position(self.due.len() as u32 | Position::DUE));
+            moved(key, Position::DUE);
             self.due.push(key);
         }
     }
 
-    /// Takes out the first of what expired.
+    /// Whether there is anything in the list of what expired.
+    pub(crate) fn has_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    /// Takes out the first of what expired and was not moved or cancelled since: `take` calls
+    /// [`Position::take_due`] for its place.
     pub(crate) fn next_due(
         &mut self,
-        mut moved: impl FnMut(InterestKey, Position),
+        mut take: impl FnMut(InterestKey) -> bool,
     ) -> Option<InterestKey> {
         while let Some(&key) = self.due.get(self.next_due) {
             self.next_due += 1;
-            if !key.is_null() {
-                moved(key, Position::NONE);
+            if take(key) {
                 return Some(key);
             }
         }
-        self.next_due = 0;
-        self.due.clear();
-        self.due.shrink_to(1024);
+        if self.next_due > 0 {
+            self.next_due = 0;
+            self.due.clear();
+            self.due.shrink_to(1024);
+        }
         None
     }
 
@@ -262,9 +267,7 @@ mod tests {
         }
 
         fn next_due(&mut self) -> Option<InterestKey> {
-            self.queue.next_due(|key, to| {
-                self.positions.insert(key, to);
-            })
+            self.queue.next_due(|key| self.positions.get_mut(&key).is_some_and(Position::take_due))
         }
     }
 

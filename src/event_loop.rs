@@ -352,6 +352,9 @@ impl<Data: LoopData> EventLoop<Data> {
     /// order of deadlines.
     fn deliver(&mut self, data: &mut Data) -> Result<()> {
         self.settle(data)?;
+        if self.backlog.is_empty() && !data.loop_handle().registrations.has_due() {
+            return Ok(());
+        }
         for priority in Priority::DESCENDING {
             while let Some(event) = self.backlog.pop_front_if(|event| event.priority == priority) {
                 self.call(event, data)?;

@@ -6,6 +6,7 @@ use std::time::Instant;
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
+use crate::clock::Clock;
 use crate::deadlines::Position;
 use crate::poller;
 use crate::ready::Notifier;
@@ -230,6 +231,11 @@ impl<'a> Registrar<'a> {
     /// The time on the loop's clock.
     pub fn now(&self) -> Instant {
         self.registrations.clock.now()
+    }
+
+    /// The loop's clock, for a source that has to read it while it processes events.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.registrations.clock
     }
 
     fn add_io(&mut self, fd: i32, interest: Interest) -> InterestKey {

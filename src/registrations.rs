@@ -395,9 +395,18 @@ impl Registrations {
 
     /// The next of what expired of `priority`, in the order of deadlines.
     pub(crate) fn next_due(&mut self, priority: Priority) -> Option<ReadyEvent> {
-        let queue = &mut self.deadlines[priority.index()];
-        let interest = queue.next_due(|key, to| set_position(&mut self.interests, key, to))?;
+        let interests = &mut self.interests;
+        let interest =
+            self.deadlines[priority.index()].next_due(|key| match interests.get_mut(key) {
+                Some(InterestState { watch: Watch::Deadline(position), .. }) => position.take_due(),
+                _ => false,
+            })?;
         Some(ReadyEvent { interest, readiness: Readiness::EMPTY, priority })
+    }
+
+    /// Whether anything expired that is not delivered yet.
+    pub(crate) fn has_due(&self) -> bool {
+        self.deadlines.iter().any(Deadlines::has_due)
     }
 
     /// The nearest deadline of all, on the clock's scale.

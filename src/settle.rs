@@ -15,7 +15,15 @@ use crate::{AnyToken, EventLoop, LoopData, LoopHandle, Registrar};
 
 impl<Data: LoopData> EventLoop<Data> {
     /// Applies pending ops in order; whether any of them ran user code.
+    #[inline]
     pub(crate) fn settle(&mut self, data: &mut Data) -> Result<bool> {
+        if own_handle(&self.shared, data)?.pending.is_empty() {
+            return Ok(false);
+        }
+        self.settle_pending(data)
+    }
+
+    fn settle_pending(&mut self, data: &mut Data) -> Result<bool> {
         let mut ran_user_code = false;
         while let Some(op) = own_handle(&self.shared, data)?.pending.pop() {
             ran_user_code |= self.apply(op, data)?;
@@ -153,6 +161,7 @@ impl<Data: LoopData> EventLoop<Data> {
 }
 
 /// The handle in `data`, if it is this loop's.
+#[inline]
 pub(crate) fn own_handle<'a, Data: LoopData>(
     shared: &Arc<Shared>,
     data: &'a mut Data,

@@ -107,6 +107,8 @@ struct Queue<T> {
     receiver_gone: bool,
     /// How many threads wait in [`Channel::recv`].
     receivers_waiting: usize,
+    /// How many senders wait for room, or for their message to be received.
+    senders_waiting: usize,
     /// The loop knows that there is something and will ask for more.
     notified: bool,
     notifier: Option<Notifier>,
@@ -127,6 +129,7 @@ impl<T> Shared<T> {
             received: 0,
             receiver_gone: false,
             receivers_waiting: 0,
+            senders_waiting: 0,
             notified: false,
             notifier: None,
         };
@@ -165,12 +168,16 @@ impl<T> Shared<T> {
     /// Blocks on a bounded channel until `ready` says so of the queue.
     fn wait_until<'a>(
         &self,
-        queue: MutexGuard<'a, Queue<T>>,
+        mut queue: MutexGuard<'a, Queue<T>>,
         mut ready: impl FnMut(&Queue<T>) -> bool,
     ) -> MutexGuard<'a, Queue<T>> {
-        self.taken
+        queue.senders_waiting += 1;
+        let mut queue = self
+            .taken
             .wait_while(queue, |queue| !queue.receiver_gone && !ready(queue))
-            .unwrap_or_else(PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner);
+        queue.senders_waiting -= 1;
+        queue
     }
 
     fn add_sender(self: &Arc<Self>) -> Arc<Self> {
@@ -182,7 +189,10 @@ impl<T> Shared<T> {
         let mut queue = self.lock();
         queue.senders -= 1;
         if queue.senders == 0 {
-            self.sent.notify_all();
+            // Waking a condition variable is a system call, whether somebody waits or not.
+            if queue.receivers_waiting > 0 {
+                self.sent.notify_all();
+            }
             Self::tell_loop(queue);
         }
     }
@@ -369,8 +379,10 @@ impl<T> Shared<T> {
         let message = queue.messages.pop_front();
         if message.is_some() {
             queue.received += 1;
-            drop(queue);
-            self.taken.notify_all();
+            if queue.senders_waiting > 0 {
+                drop(queue);
+                self.taken.notify_all();
+            }
         }
         message
     }
@@ -398,8 +410,11 @@ impl<T> Drop for Channel<T> {
         let messages =
             if handed_back { VecDeque::new() } else { std::mem::take(&mut queue.messages) };
         let notifier = queue.notifier.take();
+        let senders_waiting = queue.senders_waiting > 0;
         drop(queue);
-        self.shared.taken.notify_all();
+        if senders_waiting {
+            self.shared.taken.notify_all();
+        }
         // The destructors of messages are user code: outside of the lock.
         drop((messages, notifier));
     }

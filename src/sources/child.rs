@@ -1,0 +1,291 @@
+//! Child processes.
+//!
+//! A child is waited for by its pid alone, through `std`, so that nothing here reaps a child of anyone else's.
+//! What tells that it is time to ask is a pidfd on Linux; elsewhere `SIGCHLD`, after which each of these
+//! sources asks for its own child.
+
+use std::io;
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitStatus;
+
+#[cfg(target_os = "linux")]
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+#[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
+use crate::Signals;
+use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
+#[cfg(target_os = "linux")]
+use crate::{Interest, Mode};
+
+/// Tells how a child process ended.
+///
+/// The callback gets the [`ExitStatus`], once; then the source is removed and with it the
+/// [`std::process::Child`], whose process has been reaped. A child that is stopped or continued is no event. One that
+/// ended before the source was inserted, or while it is disabled, is told of when it is enabled. Other children of
+/// the process are left alone: nobody else's `wait` fails because of this source, and what
+/// `SIGCHLD` does is not changed.
+///
+/// The pipes to the child belong to the [`std::process::Child`]: take them out before (`child.stdout.take()`) to watch
+/// them as sources of their own, or reach them with [`get_mut`](Self::get_mut). A child may end before all it
+/// wrote is read: its pipes keep what is in them.
+///
+/// # Limits
+///
+/// A `Child` that is dropped or removed before its event does not kill the process, as in `std`: it lives on, and
+/// when it ends it stays a zombie until this process ends or reaps it by other means. To end it, call `kill` on
+/// [`get_mut`](Self::get_mut) (with [`LoopHandle::visit`](crate::LoopHandle::visit)) and wait for the event; to go on
+/// by hand, [`take`](crate::LoopHandle::take) the source and call [`into_inner`](Self::into_inner).
+///
+/// On Linux each child takes an fd, from `pidfd_open(2)` (Linux 5.3). On other Unix systems this source
+/// needs feature `signals`.
+///
+/// If the process ignores `SIGCHLD` (which `execve(2)` hands down), the kernel reaps children by itself: their status
+/// is lost, and [`new`](Self::new) or the dispatch fails with `ECHILD` or `ESRCH`.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self>, code: Option<i32> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use std::process::Command;
+/// use soloop::{Child, EventLoop};
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle, code: None };
+/// let child = Command::new("sh").args(["-c", "exit 3"]).spawn()?;
+/// state.handle.insert_source(Child::new(child)?, |status, state: &mut State| {
+///     state.code = status.code();
+///     state.handle.stop();
+/// })?;
+/// event_loop.run(None, &mut state, |_| ())?;
+/// assert_eq!(state.code, Some(3));
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Child {
+    child: std::process::Child,
+    watch: Watch,
+}
+
+/// What tells that the child may have ended.
+#[derive(Debug)]
+enum Watch {
+    /// It had, before anything was watched.
+    Ended(Option<InterestToken>),
+    /// Readable once the process has ended.
+    #[cfg(target_os = "linux")]
+    Pidfd(OwnedFd, Option<InterestToken>),
+    /// Of any child of the process.
+    #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
+    Sigchld(Signals),
+}
+
+impl Child {
+    /// Watches `child`.
+    ///
+    /// # Errors
+    ///
+    /// On Linux those of `pidfd_open(2)`: `EMFILE`, `ENOSYS` before Linux 5.3; elsewhere those of `Signals::new`.
+    /// `ECHILD` or `ESRCH` if the child was reaped behind the back of `std`.
+    pub fn new(child: std::process::Child) -> io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        return Self::watched_by(child, Watch::pidfd);
+        #[cfg(not(target_os = "linux"))]
+        return Self::watched_by(child, Watch::sigchld);
+    }
+
+    fn watched_by(
+        mut child: std::process::Child,
+        watch: impl FnOnce(&std::process::Child) -> io::Result<Watch>,
+    ) -> io::Result<Self> {
+        // A pid is this child's only until it is reaped.
+        let mut ended = child.try_wait()?.is_some();
+        let mut watch = if ended { Watch::Ended(None) } else { watch(&child)? };
+        if !ended {
+            // Before the watch began, it may be; then nothing tells.
+            ended = child.try_wait()?.is_some();
+            if ended {
+                watch = Watch::Ended(None);
+            }
+        }
+        Ok(Self { child, watch })
+    }
+
+    /// The child.
+    pub fn get_ref(&self) -> &std::process::Child {
+        &self.child
+    }
+
+    /// The child, with its pipes; to kill it, for example. If it is waited for here, the event comes all the
+    /// same.
+    pub fn get_mut(&mut self) -> &mut std::process::Child {
+        &mut self.child
+    }
+
+    /// Gives back the child, with its pipes. It is not killed.
+    pub fn into_inner(self) -> std::process::Child {
+        self.child
+    }
+}
+
+impl Watch {
+    #[cfg(target_os = "linux")]
+    fn pidfd(child: &std::process::Child) -> io::Result<Self> {
+        let fd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+        Ok(Self::Pidfd(fd, None))
+    }
+
+    #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
+    fn sigchld(_: &std::process::Child) -> io::Result<Self> {
+        Signals::new([signal_hook::consts::SIGCHLD]).map(Self::Sigchld)
+    }
+
+    /// Whether the child may have ended, if `token` is ready.
+    fn is_ready(&mut self, readiness: Readiness, token: InterestToken) -> bool {
+        match self {
+            Self::Ended(ours) => *ours == Some(token),
+            #[cfg(target_os = "linux")]
+            Self::Pidfd(_, ours) => *ours == Some(token),
+            #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
+            Self::Sigchld(signals) => {
+                let mut arrived = false;
+                let mut take = || signals.process_events(readiness, token, |_| arrived = true);
+                while matches!(take(), Ok(PostAction::Again)) {}
+                arrived
+            }
+        }
+    }
+}
+
+impl EventSource for Child {
+    type Event<'a> = ExitStatus;
+    type Ret = ();
+    type Error = io::Error;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        match &mut self.watch {
+            Watch::Ended(token) => {
+                let (ours, notifier) = registrar.notifier();
+                *token = Some(ours);
+                notifier.notify();
+                Ok(())
+            }
+            // One-shot, so that a wait that fails does not do so in every round.
+            #[cfg(target_os = "linux")]
+            Watch::Pidfd(fd, token) => {
+                *token = Some(registrar.register_fd(fd.as_fd(), Interest::READ, Mode::OneShot)?);
+                Ok(())
+            }
+            #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
+            Watch::Sigchld(signals) => signals.register(registrar),
+        }
+    }
+
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        match &mut self.watch {
+            #[cfg(target_os = "linux")]
+            Watch::Pidfd(fd, Some(token)) => {
+                registrar.reregister_fd(*token, fd.as_fd(), Interest::READ, Mode::OneShot)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        match &mut self.watch {
+            Watch::Ended(token) => {
+                if let Some(token) = token.take() {
+                    registrar.release(token);
+                }
+                Ok(())
+            }
+            #[cfg(target_os = "linux")]
+            Watch::Pidfd(fd, token) => match token.take() {
+                Some(token) => registrar.unregister_fd(token, fd.as_fd()),
+                None => Ok(()),
+            },
+            #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
+            Watch::Sigchld(signals) => signals.unregister(registrar),
+        }
+    }
+
+    fn process_events<F>(
+        &mut self,
+        readiness: Readiness,
+        token: InterestToken,
+        mut callback: F,
+    ) -> io::Result<PostAction>
+    where
+        F: FnMut(ExitStatus),
+    {
+        if !self.watch.is_ready(readiness, token) {
+            return Ok(PostAction::Continue);
+        }
+        match self.child.try_wait()? {
+            Some(status) => {
+                callback(status);
+                Ok(PostAction::Remove)
+            }
+            // Another child, or a debugger that has to see the end of this one first.
+            None => Ok(PostAction::Reregister),
+        }
+    }
+}
+
+static_assertions::assert_impl_all!(Child: Send, Unpin);
+
+#[cfg(all(test, feature = "signals"))]
+mod tests {
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{EventLoop, LoopData, LoopHandle};
+
+    struct State {
+        handle: LoopHandle<Self>,
+        ended: Vec<Option<i32>>,
+    }
+
+    impl LoopData for State {
+        fn loop_handle(&mut self) -> &mut LoopHandle<Self> {
+            &mut self.handle
+        }
+    }
+
+    /// As on systems without pidfds.
+    #[test]
+    fn children_are_told_apart_by_a_signal_as_well() {
+        let (mut event_loop, handle) = EventLoop::new().unwrap();
+        let mut state = State { handle, ended: Vec::new() };
+        // Each ends when its input does.
+        let mut inputs = Vec::new();
+        for code in [3, 4, 5] {
+            let mut child = Command::new("sh")
+                .args(["-c", &format!("read line; exit {code}")])
+                .stdin(Stdio::piped())
+                .spawn()
+                .unwrap();
+            inputs.push(child.stdin.take());
+            let source = Child::watched_by(child, Watch::sigchld).unwrap();
+            assert!(matches!(source.watch, Watch::Sigchld(_)));
+            let callback = |status: ExitStatus, state: &mut State| state.ended.push(status.code());
+            state.handle.insert_source(source, callback).unwrap();
+        }
+        let mut stranger = Command::new("true").spawn().unwrap();
+        assert!(stranger.wait().unwrap().success(), "it was not reaped by anyone else");
+        event_loop.dispatch(Duration::ZERO, &mut state).unwrap();
+        assert_eq!(state.ended, []);
+        for index in [1, 0, 2] {
+            inputs[index] = None;
+            let before = state.ended.len();
+            while state.ended.len() == before {
+                event_loop.dispatch(Duration::from_secs(30), &mut state).unwrap();
+            }
+        }
+        assert_eq!(state.ended, [Some(4), Some(3), Some(5)]);
+    }
+}

@@ -1,0 +1,248 @@
+//! A steady beat.
+
+use std::convert::Infallible;
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::clock::Clock;
+use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
+
+/// A tick of an [`Interval`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Tick {
+    /// When it was due: the latest tick of the beat that is not after the time of the callback.
+    pub deadline: Instant,
+    /// How many ticks were due between the last one delivered and this one; 0 as long as the loop keeps up.
+    pub missed: u64,
+}
+
+/// Ticks once a period, without drift.
+///
+/// The ticks are due at a first deadline and at whole periods after it, however late they are delivered. A
+/// loop that was busy for some periods gets one tick, not a burst: that of the latest deadline which has
+/// passed, with the number of those it missed, as a read of a `timerfd_create(2)` that repeats tells how often
+/// it expired. After a stall of 3.5 periods the next tick comes with `missed: 2` and a deadline half a
+/// period ago; the one after it is due half a period later.
+///
+/// The callback answers how to go on: [`PostAction::Continue`] (or `Again`, or `Reregister`, which mean the same
+/// here) ticks on, [`PostAction::Remove`] and [`PostAction::Disable`] are what they are for every source.
+/// The beat goes on while the interval is disabled; the tick after
+/// [`enable`](crate::LoopHandle::enable) tells how many were missed. The same holds for an interval that is
+/// [taken](crate::LoopHandle::take) and inserted again.
+///
+/// # Limits
+///
+/// At most one tick a round is delivered. A period of zero is due all the time: it ticks once in every
+/// round, at the time of the callback, misses nothing, and keeps the loop from ever sleeping. A tick beyond the end
+/// of time, such as the second one of a period of [`Duration::MAX`], never comes; ticks more than 292 years away
+/// count as that.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self>, missed: Vec<u64> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use std::time::Duration;
+/// use soloop::{Clock, EventLoop, Interval, PostAction, Tick};
+///
+/// let clock = Clock::manual();
+/// let (mut event_loop, handle) = EventLoop::with_clock(clock.clone())?;
+/// let mut state = State { handle, missed: Vec::new() };
+/// let frame = Duration::from_millis(16);
+/// state.handle.insert_source(Interval::new(frame), |tick: Tick, state: &mut State| {
+///     state.missed.push(tick.missed);
+///     PostAction::Continue
+/// })?;
+/// event_loop.dispatch(None, &mut state)?; // a manual clock jumps to the next tick
+/// clock.advance(frame * 7 / 2); // a stall
+/// event_loop.dispatch(None, &mut state)?;
+/// event_loop.dispatch(None, &mut state)?;
+/// assert_eq!(state.missed, [0, 2, 0]);
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Interval {
+    period: Duration,
+    beat: Beat,
+    token: Option<InterestToken>,
+    /// What the deadline queue holds, until it is delivered.
+    armed: Option<Instant>,
+    /// The loop's, to count what was missed.
+    clock: Option<Clock>,
+}
+
+/// Where the beat is.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Beat {
+    /// The next tick is due one period after the registration that comes.
+    Rest,
+    /// The next tick is due then.
+    Next(Instant),
+    /// The next tick is beyond the end of time.
+    Over,
+}
+
+impl Beat {
+    fn after(start: Instant, period: Duration) -> Self {
+        start.checked_add(period).map_or(Self::Over, Self::Next)
+    }
+}
+
+impl Interval {
+    /// Ticks for the first time one `period` after it is inserted, on the loop's clock.
+    pub fn new(period: Duration) -> Self {
+        Self { period, beat: Beat::Rest, token: None, armed: None, clock: None }
+    }
+
+    /// Ticks for the first time at `first`, then once a `period`. A `first` that has passed counts: the tick that
+    /// comes at once is the latest that was due, and tells of those before it as missed.
+    pub fn starting_at(first: Instant, period: Duration) -> Self {
+        Self { beat: Beat::Next(first), ..Self::new(period) }
+    }
+
+    /// The time between two ticks.
+    pub fn period(&self) -> Duration {
+        self.period
+    }
+
+    /// Changes the period, and starts the beat anew: the next tick is due one new period after the interval is
+    /// inserted, or updated with [`LoopHandle::update`](crate::LoopHandle::update). Ticks that were due
+    /// and not delivered are forgotten. Setting the period that it has changes nothing.
+    pub fn set_period(&mut self, period: Duration) {
+        if period != self.period {
+            self.period = period;
+            self.beat = Beat::Rest;
+        }
+    }
+
+    /// When the next tick is due; `None` if that is beyond the end of time, or counted from an insertion or
+    /// update that has not taken place.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match self.beat {
+            Beat::Next(deadline) => Some(deadline),
+            Beat::Rest | Beat::Over => None,
+        }
+    }
+
+    /// Has the deadline queue hold the next tick. A deadline that it holds already stays where it is: armed
+    /// anew it would leave the batch that is under way, again and again if something re-registers the
+    /// source in every round.
+    fn arm(&mut self, registrar: &mut Registrar<'_>) {
+        if self.beat == Beat::Rest {
+            self.beat = Beat::after(registrar.now(), self.period);
+        }
+        let next = self.next_deadline();
+        if self.token.is_some() && self.armed == next {
+            return;
+        }
+        match (self.token, next) {
+            (Some(token), Some(deadline)) => registrar.rearm(token, deadline),
+            (None, Some(deadline)) => self.token = Some(registrar.arm(deadline)),
+            (Some(_), None) => self.disarm(registrar),
+            (None, None) => {}
+        }
+        self.armed = next;
+    }
+
+    fn disarm(&mut self, registrar: &mut Registrar<'_>) {
+        if let Some(token) = self.token.take() {
+            registrar.disarm(token);
+        }
+        self.armed = None;
+    }
+}
+
+/// The latest tick that is not after `now`, if they come every `period` from `due` on.
+fn latest(due: Instant, period: Duration, now: Instant) -> Tick {
+    const SECOND: u128 = 1_000_000_000;
+    let late = now.saturating_duration_since(due).as_nanos();
+    let period = period.as_nanos();
+    if period == 0 {
+        return Tick { deadline: now.max(due), missed: 0 };
+    }
+    let whole = late - late % period;
+    let whole = Duration::new((whole / SECOND) as u64, (whole % SECOND) as u32);
+    Tick { deadline: due + whole, missed: u64::try_from(late / period).unwrap_or(u64::MAX) }
+}
+
+impl EventSource for Interval {
+    type Event<'a> = Tick;
+    type Ret = PostAction;
+    type Error = Infallible;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.clock = Some(registrar.clock().clone());
+        self.arm(registrar);
+        Ok(())
+    }
+
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.arm(registrar);
+        Ok(())
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.disarm(registrar);
+        Ok(())
+    }
+
+    fn process_events<F>(
+        &mut self,
+        _: Readiness,
+        token: InterestToken,
+        mut callback: F,
+    ) -> Result<PostAction, Infallible>
+    where
+        F: FnMut(Tick) -> PostAction,
+    {
+        let (Beat::Next(due), Some(clock)) = (self.beat, &self.clock) else {
+            return Ok(PostAction::Continue);
+        };
+        if self.token != Some(token) {
+            return Ok(PostAction::Continue);
+        }
+        self.armed = None;
+        let tick = latest(due, self.period, clock.now());
+        self.beat = Beat::after(tick.deadline, self.period);
+        Ok(match callback(tick) {
+            PostAction::Continue | PostAction::Again | PostAction::Reregister => {
+                PostAction::Reregister
+            }
+            action => action,
+        })
+    }
+}
+
+static_assertions::assert_impl_all!(Interval: Send, Sync, Unpin);
+static_assertions::assert_impl_all!(Tick: Copy, Send, Sync, Unpin);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_tick_is_exact() {
+        let start = Instant::now();
+        let ns = Duration::from_nanos;
+        let cases = [
+            (10, 0, 0, 0),
+            (10, 9, 0, 0),
+            (10, 10, 10, 1),
+            (10, 35, 30, 3),
+            (1, 4_000_000_000, 4_000_000_000, 4_000_000_000),
+            (7, 7_000_000_000_000_000_006, 7_000_000_000_000_000_000, 1_000_000_000_000_000_000),
+            (u64::MAX, 5, 0, 0),
+            (0, 5, 5, 0),
+        ];
+        for (period, late, after, missed) in cases {
+            let tick = latest(start, ns(period), start + ns(late));
+            assert_eq!(tick, Tick { deadline: start + ns(after), missed }, "{period} {late}");
+        }
+        let early = latest(start + ns(1), ns(10), start);
+        assert_eq!(early, Tick { deadline: start + ns(1), missed: 0 });
+        let longest = latest(start, Duration::MAX, start + ns(u64::MAX / 4));
+        assert_eq!(longest, Tick { deadline: start, missed: 0 });
+    }
+}

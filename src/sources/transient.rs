@@ -1,0 +1,299 @@
+//! A part of a composite source that comes and goes.
+
+use std::io;
+
+use crate::{EventIterator, EventSource, InterestToken, PostAction, Readiness, Registrar};
+
+/// A source inside of another that is removed, replaced or disabled while the whole lives on.
+///
+/// A composite source forwards `register`, `reregister`, `unregister` and `process_events` to it as to
+/// any other of its parts. What the wrapped source answers concerns itself alone: with
+/// [`PostAction::Remove`] it is unregistered and dropped, and nothing else of the composite is; with
+/// [`PostAction::Disable`] it is unregistered and kept. The composite sees [`PostAction::Reregister`] for both, and
+/// `Continue`, `Again` and `Reregister` as they are; it combines the answers of its parts with `|` and
+/// returns them.
+///
+/// The composite may also change it: [`replace`](Self::replace), [`remove`](Self::remove),
+/// [`enable`](Self::enable) and [`disable`](Self::disable) take effect with the next `reregister`. A composite that
+/// calls one of them in its `process_events` answers `Reregister`; one that is changed from outside is, with
+/// [`LoopHandle::update`](crate::LoopHandle::update). The old source gets no events from the call on. The same holds
+/// for what [`map`](Self::map) does to the registration of the source.
+///
+/// The default is empty.
+///
+/// # Limits
+///
+/// Don't assign over a `TransientSource` that is registered, nor drop it: the source in it would go without being
+/// unregistered. Its registration then stays with the composite until that is removed.
+///
+/// A source that is disabled is enabled with the composite, when that is registered anew.
+///
+/// # Examples
+///
+/// A device with a timeout that may be set or not:
+///
+/// ```
+/// use std::{convert::Infallible, io, time::{Duration, Instant}};
+/// use soloop::{EventSource, InterestToken, Ping, PingSource, PostAction, Readiness, Registrar};
+/// use soloop::{Clock, EventLoop, TimeoutAction, Timer, TransientSource, make_ping};
+///
+/// /// After a ping there is a second of time for the next one.
+/// struct Watchdog {
+///     pings: PingSource,
+///     timeout: TransientSource<Timer>,
+/// }
+///
+/// impl EventSource for Watchdog {
+///     type Event<'a> = Instant;
+///     type Ret = ();
+///     type Error = Infallible;
+///
+///     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         self.pings.register(registrar)?;
+///         self.timeout.register(registrar)
+///     }
+///
+///     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         self.pings.reregister(registrar)?;
+///         self.timeout.reregister(registrar)
+///     }
+///
+///     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         self.pings.unregister(registrar)?;
+///         self.timeout.unregister(registrar)
+///     }
+///
+///     fn process_events<F>(&mut self, readiness: Readiness, token: InterestToken, mut callback: F)
+///         -> Result<PostAction, Infallible>
+///     where
+///         F: FnMut(Instant),
+///     {
+///         let mut pinged = false;
+///         let mut action = self.pings.process_events(readiness, token, |()| pinged = true)?;
+///         if pinged {
+///             self.timeout.replace(Timer::from_duration(Duration::from_secs(1)));
+///             action |= PostAction::Reregister;
+///         }
+///         Ok(action | self.timeout.process_events(readiness, token, |deadline| {
+///             callback(deadline);
+///             TimeoutAction::Drop // the timer goes, the watchdog stays
+///         })?)
+///     }
+/// }
+///
+/// # struct State { handle: soloop::LoopHandle<Self>, timeouts: u32 }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+/// let mut state = State { handle, timeouts: 0 };
+/// let (ping, pings) = make_ping();
+/// let watchdog = Watchdog { pings, timeout: TransientSource::default() };
+/// let token = state.handle.insert_source(watchdog, |_, state: &mut State| state.timeouts += 1)?;
+/// for _ in 0..2 {
+///     ping.ping();
+///     event_loop.dispatch(None, &mut state)?;
+///     event_loop.dispatch(None, &mut state)?; // a manual clock jumps to the timeout
+/// }
+/// assert_eq!(state.timeouts, 2);
+/// assert!(event_loop.get(token).unwrap().timeout.is_none());
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct TransientSource<T> {
+    current: Option<Part<T>>,
+    /// Registered, and to be unregistered and dropped.
+    leaving: Vec<T>,
+    /// Something is to be done when the composite is re-registered.
+    changed: bool,
+}
+
+#[derive(Debug)]
+struct Part<T> {
+    source: T,
+    registered: bool,
+    /// Whether it is to be registered.
+    enabled: bool,
+    /// It said that it has more. That does not outlive a re-registration of the composite.
+    again: bool,
+}
+
+impl<T> TransientSource<T> {
+    /// Calls `f` with the wrapped source; `None` if there is none.
+    pub fn map<F, U>(&mut self, f: F) -> Option<U>
+    where
+        F: FnOnce(&mut T) -> U,
+    {
+        self.current.as_mut().map(|part| f(&mut part.source))
+    }
+
+    /// Whether there is no wrapped source: it never came, it was removed, or it asked to be.
+    pub fn is_none(&self) -> bool {
+        self.current.is_none()
+    }
+
+    /// Removes the wrapped source, if there is one. It gets no more events; it is unregistered and dropped
+    /// when the composite is re-registered.
+    pub fn remove(&mut self) {
+        let Some(part) = self.current.take() else {
+            return;
+        };
+        self.changed = true;
+        if part.registered {
+            self.leaving.push(part.source);
+        }
+    }
+
+    /// Puts `new` in the place of the wrapped source, or into an empty place. It is registered when the
+    /// composite is re-registered; what was there goes as with [`remove`](Self::remove).
+    pub fn replace(&mut self, new: T) {
+        self.remove();
+        self.current = Some(Part { source: new, registered: false, enabled: true, again: false });
+        self.changed = true;
+    }
+
+    /// Has a source that was disabled get events again; as with all, what came meanwhile included.
+    pub fn enable(&mut self) {
+        self.set_enabled(true);
+    }
+
+    /// Keeps the wrapped source but gives it no events. It is unregistered when the composite is re-registered.
+    pub fn disable(&mut self) {
+        self.set_enabled(false);
+    }
+
+    fn set_enabled(&mut self, enabled: bool) {
+        if let Some(part) = &mut self.current
+            && part.enabled != enabled
+        {
+            part.enabled = enabled;
+            self.changed = true;
+        }
+    }
+}
+
+impl<T> Default for TransientSource<T> {
+    fn default() -> Self {
+        Self { current: None, leaving: Vec::new(), changed: false }
+    }
+}
+
+impl<T> From<T> for TransientSource<T> {
+    fn from(source: T) -> Self {
+        let part = Part { source, registered: false, enabled: true, again: false };
+        Self { current: Some(part), ..Self::default() }
+    }
+}
+
+impl<T: EventSource> Part<T> {
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.again = false;
+        self.source.register(registrar).inspect_err(|_| {
+            // It had half a registration at most.
+            let _ = self.source.unregister(registrar);
+        })?;
+        self.registered = true;
+        Ok(())
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.registered = false;
+        self.source.unregister(registrar)
+    }
+
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        match (self.registered, self.enabled) {
+            // A source that has more tells of it when it is registered.
+            (true, true) if self.again => {
+                self.unregister(registrar)?;
+                self.register(registrar)
+            }
+            (true, true) => self.source.reregister(registrar),
+            (true, false) => self.unregister(registrar),
+            (false, true) => self.register(registrar),
+            (false, false) => Ok(()),
+        }
+    }
+}
+
+impl<T: EventSource> TransientSource<T> {
+    /// The wrapped source, if it gets events.
+    fn live(&mut self) -> Option<&mut Part<T>> {
+        self.current.as_mut().filter(|part| part.registered && part.enabled)
+    }
+
+    /// Unregisters and drops those that leave, all of them: the first error.
+    fn dismiss(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.changed = false;
+        let mut result = Ok(());
+        while let Some(mut source) = self.leaving.pop() {
+            result = result.and(source.unregister(registrar));
+        }
+        result
+    }
+}
+
+impl<T: EventSource> EventSource for TransientSource<T> {
+    type Event<'a> = T::Event<'a>;
+    type Ret = T::Ret;
+    type Error = T::Error;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let dismissed = self.dismiss(registrar);
+        if let Some(part) = &mut self.current {
+            part.enabled = true;
+            part.register(registrar)?;
+        }
+        dismissed
+    }
+
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let dismissed = self.dismiss(registrar);
+        let current = self.current.as_mut().map_or(Ok(()), |part| part.reregister(registrar));
+        dismissed.and(current)
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let dismissed = self.dismiss(registrar);
+        let current = self.current.as_mut().filter(|part| part.registered);
+        let current = current.map_or(Ok(()), |part| part.unregister(registrar));
+        dismissed.and(current)
+    }
+
+    fn process_events<F>(
+        &mut self,
+        readiness: Readiness,
+        token: InterestToken,
+        callback: F,
+    ) -> Result<PostAction, Self::Error>
+    where
+        F: FnMut(Self::Event<'_>) -> Self::Ret,
+    {
+        let mut answer = PostAction::Continue;
+        if let Some(part) = self.live() {
+            answer = part.source.process_events(readiness, token, callback)?;
+            part.again = answer == PostAction::Again;
+            match answer {
+                PostAction::Remove => self.remove(),
+                PostAction::Disable => self.disable(),
+                PostAction::Continue | PostAction::Again | PostAction::Reregister => {}
+            }
+        }
+        // Also for a change that the composite made and did not mention.
+        Ok(if self.changed { PostAction::Reregister } else { answer })
+    }
+
+    const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = T::NEEDS_EXTRA_LIFECYCLE_EVENTS;
+
+    fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
+        self.live().map_or(Ok(None), |part| part.source.before_sleep())
+    }
+
+    fn before_handle_events(&mut self, events: EventIterator<'_>) {
+        if let Some(part) = self.live() {
+            part.source.before_handle_events(events);
+        }
+    }
+}
+
+static_assertions::assert_impl_all!(TransientSource<crate::Timer>: Send, Sync, Unpin);

@@ -1,0 +1,294 @@
+//! Timers on the clock on the wall.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, SystemTime};
+
+use rustix::io::Errno;
+use rustix::time::{
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
+    timerfd_create, timerfd_settime,
+};
+
+use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
+
+/// What a [`WallTimer`] tells of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum WallEvent {
+    /// The deadline has come.
+    Fired,
+    /// The system's clock was set: an hour of the day may be nearer or farther than it was. The deadline stands
+    /// as it was given.
+    ClockChanged,
+}
+
+/// What becomes of a [`WallTimer`]: the answer of its callback.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum WallAction {
+    /// Remove the timer.
+    Drop,
+    /// Keep it as it is. After [`WallEvent::ClockChanged`] the deadline still stands, and has come if the clock is
+    /// past it now; after [`WallEvent::Fired`] there is none until [`WallTimer::set_time`] gives another.
+    Keep,
+    /// Fire at this time.
+    ToTime(SystemTime),
+    /// Fire after this duration, counted from now on the timer's clock.
+    ToDuration(Duration),
+}
+
+/// Fires at a time of day, or after a time that counts while the system is suspended. Linux only.
+///
+/// A [`Timer`](crate::Timer) follows the loop's monotonic clock, which stands still while the system is
+/// suspended and takes no notice of anyone setting the date. For *a quarter past seven* that is wrong; this one
+/// is a `timerfd_create(2)` of its own, of one of two clocks:
+///
+/// * [`new`](Self::new) takes a [`SystemTime`] and follows `CLOCK_REALTIME`. If the clock is set
+///   meanwhile (by hand, by NTP in a step; not by slewing) the callback hears of it as
+///   [`WallEvent::ClockChanged`], from `TFD_TIMER_CANCEL_ON_SET`;
+/// * [`after`](Self::after) takes a [`Duration`] and follows `CLOCK_BOOTTIME`, which goes on during suspend and
+///   can't be set.
+///
+/// The timer runs from its creation on, whether it is inserted and enabled or not; what comes meanwhile
+/// arrives when it is. Precision is that of the kernel's timers, and it never fires early.
+///
+/// # Limits
+///
+/// Each takes an fd. It does not wake a suspended system: a deadline that comes during suspend fires after it. It
+/// follows the system's clocks even in a loop with a [manual clock](crate::Clock::manual), which does not
+/// wait for it unless it has nothing else to wait for. A deadline before 1970 has come; one more than 292
+/// years after never does.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self>, hours: u32 }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use std::time::{Duration, SystemTime};
+/// use soloop::{EventLoop, WallAction, WallEvent, WallTimer};
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle, hours: 0 };
+/// // The last full hour, which has passed; then the next ones.
+/// let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+/// let mut hour = SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs() / 3600 * 3600);
+/// state.handle.insert_source(WallTimer::new(hour)?, move |event, state: &mut State| match event {
+///     WallEvent::Fired => {
+///         state.hours += 1;
+///         hour += Duration::from_secs(3600);
+///         WallAction::ToTime(hour)
+///     }
+///     WallEvent::ClockChanged => WallAction::Keep,
+/// })?;
+/// event_loop.dispatch(None, &mut state)?;
+/// assert_eq!(state.hours, 1);
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct WallTimer {
+    fd: OwnedFd,
+    clock: TimerfdClockId,
+    /// Since the zero of its clock; `None` once it has fired.
+    deadline: Option<Duration>,
+    /// The clock was set while the deadline was: to be told of at once.
+    changed: bool,
+    token: Option<InterestToken>,
+}
+
+impl WallTimer {
+    /// Fires at `deadline` on the system's clock, `CLOCK_REALTIME`, and tells when that clock is set.
+    ///
+    /// # Errors
+    ///
+    /// What `timerfd_create(2)` answers, such as `EMFILE`.
+    pub fn new(deadline: SystemTime) -> io::Result<Self> {
+        let mut timer = Self::on(TimerfdClockId::Realtime)?;
+        timer.set_time(deadline)?;
+        Ok(timer)
+    }
+
+    /// Fires `duration` from now on `CLOCK_BOOTTIME`, which goes on while the system is suspended.
+    ///
+    /// # Errors
+    ///
+    /// What `timerfd_create(2)` answers, such as `EMFILE`.
+    pub fn after(duration: Duration) -> io::Result<Self> {
+        let mut timer = Self::on(TimerfdClockId::Boottime)?;
+        timer.set_duration(duration)?;
+        Ok(timer)
+    }
+
+    fn on(clock: TimerfdClockId) -> io::Result<Self> {
+        let fd = timerfd_create(clock, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        Ok(Self { fd, clock, deadline: None, changed: false, token: None })
+    }
+
+    /// Moves the deadline, at once. A timer of [`after`](Self::after) then fires when as much time
+    /// has passed on its clock as lies between now and `deadline` on the system's.
+    ///
+    /// # Errors
+    ///
+    /// What `timerfd_settime(2)` answers; none is known.
+    pub fn set_time(&mut self, deadline: SystemTime) -> io::Result<()> {
+        if self.clock == TimerfdClockId::Realtime {
+            let since = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            self.deadline = Some(since);
+            return self.arm();
+        }
+        self.set_duration(deadline.duration_since(SystemTime::now()).unwrap_or_default())
+    }
+
+    /// Moves the deadline to `duration` from now on the timer's clock, at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_time`](Self::set_time).
+    pub fn set_duration(&mut self, duration: Duration) -> io::Result<()> {
+        self.deadline = Some(self.now().saturating_add(duration));
+        self.arm()
+    }
+
+    /// How long it is until the deadline, on the timer's clock; zero if it has come, `None` if it was told of.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_sub(self.now()))
+    }
+
+    /// The time on its clock.
+    fn now(&self) -> Duration {
+        let clock = match self.clock {
+            TimerfdClockId::Realtime => ClockId::Realtime,
+            _ => ClockId::Boottime,
+        };
+        Duration::try_from(clock_gettime(clock)).unwrap_or_default()
+    }
+
+    fn arm(&mut self) -> io::Result<()> {
+        let was_set = self.settime(self.deadline)?;
+        self.changed |= was_set;
+        if self.changed {
+            // Readable at once: the callback is to hear of the change, then says what is next.
+            self.settime(Some(Duration::ZERO))?;
+        }
+        Ok(())
+    }
+
+    /// Sets the timer, or turns it off; it tells of the clock being set in both cases. Answers whether the clock
+    /// was set since the timer last told of it: the kernel sets the timer all the same then.
+    fn settime(&self, deadline: Option<Duration>) -> io::Result<bool> {
+        // A time of zero turns it off.
+        let deadline = deadline.map_or(Duration::ZERO, |at| at.max(Duration::from_nanos(1)));
+        let it_value = Timespec {
+            tv_sec: i64::try_from(deadline.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: deadline.subsec_nanos().into(),
+        };
+        let new = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
+        let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+        match timerfd_settime(&self.fd, flags, &new) {
+            Ok(_) => Ok(false),
+            Err(Errno::CANCELED) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What there is to tell.
+    fn event(&mut self) -> io::Result<Option<WallEvent>> {
+        let mut expirations = [0; 8];
+        let heard = heard(rustix::io::read(&self.fd, &mut expirations))?;
+        let changed = std::mem::take(&mut self.changed);
+        Ok(if changed { Some(WallEvent::ClockChanged) } else { heard })
+    }
+}
+
+/// What a read of the timer means. `None`: nothing has come, after all.
+fn heard(read: Result<usize, Errno>) -> io::Result<Option<WallEvent>> {
+    match read {
+        Ok(_) => Ok(Some(WallEvent::Fired)),
+        Err(Errno::CANCELED) => Ok(Some(WallEvent::ClockChanged)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl EventSource for WallTimer {
+    type Event<'a> = WallEvent;
+    type Ret = WallAction;
+    type Error = io::Error;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.token = Some(registrar.register_fd(self.fd.as_fd(), Interest::READ, Mode::Level)?);
+        Ok(())
+    }
+
+    fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        match self.token.take() {
+            Some(token) => registrar.unregister_fd(token, self.fd.as_fd()),
+            None => Ok(()),
+        }
+    }
+
+    fn process_events<F>(
+        &mut self,
+        _: Readiness,
+        token: InterestToken,
+        mut callback: F,
+    ) -> io::Result<PostAction>
+    where
+        F: FnMut(WallEvent) -> WallAction,
+    {
+        if self.token != Some(token) {
+            return Ok(PostAction::Continue);
+        }
+        let Some(event) = self.event()? else {
+            return Ok(PostAction::Continue);
+        };
+        if event == WallEvent::ClockChanged {
+            // The kernel forgets an expiry that came with the change. Set again, it comes if it is due.
+            self.arm()?;
+        } else {
+            self.deadline = None;
+        }
+        match callback(event) {
+            WallAction::Drop => return Ok(PostAction::Remove),
+            WallAction::Keep => {}
+            WallAction::ToTime(deadline) => self.set_time(deadline)?,
+            WallAction::ToDuration(duration) => self.set_duration(duration)?,
+        }
+        Ok(PostAction::Continue)
+    }
+}
+
+static_assertions::assert_impl_all!(WallTimer: Send, Sync, Unpin);
+static_assertions::assert_impl_all!(WallEvent: Copy, Send, Sync);
+static_assertions::assert_impl_all!(WallAction: Copy, Send, Sync);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancelled_read_is_a_change_of_the_clock() {
+        assert_eq!(heard(Ok(8)).unwrap(), Some(WallEvent::Fired));
+        assert_eq!(heard(Err(Errno::CANCELED)).unwrap(), Some(WallEvent::ClockChanged));
+        assert_eq!(heard(Err(Errno::AGAIN)).unwrap(), None);
+        assert_eq!(heard(Err(Errno::INTR)).unwrap(), None);
+        assert_eq!(heard(Err(Errno::BADF)).unwrap_err().raw_os_error(), Some(9));
+    }
+
+    #[test]
+    fn a_change_seen_while_the_deadline_is_set_is_told_of_at_once() {
+        let mut timer = WallTimer::new(SystemTime::now() + Duration::from_secs(3600)).unwrap();
+        assert_eq!(timer.event().unwrap(), None);
+        timer.changed = true;
+        timer.arm().unwrap();
+        // The read finds the expiry that made it readable; the change is what it stands for.
+        assert_eq!(timer.event().unwrap(), Some(WallEvent::ClockChanged));
+        timer.arm().unwrap();
+        assert_eq!(timer.event().unwrap(), None, "the deadline stands");
+        assert!(timer.remaining() > Some(Duration::from_secs(3500)));
+    }
+}
