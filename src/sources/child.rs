@@ -144,6 +144,7 @@ impl Watch {
     }
 
     /// Whether the child may have ended, if `token` is ready.
+    #[cfg_attr(not(feature = "signals"), allow(unused_variables))]
     fn is_ready(&mut self, readiness: Readiness, token: InterestToken) -> bool {
         match self {
             Self::Ended(ours) => *ours == Some(token),

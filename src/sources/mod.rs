@@ -1,17 +1,26 @@
 //! The built-in sources, one a file.
 
 pub mod channel;
+#[cfg(any(target_os = "linux", all(unix, feature = "signals")))]
+pub mod child;
 #[cfg(unix)]
 pub mod generic;
+pub mod interval;
 pub mod mio_source;
 pub mod ping;
 #[cfg(all(unix, feature = "signals"))]
 pub mod signals;
 pub mod timer;
+pub mod transient;
+#[cfg(target_os = "linux")]
+pub mod wall_timer;
 
 pub use channel::{Channel, Sender, SyncSender, channel, sync_channel};
+#[cfg(any(target_os = "linux", all(unix, feature = "signals")))]
+pub use child::Child;
 #[cfg(unix)]
 pub use generic::{Generic, Ready};
+pub use interval::{Interval, Tick};
 pub use mio_source::MioSource;
 #[cfg(not(unix))]
 pub use mio_source::Ready;
@@ -19,3 +28,6 @@ pub use ping::{Ping, PingSource, make_ping};
 #[cfg(all(unix, feature = "signals"))]
 pub use signals::{Sender as SignalSender, Signal, Signals};
 pub use timer::{TimeoutAction, Timer};
+pub use transient::TransientSource;
+#[cfg(target_os = "linux")]
+pub use wall_timer::{WallAction, WallEvent, WallTimer};
