@@ -57,12 +57,3 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.realloc(at, layout, size) }
     }
 }
-
-/// Gives freed memory back to the system, so that no peer inherits the heap of the one before.
-pub fn trim() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: has no preconditions.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}

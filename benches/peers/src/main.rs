@@ -153,7 +153,6 @@ fn measure(workload: &Workload, peers: &[Box<dyn Peer>], quick: bool) -> Vec<Vec
             if workload.without.contains(&peer.name()) {
                 continue;
             }
-            alloc::trim();
             // A panic of this call says which peer failed.
             let _blame = Blame(&workload.ids[0], peer.name());
             for (id, sample) in (workload.run)(peer).into_iter().flatten().enumerate() {

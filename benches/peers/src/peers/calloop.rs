@@ -264,7 +264,6 @@ impl Peer for Calloop {
     fn timers(&self, deadlines: &[Instant]) -> Option<Timers> {
         let (mut event_loop, mut state) = new();
         let handle = event_loop.handle();
-        let order = super::shuffled(deadlines.len());
         let mut tokens = Vec::with_capacity(deadlines.len());
         let live = alloc::live();
         let meter = Meter::start();
@@ -275,8 +274,8 @@ impl Peer for Calloop {
         let bytes = alloc::live().wrapping_sub(live);
         let meter = Meter::start();
         let mut sum = 0;
-        for n in order {
-            handle.remove(tokens[n]);
+        for token in tokens {
+            handle.remove(token);
             sum += 1;
         }
         let cancel = meter.stop(0).elapsed;

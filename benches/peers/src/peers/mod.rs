@@ -148,8 +148,8 @@ pub trait Peer {
         None
     }
 
-    /// D1, D2, D5. Inserts a timer for each deadline, with a callback of its own, and cancels them all in
-    /// another order.
+    /// D1, D2, D5. Inserts a timer for each deadline, with a callback of its own, and cancels them all, in
+    /// the order in which they were inserted.
     fn timers(&self, _deadlines: &[Instant]) -> Option<Timers> {
         None
     }
@@ -301,16 +301,6 @@ impl<T> Mailbox<T> {
     pub fn take(&self, into: &mut Vec<T>) {
         std::mem::swap(&mut *self.queue.lock().expect("no panic"), into);
     }
-}
-
-/// An order in which to cancel `n` timers that is not the one they were inserted in.
-pub fn shuffled(n: usize) -> Vec<usize> {
-    let mut order: Vec<_> = (0..n).collect();
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    for last in (1..n).rev() {
-        order.swap(last, random.below(last as u64 + 1) as usize);
-    }
-    order
 }
 
 /// xorshift64*: the same numbers each time.

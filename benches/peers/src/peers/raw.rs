@@ -426,7 +426,6 @@ impl Peer for Raw {
 
     fn timers(&self, deadlines: &[Instant]) -> Option<Timers> {
         let mut timers = BTreeMap::new();
-        let order = super::shuffled(deadlines.len());
         let live = alloc::live();
         let meter = Meter::start();
         insert_timers(&mut timers, deadlines);
@@ -434,8 +433,8 @@ impl Peer for Raw {
         let bytes = alloc::live().wrapping_sub(live);
         let meter = Meter::start();
         let mut sum = 0;
-        for n in order {
-            sum += u64::from(timers.remove(&(deadlines[n], n as u64)).is_some());
+        for (n, &deadline) in deadlines.iter().enumerate() {
+            sum += u64::from(timers.remove(&(deadline, n as u64)).is_some());
         }
         let cancel = meter.stop(0).elapsed;
         Some(Timers {

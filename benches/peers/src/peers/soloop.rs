@@ -279,7 +279,6 @@ impl Peer for Soloop {
 
     fn timers(&self, deadlines: &[Instant]) -> Option<Timers> {
         let (mut event_loop, mut state) = new();
-        let order = super::shuffled(deadlines.len());
         let mut tokens = Vec::with_capacity(deadlines.len());
         let live = alloc::live();
         let meter = Meter::start();
@@ -289,8 +288,8 @@ impl Peer for Soloop {
         let bytes = alloc::live().wrapping_sub(live);
         let meter = Meter::start();
         let mut sum = 0;
-        for n in order {
-            sum += u64::from(state.handle.remove(tokens[n]));
+        for token in tokens {
+            sum += u64::from(state.handle.remove(token));
         }
         event_loop.apply_pending(&mut state).expect("removal");
         let cancel = meter.stop(0).elapsed;
