@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::abandoned::Abandoned;
 use crate::error::InsertError;
 use crate::idle::Idles;
 use crate::options::SourceOptions;
@@ -56,11 +57,13 @@ pub struct LoopHandle<Data> {
     pub(crate) pending: Pending<Data>,
     pub(crate) idles: Idles<Data>,
     pub(crate) mailbox: Arc<Mailbox<Data>>,
+    pub(crate) abandoned: Arc<Abandoned>,
 }
 
 impl<Data> LoopHandle<Data> {
     pub(crate) fn new(registrations: Registrations, mailbox: Arc<Mailbox<Data>>) -> Self {
-        Self { registrations, pending: Pending::new(), idles: Idles::new(), mailbox }
+        let abandoned = Abandoned::new(Arc::clone(&registrations.shared));
+        Self { registrations, pending: Pending::new(), idles: Idles::new(), mailbox, abandoned }
     }
 
     /// Inserts a source. It is registered with the kernel at once and `callback` is called for each of
@@ -281,8 +284,15 @@ impl<Data> LoopHandle<Data> {
         self.registrations.clock.now()
     }
 
+    #[inline]
     pub(crate) fn has_work(&self) -> bool {
         !self.pending.is_empty() || !self.idles.is_empty()
+    }
+
+    /// The next op to apply. What was abandoned by now is among them.
+    pub(crate) fn next_op(&mut self) -> Option<Op<Data>> {
+        self.remove_abandoned();
+        self.pending.pop()
     }
 
     fn push_if_live(&mut self, key: SourceKey, op: impl FnOnce(SourceKey) -> Op<Data>) -> bool {
@@ -293,12 +303,14 @@ impl<Data> LoopHandle<Data> {
         live
     }
 
+    #[inline]
     fn push(&mut self, op: Op<Data>) {
         self.note_work();
         self.pending.push(op);
     }
 
     /// Tells the loop when there is something to do for the first time since it last looked.
+    #[inline]
     fn note_work(&mut self) {
         if !self.has_work() {
             self.registrations.shared.set_work(true);

@@ -46,6 +46,8 @@
 
 #![forbid(unsafe_code)]
 
+mod abandoned;
+mod block_on;
 mod clock;
 mod deadlines;
 mod error;
@@ -65,6 +67,8 @@ mod shared;
 mod slot;
 mod source;
 mod sources;
+#[cfg(feature = "executor")]
+pub mod spawn;
 mod token;
 mod wait;
 
@@ -79,6 +83,8 @@ pub use registrar::Registrar;
 pub use remote::Remote;
 pub use shared::LoopSignal;
 pub use source::{EventIterator, EventSource};
+#[cfg(feature = "executor")]
+pub use spawn::{Elapsed, Task, TaskContext};
 pub use token::{AnyToken, IdleToken, InterestToken, Token};
 
 pub use sources::*;

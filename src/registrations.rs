@@ -113,7 +113,8 @@ struct InterestState {
 /// The tables; see the module's head.
 #[derive(Debug)]
 pub(crate) struct Registrations {
-    pub(crate) registry: mio::Registry,
+    /// Counted, so that what outlives the loop can tell that it is gone.
+    pub(crate) registry: Arc<mio::Registry>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) clock: Clock,
     sources: SlotMap<SourceKey, SourceState>,
@@ -131,7 +132,7 @@ const DEFAULT_BUDGET: u32 = 1024;
 impl Registrations {
     pub(crate) fn new(registry: mio::Registry, shared: Arc<Shared>, clock: Clock) -> Self {
         Self {
-            registry,
+            registry: Arc::new(registry),
             shared,
             clock,
             sources: SlotMap::with_key(),
@@ -144,6 +145,7 @@ impl Registrations {
 
     // Sources.
 
+    #[inline]
     pub(crate) fn add_source(&mut self, options: SourceOptions) -> SourceKey {
         let priority = options.priority;
         let custom = !options.is_default();
@@ -190,10 +192,12 @@ impl Registrations {
     }
 
     /// Whether the source is there and no op that removes it is queued.
+    #[inline]
     pub(crate) fn is_live(&self, key: SourceKey) -> bool {
         self.sources.get(key).is_some_and(|state| state.flags & REMOVED == 0)
     }
 
+    #[inline]
     pub(crate) fn is_enabled(&self, key: SourceKey) -> bool {
         self.sources.get(key).is_some_and(|state| state.flags & ENABLED != 0)
     }
@@ -218,6 +222,7 @@ impl Registrations {
         self.set_if_live(key, TOUCHED | REMOVED)
     }
 
+    #[inline]
     fn set_if_live(&mut self, key: SourceKey, flags: u8) -> bool {
         match self.sources.get_mut(key) {
             Some(state) if state.flags & REMOVED == 0 => {
@@ -229,11 +234,13 @@ impl Registrations {
     }
 
     /// Whether an op named the source since [`begin_turn`](Self::begin_turn).
+    #[inline]
     pub(crate) fn was_touched(&self, key: SourceKey) -> bool {
         self.sources.get(key).is_some_and(|state| state.flags & TOUCHED != 0)
     }
 
     /// Whether any source may have a priority other than the default.
+    #[inline]
     pub(crate) fn is_prioritized(&self) -> bool {
         self.prioritized
     }
@@ -244,6 +251,7 @@ impl Registrations {
 
     /// Starts the turn of the source that holds `interest`: its key and its budget of callbacks, or
     /// `None` if the event is stale or the source disabled.
+    #[inline]
     pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<(SourceKey, u32)> {
         let key = self.source_of(interest)?;
         let source = self.sources.get_mut(key)?;
@@ -261,6 +269,7 @@ impl Registrations {
 
     // Interests.
 
+    #[inline]
     pub(crate) fn add_interest(&mut self, source: SourceKey, watch: Watch) -> InterestKey {
         if let Some(state) = self.sources.get_mut(source) {
             state.interests = state.interests.saturating_add(1);
@@ -268,6 +277,7 @@ impl Registrations {
         self.interests.insert(InterestState { source, watch })
     }
 
+    #[inline]
     pub(crate) fn remove_interest(&mut self, key: InterestKey) {
         self.disarm(key);
         let Some(interest) = self.interests.remove(key) else {
@@ -281,6 +291,7 @@ impl Registrations {
     }
 
     /// The interest `key`, if `source` holds it.
+    #[inline]
     pub(crate) fn watch(&mut self, source: SourceKey, key: InterestKey) -> io::Result<&mut Watch> {
         match self.interests.get_mut(key) {
             Some(interest) if interest.source == source => Ok(&mut interest.watch),
@@ -291,21 +302,25 @@ impl Registrations {
         }
     }
 
+    #[inline]
     pub(crate) fn source_of(&self, interest: InterestKey) -> Option<SourceKey> {
         self.interests.get(interest).map(|interest| interest.source)
     }
 
+    #[inline]
     pub(crate) fn is_notifier(&self, interest: InterestKey) -> bool {
         self.interests
             .get(interest)
             .is_some_and(|interest| matches!(interest.watch, Watch::Notifier))
     }
 
+    #[inline]
     pub(crate) fn is_io(&self, interest: InterestKey) -> bool {
         self.interests.get(interest).is_some_and(|interest| matches!(interest.watch, Watch::Io(_)))
     }
 
     /// Whether the mode of `interest` asks for a re-registration after each event.
+    #[inline]
     pub(crate) fn needs_rearm(&self, interest: InterestKey) -> bool {
         matches!(
             self.interests.get(interest),
@@ -321,6 +336,7 @@ impl Registrations {
     }
 
     /// What the loop has to deliver for an event of the kernel; `None` if its interest is gone.
+    #[inline]
     pub(crate) fn kernel_event(&mut self, event: &mio::event::Event) -> Option<ReadyEvent> {
         let key = InterestKey::from_mio(event.token());
         let interest = self.interests.get_mut(key)?;
@@ -338,12 +354,14 @@ impl Registrations {
     }
 
     /// An event without readiness, for an interest that is not watched by the kernel.
+    #[inline]
     pub(crate) fn event(&self, key: InterestKey) -> Option<ReadyEvent> {
         let interest = self.interests.get(key)?;
         let priority = self.priority(interest.source);
         Some(ReadyEvent { interest: key, readiness: Readiness::EMPTY, priority })
     }
 
+    #[inline]
     fn priority(&self, source: SourceKey) -> Priority {
         if self.prioritized {
             self.sources.get(source).map_or(Priority::Normal, |state| state.priority)
@@ -354,6 +372,7 @@ impl Registrations {
 
     // Deadlines.
 
+    #[inline]
     pub(crate) fn arm(&mut self, key: InterestKey, deadline: Instant) {
         let at = self.clock.stamp(deadline);
         let Some(interest) = self.interests.get_mut(key) else {
@@ -369,6 +388,7 @@ impl Registrations {
         self.nearest_changed();
     }
 
+    #[inline]
     pub(crate) fn disarm(&mut self, key: InterestKey) {
         let Some(interest) = self.interests.get_mut(key) else {
             return;
@@ -386,6 +406,7 @@ impl Registrations {
     }
 
     /// Takes what is not after `now` out of the queues; [`next_due`](Self::next_due) delivers it.
+    #[inline]
     pub(crate) fn expire(&mut self, now: i64) {
         for queue in &mut self.deadlines {
             queue.expire(now, |key, to| set_position(&mut self.interests, key, to));
@@ -394,6 +415,7 @@ impl Registrations {
     }
 
     /// The next of what expired of `priority`, in the order of deadlines.
+    #[inline]
     pub(crate) fn next_due(&mut self, priority: Priority) -> Option<ReadyEvent> {
         let interests = &mut self.interests;
         let interest =
@@ -405,15 +427,18 @@ impl Registrations {
     }
 
     /// Whether anything expired that is not delivered yet.
+    #[inline]
     pub(crate) fn has_due(&self) -> bool {
         self.deadlines.iter().any(Deadlines::has_due)
     }
 
     /// The nearest deadline of all, on the clock's scale.
+    #[inline]
     pub(crate) fn nearest_deadline(&self) -> Option<i64> {
         self.deadlines.iter().filter_map(Deadlines::nearest).min()
     }
 
+    #[inline]
     fn nearest_changed(&mut self) {
         self.shared.set_nearest_deadline(self.nearest_deadline());
     }

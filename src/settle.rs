@@ -25,7 +25,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     fn settle_pending(&mut self, data: &mut Data) -> Result<bool> {
         let mut ran_user_code = false;
-        while let Some(op) = own_handle(&self.shared, data)?.pending.pop() {
+        while let Some(op) = own_handle(&self.shared, data)?.next_op() {
             ran_user_code |= self.apply(op, data)?;
         }
         Ok(ran_user_code)

@@ -1,15 +1,24 @@
 //! The built-in sources, one a file.
 
+#[cfg(any(feature = "executor", feature = "futures-core"))]
+pub(crate) mod bell;
 pub mod channel;
 #[cfg(any(target_os = "linux", all(unix, feature = "signals")))]
 pub mod child;
+#[cfg(feature = "executor")]
+pub mod futures;
 #[cfg(unix)]
 pub mod generic;
 pub mod interval;
+#[cfg(unix)]
+pub mod io;
 pub mod mio_source;
 pub mod ping;
 #[cfg(all(unix, feature = "signals"))]
 pub mod signals;
+#[cfg(feature = "futures-core")]
+pub mod stream;
+mod timeout;
 pub mod timer;
 pub mod transient;
 #[cfg(target_os = "linux")]
@@ -18,16 +27,22 @@ pub mod wall_timer;
 pub use channel::{Channel, Sender, SyncSender, channel, sync_channel};
 #[cfg(any(target_os = "linux", all(unix, feature = "signals")))]
 pub use child::Child;
+#[cfg(feature = "executor")]
+pub use futures::{Executor, ExecutorDestroyed, Scheduler, executor};
 #[cfg(unix)]
 pub use generic::{Generic, Ready};
 pub use interval::{Interval, Tick};
+#[cfg(unix)]
+pub use io::Async;
 pub use mio_source::MioSource;
 #[cfg(not(unix))]
 pub use mio_source::Ready;
 pub use ping::{Ping, PingSource, make_ping};
 #[cfg(all(unix, feature = "signals"))]
 pub use signals::{Sender as SignalSender, Signal, Signals};
-pub use timer::{TimeoutAction, Timer};
+#[cfg(feature = "futures-core")]
+pub use stream::StreamSource;
+pub use timer::{TimeoutAction, TimeoutFuture, Timer};
 pub use transient::TransientSource;
 #[cfg(target_os = "linux")]
 pub use wall_timer::{WallAction, WallEvent, WallTimer};

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use crate::clock::nanos;
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
+pub use super::timeout::TimeoutFuture;
+
 /// What becomes of a [`Timer`] that fired: the answer of its callback.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum TimeoutAction {

@@ -1,0 +1,523 @@
+//! Fds in futures.
+//!
+//! An fd is registered once, edge-triggered and for both directions, when it is adapted. The kernel alone
+//! knows whether it is ready: a future tries, and waits for the next edge if the answer is `WouldBlock`. It
+//! leaves its waker *before* it tries, so that an edge in between is not lost; a spurious wake-up costs one
+//! more try. Each direction has wakers of its own, and each future that waits has its place among them.
+//!
+//! The [`Async`] tells the kernel itself when it goes, since the fd is free from then on, and may be adapted
+//! anew before the loop gets to do anything; the loop forgets its part at the next settling (see
+//! `abandoned.rs`). Neither keeps the other alive.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+use crate::abandoned::SourceGuard;
+use crate::poller;
+use crate::{
+    EventSource, Interest, InterestToken, LoopHandle, Mode, PostAction, Readiness, Registrar,
+};
+
+/// mio's `poll(2)` backend takes back the interest in what it told of.
+const REARM: bool = cfg!(mio_unsupported_force_poll_poll);
+
+/// An fd whose readiness futures can wait for; made by [`LoopHandle::adapt_io`].
+///
+/// A future tries to read or write, and on `WouldBlock` awaits [`readable`](Self::readable) or
+/// [`writable`](Self::writable). With the feature `futures-io` it implements `AsyncRead` and `AsyncWrite`.
+/// One future may wait to read while another waits to write, as the halves that
+/// `futures::AsyncReadExt::split` makes do, and any number of them may await `readable`.
+///
+/// The fd is in non-blocking mode meanwhile. [`into_inner`](Self::into_inner) and dropping unregister it at
+/// once and restore its mode.
+///
+/// # Limits
+///
+/// It belongs to its loop, which has to be dispatched for anything to become ready. If the loop is dropped
+/// first, reading and writing through the futures-io traits fail instead of waiting, and `readable` and
+/// `writable` are ready once the fd is only if they are polled by others. Don't put another fd in the place of
+/// this one through [`get_mut`](Self::get_mut): adapt it instead.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+/// use soloop::EventLoop;
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle };
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// let mut ours = state.handle.adapt_io(ours)?;
+/// let thread = std::thread::spawn(move || theirs.write_all(b"hello"));
+///
+/// let mut buffer = [0; 5];
+/// event_loop.block_on(
+///     async {
+///         ours.readable().await;
+///         ours.get_mut().read_exact(&mut buffer)
+///     },
+///     &mut state,
+/// )?;
+/// assert_eq!(&buffer, b"hello");
+/// # thread.join().unwrap()?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub struct Async<F: AsFd> {
+    /// `None` only while `into_inner` hands it out.
+    fd: Option<F>,
+    /// The number under which the fd is registered.
+    registered: RawFd,
+    token: InterestToken,
+    /// The mode the fd was in; `None` if it was non-blocking before.
+    blocking: Option<OFlags>,
+    registry: Weak<mio::Registry>,
+    shared: Arc<Shared>,
+    /// Removes the loop's side, after `drop` has told the kernel.
+    _guard: SourceGuard,
+}
+
+impl<Data> LoopHandle<Data> {
+    /// Lets futures wait for an fd. It is set to non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// Those of `epoll_ctl(2)` on Linux: `EPERM` for a regular file or a directory, `EEXIST` for an fd that is
+    /// registered with this loop already, `ENOSPC` beyond the user's limit. `fd` is dropped then, in the mode
+    /// in which it was.
+    pub fn adapt_io<F: AsFd>(&mut self, fd: F) -> io::Result<Async<F>> {
+        let blocking = set_nonblocking(fd.as_fd())?;
+        let shared = Arc::new(Shared::default());
+        // Inserted first, for its key; what it watches is not its own.
+        let token = self.insert_source(IoSource::new(&shared), |(), _| ())?;
+        let mut registrar = Registrar::new(&mut self.registrations, token.key());
+        match registrar.register_fd(fd.as_fd(), Interest::BOTH, Mode::Edge) {
+            Ok(interest) => Ok(Async {
+                registered: fd.as_fd().as_raw_fd(),
+                fd: Some(fd),
+                token: interest,
+                blocking,
+                registry: Arc::downgrade(&self.registrations.registry),
+                shared,
+                _guard: self.guard(token).with_interest(interest.key()),
+            }),
+            Err(error) => {
+                self.remove(token);
+                restore(fd.as_fd(), blocking);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Sets non-blocking mode; the flags from before, if that was a change.
+fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<Option<OFlags>> {
+    let flags = fcntl_getfl(fd)?;
+    if flags.contains(OFlags::NONBLOCK) {
+        return Ok(None);
+    }
+    fcntl_setfl(fd, flags | OFlags::NONBLOCK)?;
+    Ok(Some(flags))
+}
+
+fn restore(fd: BorrowedFd<'_>, blocking: Option<OFlags>) {
+    if let Some(flags) = blocking {
+        // It was possible to set the mode, so it is to restore it.
+        let _ = fcntl_setfl(fd, flags);
+    }
+}
+
+impl<F: AsFd> Async<F> {
+    /// What owns the fd.
+    pub fn get_ref(&self) -> &F {
+        self.fd.as_ref().expect("held until `into_inner`")
+    }
+
+    /// What owns the fd.
+    pub fn get_mut(&mut self) -> &mut F {
+        self.fd.as_mut().expect("held until `into_inner`")
+    }
+
+    /// Gives back what owns the fd, unregistered and in the mode in which it was. It can be adapted again at
+    /// once.
+    pub fn into_inner(mut self) -> F {
+        self.release();
+        self.fd.take().expect("held until `into_inner`")
+    }
+
+    /// Is ready when a read would not block: there is data, the end, or an error.
+    pub fn readable(&self) -> Readable<'_, F> {
+        Readable { wait: Wait::new(self, Direction::Read) }
+    }
+
+    /// Is ready when a write would not block, be it because it would fail.
+    pub fn writable(&self) -> Writable<'_, F> {
+        Writable { wait: Wait::new(self, Direction::Write) }
+    }
+
+    /// Leaves a waker for the next edge. To be followed by a try.
+    fn await_edge(&self, direction: Direction, place: u64, waker: &Waker) -> io::Result<()> {
+        self.shared.leave(direction, place, waker);
+        if REARM && let Some(registry) = self.registry.upgrade() {
+            let fd = self.get_ref().as_fd();
+            let rearm = crate::registrations::Rearm::Native;
+            let key = self.token.key();
+            poller::modify(&registry, fd, key, Interest::BOTH, Mode::Edge, rearm)?;
+        }
+        Ok(())
+    }
+
+    /// Asks the kernel whether a call in this direction would not block.
+    fn is_ready(&self, direction: Direction) -> bool {
+        let flags = match direction {
+            Direction::Read => PollFlags::IN,
+            Direction::Write => PollFlags::OUT,
+        };
+        let mut fds = [PollFd::new(self.get_ref(), flags)];
+        // Whoever asks tries then, and is told of an error.
+        !matches!(rustix::event::poll(&mut fds, Some(&Timespec::default())), Ok(0))
+    }
+
+    /// Calls `operation` until it does something else than to ask for patience.
+    #[cfg(feature = "futures-io")]
+    fn poll_with<R>(
+        &mut self,
+        direction: Direction,
+        cx: &Context<'_>,
+        mut operation: impl FnMut(&mut F) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        let mut waits = false;
+        loop {
+            match operation(self.get_mut()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if waits {
+                        return Poll::Pending;
+                    }
+                    if self.shared.lock().ended {
+                        return Poll::Ready(Err(io::Error::other("the event loop is gone")));
+                    }
+                    self.await_edge(direction, Shared::TRAITS, cx.waker())?;
+                    waits = true;
+                }
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Unregisters the fd and restores its mode.
+    fn release(&mut self) {
+        let Some(fd) = &self.fd else { return };
+        let fd = fd.as_fd();
+        if fd.as_raw_fd() != self.registered {
+            return;
+        }
+        if let Some(registry) = self.registry.upgrade() {
+            // There is nothing to do about a failure; what comes of the fd after all is not delivered.
+            let _ = poller::delete_raw(&registry, self.registered);
+        }
+        restore(fd, self.blocking);
+    }
+}
+
+impl<F: AsFd> Drop for Async<F> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// Nothing in it is pinned.
+impl<F: AsFd> Unpin for Async<F> {}
+
+impl<F: AsFd> AsFd for Async<F> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.get_ref().as_fd()
+    }
+}
+
+impl<F: AsFd + fmt::Debug> fmt::Debug for Async<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Async").field(self.get_ref()).finish()
+    }
+}
+
+/// Waits until a read would not block; see [`Async::readable`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Readable<'a, F: AsFd> {
+    wait: Wait<'a, F>,
+}
+
+/// Waits until a write would not block; see [`Async::writable`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Writable<'a, F: AsFd> {
+    wait: Wait<'a, F>,
+}
+
+impl<F: AsFd> Future for Readable<'_, F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.wait.poll(cx)
+    }
+}
+
+impl<F: AsFd> Future for Writable<'_, F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.wait.poll(cx)
+    }
+}
+
+struct Wait<'a, F: AsFd> {
+    io: &'a Async<F>,
+    direction: Direction,
+    /// Its place among those who wait, once it does.
+    place: Option<u64>,
+}
+
+impl<'a, F: AsFd> Wait<'a, F> {
+    fn new(io: &'a Async<F>, direction: Direction) -> Self {
+        Self { io, direction, place: None }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let place = *self.place.get_or_insert_with(|| self.io.shared.new_place());
+        let told = self.io.await_edge(self.direction, place, cx.waker());
+        if told.is_err() || self.io.is_ready(self.direction) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl<F: AsFd> Drop for Wait<'_, F> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.io.shared.leave_place(self.direction, place);
+        }
+    }
+}
+
+impl<F: AsFd> fmt::Debug for Wait<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.direction)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Direction {
+    Read,
+    Write,
+}
+
+/// What an [`Async`] and its source share: those who wait.
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// For each direction, the places that wait and their wakers. There are few of them.
+    wakers: [Vec<(u64, Waker)>; 2],
+    places: u64,
+    /// The loop is gone.
+    ended: bool,
+}
+
+impl Shared {
+    /// The place of the futures-io traits, which keep the waker of the last call only.
+    #[cfg(feature = "futures-io")]
+    const TRAITS: u64 = 0;
+
+    fn new_place(&self) -> u64 {
+        let mut waiting = self.lock();
+        waiting.places += 1;
+        waiting.places
+    }
+
+    // Wakers are cloned, dropped and woken outside of the lock: that is user code.
+
+    fn leave(&self, direction: Direction, place: u64, waker: &Waker) {
+        let waker = waker.clone();
+        let mut waiting = self.lock();
+        if waiting.ended {
+            return;
+        }
+        let wakers = &mut waiting.wakers[direction as usize];
+        let old = match wakers.iter_mut().find(|(other, _)| *other == place) {
+            Some((_, there)) => Some(std::mem::replace(there, waker)),
+            None => {
+                wakers.push((place, waker));
+                None
+            }
+        };
+        drop(waiting);
+        drop(old);
+    }
+
+    fn leave_place(&self, direction: Direction, place: u64) {
+        let mut waiting = self.lock();
+        let wakers = &mut waiting.wakers[direction as usize];
+        let found = wakers.iter().position(|(other, _)| *other == place);
+        let old = found.map(|index| wakers.swap_remove(index));
+        drop(waiting);
+        drop(old);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The loop's side: it wakes those who wait. It neither owns nor registers the fd, and its callback is never
+/// called.
+struct IoSource {
+    shared: Arc<Shared>,
+    /// Room for those to wake.
+    woken: Vec<(u64, Waker)>,
+}
+
+impl IoSource {
+    fn new(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared), woken: Vec::new() }
+    }
+
+    fn wake(&mut self) {
+        for (_, waker) in self.woken.drain(..) {
+            waker.wake();
+        }
+    }
+}
+
+impl EventSource for IoSource {
+    type Event<'a> = ();
+    type Ret = ();
+    type Error = Infallible;
+
+    fn register(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn process_events<F>(
+        &mut self,
+        readiness: Readiness,
+        _: InterestToken,
+        _: F,
+    ) -> Result<PostAction, Infallible>
+    where
+        F: FnMut(()),
+    {
+        let mut waiting = self.shared.lock();
+        if readiness.readable {
+            self.woken.append(&mut waiting.wakers[Direction::Read as usize]);
+        }
+        if readiness.writable {
+            self.woken.append(&mut waiting.wakers[Direction::Write as usize]);
+        }
+        drop(waiting);
+        self.wake();
+        Ok(PostAction::Continue)
+    }
+}
+
+/// A waker may own the task that owns the `Async`: the circle ends with the loop. Those who wait are told.
+impl Drop for IoSource {
+    fn drop(&mut self) {
+        let mut waiting = self.shared.lock();
+        waiting.ended = true;
+        self.woken.extend(waiting.wakers.iter_mut().flat_map(std::mem::take));
+        drop(waiting);
+        self.wake();
+    }
+}
+
+#[cfg(feature = "futures-io")]
+mod traits {
+    use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+    use std::os::fd::AsFd;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use futures_io::{AsyncRead, AsyncWrite};
+
+    use super::{Async, Direction};
+
+    impl<F: AsFd + Read> AsyncRead for Async<F> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            self.poll_with(Direction::Read, cx, |fd| fd.read(buffer))
+        }
+
+        fn poll_read_vectored(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffers: &mut [IoSliceMut<'_>],
+        ) -> Poll<io::Result<usize>> {
+            self.poll_with(Direction::Read, cx, |fd| fd.read_vectored(buffers))
+        }
+    }
+
+    impl<F: AsFd + Write> AsyncWrite for Async<F> {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.poll_with(Direction::Write, cx, |fd| fd.write(buffer))
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffers: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            self.poll_with(Direction::Write, cx, |fd| fd.write_vectored(buffers))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.poll_with(Direction::Write, cx, Write::flush)
+        }
+
+        /// Flushes. What closes the fd, or a direction of it, is up to its owner.
+        fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.poll_flush(cx)
+        }
+    }
+
+    static_assertions::assert_impl_all!(
+        Async<std::net::TcpStream>: AsyncRead, AsyncWrite, Send, Sync, Unpin
+    );
+}
+
+static_assertions::assert_impl_all!(Async<std::net::TcpStream>: Send, Sync, Unpin, std::fmt::Debug);
+static_assertions::assert_impl_all!(Readable<'static, std::net::TcpStream>: Send, Unpin);
+static_assertions::assert_impl_all!(Writable<'static, std::net::TcpStream>: Send, Unpin);

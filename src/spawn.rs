@@ -1,0 +1,402 @@
+//! Tasks: futures that reach the state between two awaits.
+//!
+//! No future can hold `&mut Data` while it waits, and none has to: [`TaskContext::with`] queues its closure,
+//! and the task, which is a source, has its callback run what is queued, with the state, as the loop calls
+//! any callback. Then the future is polled again. The callback owns the queue's receiving end and the source
+//! the future, so that a task, its closures and whatever they captured end together.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::clock::Clock;
+use crate::sources::bell::{Bell, Listener};
+use crate::{
+    EventSource, InterestToken, LoopData, LoopHandle, PostAction, Readiness, Registrar,
+    TimeoutFuture, Token,
+};
+
+impl<Data: 'static> LoopHandle<Data> {
+    /// Runs a task on the loop's thread: a future that reaches the state through its [`TaskContext`].
+    ///
+    /// It is first polled in the next round. Its token is that of any source:
+    /// [`remove`](Self::remove) cancels it, [`disable`](Self::disable) pauses it, and it is gone when the future
+    /// is done. A task takes part in a round as often as its [budget](crate::SourceOptions::budget) allows,
+    /// which counts polls and closures, so that none keeps a dispatch from returning. It takes no fd, and is
+    /// dropped with the loop. If it panics, the panic comes out of the dispatch, and the task is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use soloop::{Clock, EventLoop, LoopData, LoopHandle, TaskContext};
+    ///
+    /// struct State {
+    ///     handle: LoopHandle<State>,
+    ///     log: Vec<String>,
+    /// }
+    ///
+    /// impl LoopData for State {
+    ///     fn loop_handle(&mut self) -> &mut LoopHandle<Self> {
+    ///         &mut self.handle
+    ///     }
+    /// }
+    ///
+    /// async fn count_down(cx: TaskContext<State>) {
+    ///     for n in (1..=3).rev() {
+    ///         cx.with(move |state| state.log.push(format!("{n}…"))).await;
+    ///         cx.sleep(Duration::from_secs(1)).await;
+    ///     }
+    ///     cx.with(|state| {
+    ///         state.log.push("go".into());
+    ///         state.handle.stop();
+    ///     })
+    ///     .await;
+    /// }
+    ///
+    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+    /// let mut state = State { handle, log: Vec::new() };
+    /// state.handle.spawn(count_down);
+    /// event_loop.run(None, &mut state, |_| ())?;
+    /// assert_eq!(state.log, ["3…", "2…", "1…", "go"]);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn spawn<F, Fut>(&mut self, task: F) -> Token<Task>
+    where
+        F: FnOnce(TaskContext<Data>) -> Fut + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
+        let (sender, calls) = mpsc::channel::<Arc<dyn Call<Data>>>();
+        let listener = Listener::rung();
+        let bell = Arc::clone(listener.bell());
+        let cx = TaskContext { calls: sender, bell, clock: self.registrations.clock.clone() };
+        // Called by the first poll, like everything else of the task.
+        let future = Box::pin(async move { task(cx).await });
+        let task = Task { future: Some(future), waker: listener.waker(), listener };
+        let callback = move |(), data: &mut Data| match calls.try_recv() {
+            Ok(call) => {
+                call.run(data);
+                true
+            }
+            Err(_) => false,
+        };
+        match self.insert_source(task, callback) {
+            Ok(token) => token,
+            Err(_) => unreachable!("a notifier can always be had"),
+        }
+    }
+}
+
+/// What [`LoopHandle::spawn`] inserts; its token cancels the task.
+///
+/// Its callback runs one of the closures that the future queued, and answers whether there was one.
+pub struct Task {
+    /// `None` if it panicked.
+    future: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    listener: Listener<bool>,
+    waker: Waker,
+}
+
+impl EventSource for Task {
+    type Event<'a> = ();
+    type Ret = bool;
+    type Error = Infallible;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.listener.register(registrar);
+        Ok(())
+    }
+
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.listener.reregister(registrar);
+        Ok(())
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.listener.unregister(registrar);
+        Ok(())
+    }
+
+    fn process_events<F>(
+        &mut self,
+        _: Readiness,
+        token: InterestToken,
+        mut callback: F,
+    ) -> Result<PostAction, Infallible>
+    where
+        F: FnMut(()) -> bool,
+    {
+        if !self.listener.is(token) {
+            return Ok(PostAction::Continue);
+        }
+        // Out of its place until all went well: a task that panics, in whichever part, is over.
+        let Some(mut future) = self.future.take() else {
+            return Ok(PostAction::Remove);
+        };
+        // A call rings the bell, so that the task is here again as long as any is queued.
+        if !callback(()) && self.listener.take_ring() {
+            let polled = future.as_mut().poll(&mut Context::from_waker(&self.waker));
+            if polled.is_ready() {
+                return Ok(PostAction::Remove);
+            }
+        }
+        self.future = Some(future);
+        Ok(self.listener.answer())
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").finish_non_exhaustive()
+    }
+}
+
+/// How a task reaches the state and the time of its loop.
+///
+/// A clone belongs to the same task.
+///
+/// # Limits
+///
+/// What it makes works as long as the task does: once that is done or cancelled, what a clone elsewhere
+/// awaits stays pending for ever.
+pub struct TaskContext<Data> {
+    calls: mpsc::Sender<Arc<dyn Call<Data>>>,
+    bell: Arc<Bell<bool>>,
+    clock: Clock,
+}
+
+impl<Data: 'static> TaskContext<Data> {
+    /// Runs `f` with the state, and is ready with what it returns. What waits meanwhile is this future alone;
+    /// no other callback runs in between, unless the task has used up its budget of the round.
+    ///
+    /// What `f` asks of the [`LoopHandle`] is applied before the task goes on. Dropped before it was polled
+    /// to the end, it takes `f` back if that has not run.
+    pub fn with<F, R>(&self, f: F) -> impl Future<Output = R> + use<Data, F, R>
+    where
+        F: FnOnce(&mut Data) -> R + 'static,
+        R: 'static,
+    {
+        With { cx: self.clone(), state: WithState::New(Some(f)) }
+    }
+
+    /// Is ready `duration` from now on the loop's clock.
+    pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + use<Data>
+    where
+        Data: LoopData,
+    {
+        self.sleep_to(self.now().checked_add(duration))
+    }
+
+    /// Is ready at `deadline` on the loop's clock.
+    pub fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + use<Data>
+    where
+        Data: LoopData,
+    {
+        self.sleep_to(Some(deadline))
+    }
+
+    fn sleep_to(&self, deadline: Option<Instant>) -> impl Future<Output = ()> + use<Data>
+    where
+        Data: LoopData,
+    {
+        let cx = self.clone();
+        async move {
+            match deadline {
+                Some(deadline) => {
+                    cx.with(move |data| TimeoutFuture::from_deadline(data.loop_handle(), deadline))
+                        .await
+                        .await;
+                }
+                // Beyond the end of time.
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Gives `future` until `duration` from now on the loop's clock, and drops it then. If both are ready, the
+    /// future wins.
+    ///
+    /// # Errors
+    ///
+    /// The future ready with [`Elapsed`] if time ran out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::{future, time::Duration};
+    /// use soloop::{Clock, Elapsed, EventLoop, TaskContext};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+    /// let mut state = State { handle };
+    /// state.handle.spawn(|cx: TaskContext<State>| async move {
+    ///     let minute = Duration::from_secs(60);
+    ///     assert_eq!(cx.timeout(minute, future::ready(42)).await, Ok(42));
+    ///     assert_eq!(cx.timeout(minute, future::pending::<()>()).await, Err(Elapsed));
+    ///     cx.with(|state| state.handle.stop()).await;
+    /// });
+    /// event_loop.run(None, &mut state, |_| ())?;
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn timeout<Fut: Future>(
+        &self,
+        duration: Duration,
+        future: Fut,
+    ) -> impl Future<Output = Result<Fut::Output, Elapsed>> + use<Data, Fut>
+    where
+        Data: LoopData,
+    {
+        let sleep = self.sleep(duration);
+        async move {
+            let mut future = pin!(future);
+            let mut sleep = pin!(sleep);
+            poll_fn(|cx| match future.as_mut().poll(cx) {
+                Poll::Ready(value) => Poll::Ready(Ok(value)),
+                Poll::Pending => sleep.as_mut().poll(cx).map(|()| Err(Elapsed)),
+            })
+            .await
+        }
+    }
+
+    /// The time on the loop's clock.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+}
+
+impl<Data> Clone for TaskContext<Data> {
+    fn clone(&self) -> Self {
+        Self { calls: self.calls.clone(), bell: Arc::clone(&self.bell), clock: self.clock.clone() }
+    }
+}
+
+impl<Data> fmt::Debug for TaskContext<Data> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskContext").finish_non_exhaustive()
+    }
+}
+
+/// The future did not finish in time; see [`TaskContext::timeout`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Elapsed;
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time is up")
+    }
+}
+
+impl Error for Elapsed {}
+
+/// A closure on its way to the state, shared by the queue and the future that waits for it.
+trait Call<Data> {
+    fn run(&self, data: &mut Data);
+}
+
+struct Parcel<F, R> {
+    content: Mutex<Content<F, R>>,
+}
+
+/// Each of them is taken out and used, or dropped, outside of the lock: that is user code.
+struct Content<F, R> {
+    /// `None` once it ran, or the future was dropped.
+    call: Option<F>,
+    result: Option<R>,
+    waker: Option<Waker>,
+}
+
+impl<F, R> Parcel<F, R> {
+    fn lock(&self) -> MutexGuard<'_, Content<F, R>> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<Data, F: FnOnce(&mut Data) -> R, R> Call<Data> for Parcel<F, R> {
+    fn run(&self, data: &mut Data) {
+        let Some(call) = self.lock().call.take() else {
+            return;
+        };
+        let result = call(data);
+        let mut content = self.lock();
+        content.result = Some(result);
+        let waker = content.waker.take();
+        drop(content);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// What [`TaskContext::with`] returns.
+struct With<Data, F, R> {
+    cx: TaskContext<Data>,
+    state: WithState<F, R>,
+}
+
+enum WithState<F, R> {
+    New(Option<F>),
+    Sent(Arc<Parcel<F, R>>),
+}
+
+impl<Data, F, R> Future for With<Data, F, R>
+where
+    Data: 'static,
+    F: FnOnce(&mut Data) -> R + 'static,
+    R: 'static,
+{
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        let waker = Some(cx.waker().clone());
+        match &mut self.state {
+            WithState::New(call) => {
+                let content = Content { call: call.take(), result: None, waker };
+                let parcel = Arc::new(Parcel { content: Mutex::new(content) });
+                self.state = WithState::Sent(Arc::clone(&parcel));
+                // Nobody takes it if the task is gone: the future stays pending.
+                if self.cx.calls.send(parcel).is_ok() {
+                    self.cx.bell.ring();
+                }
+                Poll::Pending
+            }
+            WithState::Sent(parcel) => {
+                let mut content = parcel.lock();
+                if let Some(result) = content.result.take() {
+                    return Poll::Ready(result);
+                }
+                let old = std::mem::replace(&mut content.waker, waker);
+                drop(content);
+                drop(old);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<Data, F, R> Drop for With<Data, F, R> {
+    fn drop(&mut self) {
+        if let WithState::Sent(parcel) = &self.state {
+            let mut content = parcel.lock();
+            let left = (content.call.take(), content.result.take(), content.waker.take());
+            drop(content);
+            drop(left);
+        }
+    }
+}
+
+/// Nothing in it is pinned.
+impl<Data, F, R> Unpin for With<Data, F, R> {}
+
+static_assertions::assert_impl_all!(TaskContext<*mut ()>: Clone, Unpin, fmt::Debug);
+static_assertions::assert_not_impl_any!(TaskContext<u8>: Send, Sync);
+static_assertions::assert_not_impl_any!(Task: Send, Sync);
+static_assertions::assert_impl_all!(Elapsed: Send, Sync, Copy, Error);
