@@ -54,6 +54,7 @@ impl Clock {
     }
 
     /// The time on this clock.
+    #[inline]
     pub fn now(&self) -> Instant {
         match &self.manual {
             None => Instant::now(),
@@ -94,6 +95,7 @@ impl Clock {
     }
 
     /// `instant` in nanoseconds since the epoch; ±292 years, beyond which it sticks at the end.
+    #[inline]
     pub(crate) fn stamp(&self, instant: Instant) -> i64 {
         match instant.checked_duration_since(self.epoch) {
             Some(after) => nanos(after),
@@ -101,6 +103,7 @@ impl Clock {
         }
     }
 
+    #[inline]
     pub(crate) fn now_stamp(&self) -> i64 {
         self.stamp(self.now())
     }

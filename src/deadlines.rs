@@ -73,11 +73,13 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
+    #[inline]
     pub(crate) fn nearest(&self) -> Option<i64> {
         self.heap.first().map(|entry| entry.at)
     }
 
     /// Arms `key` for `at`, or moves it there from `position`. It goes behind its equals.
+    #[inline]
     pub(crate) fn set(
         &mut self,
         key: InterestKey,
@@ -104,6 +106,7 @@ impl Deadlines {
     }
 
     /// Takes out what is at `position`, if that is in the heap.
+    #[inline]
     pub(crate) fn remove(
         &mut self,
         position: Position,
@@ -118,6 +121,7 @@ impl Deadlines {
     }
 
     /// Takes what is not after `now` into the list of what expired.
+    #[inline]
     pub(crate) fn expire(&mut self, now: i64, mut moved: impl FnMut(InterestKey, Position)) {
         while let Some(&Entry { at, key, .. }) = self.heap.first()
             && at <= now
@@ -129,12 +133,14 @@ impl Deadlines {
     }
 
     /// Whether there is anything in the list of what expired.
+    #[inline]
     pub(crate) fn has_due(&self) -> bool {
         !self.due.is_empty()
     }
 
     /// Takes out the first of what expired and was not moved or cancelled since: `take` calls
     /// [`Position::take_due`] for its place.
+    #[inline]
     pub(crate) fn next_due(
         &mut self,
         mut take: impl FnMut(InterestKey) -> bool,

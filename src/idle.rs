@@ -20,14 +20,17 @@ impl<Data> Idles<Data> {
         Self { queue: VecDeque::new(), first: 0 }
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, idle: Idle<Data>) -> IdleToken {
         self.queue.push_back(Some(idle));
         IdleToken(self.first + self.queue.len() as u64 - 1)
@@ -40,6 +43,7 @@ impl<Data> Idles<Data> {
     }
 
     /// The next idle; `Some(None)` in the place of a cancelled one.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Option<Idle<Data>>> {
         let idle = self.queue.pop_front()?;
         self.first += 1;

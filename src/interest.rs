@@ -89,6 +89,7 @@ impl Readiness {
     };
 
     /// What `event` says, as far as `interest` asked for it.
+    #[inline]
     pub(crate) fn of(event: &mio::event::Event, interest: Interest) -> Self {
         let error = event.is_error();
         let read_closed = event.is_read_closed();

@@ -36,14 +36,17 @@ impl<Data> Pending<Data> {
         Self { ops: VecDeque::new() }
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.ops.is_empty()
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, op: Op<Data>) {
         self.ops.push_back(op);
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Op<Data>> {
         let op = self.ops.pop_front();
         if op.is_none() && self.ops.capacity() > Self::KEPT {

@@ -63,6 +63,7 @@ impl Ready {
     }
 
     /// Queues `woken` and makes the loop look at the queue; dropped if the loop is gone.
+    #[inline]
     pub(crate) fn push(&self, woken: Woken) {
         let mut queue = self.lock();
         if queue.closed {
@@ -78,6 +79,7 @@ impl Ready {
     }
 
     /// Makes the current wait of the loop end, or the next one not block.
+    #[inline]
     pub(crate) fn wake(&self) {
         if self.state.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP {
             self.interrupt();
@@ -92,25 +94,30 @@ impl Ready {
     }
 
     /// Falls asleep, unless there was a notification. Called by the loop alone.
+    #[inline]
     pub(crate) fn try_sleep(&self) -> bool {
         self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
+    #[inline]
     pub(crate) fn is_asleep(&self) -> bool {
         self.state.load(Ordering::Relaxed) == ASLEEP
     }
 
     /// Whether there was no notification since the last [`rouse`](Self::rouse), nor any sleep.
+    #[inline]
     pub(crate) fn is_awake(&self) -> bool {
         self.state.load(Ordering::Relaxed) == AWAKE
     }
 
     /// Is awake from here on; whether there was a notification. Called by the loop alone.
+    #[inline]
     pub(crate) fn rouse(&self) -> bool {
         self.state.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
     }
 
     /// Takes what is queued, in exchange for an empty vector.
+    #[inline]
     pub(crate) fn take(&self, into: &mut Vec<Woken>) {
         std::mem::swap(&mut self.lock().woken, into);
     }
@@ -124,6 +131,7 @@ impl Ready {
         drop(woken);
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -139,6 +147,7 @@ pub(crate) struct NotifierState {
 
 impl NotifierState {
     /// Takes note that it left the queue: the interest that is ready.
+    #[inline]
     pub(crate) fn dequeued(&self) -> InterestKey {
         self.queued.store(false, Ordering::Release);
         self.interest
@@ -213,6 +222,7 @@ impl Notifier {
 
     /// Makes the source ready: its `process_events` is called in the current or the next round. Calls
     /// until then have no further effect.
+    #[inline]
     pub fn notify(&self) {
         if !self.0.queued.swap(true, Ordering::AcqRel) {
             self.0.shared.ready.push(Woken::Notifier(Arc::clone(&self.0)));

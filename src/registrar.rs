@@ -187,6 +187,7 @@ impl<'a> Registrar<'a> {
     }
 
     /// Makes the source ready at `deadline` on the loop's clock: once, and never early.
+    #[inline]
     pub fn arm(&mut self, deadline: Instant) -> InterestToken {
         let key = self.registrations.add_interest(self.source, Watch::Deadline(Position::NONE));
         self.registrations.arm(key, deadline);
@@ -195,6 +196,7 @@ impl<'a> Registrar<'a> {
 
     /// Moves a deadline, whether it has passed or not. Does nothing if `token` is not a deadline of
     /// this source.
+    #[inline]
     pub fn rearm(&mut self, token: InterestToken, deadline: Instant) {
         if self.is_deadline(token) {
             self.registrations.arm(token.key(), deadline);
@@ -214,6 +216,7 @@ impl<'a> Registrar<'a> {
     }
 
     /// A way to make the source ready from any thread.
+    #[inline]
     pub fn notifier(&mut self) -> (InterestToken, Notifier) {
         let key = self.registrations.add_interest(self.source, Watch::Notifier);
         let shared = std::sync::Arc::clone(&self.registrations.shared);

@@ -49,16 +49,19 @@ impl Shared {
     }
 
     /// Whether a stop was asked for.
+    #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
     /// Whether to stop; forgets it.
+    #[inline]
     pub(crate) fn take_stop(&self) -> bool {
         self.stop.load(Ordering::Relaxed) && self.stop.swap(false, Ordering::AcqRel)
     }
 
     /// Notes whether the handle has ops or idles queued.
+    #[inline]
     pub(crate) fn set_work(&self, work: bool) {
         self.work.store(work, Ordering::Relaxed);
         if work && self.rests() {
@@ -66,6 +69,7 @@ impl Shared {
         }
     }
 
+    #[inline]
     pub(crate) fn set_nearest_deadline(&self, nearest: Option<i64>) {
         let nearest = nearest.unwrap_or(NEVER);
         if self.nearest.load(Ordering::Relaxed) == nearest {
@@ -78,10 +82,12 @@ impl Shared {
     }
 
     /// Whether the loop is between two dispatches and its fd is watched from outside.
+    #[inline]
     fn rests(&self) -> bool {
         self.exported.load(Ordering::Relaxed) && self.ready.is_asleep()
     }
 
+    #[inline]
     pub(crate) fn is_exported(&self) -> bool {
         self.exported.load(Ordering::Relaxed)
     }

@@ -121,6 +121,7 @@ impl Alarm {
     }
 
     /// Whether it will tell of `at` by itself.
+    #[inline]
     pub(crate) fn is_set_to(&self, at: i64) -> bool {
         self.armed.load(Ordering::Relaxed) == at
     }
