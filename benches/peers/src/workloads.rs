@@ -217,7 +217,7 @@ pub fn all(quick: bool) -> Vec<Workload> {
             move |peer| per(peer.fire(&[soon(n)]), n, sum_below(n)),
         );
         if n == 1_000_000 || quick && n == 100_000 {
-            workload.without = &["calloop"];
+            workload.without = &["calloop", "sd-event"];
         }
         add(workload);
     }
