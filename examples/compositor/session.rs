@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
+use std::fs::Permissions;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -51,12 +54,12 @@ pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
         handle,
     };
     listen_to_signals(&mut state, options.screenshot.clone())?;
-    println!(
+    announce(&format!(
         "compositor: XDG_RUNTIME_DIR={} WAYLAND_DISPLAY={} control={}",
         runtime.path().display(),
         name.display(),
         control.display()
-    );
+    ));
 
     start_clients(&mut state, &options.clients, runtime.path(), &name)?;
     let demo = matches!(options.clients, options::Clients::Demo);
@@ -68,9 +71,14 @@ pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
     event_loop.run(None, &mut state, connection::flush)?;
     state.rendering.finish();
     for line in state.statistics() {
-        println!("{line}");
+        announce(&line);
     }
     Ok(())
+}
+
+/// Tells whoever reads the output, if anyone does.
+pub fn announce(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn listen_to_signals(state: &mut State, screenshot: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
@@ -141,7 +149,12 @@ impl RuntimeDir {
     fn find() -> std::io::Result<Self> {
         match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
             Some(path) if path.is_absolute() => Ok(Self::Given(path)),
-            _ => tempfile::Builder::new().prefix("compositor-").tempdir().map(Self::Private),
+            _ => {
+                let private = Permissions::from_mode(0o700);
+                let mut builder = tempfile::Builder::new();
+                let directory = builder.prefix("compositor-").permissions(private);
+                directory.tempdir().map(Self::Private)
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use crate::protocol::{Protocol, ProtocolHost, SurfaceKey};
 use crate::rendering::canvas::Canvas;
 use crate::rendering::decoration::{self, Frame, TITLE_BAR};
 use crate::rendering::{self, RenderHost, Rendering, Screenshot, ScreenshotId};
+use crate::session::announce;
 
 pub struct State {
     pub handle: LoopHandle<State>,
@@ -242,7 +243,7 @@ impl RenderHost for State {
         };
         match (self.screenshots.remove(&id), result) {
             (Some(Purpose::Reply(reply_to)), result) => control::answer(self, reply_to, result),
-            (_, Ok(word)) => println!("compositor: wrote {word}"),
+            (_, Ok(word)) => announce(&format!("compositor: wrote {word}")),
             (_, Err(message)) => eprintln!("compositor: {message}"),
         }
         if self.ending {

@@ -46,7 +46,7 @@ pub fn run(name: &str) -> Result<(), Box<dyn Error>> {
             attachment: Some(Attachment::Popup {
                 size: (170, 118),
                 paint: pictures::menu,
-                anchor: (150, 60),
+                anchor: (210, 70),
             }),
         },
         _ => return Err(format!("there is no demo client {name:?}").into()),

@@ -27,6 +27,9 @@ use super::pictures::Pixels;
 /// Paints a picture as it is after so many seconds.
 pub type Paint = fn(&mut Pixels, f32);
 
+/// Where something is after so many seconds.
+pub type Path = fn(f32) -> (i32, i32);
+
 /// What a window shows.
 pub struct Scene {
     pub title: &'static str,
@@ -41,8 +44,7 @@ pub enum Attachment {
     Subsurface {
         size: (i32, i32),
         paint: Paint,
-        /// Where it is after so many seconds.
-        path: fn(f32) -> (i32, i32),
+        path: Path,
     },
     Popup {
         size: (i32, i32),
@@ -65,7 +67,7 @@ struct Drawing {
 struct Client {
     started: Instant,
     window: Drawing,
-    subsurface: Option<(Drawing, WlSubsurface, fn(f32) -> (i32, i32))>,
+    subsurface: Option<(Drawing, WlSubsurface, Path)>,
     popup: Option<(Drawing, XdgSurface)>,
     animated: bool,
     running: bool,

@@ -133,6 +133,14 @@ impl Protocol {
         }
     }
 
+    /// What a surface and its subsurfaces cover.
+    pub(super) fn area_of_tree(&self, key: SurfaceKey) -> Rect {
+        let mut surfaces = Vec::new();
+        self.collect_tree(key, &mut surfaces);
+        let areas = surfaces.into_iter().map(|key| self.area_of(key));
+        areas.reduce(|one, other| one.union(&other)).unwrap_or_default()
+    }
+
     /// The surface that takes input at a point of the output.
     pub fn surface_at(&self, point: Point) -> Option<SurfaceKey> {
         let mut surfaces = Vec::new();

@@ -51,8 +51,8 @@ fn map(file: &File, size: i32) -> Result<Map, String> {
 }
 
 impl Protocol {
-    /// Copies the pixels of a buffer, and releases it.
-    pub(super) fn take_pixels(&mut self, key: BufferKey) -> Result<Image, (WlBuffer, String)> {
+    /// Copies the pixels of a buffer, and releases it; if they are not there, its client is told.
+    pub(super) fn take_pixels(&mut self, key: BufferKey) -> Option<Image> {
         let buffer = &self.buffers[key];
         // The last row may be shorter than the stride.
         let length = buffer.stride * (buffer.height as usize - 1) + 4 * buffer.width as usize;
@@ -64,13 +64,14 @@ impl Protocol {
             &[RemoteIoVec { base, len: length }],
         );
         if copied != Ok(length) {
-            let message = "the pool's file is shorter than the pool: it was truncated".to_owned();
-            return Err((buffer.resource.clone(), message));
+            let message = "the pool's file is shorter than the pool: it was truncated";
+            buffer.resource.post_error(Error::InvalidFd, message);
+            return None;
         }
         buffer.resource.release();
         self.stats.bytes += length as u64;
         let &Buffer { width, height, stride, opaque, .. } = buffer;
-        Ok(Image { width, height, stride, opaque, bytes })
+        Some(Image { width, height, stride, opaque, bytes })
     }
 
     pub(super) fn has_buffer(&self, key: BufferKey) -> bool {

@@ -6,7 +6,6 @@
 
 use wayland_server::Resource;
 use wayland_server::protocol::wl_callback::WlCallback;
-use wayland_server::protocol::wl_shm;
 use wayland_server::protocol::wl_surface::{Error, WlSurface};
 
 use super::region::Region;
@@ -117,15 +116,7 @@ impl Surface {
 pub fn commit<D: ProtocolHost>(data: &mut D, key: SurfaceKey) {
     let protocol = data.as_mut();
     protocol.stats.commits += 1;
-    if let Err((resource, error)) = protocol.take_content(key) {
-        return match error {
-            Fault::Unreadable(buffer, message) => {
-                buffer.post_error(wl_shm::Error::InvalidFd, message)
-            }
-            Fault::Size(message) => resource.post_error(Error::InvalidSize, message),
-        };
-    }
-    if !shell::may_commit(protocol, key) {
+    if !protocol.take_content(key) || !shell::may_commit(protocol, key) {
         return;
     }
     let changes = std::mem::take(&mut protocol.surfaces[key].pending);
@@ -168,35 +159,33 @@ fn finish<D: ProtocolHost>(data: &mut D, outcome: Outcome) {
     }
 }
 
-enum Fault {
-    Unreadable(wayland_server::protocol::wl_buffer::WlBuffer, String),
-    Size(String),
-}
-
 impl Protocol {
-    /// Takes the pixels of the attached buffer.
-    fn take_content(&mut self, key: SurfaceKey) -> Result<(), (WlSurface, Fault)> {
+    /// Takes the pixels of the attached buffer; if that fails, its client is told why.
+    fn take_content(&mut self, key: SurfaceKey) -> bool {
         let surface = &mut self.surfaces[key];
-        let Some(attached) = surface.pending.attach.take() else { return Ok(()) };
+        let Some(attached) = surface.pending.attach.take() else { return true };
         let resource = surface.resource.clone();
         let scale = surface.pending.scale.unwrap_or(surface.scale);
         // A buffer that was destroyed since it was attached has no content any more.
-        let Some(buffer) = attached.filter(|buffer| self.has_buffer(*buffer)) else {
-            self.surfaces[key].pending.content = Some(None);
-            return Ok(());
+        let content = match attached.filter(|buffer| self.has_buffer(*buffer)) {
+            Some(buffer) => match self.take_pixels(buffer) {
+                Some(image) => Some(image),
+                None => return false,
+            },
+            None => None,
         };
-        let image = self
-            .take_pixels(buffer)
-            .map_err(|(buffer, message)| (resource.clone(), Fault::Unreadable(buffer, message)))?;
-        if image.width % scale != 0 || image.height % scale != 0 {
+        if let Some(image) = &content
+            && (image.width % scale != 0 || image.height % scale != 0)
+        {
             let message = format!(
                 "a buffer of {}x{} pixels does not go with a scale of {scale}",
                 image.width, image.height
             );
-            return Err((resource, Fault::Size(message)));
+            resource.post_error(Error::InvalidSize, message);
+            return false;
         }
-        self.surfaces[key].pending.content = Some(Some(image));
-        Ok(())
+        self.surfaces[key].pending.content = Some(content);
+        true
     }
 
     fn apply(&mut self, key: SurfaceKey, changes: Changes, outcome: &mut Outcome) {
@@ -242,11 +231,18 @@ impl Protocol {
     /// What a subsurface is told by the commit of its parent.
     fn apply_from_parent(&mut self, key: SurfaceKey, outcome: &mut Outcome) {
         let synchronized = self.is_synchronized(key);
-        let Some(surface) = self.surfaces.get_mut(key) else { return };
-        if let Some(subsurface) = &mut surface.subsurface {
-            outcome.rearranged |= subsurface.apply_position();
+        let before = self.area_of_tree(key);
+        let Some(surface) = self.surfaces.get_mut(key) else {
+            return;
+        };
+        let cached = surface.cached.take_if(|_| synchronized);
+        if let Some(subsurface) = &mut surface.subsurface
+            && subsurface.apply_position()
+        {
+            let after = self.area_of_tree(key);
+            outcome.area = outcome.area.union(&before).union(&after);
         }
-        if let Some(changes) = surface.cached.take_if(|_| synchronized) {
+        if let Some(changes) = cached {
             self.apply(key, changes, outcome);
         }
     }

@@ -22,6 +22,9 @@ pub use screenshot::{Screenshot, ScreenshotId};
 /// From frame to frame: 60 Hz.
 pub const PERIOD: Duration = Duration::from_nanos(16_666_667);
 
+/// How many rectangles are repainted separately.
+const MAX_DAMAGE: usize = 16;
+
 /// What rendering needs of the state.
 pub trait RenderHost: LoopData + AsMut<Rendering> {
     /// Paints everything there is, from the bottom up.
@@ -37,8 +40,8 @@ pub trait RenderHost: LoopData + AsMut<Rendering> {
 /// The output.
 pub struct Rendering {
     canvas: Canvas,
-    /// What is to be repainted; empty if nothing.
-    damage: Rect,
+    /// What is to be repainted: a few rectangles, which may overlap.
+    damage: Vec<Rect>,
     /// The frame timer, while it runs.
     timer: Option<Token<Timer>>,
     /// Where the grid of deadlines starts.
@@ -63,7 +66,7 @@ impl Rendering {
     pub fn insert<D: RenderHost>(handle: &mut LoopHandle<D>, size: (i32, i32)) -> io::Result<Self> {
         let canvas = Canvas::new(size);
         Ok(Self {
-            damage: canvas.bounds(),
+            damage: vec![canvas.bounds()],
             canvas,
             timer: None,
             epoch: handle.now(),
@@ -86,22 +89,35 @@ impl Rendering {
         self.encoder.finish();
     }
 
+    fn add_damage(&mut self, area: Rect) {
+        let area = area.intersection(&self.canvas.bounds());
+        if area.is_empty() || self.damage.iter().any(|damaged| damaged.union(&area) == *damaged) {
+            return;
+        }
+        self.damage.retain(|damaged| damaged.union(&area) != area);
+        self.damage.push(area);
+        if self.damage.len() > MAX_DAMAGE {
+            let all = self.damage.drain(..).reduce(|one, other| one.union(&other));
+            self.damage.extend(all);
+        }
+    }
+
     pub fn stats(&self) -> String {
         let Stats { frames, unchanged, skipped, pixels, painting, starts, screenshots } =
             &self.stats;
         let mean = painting.checked_div(*frames as u32).unwrap_or_default();
         format!(
             "rendering: {frames} frames painted ({mean:.1?} and {} pixels each), {unchanged} unchanged, \
-             {skipped} skipped, {starts} starts of the frame timer, {screenshots} screenshots",
+             {skipped} skipped, {screenshots} screenshots, {starts} starts, frame timer {}",
             pixels / frames.max(&1),
+            if self.timer.is_some() { "on" } else { "off" },
         )
     }
 }
 
 /// Has a part of the output repainted with the next frame.
 pub fn damage<D: RenderHost>(data: &mut D, area: Rect) {
-    let rendering = data.as_mut();
-    rendering.damage = rendering.damage.union(&area.intersection(&rendering.canvas.bounds()));
+    data.as_mut().add_damage(area);
     schedule_frame(data);
 }
 
@@ -166,12 +182,16 @@ fn repaint<D: RenderHost>(data: &mut D) {
         return;
     }
     let mut canvas = std::mem::take(&mut rendering.canvas);
-    canvas.set_clip(damage);
-    data.paint(&mut canvas);
+    let mut pixels = 0;
+    for area in damage {
+        canvas.set_clip(area);
+        data.paint(&mut canvas);
+        pixels += area.width as u64 * area.height as u64;
+    }
     let rendering = data.as_mut();
     rendering.canvas = canvas;
     rendering.stats.frames += 1;
-    rendering.stats.pixels += damage.width as u64 * damage.height as u64;
+    rendering.stats.pixels += pixels;
     rendering.stats.painting += started.elapsed();
 }
 
