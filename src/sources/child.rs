@@ -144,8 +144,7 @@ impl Watch {
     }
 
     /// Whether the child may have ended, if `token` is ready.
-    #[cfg_attr(not(feature = "signals"), allow(unused_variables))]
-    fn is_ready(&mut self, readiness: Readiness, token: InterestToken) -> bool {
+    fn is_ready(&mut self, token: InterestToken) -> bool {
         match self {
             Self::Ended(ours) => *ours == Some(token),
             #[cfg(target_os = "linux")]
@@ -153,7 +152,8 @@ impl Watch {
             #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
             Self::Sigchld(signals) => {
                 let mut arrived = false;
-                let mut take = || signals.process_events(readiness, token, |_| arrived = true);
+                let empty = Readiness::EMPTY;
+                let mut take = || signals.process_events(empty, token, |_| arrived = true);
                 while matches!(take(), Ok(PostAction::Again)) {}
                 arrived
             }
@@ -215,14 +215,14 @@ impl EventSource for Child {
 
     fn process_events<F>(
         &mut self,
-        readiness: Readiness,
+        _: Readiness,
         token: InterestToken,
         mut callback: F,
     ) -> io::Result<PostAction>
     where
         F: FnMut(ExitStatus),
     {
-        if !self.watch.is_ready(readiness, token) {
+        if !self.watch.is_ready(token) {
             return Ok(PostAction::Continue);
         }
         match self.child.try_wait()? {

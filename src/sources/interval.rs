@@ -130,6 +130,9 @@ impl Interval {
     /// anew it would leave the batch that is under way, again and again if something re-registers the
     /// source in every round.
     fn arm(&mut self, registrar: &mut Registrar<'_>) {
+        if self.clock.is_none() {
+            self.clock = Some(registrar.clock().clone());
+        }
         if self.beat == Beat::Rest {
             self.beat = Beat::after(registrar.now(), self.period);
         }
@@ -173,7 +176,7 @@ impl EventSource for Interval {
     type Error = Infallible;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.clock = Some(registrar.clock().clone());
+        self.clock = None;
         self.arm(registrar);
         Ok(())
     }
