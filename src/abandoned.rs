@@ -43,10 +43,12 @@ impl Abandoned {
         }
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.any.load(Ordering::Relaxed)
+    }
+
     fn take(&self) -> Vec<Leftover> {
-        if !self.any.load(Ordering::Relaxed) {
-            return Vec::new();
-        }
         self.any.store(false, Ordering::Relaxed);
         std::mem::take(&mut self.lock())
     }
@@ -95,6 +97,9 @@ impl<Data> LoopHandle<Data> {
 
     /// Has the sources removed whose guards were dropped.
     pub(crate) fn remove_abandoned(&mut self) {
+        if self.abandoned.is_empty() {
+            return;
+        }
         for Leftover { source, interest } in self.abandoned.take() {
             if let Some(interest) = interest {
                 self.registrations.remove_interest(interest);

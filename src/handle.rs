@@ -289,6 +289,12 @@ impl<Data> LoopHandle<Data> {
         !self.pending.is_empty() || !self.idles.is_empty()
     }
 
+    /// Whether there is an op to apply.
+    #[inline]
+    pub(crate) fn has_ops(&self) -> bool {
+        !self.pending.is_empty() || !self.abandoned.is_empty()
+    }
+
     /// The next op to apply. What was abandoned by now is among them.
     pub(crate) fn next_op(&mut self) -> Option<Op<Data>> {
         self.remove_abandoned();

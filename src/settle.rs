@@ -17,7 +17,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Applies pending ops in order; whether any of them ran user code.
     #[inline]
     pub(crate) fn settle(&mut self, data: &mut Data) -> Result<bool> {
-        if own_handle(&self.shared, data)?.pending.is_empty() {
+        if !own_handle(&self.shared, data)?.has_ops() {
             return Ok(false);
         }
         self.settle_pending(data)
