@@ -26,7 +26,8 @@ use crate::{EventIterator, EventSource, InterestToken, PostAction, Readiness, Re
 /// Don't assign over a `TransientSource` that is registered, nor drop it: the source in it would go without being
 /// unregistered. Its registration then stays with the composite until that is removed.
 ///
-/// A source that is disabled is enabled with the composite, when that is registered anew.
+/// A source that is disabled is enabled with the composite, when that is registered anew. One that can't be
+/// registered when the composite is re-registered stays, disabled, and the error is the composite's to return.
 ///
 /// # Examples
 ///
@@ -205,12 +206,14 @@ impl<T: EventSource> Part<T> {
         match (self.registered, self.enabled) {
             // A source that has more tells of it when it is registered.
             (true, true) if self.again => {
-                self.unregister(registrar)?;
-                self.register(registrar)
+                let unregistered = self.unregister(registrar);
+                self.register(registrar).inspect_err(|_| self.enabled = false).and(unregistered)
             }
             (true, true) => self.source.reregister(registrar),
             (true, false) => self.unregister(registrar),
-            (false, true) => self.register(registrar),
+            // One that fails to would fail again with each change of a sibling, and keep that from its
+            // registration.
+            (false, true) => self.register(registrar).inspect_err(|_| self.enabled = false),
             (false, false) => Ok(()),
         }
     }
