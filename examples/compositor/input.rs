@@ -151,14 +151,16 @@ pub fn key<D: InputHost>(data: &mut D, key: u32, pressed: bool) {
     }
 }
 
-/// Presses a key, and releases it in a moment.
+/// Presses a key, anew if it is held down, and releases it in a moment.
 pub fn strike_key<D: InputHost>(data: &mut D, code: u32) {
+    key(data, code, false);
     key(data, code, true);
     in_a_moment(data, move |data| key(data, code, false));
 }
 
-/// Presses a button, and releases it in a moment.
+/// Presses a button, anew if it is held down, and releases it in a moment.
 pub fn click<D: InputHost>(data: &mut D, code: u32) {
+    button(data, code, false);
     button(data, code, true);
     in_a_moment(data, move |data| button(data, code, false));
 }

@@ -197,9 +197,9 @@ pub fn page(pixels: &mut Pixels, seconds: f32) {
     let lines = [
         "One state, one loop.",
         "",
-        "No Rc, no RefCell,",
-        "no unsafe: callbacks",
-        "get &mut of it all.",
+        "Each callback gets",
+        "&mut of it all; the",
+        "loop keeps the rest.",
     ];
     for (row, line) in lines.iter().enumerate() {
         pixels.text((20.0, 18.0 + 24.0 * row as f32), line, [0.2, 0.22, 0.3]);

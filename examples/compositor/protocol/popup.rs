@@ -15,6 +15,7 @@ use crate::geometry::{Point, Rect};
 pub struct Popup {
     resource: XdgPopup,
     pub parent: Option<SurfaceKey>,
+    rules: Positioner,
     /// Relative to the parent's window geometry.
     pub rect: Rect,
     /// A press anywhere else dismisses it.
@@ -50,7 +51,6 @@ pub fn create<D: ProtocolHost>(
         let message = "the positioner has no size or no anchor";
         return wm_base.post_error(xdg_wm_base::Error::InvalidPositioner, message);
     };
-    let rect = protocol.place_popup(&rules, parent);
     let Some(surface) = protocol.surfaces.get_mut(key) else { return };
     if let Err(message) = surface.assign_role("xdg_popup") {
         return xdg_surface.post_error(xdg_surface::Error::AlreadyConstructed, message);
@@ -60,7 +60,13 @@ pub fn create<D: ProtocolHost>(
         let message = "this surface is a popup already";
         return xdg_surface.post_error(xdg_surface::Error::AlreadyConstructed, message);
     }
-    xdg.role = XdgRole::Popup(Popup { resource, parent: Some(parent), rect, grabs: false });
+    xdg.role = XdgRole::Popup(Popup {
+        resource,
+        parent: Some(parent),
+        rules,
+        rect: Rect::default(),
+        grabs: false,
+    });
 }
 
 impl Protocol {
@@ -72,10 +78,13 @@ impl Protocol {
         self.positioners.get(*resource.data()?).copied()
     }
 
-    /// Where a popup goes, relative to its parent's window geometry.
-    fn place_popup(&self, rules: &Positioner, parent: SurfaceKey) -> Rect {
-        let origin = self.window_origin(parent).unwrap_or_default();
-        rules.place(self.output.bounds().translated(Point::default() - origin))
+    /// Puts a popup where its rules say, now that its parent is where it is.
+    pub(super) fn place_popup(&mut self, key: SurfaceKey) {
+        let origin = self.popup_parent(key).and_then(|parent| self.window_origin(parent));
+        let bounds = self.output.bounds().translated(Point::default() - origin.unwrap_or_default());
+        if let Some(popup) = self.popup_mut(key) {
+            popup.rect = popup.rules.place(bounds);
+        }
     }
 
     fn popup_mut(&mut self, key: SurfaceKey) -> Option<&mut Popup> {
@@ -143,16 +152,11 @@ impl<D: ProtocolHost> Dispatch<XdgPopup, SurfaceKey, D> for Protocol {
                 }
             }
             Request::Reposition { positioner, token } => {
-                let (Some(rules), Some(parent)) =
-                    (protocol.positioner(&positioner), protocol.popup_parent(*key))
-                else {
-                    return;
-                };
-                let rect = protocol.place_popup(&rules, parent);
-                if let Some(popup) = protocol.popup_mut(*key) {
-                    popup.rect = rect;
-                    resource.repositioned(token);
-                }
+                let rules = protocol.positioner(&positioner);
+                let (Some(rules), Some(popup)) = (rules, protocol.popup_mut(*key)) else { return };
+                popup.rules = rules;
+                resource.repositioned(token);
+                protocol.place_popup(*key);
                 protocol.configure(*key);
                 data.changed(None);
             }

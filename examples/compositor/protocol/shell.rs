@@ -78,6 +78,7 @@ pub fn committed<D: ProtocolHost>(data: &mut D, key: SurfaceKey) {
     let Some(xdg) = &mut surface.xdg else { return };
     if !xdg.asked {
         xdg.asked = true;
+        protocol.place_popup(key);
         return protocol.configure(key);
     }
     if !has_content || protocol.windows.contains(&key) || protocol.popups.contains(&key) {

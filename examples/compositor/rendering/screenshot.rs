@@ -87,7 +87,7 @@ fn write_png(image: &Image, path: &Path) -> io::Result<()> {
     let (width, height) = (image.width as u32, image.height as u32);
     let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), width, height);
     encoder.set_color(png::ColorType::Rgb);
-    encoder.set_compression(png::Compression::Fast);
+    encoder.set_filter(png::Filter::Adaptive);
     let rows = image.bytes.chunks_exact(4);
     let pixels: Vec<u8> = rows.flat_map(|pixel| [pixel[2], pixel[1], pixel[0]]).collect();
     let mut writer = encoder.write_header()?;
