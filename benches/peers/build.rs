@@ -8,14 +8,8 @@ fn main() {
 
 #[cfg(feature = "c-peers")]
 fn c_peers() {
-    let packages = [
-        "libuv",
-        "libevent",
-        "libevent_pthreads",
-        "glib-2.0",
-        "libsystemd",
-        "wayland-server",
-    ];
+    let packages =
+        ["libuv", "libevent", "libevent_pthreads", "glib-2.0", "libsystemd", "wayland-server"];
     let output = std::process::Command::new("pkg-config")
         .args(["--cflags", "--libs"])
         .args(packages)

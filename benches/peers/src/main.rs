@@ -10,6 +10,16 @@
 //! A peer that does not come to the expected sum fails the run.
 //!
 //! `--features c-peers` adds libuv, libevent, GLib, sd-event and wl_event_loop.
+//!
+//! What is in a number, where that is not obvious:
+//!
+//! * A1, A2, A3, A5: an operation is the write that makes the fd ready, its share of the wait, and the read.
+//!   A4 is the wait and the callback alone.
+//! * B1, C1: both threads work at once; the time is that of the receiving one, or of the round trip.
+//! * D1 includes what each callback captures (its number), D1 and D2 the applying of pending ops.
+//! * D6 is lateness, not cost: how long after its deadline a callback runs.
+//! * raw reads its eventfds, as eventfd(2) has it. In C1 to C3 a loop that does without can be faster.
+//! * A peer is missing where it has no means for a workload, or where it would take minutes.
 
 use std::process::{Command, ExitCode};
 
@@ -161,14 +171,15 @@ fn measure(workload: &Workload, peers: &[Box<dyn Peer>], quick: bool) -> Vec<Vec
         }
     }
     let rows = |(id, samples): (usize, Vec<Vec<f64>>)| {
-        let row = |(mut samples, peer): (Vec<f64>, &Box<dyn Peer>)| {
+        let row = |(mut samples, peer): (Vec<f64>, &dyn Peer)| {
             if samples.is_empty() {
                 return None;
             }
             let (median, iqr_pct) = report::summary(&mut samples);
             Some(row(workload, id, peer.name(), median, iqr_pct))
         };
-        let mut rows: Vec<Row> = samples.into_iter().zip(peers).filter_map(row).collect();
+        let mut rows: Vec<Row> =
+            samples.into_iter().zip(peers.iter().map(|peer| &**peer)).filter_map(row).collect();
         report::compare(&mut rows);
         rows
     };
@@ -245,9 +256,7 @@ fn strace(id: &str, peer: &str, ops: usize) -> std::io::Result<Option<u64>> {
         return Ok(None);
     }
     let text = String::from_utf8_lossy(&output.stderr);
-    let total = text
-        .lines()
-        .find_map(|line| line.trim().strip_suffix("total"));
+    let total = text.lines().find_map(|line| line.trim().strip_suffix("total"));
     match total.and_then(|total| total.trim().parse().ok()) {
         Some(total) if output.status.success() => Ok(Some(total)),
         _ => Err(std::io::Error::other(text.into_owned())),
@@ -260,17 +269,12 @@ fn traced(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     else {
         return ExitCode::from(2);
     };
-    let (Some(peer), Ok(ops)) = (
-        all_peers().into_iter().find(|peer| peer.name() == name),
-        ops.parse(),
-    ) else {
+    let (Some(peer), Ok(ops)) =
+        (all_peers().into_iter().find(|peer| peer.name() == name), ops.parse())
+    else {
         return ExitCode::from(2);
     };
-    if workloads::trace(&id, ops, &*peer) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(3)
-    }
+    if workloads::trace(&id, ops, &*peer) { ExitCode::SUCCESS } else { ExitCode::from(3) }
 }
 
 /// 9000 fds, and some more.
@@ -282,5 +286,6 @@ fn raise_limit() -> rustix::io::Result<()> {
 }
 
 fn load() -> String {
-    std::fs::read_to_string("/proc/loadavg").map_or("unknown".to_owned(), |load| load.trim().to_owned())
+    std::fs::read_to_string("/proc/loadavg")
+        .map_or("unknown".to_owned(), |load| load.trim().to_owned())
 }

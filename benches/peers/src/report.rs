@@ -22,11 +22,7 @@ pub fn summary(samples: &mut [f64]) -> (f64, f64) {
     samples.sort_by(f64::total_cmp);
     let median = quantile(samples, 0.5);
     let range = quantile(samples, 0.75) - quantile(samples, 0.25);
-    let pct = if median == 0.0 {
-        0.0
-    } else {
-        100.0 * range / median
-    };
+    let pct = if median == 0.0 { 0.0 } else { 100.0 * range / median };
     (median, pct)
 }
 

@@ -65,11 +65,7 @@ fn per(measured: Option<Measured>, ops: usize, sum: u64) -> Option<Vec<f64>> {
 }
 
 /// Allocations for one of `ops` operations, if the work came to `sum`.
-fn allocations(
-    run: impl FnOnce() -> Option<Measured>,
-    ops: usize,
-    sum: u64,
-) -> Option<Vec<f64>> {
+fn allocations(run: impl FnOnce() -> Option<Measured>, ops: usize, sum: u64) -> Option<Vec<f64>> {
     alloc::count(true);
     let measured = run();
     alloc::count(false);
@@ -84,16 +80,8 @@ fn sum_below(n: usize) -> u64 {
 }
 
 fn level(peer: &dyn Peer, watched: usize, ready: usize, turns: usize) -> Option<Vec<f64>> {
-    let spec = Fds {
-        watched,
-        ready,
-        turns,
-    };
-    per(
-        peer.level(spec),
-        ready * turns,
-        spec.sum_per_turn() * turns as u64,
-    )
+    let spec = Fds { watched, ready, turns };
+    per(peer.level(spec), ready * turns, spec.sum_per_turn() * turns as u64)
 }
 
 /// An hour to two hours from now.
@@ -104,20 +92,14 @@ fn far(n: usize) -> Vec<Instant> {
 /// Due soon: after they are inserted, which takes a while.
 fn soon(n: usize) -> Vec<Instant> {
     let micros = n as u64 * 3 / 5;
-    spread(
-        n,
-        Duration::from_micros(10_000 + micros),
-        Duration::from_millis(20),
-    )
+    spread(n, Duration::from_micros(10_000 + micros), Duration::from_millis(20))
 }
 
 /// Random deadlines within `over`, from `after` on.
 fn spread(n: usize, after: Duration, over: Duration) -> Vec<Instant> {
     let start = Instant::now() + after;
     let mut random = Random(0x2545_f491_4f6c_dd1d);
-    (0..n)
-        .map(|_| start + Duration::from_nanos(random.below(over.as_nanos() as u64)))
-        .collect()
+    (0..n).map(|_| start + Duration::from_nanos(random.below(over.as_nanos() as u64))).collect()
 }
 
 fn lateness(peer: &dyn Peer, period: Duration, ticks: usize) -> Option<Vec<f64>> {
@@ -135,9 +117,7 @@ pub fn all(quick: bool) -> Vec<Workload> {
     let mut add = |workload| list.push(workload);
 
     let (few, turns) = (scale(20_000), scale(200));
-    add(Workload::new(&["A1"], "1 ready fd of 1, level, read", move |peer| {
-        level(peer, 1, 1, few)
-    }));
+    add(Workload::new(&["A1"], "1 ready fd of 1, level, read", move |peer| level(peer, 1, 1, few)));
     add(Workload::new(&["A2"], "1 ready fd of 9000, level, read", move |peer| {
         level(peer, 9000, 1, few)
     }));
@@ -145,11 +125,7 @@ pub fn all(quick: bool) -> Vec<Workload> {
         level(peer, 100, 100, turns)
     }));
     add(Workload::new(&["A4"], "100 ready of 100, edge, no read", move |peer| {
-        let spec = Fds {
-            watched: 100,
-            ready: 100,
-            turns,
-        };
+        let spec = Fds { watched: 100, ready: 100, turns };
         per(peer.edge(spec), 100 * turns, 100 * turns as u64)
     }));
     let many = scale(10);
@@ -171,10 +147,14 @@ pub fn all(quick: bool) -> Vec<Workload> {
         per(measured, messages, sum_below(messages))
     }));
     let messages = scale(400_000);
-    add(Workload::new(&["B2"], "callback sends the next message to its own channel", move |peer| {
-        let measured = peer.self_send(messages as u64);
-        per(measured, messages, sum_below(messages))
-    }));
+    add(Workload::new(
+        &["B2"],
+        "callback sends the next message to its own channel",
+        move |peer| {
+            let measured = peer.self_send(messages as u64);
+            per(measured, messages, sum_below(messages))
+        },
+    ));
     add(Workload::new(&["B3"], "1000 channels, 1 message each, send and dispatch", move |peer| {
         let sent = 1000 * turns;
         per(peer.many_channels(1000, turns), sent, sent as u64)
@@ -211,11 +191,10 @@ pub fn all(quick: bool) -> Vec<Workload> {
         add(workload);
     }
     for (n, size) in [(10_000, "10k"), (100_000, "100k"), (1_000_000, "1m")] {
-        let mut workload = Workload::new(
-            &[&format!("D3-{size}")],
-            &format!("fire {n} due timers"),
-            move |peer| per(peer.fire(&[soon(n)]), n, sum_below(n)),
-        );
+        let mut workload =
+            Workload::new(&[&format!("D3-{size}")], &format!("fire {n} due timers"), move |peer| {
+                per(peer.fire(&[soon(n)]), n, sum_below(n))
+            });
         if n == 1_000_000 || quick && n == 100_000 {
             workload.without = &["calloop", "sd-event"];
         }
@@ -290,11 +269,7 @@ pub fn all(quick: bool) -> Vec<Workload> {
         list.push(workload);
     };
     add("H1-A1-allocs", "allocations for an event of A1", |peer| {
-        let spec = Fds {
-            watched: 1,
-            ready: 1,
-            turns: 10_000,
-        };
+        let spec = Fds { watched: 1, ready: 1, turns: 10_000 };
         allocations(|| peer.level(spec), 10_000, 10_000)
     });
     add("H1-B1-allocs", "allocations for a message of B1", |peer| {
@@ -311,11 +286,8 @@ pub fn all(quick: bool) -> Vec<Workload> {
 
 /// What H1 traces in a child, and how many operations it does there: the difference of the two counts
 /// leaves out what starting and ending takes.
-pub const TRACED: [(&str, usize, usize); 3] = [
-    ("A1", 2000, 4000),
-    ("B1", 200_000, 400_000),
-    ("D3", 1000, 11_000),
-];
+pub const TRACED: [(&str, usize, usize); 3] =
+    [("A1", 2000, 4000), ("B1", 200_000, 400_000), ("D3", 1000, 11_000)];
 
 /// Runs one of [`TRACED`] with `ops` operations; whether the peer can.
 pub fn trace(id: &str, ops: usize, peer: &dyn Peer) -> bool {

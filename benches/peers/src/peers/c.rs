@@ -56,14 +56,7 @@ struct C {
 pub fn all() -> Vec<Box<dyn Peer>> {
     let many = usize::MAX;
     let peer = |name, ops, edge, now, fds, ready| -> Box<dyn Peer> {
-        Box::new(C {
-            name,
-            ops,
-            edge,
-            now,
-            fds,
-            ready,
-        })
+        Box::new(C { name, ops, edge, now, fds, ready })
     };
     // SAFETY: the tables are constant.
     unsafe {
@@ -181,10 +174,7 @@ fn sum(state: *mut State) -> u64 {
 /// Converts deadlines to nanoseconds of CLOCK_MONOTONIC.
 fn converter() -> impl Fn(Instant) -> u64 {
     let base = Instant::now();
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: it is written to, and lives as long as the call.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     let at = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
@@ -203,10 +193,7 @@ fn in_use() -> u64 {
 
 impl C {
     fn open(&self) -> Loop {
-        Loop {
-            at: (self.ops.open)(),
-            ops: self.ops,
-        }
+        Loop { at: (self.ops.open)(), ops: self.ops }
     }
 
     fn watch_all(
@@ -217,14 +204,8 @@ impl C {
         callback: Callback,
         state: *mut State,
     ) -> (Vec<Argument>, Vec<*mut c_void>) {
-        let arguments: Vec<_> = fds
-            .iter()
-            .map(|fd| Argument {
-                state,
-                n: 1,
-                fd: Some(Arc::clone(fd)),
-            })
-            .collect();
+        let arguments: Vec<_> =
+            fds.iter().map(|fd| Argument { state, n: 1, fd: Some(Arc::clone(fd)) }).collect();
         let sources = fds
             .iter()
             .zip(&arguments)
@@ -243,9 +224,7 @@ impl C {
     }
 
     fn arguments(&self, state: *mut State, n: usize) -> Vec<Argument> {
-        (0..n as u64)
-            .map(|n| Argument { state, n, fd: None })
-            .collect()
+        (0..n as u64).map(|n| Argument { state, n, fd: None }).collect()
     }
 }
 
@@ -304,11 +283,7 @@ impl Peer for C {
             }
             elapsed += meter.stop(0).elapsed;
         }
-        let measured = Measured {
-            elapsed,
-            allocations: 0,
-            sum: sum(state),
-        };
+        let measured = Measured { elapsed, allocations: 0, sum: sum(state) };
         self.unwatch_all(sources);
         drop(event_loop);
         // SAFETY: the loop is gone.
@@ -319,11 +294,7 @@ impl Peer for C {
     fn empty(&self, sources: usize, turns: usize) -> Option<Measured> {
         let event_loop = self.open();
         let state = new_state();
-        let spec = Fds {
-            watched: sources,
-            ready: 1,
-            turns,
-        };
+        let spec = Fds { watched: sources, ready: 1, turns };
         let fds = spec.open();
         let turns = if sources > 100 && self.fds < usize::MAX { turns / 20 } else { turns };
         let (_arguments, sources) = self.watch_all(&event_loop, &fds, false, on_read, state);
@@ -332,7 +303,7 @@ impl Peer for C {
             event_loop.turn(false);
         }
         let mut measured = meter.stop(sum(state));
-        measured.elapsed = measured.elapsed * (spec.turns / turns) as u32;
+        measured.elapsed *= (spec.turns / turns) as u32;
         self.unwatch_all(sources);
         drop(event_loop);
         // SAFETY: the loop is gone.
@@ -370,13 +341,12 @@ impl Peer for C {
             }
         };
         let measured = super::with_sender(messages, (mailbox, Anywhere(waker)), send, || {
-            // SAFETY: between dispatches nobody else uses it.
-            unsafe {
-                while (*inbox).state.count < messages {
-                    event_loop.turn(true);
-                }
-                (*inbox).state.sum
+            // SAFETY: it is alive.
+            let state = unsafe { &raw mut (*inbox).state };
+            while count(state) < messages {
+                event_loop.turn(true);
             }
+            sum(state)
         });
         (self.ops.unwaker)(waker);
         drop(event_loop);
@@ -419,19 +389,20 @@ impl Peer for C {
             (*sides[0]).answer = wakers[1];
             (*sides[1]).answer = wakers[0];
         }
-        let run = |event_loop: Anywhere, side: Anywhere, start: Option<Anywhere>, ready: &dyn Fn()| {
-            ready();
-            if let Some(waker) = start {
-                (self.ops.wake)(waker.0);
-            }
-            // SAFETY: between dispatches nobody else uses it.
-            unsafe {
-                while lend::<Side>(side.0).count < trips {
-                    (self.ops.turn)(event_loop.0, 1);
+        let run =
+            |event_loop: Anywhere, side: Anywhere, start: Option<Anywhere>, ready: &dyn Fn()| {
+                ready();
+                if let Some(waker) = start {
+                    (self.ops.wake)(waker.0);
                 }
-                lend::<Side>(side.0).count
-            }
-        };
+                // SAFETY: between dispatches nobody else uses it.
+                unsafe {
+                    while lend::<Side>(side.0).count < trips {
+                        (self.ops.turn)(event_loop.0, 1);
+                    }
+                    lend::<Side>(side.0).count
+                }
+            };
         let run = &run;
         let loops = [Anywhere(first.at), Anywhere(second.at)];
         let at = [Anywhere(sides[0].cast()), Anywhere(sides[1].cast())];
@@ -505,12 +476,7 @@ impl Peer for C {
         drop(event_loop);
         // SAFETY: the loop is gone.
         unsafe { free_state(state) };
-        Some(Timers {
-            insert,
-            cancel,
-            bytes,
-            sum: cancelled,
-        })
+        Some(Timers { insert, cancel, bytes, sum: cancelled })
     }
 
     fn fire(&self, batches: &[Vec<Instant>]) -> Option<Measured> {
@@ -553,7 +519,9 @@ impl Peer for C {
             .iter()
             .cycle()
             .zip(&arguments)
-            .map(|(&at, argument)| (self.ops.timer)(event_loop.at, at, on_number, argument.pointer()))
+            .map(|(&at, argument)| {
+                (self.ops.timer)(event_loop.at, at, on_number, argument.pointer())
+            })
             .collect();
         let timer = timers[others];
         let meter = Meter::start();
@@ -718,19 +686,11 @@ impl Peer for C {
         }
         let event_loop = self.open();
         let state = new_state();
-        let spec = Fds {
-            watched: others + 1,
-            ready: 1,
-            turns: 0,
-        };
+        let spec = Fds { watched: others + 1, ready: 1, turns: 0 };
         let fds = spec.open();
         let (fd, others) = fds.split_last()?;
         let (_arguments, sources) = self.watch_all(&event_loop, others, false, on_read, state);
-        let argument = Argument {
-            state,
-            n: 0,
-            fd: Some(Arc::clone(fd)),
-        };
+        let argument = Argument { state, n: 0, fd: Some(Arc::clone(fd)) };
         let meter = Meter::start();
         for n in 1..=times {
             let raw = fd.as_raw_fd();

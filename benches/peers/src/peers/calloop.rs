@@ -7,9 +7,7 @@ use calloop::channel::{self, Sender, channel};
 use calloop::generic::Generic;
 use calloop::ping::make_ping;
 use calloop::timer::{TimeoutAction, Timer};
-use calloop::{
-    Dispatcher, EventLoop, Interest, LoopHandle, Mode, PostAction, RegistrationToken,
-};
+use calloop::{Dispatcher, EventLoop, Interest, LoopHandle, Mode, PostAction, RegistrationToken};
 use rustix::fd::OwnedFd;
 
 use super::{Fds, Measured, Meter, Peer, Timers};
@@ -85,12 +83,10 @@ impl Peer for Calloop {
         let fds = spec.open();
         for fd in &fds {
             let source = Generic::new(Arc::clone(fd), Interest::READ, Mode::Edge);
-            let token = event_loop
-                .handle()
-                .insert_source(source, |_, _, state: &mut State| {
-                    state.sum += 1;
-                    Ok(PostAction::Continue)
-                });
+            let token = event_loop.handle().insert_source(source, |_, _, state: &mut State| {
+                state.sum += 1;
+                Ok(PostAction::Continue)
+            });
             token.expect("an eventfd can be watched");
         }
         let written = spec.written(&fds);
@@ -106,11 +102,7 @@ impl Peer for Calloop {
             }
             elapsed += meter.stop(0).elapsed;
         }
-        Some(Measured {
-            elapsed,
-            allocations: 0,
-            sum: state.sum,
-        })
+        Some(Measured { elapsed, allocations: 0, sum: state.sum })
     }
 
     fn empty(&self, sources: usize, turns: usize) -> Option<Measured> {
@@ -120,9 +112,7 @@ impl Peer for Calloop {
         }
         let meter = Meter::start();
         for _ in 0..turns {
-            event_loop
-                .dispatch(Duration::ZERO, &mut state)
-                .expect("dispatch");
+            event_loop.dispatch(Duration::ZERO, &mut state).expect("dispatch");
         }
         Some(meter.stop(state.sum))
     }
@@ -130,14 +120,12 @@ impl Peer for Calloop {
     fn channel(&self, messages: u64) -> Option<Measured> {
         let (mut event_loop, mut state) = new();
         let (sender, channel) = channel();
-        let token = event_loop
-            .handle()
-            .insert_source(channel, |event, _, state: &mut State| {
-                if let channel::Event::Msg(n) = event {
-                    state.sum += n;
-                    state.count += 1;
-                }
-            });
+        let token = event_loop.handle().insert_source(channel, |event, _, state: &mut State| {
+            if let channel::Event::Msg(n) = event {
+                state.sum += n;
+                state.count += 1;
+            }
+        });
         token.expect("a channel");
         let send = |sender: &Sender<u64>, n| sender.send(n).expect("the loop receives");
         Some(super::with_sender(messages, sender, send, || {
@@ -152,19 +140,17 @@ impl Peer for Calloop {
         let (mut event_loop, mut state) = new();
         let (sender, channel) = channel();
         let token =
-            event_loop
-                .handle()
-                .insert_source(channel, move |event, _, state: &mut State| {
-                    if let channel::Event::Msg(n) = event {
-                        state.sum += n;
-                        state.count += 1;
-                        if n + 1 < messages
-                            && let Some(sender) = &state.sender
-                        {
-                            sender.send(n + 1).expect("the loop receives");
-                        }
+            event_loop.handle().insert_source(channel, move |event, _, state: &mut State| {
+                if let channel::Event::Msg(n) = event {
+                    state.sum += n;
+                    state.count += 1;
+                    if n + 1 < messages
+                        && let Some(sender) = &state.sender
+                    {
+                        sender.send(n + 1).expect("the loop receives");
                     }
-                });
+                }
+            });
         token.expect("a channel");
         let meter = Meter::start();
         sender.send(0).expect("the loop receives");
@@ -181,13 +167,11 @@ impl Peer for Calloop {
             .map(|_| {
                 let (sender, channel) = channel();
                 let token =
-                    event_loop
-                        .handle()
-                        .insert_source(channel, |event, _, state: &mut State| {
-                            if let channel::Event::Msg(n) = event {
-                                state.sum += n;
-                            }
-                        });
+                    event_loop.handle().insert_source(channel, |event, _, state: &mut State| {
+                        if let channel::Event::Msg(n) = event {
+                            state.sum += n;
+                        }
+                    });
                 token.expect("a channel");
                 sender
             })
@@ -214,14 +198,12 @@ impl Peer for Calloop {
             let (mut event_loop, mut state) = new();
             let first = starts.then(|| answer.clone());
             let token =
-                event_loop
-                    .handle()
-                    .insert_source(source, move |(), _, state: &mut State| {
-                        state.sum += 1;
-                        if !starts || state.sum < trips {
-                            answer.ping();
-                        }
-                    });
+                event_loop.handle().insert_source(source, move |(), _, state: &mut State| {
+                    state.sum += 1;
+                    if !starts || state.sum < trips {
+                        answer.ping();
+                    }
+                });
             token.expect("a ping");
             ready();
             if let Some(first) = first {
@@ -243,9 +225,8 @@ impl Peer for Calloop {
     fn ping_burst(&self, pings: usize, turns: usize) -> Option<Measured> {
         let (mut event_loop, mut state) = new();
         let (ping, source) = make_ping().expect("a ping");
-        let token = event_loop
-            .handle()
-            .insert_source(source, |(), _, state: &mut State| state.sum += 1);
+        let token =
+            event_loop.handle().insert_source(source, |(), _, state: &mut State| state.sum += 1);
         token.expect("a ping");
         let meter = Meter::start();
         for _ in 0..turns {
@@ -279,16 +260,9 @@ impl Peer for Calloop {
             sum += 1;
         }
         let cancel = meter.stop(0).elapsed;
-        event_loop
-            .dispatch(Duration::ZERO, &mut state)
-            .expect("dispatch");
+        event_loop.dispatch(Duration::ZERO, &mut state).expect("dispatch");
         assert_eq!(state.count, 0);
-        Some(Timers {
-            insert,
-            cancel,
-            bytes,
-            sum,
-        })
+        Some(Timers { insert, cancel, bytes, sum })
     }
 
     fn fire(&self, batches: &[Vec<Instant>]) -> Option<Measured> {
@@ -323,9 +297,7 @@ impl Peer for Calloop {
                 TimeoutAction::Drop
             },
         );
-        let token = handle
-            .register_dispatcher(timer.clone())
-            .expect("a timer");
+        let token = handle.register_dispatcher(timer.clone()).expect("a timer");
         let meter = Meter::start();
         let mut sum = 0;
         for &deadline in far.iter().cycle().take(times) {
@@ -339,9 +311,8 @@ impl Peer for Calloop {
         let mut event_loop: EventLoop<'static, Vec<i64>> = EventLoop::try_new().expect("a loop");
         let mut late = Vec::with_capacity(ticks);
         let timer = Timer::from_deadline(Instant::now() + period);
-        let token = event_loop
-            .handle()
-            .insert_source(timer, move |deadline, _, late: &mut Vec<i64>| {
+        let token =
+            event_loop.handle().insert_source(timer, move |deadline, _, late: &mut Vec<i64>| {
                 late.push(super::lateness(deadline));
                 TimeoutAction::ToInstant(deadline + period)
             });
@@ -384,9 +355,7 @@ impl Peer for Calloop {
         state.handle = Some(handle);
         let meter = Meter::start();
         while state.sum < length as u64 {
-            event_loop
-                .dispatch(Duration::ZERO, &mut state)
-                .expect("dispatch");
+            event_loop.dispatch(Duration::ZERO, &mut state).expect("dispatch");
         }
         let measured = meter.stop(state.sum);
         state.handle = None;
@@ -401,9 +370,7 @@ impl Peer for Calloop {
             for n in 0..idles as u64 {
                 handle.insert_idle(move |state| state.sum += n);
             }
-            event_loop
-                .dispatch(Duration::ZERO, &mut state)
-                .expect("dispatch");
+            event_loop.dispatch(Duration::ZERO, &mut state).expect("dispatch");
         }
         Some(meter.stop(state.sum))
     }

@@ -43,9 +43,7 @@ impl Loop {
     fn remove_last(&mut self) {
         let Some(fd) = self.fds.pop() else { return };
         let registry = self.poll.registry();
-        registry
-            .deregister(&mut SourceFd(&fd.as_raw_fd()))
-            .expect("it is watched");
+        registry.deregister(&mut SourceFd(&fd.as_raw_fd())).expect("it is watched");
     }
 
     fn waker(&self) -> Waker {
@@ -116,11 +114,7 @@ impl Peer for Mio {
             }
             elapsed += meter.stop(0).elapsed;
         }
-        Some(Measured {
-            elapsed,
-            allocations: 0,
-            sum,
-        })
+        Some(Measured { elapsed, allocations: 0, sum })
     }
 
     fn empty(&self, sources: usize, turns: usize) -> Option<Measured> {

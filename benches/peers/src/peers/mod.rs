@@ -39,19 +39,12 @@ pub struct Meter {
 impl Meter {
     pub fn start() -> Self {
         let allocations = alloc::allocations();
-        Self {
-            allocations,
-            started: Instant::now(),
-        }
+        Self { allocations, started: Instant::now() }
     }
 
     pub fn stop(self, sum: u64) -> Measured {
         let elapsed = self.started.elapsed();
-        Measured {
-            elapsed,
-            allocations: alloc::allocations() - self.allocations,
-            sum,
-        }
+        Measured { elapsed, allocations: alloc::allocations() - self.allocations, sum }
     }
 }
 
@@ -75,9 +68,7 @@ impl Fds {
     pub fn written<'a>(&self, fds: &'a [Arc<OwnedFd>]) -> Vec<(&'a OwnedFd, u64)> {
         let step = self.watched / self.ready;
         let offset = step / 2;
-        (0..self.ready)
-            .map(|n| (&*fds[offset + n * step], n as u64 + 1))
-            .collect()
+        (0..self.ready).map(|n| (&*fds[offset + n * step], n as u64 + 1)).collect()
     }
 
     /// The sum of what is written in a turn.
@@ -239,12 +230,12 @@ pub fn on_one_cpu(
         });
         let first = scope.spawn(|| {
             pin();
-            let meter = std::cell::RefCell::new(None);
+            let meter = std::sync::Mutex::new(None);
             let sum = first(&|| {
                 barrier.wait();
-                *meter.borrow_mut() = Some(Meter::start());
+                *meter.lock().expect("no panic") = Some(Meter::start());
             });
-            let meter = meter.take().expect("the peer said it was ready");
+            let meter = meter.into_inner().expect("no panic").expect("the peer said it was ready");
             meter.stop(sum)
         });
         first.join().expect("no panic")
@@ -283,9 +274,7 @@ pub struct Mailbox<T> {
 
 impl<T> Mailbox<T> {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self {
-            queue: std::sync::Mutex::default(),
-        })
+        Arc::new(Self { queue: std::sync::Mutex::default() })
     }
 
     /// Whether to wake the loop.
@@ -320,9 +309,7 @@ impl Random {
 pub fn far_deadlines() -> Vec<Instant> {
     let base = Instant::now() + Duration::from_secs(3600);
     let mut random = Random(0x1234_5678_9abc_def1);
-    (0..1024)
-        .map(|_| base + Duration::from_nanos(random.below(3_600_000_000_000)))
-        .collect()
+    (0..1024).map(|_| base + Duration::from_nanos(random.below(3_600_000_000_000))).collect()
 }
 
 /// Waits until all deadlines have passed, for the coarsest clocks too.

@@ -112,11 +112,7 @@ impl Peer for Polling {
             }
             elapsed += meter.stop(0).elapsed;
         }
-        Some(Measured {
-            elapsed,
-            allocations: 0,
-            sum,
-        })
+        Some(Measured { elapsed, allocations: 0, sum })
     }
 
     fn empty(&self, sources: usize, turns: usize) -> Option<Measured> {

@@ -44,26 +44,14 @@ impl<S> Loop<S> {
             assert!(fd >= 0, "epoll_create1");
             OwnedFd::from_raw_fd(fd)
         };
-        Self {
-            epoll,
-            table: Vec::new(),
-            events: Vec::with_capacity(EVENTS),
-        }
+        Self { epoll, table: Vec::new(), events: Vec::with_capacity(EVENTS) }
     }
 
     fn add(&mut self, fd: Arc<OwnedFd>, flags: u32, callback: fn(&mut S, &OwnedFd)) {
-        let mut event = libc::epoll_event {
-            events: flags,
-            u64: self.table.len() as u64,
-        };
+        let mut event = libc::epoll_event { events: flags, u64: self.table.len() as u64 };
         // SAFETY: both fds are open, and the event lives as long as the call.
         let result = unsafe {
-            libc::epoll_ctl(
-                self.epoll.as_raw_fd(),
-                libc::EPOLL_CTL_ADD,
-                fd.as_raw_fd(),
-                &mut event,
-            )
+            libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &mut event)
         };
         assert_eq!(result, 0, "epoll_ctl");
         self.table.push(Entry { fd, callback });
@@ -125,6 +113,9 @@ fn insert_timers(timers: &mut BTreeMap<When, Callback>, deadlines: &[Instant]) {
     }
 }
 
+/// Idle callbacks.
+type Queue<S> = VecDeque<Box<dyn FnOnce(&mut S)>>;
+
 fn timerfd() -> OwnedFd {
     // SAFETY: the fd is new, and ours.
     unsafe {
@@ -137,10 +128,7 @@ fn timerfd() -> OwnedFd {
 
 /// Nanoseconds of the monotonic clock.
 fn monotonic() -> u64 {
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: it is written to, and lives as long as the call.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
@@ -148,10 +136,7 @@ fn monotonic() -> u64 {
 
 fn set(timerfd: &OwnedFd, at: u64) {
     let new = libc::itimerspec {
-        it_interval: libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        },
+        it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
         it_value: libc::timespec {
             tv_sec: (at / 1_000_000_000) as i64,
             tv_nsec: (at % 1_000_000_000) as i64,
@@ -229,11 +214,7 @@ impl Peer for Raw {
             }
             elapsed += meter.stop(0).elapsed;
         }
-        Some(Measured {
-            elapsed,
-            allocations: 0,
-            sum: state.sum,
-        })
+        Some(Measured { elapsed, allocations: 0, sum: state.sum })
     }
 
     fn empty(&self, sources: usize, turns: usize) -> Option<Measured> {
@@ -253,11 +234,8 @@ impl Peer for Raw {
         let mut epoll = Loop::new();
         let wake = Arc::new(super::eventfd());
         let mailbox = Mailbox::new();
-        let mut inbox = Inbox {
-            mailbox: Arc::clone(&mailbox),
-            messages: Vec::new(),
-            state: State::default(),
-        };
+        let mut inbox =
+            Inbox { mailbox: Arc::clone(&mailbox), messages: Vec::new(), state: State::default() };
         epoll.add(Arc::clone(&wake), LEVEL, |inbox: &mut Inbox, wake| {
             super::read(wake);
             inbox.mailbox.take(&mut inbox.messages);
@@ -325,11 +303,7 @@ impl Peer for Raw {
         }
         // The table's callbacks have no captures: the state finds the mailbox by the fd's number.
         let mut epoll = Loop::new();
-        let mut state = Many {
-            mailboxes: Vec::new(),
-            batch: Vec::new(),
-            sum: 0,
-        };
+        let mut state = Many { mailboxes: Vec::new(), batch: Vec::new(), sum: 0 };
         let senders: Vec<_> = (0..channels)
             .map(|_| {
                 let wake = Arc::new(super::eventfd());
@@ -380,11 +354,8 @@ impl Peer for Raw {
                     super::write(&side.answer, 1);
                 }
             });
-            let mut side = Side {
-                answer,
-                answers: if starts { trips - 1 } else { trips },
-                count: 0,
-            };
+            let mut side =
+                Side { answer, answers: if starts { trips - 1 } else { trips }, count: 0 };
             ready();
             if starts {
                 super::write(&side.answer, 1);
@@ -437,12 +408,7 @@ impl Peer for Raw {
             sum += u64::from(timers.remove(&(deadline, n as u64)).is_some());
         }
         let cancel = meter.stop(0).elapsed;
-        Some(Timers {
-            insert,
-            cancel,
-            bytes,
-            sum,
-        })
+        Some(Timers { insert, cancel, bytes, sum })
     }
 
     fn fire(&self, batches: &[Vec<Instant>]) -> Option<Measured> {
@@ -489,9 +455,7 @@ impl Peer for Raw {
         let timerfd = timerfd();
         let base = monotonic() + 3_600_000_000_000;
         let mut random = super::Random(0x1234_5678_9abc_def1);
-        let far: Vec<_> = (0..1024)
-            .map(|_| base + random.below(3_600_000_000_000))
-            .collect();
+        let far: Vec<_> = (0..1024).map(|_| base + random.below(3_600_000_000_000)).collect();
         let meter = Meter::start();
         let mut sum = 0;
         for &at in far.iter().cycle().take(times) {
@@ -509,11 +473,7 @@ impl Peer for Raw {
         }
         let mut epoll = Loop::new();
         let period = period.as_nanos() as u64;
-        let mut state = Ticks {
-            at: monotonic() + period,
-            period,
-            late: Vec::with_capacity(ticks),
-        };
+        let mut state = Ticks { at: monotonic() + period, period, late: Vec::with_capacity(ticks) };
         let timerfd = Arc::new(timerfd());
         set(&timerfd, state.at);
         epoll.add(timerfd, LEVEL, |state: &mut Ticks, timerfd| {
@@ -552,16 +512,13 @@ impl Peer for Raw {
     fn idle_chain(&self, length: usize) -> Option<Measured> {
         struct Idle {
             sum: u64,
-            queue: VecDeque<Box<dyn FnOnce(&mut Idle)>>,
+            queue: Queue<Idle>,
         }
         fn next(state: &mut Idle) {
             state.sum += 1;
             state.queue.push_back(Box::new(next));
         }
-        let mut state = Idle {
-            sum: 0,
-            queue: VecDeque::new(),
-        };
+        let mut state = Idle { sum: 0, queue: VecDeque::new() };
         state.queue.push_back(Box::new(next));
         let meter = Meter::start();
         while state.sum < length as u64
@@ -575,7 +532,7 @@ impl Peer for Raw {
     fn idle_batch(&self, idles: usize, turns: usize) -> Option<Measured> {
         let mut epoll = Loop::new();
         let mut state = State::default();
-        let mut queue: VecDeque<Box<dyn FnOnce(&mut State)>> = VecDeque::new();
+        let mut queue: Queue<State> = VecDeque::new();
         let meter = Meter::start();
         for _ in 0..turns {
             for n in 0..idles as u64 {

@@ -29,12 +29,7 @@ impl LoopData for State {
 
 fn new() -> (EventLoop<State>, State) {
     let (event_loop, handle) = EventLoop::new().expect("a loop");
-    let state = State {
-        handle,
-        sum: 0,
-        count: 0,
-        sender: None,
-    };
+    let state = State { handle, sum: 0, count: 0, sender: None };
     (event_loop, state)
 }
 
@@ -66,9 +61,7 @@ fn insert_timers_into(
             state.count += 1;
             TimeoutAction::Drop
         };
-        let token = state
-            .handle
-            .insert_source(Timer::from_deadline(deadline), callback);
+        let token = state.handle.insert_source(Timer::from_deadline(deadline), callback);
         tokens.push(token.expect("a timer"));
     }
 }
@@ -129,11 +122,7 @@ impl Peer for Soloop {
             elapsed += measured.elapsed;
             allocations += measured.allocations;
         }
-        Some(Measured {
-            elapsed,
-            allocations,
-            sum: state.sum,
-        })
+        Some(Measured { elapsed, allocations, sum: state.sum })
     }
 
     fn empty(&self, sources: usize, turns: usize) -> Option<Measured> {
@@ -258,9 +247,7 @@ impl Peer for Soloop {
     fn ping_burst(&self, pings: usize, turns: usize) -> Option<Measured> {
         let (mut event_loop, mut state) = new();
         let (ping, source) = make_ping();
-        let token = state
-            .handle
-            .insert_source(source, |(), state: &mut State| state.sum += 1);
+        let token = state.handle.insert_source(source, |(), state: &mut State| state.sum += 1);
         token.expect("a ping");
         event_loop.apply_pending(&mut state).expect("insertion");
         let meter = Meter::start();
@@ -295,12 +282,7 @@ impl Peer for Soloop {
         let cancel = meter.stop(0).elapsed;
         event_loop.dispatch(Duration::ZERO, &mut state).expect("dispatch");
         assert_eq!(state.count, 0);
-        Some(Timers {
-            insert,
-            cancel,
-            bytes,
-            sum,
-        })
+        Some(Timers { insert, cancel, bytes, sum })
     }
 
     fn fire(&self, batches: &[Vec<Instant>]) -> Option<Measured> {
@@ -329,9 +311,7 @@ impl Peer for Soloop {
         let meter = Meter::start();
         let mut sum = 0;
         for &deadline in far.iter().cycle().take(times) {
-            let live = state
-                .handle
-                .update(token, move |timer| timer.set_deadline(deadline));
+            let live = state.handle.update(token, move |timer| timer.set_deadline(deadline));
             event_loop.apply_pending(&mut state).expect("update");
             sum += u64::from(live);
         }
@@ -349,10 +329,7 @@ impl Peer for Soloop {
             }
         }
         let (mut event_loop, handle) = EventLoop::new().expect("a loop");
-        let mut state = Late {
-            handle,
-            late: Vec::with_capacity(ticks),
-        };
+        let mut state = Late { handle, late: Vec::with_capacity(ticks) };
         let timer = Timer::from_deadline(Instant::now() + period);
         let token = state.handle.insert_source(timer, move |deadline, state: &mut Late| {
             state.late.push(super::lateness(deadline));

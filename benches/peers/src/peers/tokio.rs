@@ -24,10 +24,7 @@ use crate::alloc;
 pub struct Tokio;
 
 fn runtime() -> Runtime {
-    Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
+    Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 /// A sum that is waited for.
@@ -143,11 +140,7 @@ impl Peer for Tokio {
                 sum.reach().await;
                 elapsed += meter.stop(0).elapsed;
             }
-            Measured {
-                elapsed,
-                allocations: 0,
-                sum: sum.get(),
-            }
+            Measured { elapsed, allocations: 0, sum: sum.get() }
         }))
     }
 
@@ -304,12 +297,7 @@ impl Peer for Tokio {
             sum += u64::from(queue.try_remove(&key).is_some());
         }
         let cancel = meter.stop(0).elapsed;
-        Some(Timers {
-            insert,
-            cancel,
-            bytes,
-            sum,
-        })
+        Some(Timers { insert, cancel, bytes, sum })
     }
 
     fn fire(&self, batches: &[Vec<Instant>]) -> Option<Measured> {
@@ -414,9 +402,7 @@ impl Peer for Tokio {
     fn fd_churn(&self, others: usize, times: usize) -> Option<Measured> {
         let runtime = runtime();
         let _guard = runtime.enter();
-        let _others: Vec<_> = (0..others)
-            .map(|_| watch(Arc::new(super::eventfd())))
-            .collect();
+        let _others: Vec<_> = (0..others).map(|_| watch(Arc::new(super::eventfd()))).collect();
         let fd = Arc::new(super::eventfd());
         let meter = Meter::start();
         for _ in 0..times {
