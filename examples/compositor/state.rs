@@ -220,6 +220,11 @@ impl RenderHost for State {
                 canvas.draw(layer.image, layer.at, layer.scale);
             }
         }
+        for popup in self.protocol.popups() {
+            for layer in self.protocol.layers(popup) {
+                canvas.draw(layer.image, layer.at, layer.scale);
+            }
+        }
         if let Some(cursor) = self.input.pointer().and_then(|at| self.protocol.cursor(at)) {
             canvas.draw(cursor.image, cursor.at, cursor.scale);
         }

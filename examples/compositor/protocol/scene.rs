@@ -42,12 +42,15 @@ impl Protocol {
         })
     }
 
-    /// What a window and its popups look like, from the bottom up.
-    pub fn layers(&self, window: SurfaceKey) -> Vec<Layer<'_>> {
+    /// The popups, from the bottom up: they come and go quickly, and are above all windows while they last.
+    pub fn popups(&self) -> impl Iterator<Item = SurfaceKey> {
+        self.popups.iter().copied()
+    }
+
+    /// What a window or a popup looks like, from the bottom up.
+    pub fn layers(&self, root: SurfaceKey) -> Vec<Layer<'_>> {
         let mut surfaces = Vec::new();
-        for root in self.roots(window) {
-            self.collect_tree(root, &mut surfaces);
-        }
+        self.collect_tree(root, &mut surfaces);
         surfaces.into_iter().filter_map(|key| self.layer(key, self.origin(key)?)).collect()
     }
 
@@ -61,13 +64,6 @@ impl Protocol {
         let surface = self.surfaces.get(key)?;
         let image = surface.content.as_ref()?;
         Some(Layer { image, at, scale: surface.scale })
-    }
-
-    /// A window and the popups that belong to it, from the bottom up.
-    fn roots(&self, window: SurfaceKey) -> impl DoubleEndedIterator<Item = SurfaceKey> {
-        let popups = self.popups.iter().copied();
-        std::iter::once(window)
-            .chain(popups.filter(move |popup| self.window_of(*popup) == Some(window)))
     }
 
     fn collect_tree(&self, key: SurfaceKey, into: &mut Vec<SurfaceKey>) {
@@ -144,10 +140,8 @@ impl Protocol {
     /// The surface that takes input at a point of the output.
     pub fn surface_at(&self, point: Point) -> Option<SurfaceKey> {
         let mut surfaces = Vec::new();
-        for window in &self.windows {
-            for root in self.roots(*window) {
-                self.collect_tree(root, &mut surfaces);
-            }
+        for root in self.windows.iter().chain(&self.popups) {
+            self.collect_tree(*root, &mut surfaces);
         }
         surfaces.into_iter().rev().find(|key| {
             let area = self.area_of(*key);
