@@ -65,7 +65,15 @@ fn per(measured: Option<Measured>, ops: usize, sum: u64) -> Option<Vec<f64>> {
 }
 
 /// Allocations for one of `ops` operations, if the work came to `sum`.
-fn allocations(run: impl FnOnce() -> Option<Measured>, ops: usize, sum: u64) -> Option<Vec<f64>> {
+fn allocations(
+    peer: &dyn Peer,
+    run: impl FnOnce() -> Option<Measured>,
+    ops: usize,
+    sum: u64,
+) -> Option<Vec<f64>> {
+    if !peer.is_counted() {
+        return None;
+    }
     alloc::count(true);
     let measured = run();
     alloc::count(false);
@@ -270,16 +278,16 @@ pub fn all(quick: bool) -> Vec<Workload> {
     };
     add("H1-A1-allocs", "allocations for an event of A1", |peer| {
         let spec = Fds { watched: 1, ready: 1, turns: 10_000 };
-        allocations(|| peer.level(spec), 10_000, 10_000)
+        allocations(peer, || peer.level(spec), 10_000, 10_000)
     });
     add("H1-B1-allocs", "allocations for a message of B1", |peer| {
         let n = 1_000_000;
-        allocations(|| peer.channel(n as u64), n, sum_below(n))
+        allocations(peer, || peer.channel(n as u64), n, sum_below(n))
     });
     add("H1-D3-allocs", "allocations for a due timer of D3, the second time", |peer| {
         let batch = |after| spread(1000, Duration::from_millis(after), Duration::from_millis(10));
         let batches = [batch(5), batch(40)];
-        allocations(|| peer.fire(&batches), 1000, sum_below(1000))
+        allocations(peer, || peer.fire(&batches), 1000, sum_below(1000))
     });
     list
 }

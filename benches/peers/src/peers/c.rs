@@ -233,6 +233,10 @@ impl Peer for C {
         self.name
     }
 
+    fn is_counted(&self) -> bool {
+        false
+    }
+
     fn level(&self, spec: Fds) -> Option<Measured> {
         if spec.watched > self.fds || spec.ready > self.ready {
             return None;

@@ -91,6 +91,11 @@ pub struct Timers {
 pub trait Peer {
     fn name(&self) -> &'static str;
 
+    /// Whether its allocations are this program's, and counted.
+    fn is_counted(&self) -> bool {
+        true
+    }
+
     /// A1, A2, A3, A5. A turn writes to fds and dispatches until all of them were read by their level-triggered
     /// callbacks. The sum is that of the values read.
     fn level(&self, _: Fds) -> Option<Measured> {
