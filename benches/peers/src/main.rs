@@ -5,9 +5,9 @@
 //!     [--quick] [--only A1,B3] [--peers raw,soloop] [--json] [--svg FILE]
 //! ```
 //!
-//! Each workload runs for nine rounds (five with `--quick`), in each of which all peers take their turn, the
-//! first one changing, so that what the machine does meanwhile hits all alike. The table shows medians.
-//! A peer that does not come to the expected sum fails the run.
+//! Each workload runs for at least nine rounds (five with `--quick`), and more if they are short, in each of which
+//! all peers take their turn, the first one changing, so that what the machine does meanwhile hits all alike. The
+//! table shows medians. A peer that does not come to the expected sum fails the run.
 //!
 //! `--features c-peers` adds libuv, libevent, GLib, sd-event and wl_event_loop.
 //!
@@ -22,6 +22,7 @@
 //! * A peer is missing where it has no means for a workload, or where it would take minutes.
 
 use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
 
 use peers::Peer;
 use report::Row;
@@ -152,11 +153,20 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// How many rounds there are of a workload that takes no time.
+const MOST: usize = 45;
+
 /// Runs all rounds of a workload: the rows of each of its ids.
 fn measure(workload: &Workload, peers: &[Box<dyn Peer>], quick: bool) -> Vec<Vec<Row>> {
-    let rounds = workload.rounds.unwrap_or(if quick { 5 } else { 9 });
     let mut samples: Vec<Vec<Vec<f64>>> = vec![vec![Vec::new(); peers.len()]; workload.ids.len()];
-    for round in 0..rounds {
+    let (least, budget) =
+        if quick { (5, Duration::from_millis(600)) } else { (9, Duration::from_secs(3)) };
+    let started = Instant::now();
+    let more = |round| match workload.rounds {
+        Some(rounds) => round < rounds,
+        None => round < least || round < MOST && started.elapsed() < budget,
+    };
+    for round in (0..).take_while(|&round| more(round)) {
         for turn in 0..peers.len() {
             let n = (round + turn) % peers.len();
             let peer = &*peers[n];
