@@ -11,16 +11,19 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use self::with::{Call, With};
 use crate::clock::Clock;
 use crate::sources::bell::{Bell, Listener};
 use crate::{
     EventSource, InterestToken, LoopData, LoopHandle, PostAction, Readiness, Registrar,
     TimeoutFuture, Token,
 };
+
+mod with;
 
 impl<Data: 'static> LoopHandle<Data> {
     /// Runs a task on the loop's thread: a future that reaches the state through its [`TaskContext`].
@@ -182,7 +185,7 @@ impl<Data: 'static> TaskContext<Data> {
         F: FnOnce(&mut Data) -> R + 'static,
         R: 'static,
     {
-        With { cx: self.clone(), state: WithState::New(Some(f)) }
+        With::new(self.clone(), f)
     }
 
     /// Is ready `duration` from now on the loop's clock.
@@ -296,105 +299,6 @@ impl fmt::Display for Elapsed {
 }
 
 impl Error for Elapsed {}
-
-/// A closure on its way to the state, shared by the queue and the future that waits for it.
-trait Call<Data> {
-    fn run(&self, data: &mut Data);
-}
-
-struct Parcel<F, R> {
-    content: Mutex<Content<F, R>>,
-}
-
-/// Each of them is taken out and used, or dropped, outside of the lock: that is user code.
-struct Content<F, R> {
-    /// `None` once it ran, or the future was dropped.
-    call: Option<F>,
-    result: Option<R>,
-    waker: Option<Waker>,
-}
-
-impl<F, R> Parcel<F, R> {
-    fn lock(&self) -> MutexGuard<'_, Content<F, R>> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<Data, F: FnOnce(&mut Data) -> R, R> Call<Data> for Parcel<F, R> {
-    fn run(&self, data: &mut Data) {
-        let Some(call) = self.lock().call.take() else {
-            return;
-        };
-        let result = call(data);
-        let mut content = self.lock();
-        content.result = Some(result);
-        let waker = content.waker.take();
-        drop(content);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-/// What [`TaskContext::with`] returns.
-struct With<Data, F, R> {
-    cx: TaskContext<Data>,
-    state: WithState<F, R>,
-}
-
-enum WithState<F, R> {
-    New(Option<F>),
-    Sent(Arc<Parcel<F, R>>),
-}
-
-impl<Data, F, R> Future for With<Data, F, R>
-where
-    Data: 'static,
-    F: FnOnce(&mut Data) -> R + 'static,
-    R: 'static,
-{
-    type Output = R;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        let waker = Some(cx.waker().clone());
-        match &mut self.state {
-            WithState::New(call) => {
-                let content = Content { call: call.take(), result: None, waker };
-                let parcel = Arc::new(Parcel { content: Mutex::new(content) });
-                self.state = WithState::Sent(Arc::clone(&parcel));
-                // Nobody takes it if the task is gone: the future stays pending.
-                if self.cx.calls.send(parcel).is_ok() {
-                    self.cx.bell.ring();
-                }
-                Poll::Pending
-            }
-            WithState::Sent(parcel) => {
-                let mut content = parcel.lock();
-                if let Some(result) = content.result.take() {
-                    return Poll::Ready(result);
-                }
-                let old = std::mem::replace(&mut content.waker, waker);
-                drop(content);
-                drop(old);
-                Poll::Pending
-            }
-        }
-    }
-}
-
-impl<Data, F, R> Drop for With<Data, F, R> {
-    fn drop(&mut self) {
-        if let WithState::Sent(parcel) = &self.state {
-            let mut content = parcel.lock();
-            let left = (content.call.take(), content.result.take(), content.waker.take());
-            drop(content);
-            drop(left);
-        }
-    }
-}
-
-/// Nothing in it is pinned.
-impl<Data, F, R> Unpin for With<Data, F, R> {}
 
 static_assertions::assert_impl_all!(TaskContext<*mut ()>: Clone, Unpin, fmt::Debug);
 static_assertions::assert_not_impl_any!(TaskContext<u8>: Send, Sync);

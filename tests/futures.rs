@@ -872,6 +872,7 @@ mod tasks {
         });
         event_loop.run(None, &mut state, |_| ()).unwrap();
         assert_eq!(clock.now() - started, 4 * HOUR);
+        event_loop.dispatch(ZERO, &mut state).unwrap(); // the stop also asked for a wake-up
         for _ in 0..9 {
             assert!(is_quiet(&mut event_loop, &mut state, &clock));
         }

@@ -9,23 +9,30 @@
 //! anew before the loop gets to do anything; the loop forgets its part at the next settling (see
 //! `abandoned.rs`). Neither keeps the other alive.
 
-use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+#[cfg(feature = "futures-io")]
+use std::task::{Context, Poll};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
+use self::ready::Wait;
+use self::waiters::{Direction, IoSource, Waiters};
 use crate::abandoned::SourceGuard;
 use crate::poller;
-use crate::{
-    EventSource, Interest, InterestToken, LoopHandle, Mode, PostAction, Readiness, Registrar,
-};
+use crate::registrations::Rearm;
+use crate::{Interest, InterestToken, LoopHandle, Mode, Registrar};
+
+mod ready;
+#[cfg(feature = "futures-io")]
+mod traits;
+mod waiters;
+
+pub use self::ready::{Readable, Writable};
 
 /// mio's `poll(2)` backend takes back the interest in what it told of.
 const REARM: bool = cfg!(mio_unsupported_force_poll_poll);
@@ -85,7 +92,7 @@ pub struct Async<F: AsFd> {
     /// The mode the fd was in; `None` if it was non-blocking before.
     blocking: Option<OFlags>,
     registry: Weak<mio::Registry>,
-    shared: Arc<Shared>,
+    waiters: Arc<Waiters>,
     /// Removes the loop's side, after `drop` has told the kernel.
     _guard: SourceGuard,
 }
@@ -100,9 +107,9 @@ impl<Data> LoopHandle<Data> {
     /// in which it was.
     pub fn adapt_io<F: AsFd>(&mut self, fd: F) -> io::Result<Async<F>> {
         let blocking = set_nonblocking(fd.as_fd())?;
-        let shared = Arc::new(Shared::default());
+        let waiters = Arc::new(Waiters::default());
         // Inserted first, for its key; what it watches is not its own.
-        let token = self.insert_source(IoSource::new(&shared), |(), _| ())?;
+        let token = self.insert_source(IoSource::new(&waiters), |(), _| ())?;
         let mut registrar = Registrar::new(&mut self.registrations, token.key());
         match registrar.register_fd(fd.as_fd(), Interest::BOTH, Mode::Edge) {
             Ok(interest) => Ok(Async {
@@ -111,7 +118,7 @@ impl<Data> LoopHandle<Data> {
                 token: interest,
                 blocking,
                 registry: Arc::downgrade(&self.registrations.registry),
-                shared,
+                waiters,
                 _guard: self.guard(token).with_interest(interest.key()),
             }),
             Err(error) => {
@@ -170,12 +177,11 @@ impl<F: AsFd> Async<F> {
 
     /// Leaves a waker for the next edge. To be followed by a try.
     fn await_edge(&self, direction: Direction, place: u64, waker: &Waker) -> io::Result<()> {
-        self.shared.leave(direction, place, waker);
+        self.waiters.leave(direction, place, waker);
         if REARM && let Some(registry) = self.registry.upgrade() {
             let fd = self.get_ref().as_fd();
-            let rearm = crate::registrations::Rearm::Native;
             let key = self.token.key();
-            poller::modify(&registry, fd, key, Interest::BOTH, Mode::Edge, rearm)?;
+            poller::modify(&registry, fd, key, Interest::BOTH, Mode::Edge, Rearm::Native)?;
         }
         Ok(())
     }
@@ -207,13 +213,18 @@ impl<F: AsFd> Async<F> {
                     if waits {
                         return Poll::Pending;
                     }
-                    if self.shared.lock().ended {
+                    if self.waiters.is_over() {
                         return Poll::Ready(Err(io::Error::other("the event loop is gone")));
                     }
-                    self.await_edge(direction, Shared::TRAITS, cx.waker())?;
+                    self.await_edge(direction, Waiters::TRAITS, cx.waker())?;
                     waits = true;
                 }
-                result => return Poll::Ready(result),
+                result => {
+                    if waits {
+                        self.waiters.leave_place(direction, Waiters::TRAITS);
+                    }
+                    return Poll::Ready(result);
+                }
             }
         }
     }
@@ -254,270 +265,4 @@ impl<F: AsFd + fmt::Debug> fmt::Debug for Async<F> {
     }
 }
 
-/// Waits until a read would not block; see [`Async::readable`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless polled"]
-pub struct Readable<'a, F: AsFd> {
-    wait: Wait<'a, F>,
-}
-
-/// Waits until a write would not block; see [`Async::writable`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless polled"]
-pub struct Writable<'a, F: AsFd> {
-    wait: Wait<'a, F>,
-}
-
-impl<F: AsFd> Future for Readable<'_, F> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.wait.poll(cx)
-    }
-}
-
-impl<F: AsFd> Future for Writable<'_, F> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.wait.poll(cx)
-    }
-}
-
-struct Wait<'a, F: AsFd> {
-    io: &'a Async<F>,
-    direction: Direction,
-    /// Its place among those who wait, once it does.
-    place: Option<u64>,
-}
-
-impl<'a, F: AsFd> Wait<'a, F> {
-    fn new(io: &'a Async<F>, direction: Direction) -> Self {
-        Self { io, direction, place: None }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let place = *self.place.get_or_insert_with(|| self.io.shared.new_place());
-        let told = self.io.await_edge(self.direction, place, cx.waker());
-        if told.is_err() || self.io.is_ready(self.direction) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    }
-}
-
-impl<F: AsFd> Drop for Wait<'_, F> {
-    fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.io.shared.leave_place(self.direction, place);
-        }
-    }
-}
-
-impl<F: AsFd> fmt::Debug for Wait<'_, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.direction)
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Direction {
-    Read,
-    Write,
-}
-
-/// What an [`Async`] and its source share: those who wait.
-#[derive(Debug, Default)]
-struct Shared {
-    waiting: Mutex<Waiting>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    /// For each direction, the places that wait and their wakers. There are few of them.
-    wakers: [Vec<(u64, Waker)>; 2],
-    places: u64,
-    /// The loop is gone.
-    ended: bool,
-}
-
-impl Shared {
-    /// The place of the futures-io traits, which keep the waker of the last call only.
-    #[cfg(feature = "futures-io")]
-    const TRAITS: u64 = 0;
-
-    fn new_place(&self) -> u64 {
-        let mut waiting = self.lock();
-        waiting.places += 1;
-        waiting.places
-    }
-
-    // Wakers are cloned, dropped and woken outside of the lock: that is user code.
-
-    fn leave(&self, direction: Direction, place: u64, waker: &Waker) {
-        let waker = waker.clone();
-        let mut waiting = self.lock();
-        if waiting.ended {
-            return;
-        }
-        let wakers = &mut waiting.wakers[direction as usize];
-        let old = match wakers.iter_mut().find(|(other, _)| *other == place) {
-            Some((_, there)) => Some(std::mem::replace(there, waker)),
-            None => {
-                wakers.push((place, waker));
-                None
-            }
-        };
-        drop(waiting);
-        drop(old);
-    }
-
-    fn leave_place(&self, direction: Direction, place: u64) {
-        let mut waiting = self.lock();
-        let wakers = &mut waiting.wakers[direction as usize];
-        let found = wakers.iter().position(|(other, _)| *other == place);
-        let old = found.map(|index| wakers.swap_remove(index));
-        drop(waiting);
-        drop(old);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The loop's side: it wakes those who wait. It neither owns nor registers the fd, and its callback is never
-/// called.
-struct IoSource {
-    shared: Arc<Shared>,
-    /// Room for those to wake.
-    woken: Vec<(u64, Waker)>,
-}
-
-impl IoSource {
-    fn new(shared: &Arc<Shared>) -> Self {
-        Self { shared: Arc::clone(shared), woken: Vec::new() }
-    }
-
-    fn wake(&mut self) {
-        for (_, waker) in self.woken.drain(..) {
-            waker.wake();
-        }
-    }
-}
-
-impl EventSource for IoSource {
-    type Event<'a> = ();
-    type Ret = ();
-    type Error = Infallible;
-
-    fn register(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn unregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn process_events<F>(
-        &mut self,
-        readiness: Readiness,
-        _: InterestToken,
-        _: F,
-    ) -> Result<PostAction, Infallible>
-    where
-        F: FnMut(()),
-    {
-        let mut waiting = self.shared.lock();
-        if readiness.readable {
-            self.woken.append(&mut waiting.wakers[Direction::Read as usize]);
-        }
-        if readiness.writable {
-            self.woken.append(&mut waiting.wakers[Direction::Write as usize]);
-        }
-        drop(waiting);
-        self.wake();
-        Ok(PostAction::Continue)
-    }
-}
-
-/// A waker may own the task that owns the `Async`: the circle ends with the loop. Those who wait are told.
-impl Drop for IoSource {
-    fn drop(&mut self) {
-        let mut waiting = self.shared.lock();
-        waiting.ended = true;
-        self.woken.extend(waiting.wakers.iter_mut().flat_map(std::mem::take));
-        drop(waiting);
-        self.wake();
-    }
-}
-
-#[cfg(feature = "futures-io")]
-mod traits {
-    use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-    use std::os::fd::AsFd;
-    use std::pin::Pin;
-    use std::task::{Context, Poll};
-
-    use futures_io::{AsyncRead, AsyncWrite};
-
-    use super::{Async, Direction};
-
-    impl<F: AsFd + Read> AsyncRead for Async<F> {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buffer: &mut [u8],
-        ) -> Poll<io::Result<usize>> {
-            self.poll_with(Direction::Read, cx, |fd| fd.read(buffer))
-        }
-
-        fn poll_read_vectored(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buffers: &mut [IoSliceMut<'_>],
-        ) -> Poll<io::Result<usize>> {
-            self.poll_with(Direction::Read, cx, |fd| fd.read_vectored(buffers))
-        }
-    }
-
-    impl<F: AsFd + Write> AsyncWrite for Async<F> {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buffer: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            self.poll_with(Direction::Write, cx, |fd| fd.write(buffer))
-        }
-
-        fn poll_write_vectored(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buffers: &[IoSlice<'_>],
-        ) -> Poll<io::Result<usize>> {
-            self.poll_with(Direction::Write, cx, |fd| fd.write_vectored(buffers))
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            self.poll_with(Direction::Write, cx, Write::flush)
-        }
-
-        /// Flushes. What closes the fd, or a direction of it, is up to its owner.
-        fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            self.poll_flush(cx)
-        }
-    }
-
-    static_assertions::assert_impl_all!(
-        Async<std::net::TcpStream>: AsyncRead, AsyncWrite, Send, Sync, Unpin
-    );
-}
-
-static_assertions::assert_impl_all!(Async<std::net::TcpStream>: Send, Sync, Unpin, std::fmt::Debug);
-static_assertions::assert_impl_all!(Readable<'static, std::net::TcpStream>: Send, Unpin);
-static_assertions::assert_impl_all!(Writable<'static, std::net::TcpStream>: Send, Unpin);
+static_assertions::assert_impl_all!(Async<std::net::TcpStream>: Send, Sync, Unpin, fmt::Debug);
