@@ -275,9 +275,11 @@ fn is_nonblocking_meanwhile() {
 }
 
 /// One fd with several owners.
+#[cfg(not(mio_unsupported_force_poll_poll))]
 #[derive(Clone)]
 struct Common(Arc<UnixStream>);
 
+#[cfg(not(mio_unsupported_force_poll_poll))]
 impl AsFd for Common {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
