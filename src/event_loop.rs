@@ -26,7 +26,7 @@ use crate::registrations::Registrations;
 use crate::remote::{Mailbox, Posted};
 use crate::settle::own_handle;
 use crate::shared::Shared;
-use crate::slot::{Event, Slot};
+use crate::slot::{Event, Slot, Spent};
 use crate::source::EventIterator;
 use crate::token::SourceKey;
 use crate::{EventSource, InterestToken, PostAction, Token};
@@ -352,6 +352,11 @@ impl<Data: LoopData> EventLoop<Data> {
     /// order of deadlines.
     fn deliver(&mut self, data: &mut Data) -> Result<()> {
         self.settle(data)?;
+        if data.loop_handle().registrations.is_prioritized() {
+            // Here and not after the wait: an unfinished round goes on with what woke the loop since.
+            let backlog = self.backlog.make_contiguous();
+            backlog.sort_by_key(|event| std::cmp::Reverse(event.priority));
+        }
         if self.backlog.is_empty() && !data.loop_handle().registrations.has_due() {
             return Ok(());
         }
@@ -409,6 +414,9 @@ impl<Data: LoopData> EventLoop<Data> {
         let registrations = &mut own_handle(&self.shared, data)?.registrations;
         let touched = registrations.was_touched(key);
         match answer {
+            Ok(PostAction::Remove) if registrations.is_once(key) => {
+                self.act(PostAction::Remove, event, key, data).map(|()| PostAction::Remove)
+            }
             Ok(action) if touched => Ok(action),
             Ok(action) => self.act(action, event, key, data).map(|()| action),
             Err(error) => {
@@ -416,9 +424,16 @@ impl<Data: LoopData> EventLoop<Data> {
                     // It may have more, and tells of it only once.
                     self.carried.push(event);
                 }
+                let (spent, error) = match error.downcast::<Spent>() {
+                    Ok(spent) => (true, spent.0),
+                    Err(error) => (false, error),
+                };
                 let error = self.failure(key, error, data);
+                if spent {
+                    self.act(PostAction::Remove, event, key, data)?;
+                }
                 let reported = self.report(key, error, data);
-                if !touched {
+                if !touched && !spent {
                     self.act(PostAction::Continue, event, key, data)?;
                 }
                 reported.map(|()| PostAction::Continue)

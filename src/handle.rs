@@ -124,7 +124,8 @@ impl<Data> LoopHandle<Data> {
     }
 
     /// Inserts a source for one event: `callback` may consume what it captured, and the source is
-    /// removed after it, whatever it answers.
+    /// removed after it, whatever it answers and whatever the callback asks of the loop for it. (If it
+    /// panics, the source is removed at its next event.)
     ///
     /// # Errors
     ///
@@ -138,7 +139,10 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(SourceOptions::new(), source, |source| Slot::once(source, callback))
+        let token =
+            self.insert_slot(SourceOptions::new(), source, |source| Slot::once(source, callback))?;
+        self.registrations.set_once(token.key());
+        Ok(token)
     }
 
     fn insert_slot<S: EventSource>(

@@ -37,6 +37,8 @@ const REMOVED: u8 = 1 << 1;
 const TOUCHED: u8 = 1 << 2;
 /// It has options of its own.
 const OPTIONS: u8 = 1 << 3;
+/// It goes after its first event.
+const ONCE: u8 = 1 << 4;
 
 /// What an interest waits for.
 #[derive(Clone, Copy, Debug)]
@@ -231,6 +233,15 @@ impl Registrations {
             }
             _ => false,
         }
+    }
+
+    /// Notes that the source goes after its first event.
+    pub(crate) fn set_once(&mut self, key: SourceKey) {
+        self.set_if_live(key, ONCE);
+    }
+
+    pub(crate) fn is_once(&self, key: SourceKey) -> bool {
+        self.sources.get(key).is_some_and(|state| state.flags & ONCE != 0)
     }
 
     /// Whether an op named the source since [`begin_turn`](Self::begin_turn).

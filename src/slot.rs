@@ -47,6 +47,10 @@ impl<Data> Slot<Data> {
         Self {
             source: Box::new(source),
             callback: Box::new(move |event, data| {
+                if callback.is_none() {
+                    // It panicked, and so the source is still there.
+                    return Ok(PostAction::Remove);
+                }
                 let action = process::<S>(event, |event| match callback.take() {
                     Some(callback) => callback(event, data),
                     None => panic!(
@@ -54,11 +58,27 @@ impl<Data> Slot<Data> {
                         std::any::type_name::<S>()
                     ),
                 });
-                if callback.is_none() { action.map(|_| PostAction::Remove) } else { action }
+                if callback.is_some() {
+                    return action;
+                }
+                let spent = |error| -> BoxError { Box::new(Spent(error)) };
+                action.map(|_| PostAction::Remove).map_err(spent)
             }),
         }
     }
 }
+
+/// The error of a callback that runs once.
+#[derive(Debug)]
+pub(crate) struct Spent(pub(crate) BoxError);
+
+impl fmt::Display for Spent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Spent {}
 
 fn process<S: EventSource>(
     event: Event<'_>,

@@ -36,10 +36,6 @@ impl<Data: LoopData> EventLoop<Data> {
         if registrations.nearest_deadline().is_some() {
             registrations.expire(registrations.clock.now_stamp());
         }
-        if registrations.is_prioritized() {
-            let backlog = self.backlog.make_contiguous();
-            backlog.sort_by_key(|event| std::cmp::Reverse(event.priority));
-        }
         Ok(())
     }
 

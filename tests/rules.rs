@@ -812,3 +812,75 @@ mod rule_8_precision {
         assert!(median < 600, "half of them were late by more than {median} µs");
     }
 }
+
+/// Found by the model in `model.rs`.
+mod found_by_the_model {
+    use super::*;
+
+    #[test]
+    fn a_source_inserted_once_goes_whatever_its_callback_asks_for_or_answers() {
+        type Do = fn(&mut State) -> std::io::Result<PostAction>;
+        let callbacks: [Do; 3] = [
+            |state| {
+                let token = state.tokens[0];
+                state.handle.enable(token);
+                Ok(PostAction::Continue)
+            },
+            |state| {
+                let token = state.tokens[0];
+                state.handle.disable(token);
+                Ok(PostAction::Reregister)
+            },
+            |_| Err(std::io::Error::other("as told")),
+        ];
+        for callback in callbacks {
+            let (mut event_loop, mut state) = new_loop();
+            let (ours, source) = pair();
+            let token = state.handle.insert_once(source, move |_, state| callback(state)).unwrap();
+            state.tokens.push(token.into());
+            poke(&ours);
+            let _ = event_loop.dispatch(LONG, &mut state);
+            assert!(!state.handle.contains(token));
+            event_loop.dispatch(ZERO, &mut state).unwrap();
+            assert!((&ours).write_all(b"x").is_err(), "the source was dropped");
+        }
+    }
+
+    #[test]
+    fn one_whose_callback_panicked_goes_with_its_next_event() {
+        let (mut event_loop, mut state) = new_loop();
+        let (ours, source) = pair();
+        let token = state.handle.insert_once(source, |_, _| panic!("on purpose")).unwrap();
+        poke(&ours);
+        catch_unwind(AssertUnwindSafe(|| event_loop.dispatch(LONG, &mut state))).unwrap_err();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert!(!state.handle.contains(token));
+    }
+
+    #[test]
+    fn a_round_that_goes_on_after_an_error_keeps_to_the_priorities() {
+        use soloop::Priority::{High, Low};
+        let (mut event_loop, mut state) = new_loop();
+        let (high, source) = make_ping();
+        let options = SourceOptions::new().priority(High);
+        let note_high = |(), state: &mut State| state.note("high");
+        state.handle.insert_source_with(options, source, note_high).unwrap();
+        let (low, source) = make_ping();
+        let options = SourceOptions::new().priority(Low);
+        let note_low = |(), state: &mut State| state.note("low");
+        state.handle.insert_source_with(options, source, note_low).unwrap();
+        let (ours, source) = pair();
+        let fails = move |ready: Ready<'_, UnixStream>, _: &mut State| {
+            read_some(ready)?;
+            high.ping();
+            Err(std::io::Error::other("as told"))
+        };
+        state.handle.insert_source(source, fails).unwrap();
+        poke(&ours);
+        low.ping();
+        assert!(event_loop.dispatch(LONG, &mut state).unwrap_err().is_source());
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.log, ["high", "low"]);
+    }
+}
