@@ -1,0 +1,120 @@
+//! Random programs on the loop and on a naive model of it: see `model/ops.rs` for what they do. What the
+//! callbacks are called for, in which order and with which data, what ops answer and what dispatches come to
+//! has to be the same, and when all is removed, nothing is left: no key, no fd, no memory.
+//!
+//! `SOLOOP_MODEL_CASES` is the number of programs. A program that once failed is kept below, or by its seed in
+//! `model.proptest-regressions`.
+#![allow(unreachable_pub, reason = "the modules are shared with the fuzz target")]
+
+mod common;
+#[path = "model/mod.rs"]
+mod model;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::check;
+use model::ops::{self, Body, End, Kind, Op, Options, Pick, Policy, Step};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        3 => (0..20_u8).prop_map(Kind::Timer),
+        1 => Just(Kind::Ping),
+        2 => Just(Kind::Channel),
+        1 => Just(Kind::Level),
+        1 => Just(Kind::Edge),
+        1 => Just(Kind::OneShot),
+        2 => Just(Kind::Bell),
+    ]
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    let priority = prop_oneof![3 => Just(0_u8), 1 => Just(1), 1 => Just(2)];
+    let budget = prop_oneof![3 => Just(0_u8), 1 => 1..4_u8];
+    (priority, budget, prop::bool::weighted(0.1)).prop_map(|(priority, budget, once)| Options {
+        priority,
+        budget,
+        once,
+    })
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        4 => Just(End::Continue),
+        3 => Just(End::Again),
+        2 => Just(End::Reregister),
+        2 => Just(End::Disable),
+        1 => Just(End::Remove),
+        1 => Just(End::Error),
+        1 => Just(End::Panic),
+    ]
+}
+
+fn pick() -> impl Strategy<Value = Pick> {
+    (0..8_u8).prop_map(Pick)
+}
+
+fn body(op: impl Strategy<Value = Op>) -> impl Strategy<Value = Body> {
+    (vec(op, 0..3), prop::bool::weighted(0.1)).prop_map(|(ops, panics)| Body { ops, panics })
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let policy = prop::sample::select(
+        &[Policy::Report, Policy::Ignore, Policy::Disable, Policy::Remove][..],
+    );
+    let flat = prop_oneof![
+        8 => pick().prop_map(Op::Poke),
+        2 => pick().prop_map(Op::Remove),
+        2 => pick().prop_map(Op::Enable),
+        2 => pick().prop_map(Op::Disable),
+        3 => (pick(), 0..20_u8).prop_map(|(pick, to)| Op::Update(pick, to)),
+        1 => pick().prop_map(Op::CancelIdle),
+        1 => pick().prop_map(Op::HangUp),
+        1 => pick().prop_map(Op::RemoteRemove),
+        1 => Just(Op::Wakeup),
+        1 => policy.prop_map(Op::Policy),
+        1 => (0..10_u8).prop_map(Op::Advance),
+        2 => (kind(), options()).prop_map(|(kind, options)| Op::Insert(kind, options, Vec::new())),
+    ];
+    flat.prop_recursive(ops::DEPTH as u32, 24, 3, |inner| {
+        let step = (any::<bool>(), vec(inner.clone(), 0..3), end())
+            .prop_map(|(read, ops, end)| Step { read, ops, end });
+        prop_oneof![
+            4 => inner.clone(),
+            5 => (kind(), options(), vec(step, 0..4))
+                .prop_map(|(kind, options, steps)| Op::Insert(kind, options, steps)),
+            1 => (pick(), body(inner.clone())).prop_map(|(pick, body)| Op::Take(pick, body)),
+            2 => (pick(), body(inner.clone())).prop_map(|(pick, body)| Op::Visit(pick, body)),
+            1 => body(inner.clone()).prop_map(Op::Idle),
+            1 => body(inner).prop_map(Op::Post),
+        ]
+    })
+}
+
+fn program() -> impl Strategy<Value = Vec<Op>> {
+    let dispatch = prop_oneof![Just(0_u8), 1..30_u8].prop_map(Op::Dispatch);
+    vec(prop_oneof![2 => op(), 1 => dispatch], 0..60)
+}
+
+#[test]
+fn the_loop_agrees_with_a_naive_model() {
+    let cases = std::env::var("SOLOOP_MODEL_CASES").map_or(500, |cases| cases.parse().unwrap());
+    let executed = AtomicU64::new(0);
+    let config = Config { cases, ..Config::with_source_file(file!()) };
+    // In a process of its own, since it counts fds.
+    common::in_child("the_loop_agrees", || {
+        let fds = common::open_fds();
+        let agrees = TestRunner::new(config).run(&program(), |program| {
+            check(&program);
+            executed.fetch_add(ops::count(&program), Ordering::Relaxed);
+            prop_assert_eq!(common::open_fds(), fds);
+            Ok(())
+        });
+        if let Err(error) = agrees {
+            panic!("{error}");
+        }
+        println!("{cases} programs of {} ops", executed.into_inner());
+    });
+}
