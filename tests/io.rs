@@ -2,15 +2,15 @@
 
 mod common;
 
-use std::future::{Future, pending};
+use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -281,7 +281,7 @@ struct Common(Arc<UnixStream>);
 
 #[cfg(not(mio_unsupported_force_poll_poll))]
 impl AsFd for Common {
-    fn as_fd(&self) -> BorrowedFd<'_> {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
@@ -484,6 +484,10 @@ fn without_its_loop_those_who_wait_are_told() {
 #[cfg(feature = "futures-io")]
 mod traits {
     use super::*;
+    use std::future::pending;
+    use std::os::fd::BorrowedFd;
+    use std::task::Poll;
+
     use futures_util::io::{AsyncReadExt, AsyncWriteExt};
 
     #[test]
