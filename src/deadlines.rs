@@ -66,9 +66,9 @@ pub(crate) struct Deadlines {
     heap: Vec<Entry>,
     /// Of the next entry that is armed.
     sequence: u32,
-    /// What expired and is not delivered yet, in order, from `next_due` on. What was moved or cancelled
+    /// What expired when and is not delivered yet, in order, from `next_due` on. What was moved or cancelled
     /// since has another place than `DUE`.
-    due: Vec<InterestKey>,
+    due: Vec<(InterestKey, i64)>,
     next_due: usize,
 }
 
@@ -128,7 +128,7 @@ impl Deadlines {
         {
             self.remove(Position(0), &mut moved);
             moved(key, Position::DUE);
-            self.due.push(key);
+            self.due.push((key, at));
         }
     }
 
@@ -138,17 +138,17 @@ impl Deadlines {
         !self.due.is_empty()
     }
 
-    /// Takes out the first of what expired and was not moved or cancelled since: `take` calls
-    /// [`Position::take_due`] for its place.
+    /// Takes out the first of what expired and was not moved or cancelled since, and when that was: `take`
+    /// calls [`Position::take_due`] for its place.
     #[inline]
     pub(crate) fn next_due(
         &mut self,
         mut take: impl FnMut(InterestKey) -> bool,
-    ) -> Option<InterestKey> {
-        while let Some(&key) = self.due.get(self.next_due) {
+    ) -> Option<(InterestKey, i64)> {
+        while let Some(&(key, at)) = self.due.get(self.next_due) {
             self.next_due += 1;
             if take(key) {
-                return Some(key);
+                return Some((key, at));
             }
         }
         if self.next_due > 0 {
@@ -273,7 +273,8 @@ mod tests {
         }
 
         fn next_due(&mut self) -> Option<InterestKey> {
-            self.queue.next_due(|key| self.positions.get_mut(&key).is_some_and(Position::take_due))
+            let take = |key| self.positions.get_mut(&key).is_some_and(Position::take_due);
+            self.queue.next_due(take).map(|(key, _)| key)
         }
     }
 

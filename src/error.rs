@@ -1,6 +1,7 @@
 //! What can go wrong, with the name of the source it went wrong in.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 use std::{fmt, io};
 
 use crate::AnyToken;
@@ -84,7 +85,8 @@ impl From<io::Error> for Error {
     }
 }
 
-/// What the loop does about an [`Error::Source`]; see [`EventLoop::on_error`](crate::EventLoop::on_error).
+/// What the loop does about an [`Error::Source`]; see [`EventLoop::on_error`](crate::EventLoop::on_error) and
+/// [`SourceOptions::on_error`](crate::SourceOptions::on_error).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum ErrorAction {
@@ -97,6 +99,10 @@ pub enum ErrorAction {
     Disable,
     /// Remove the source, and go on.
     Remove,
+    /// Disable the source, go on, and enable it after so long on the loop's clock. If that fails it is an
+    /// error again. An [`enable`](crate::LoopHandle::enable) or [`disable`](crate::LoopHandle::disable) of the
+    /// source before then takes the place of the retry.
+    Retry(Duration),
 }
 
 /// A source that could not be inserted, with the reason.

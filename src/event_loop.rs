@@ -19,6 +19,7 @@ use slotmap::SecondaryMap;
 use crate::clock::Clock;
 use crate::error::{BoxError, Error, ErrorAction, Result};
 use crate::handle::{LoopData, LoopHandle};
+use crate::insight::{Counters, Insight, Subject, watched};
 use crate::options::Priority;
 use crate::poller::{Alarm, WAKER};
 use crate::ready::{Ready, ReadyEvent, Woken};
@@ -26,10 +27,10 @@ use crate::registrations::Registrations;
 use crate::remote::{Mailbox, Posted};
 use crate::settle::own_handle;
 use crate::shared::Shared;
-use crate::slot::{Event, Slot, Spent};
+use crate::slot::{Slot, Spent};
 use crate::source::EventIterator;
 use crate::token::SourceKey;
-use crate::{EventSource, InterestToken, PostAction, Token};
+use crate::{EventSource, PostAction, Token};
 
 /// How many events of the kernel one wait takes in.
 const EVENTS: usize = 1024;
@@ -95,6 +96,9 @@ pub struct EventLoop<Data> {
     /// Whether a wake-up was asked for, or user code ran, since the last wait: the next does not block.
     pub(crate) stirred: bool,
     pub(crate) policy: Option<ErrorPolicy<Data>>,
+    pub(crate) counters: Counters,
+    /// Of those who look at the loop, if any do.
+    pub(crate) insight: Option<Box<Insight>>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) mailbox: Arc<Mailbox<Data>>,
 }
@@ -147,6 +151,8 @@ impl<Data> EventLoop<Data> {
             mail: VecDeque::new(),
             stirred: false,
             policy: None,
+            counters: Counters::default(),
+            insight: None,
             shared,
             mailbox,
         };
@@ -196,7 +202,14 @@ impl<Data> EventLoop<Data> {
     where
         Data: LoopData,
     {
+        self.counters.rounds += 1;
+        if let Some(insight) = &mut self.insight {
+            insight.begin_round(self.counters.rounds);
+        }
         let result = self.turn(timeout.into(), data);
+        if let Some(insight) = &mut self.insight {
+            insight.end_round(self.counters.rounds);
+        }
         self.rest(data);
         result
     }
@@ -217,7 +230,8 @@ impl<Data> EventLoop<Data> {
     }
 
     /// Decides what becomes of the errors of sources, and of callbacks that return errors. Without a
-    /// policy each is reported.
+    /// policy each is reported. A source may have a fixed one of its own, which precedes this:
+    /// [`SourceOptions::on_error`](crate::SourceOptions::on_error).
     ///
     /// # Examples
     ///
@@ -293,6 +307,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let handle = own_handle(&self.shared, data)?;
         if !self.shared.ready.is_awake() && self.shared.ready.rouse() {
             self.stirred = true;
+            self.counters.wakeups += 1;
             self.collect_woken(handle);
         }
         self.stirred |= self.settle(data)?;
@@ -378,25 +393,32 @@ impl<Data: LoopData> EventLoop<Data> {
             return Ok(());
         };
         self.current = Some(event);
-        for _ in 0..budget {
+        for _ in 0..budget.callbacks {
             let Some(slot) = self.slots.get_mut(key) else {
                 break;
             };
-            let token = InterestToken::new(event.interest);
-            let readiness = event.readiness;
-            let erased = Event { source: &mut *slot.source, readiness, token };
-            let answer = (slot.callback)(erased, data);
+            self.counters.events += 1;
+            let answer = match &mut self.insight {
+                None => slot.call(event, data),
+                Some(insight) => {
+                    let subject = Subject::source(key, event.interest, slot.source.type_name());
+                    insight.watch(subject, data, |data| slot.call(event, data))
+                }
+            };
             let action = self.answered(answer, event, key, data);
             let again = matches!(action, Ok(PostAction::Again));
             let outcome = action.and_then(|_| self.settle(data));
             let registrations = &mut data.loop_handle().registrations;
-            if !again || registrations.begin_turn(event.interest).is_none() {
+            if !again || registrations.resume_turn(event.interest).is_none() {
                 self.current = None;
                 return outcome.map(drop);
             }
             if outcome.is_err() {
                 self.carried.extend(self.current.take());
                 return outcome.map(drop);
+            }
+            if registrations.is_over(budget) {
+                break;
             }
         }
         self.carried.extend(self.current.take());
@@ -466,7 +488,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn run_idles(&mut self, data: &mut Data) -> Result<()> {
         for _ in 0..data.loop_handle().idles.len() {
             if let Some(Some(idle)) = data.loop_handle().idles.pop() {
-                idle(data);
+                watched(&mut self.insight, Subject::IDLE, data, idle);
                 self.settle(data)?;
             }
         }
@@ -478,7 +500,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let any = !self.mail.is_empty();
         while let Some(posted) = self.mail.pop_front() {
             match posted {
-                Posted::Call(call) => call(data),
+                Posted::Call(call) => watched(&mut self.insight, Subject::REMOTE, data, call),
                 Posted::Remove(token) => drop(data.loop_handle().remove(token)),
             }
             self.settle(data)?;

@@ -179,6 +179,7 @@ impl<Data> LoopHandle<Data> {
         let key = token.into().key();
         let live = self.registrations.mark_removed(key);
         if live {
+            self.cancel_retry(key);
             self.push(Op::Remove(key));
         }
         live
@@ -193,6 +194,7 @@ impl<Data> LoopHandle<Data> {
         let key = token.key();
         let live = self.registrations.mark_removed(key);
         if live {
+            self.cancel_retry(key);
             self.push(Op::Take(
                 key,
                 Box::new(move |source, data| {
@@ -308,9 +310,19 @@ impl<Data> LoopHandle<Data> {
     fn push_if_live(&mut self, key: SourceKey, op: impl FnOnce(SourceKey) -> Op<Data>) -> bool {
         let live = self.registrations.touch(key);
         if live {
+            self.cancel_retry(key);
             self.push(op(key));
         }
         live
+    }
+
+    /// What is asked for explicitly is not undone by a retry that was to come later.
+    fn cancel_retry(&mut self, key: SourceKey) {
+        if !self.registrations.retries.is_empty()
+            && let Some(timer) = self.registrations.retries.remove(key)
+        {
+            self.remove(timer);
+        }
     }
 
     #[inline]

@@ -15,7 +15,11 @@
 //! * Sources: fds ([`Generic`], [`MioSource`]), time ([`Timer`]), messages ([`channel()`], [`sync_channel`],
 //!   [`make_ping`]), Unix signals (`Signals`), and yours ([`EventSource`]).
 //! * From other threads, and from a `Drop`: [`Remote`], [`LoopSignal`], [`Notifier`].
-//! * Order and time: [`SourceOptions`] (name, priority, budget), [`Clock`] (virtual time for tests).
+//! * Order and time: [`SourceOptions`] (name, priority, budgets, error policy), [`Clock`] (virtual time for
+//!   tests).
+//! * Insight: [`EventLoop::observe`] and [`slow_callbacks`], [`Observer`] with [`Histograms`], [`ChromeTrace`]
+//!   and [`SlowCallbacks`], [`EventLoop::stats`], and [`EventLoop::sources`], a table.
+//! * Modules that know only their part of the state: [`map`], [`LoopHandle::insert_part`].
 //!
 //! # Where an operation takes effect
 //!
@@ -54,7 +58,10 @@ mod error;
 mod event_loop;
 mod handle;
 mod idle;
+mod insight;
 mod interest;
+mod lens;
+mod observe;
 mod options;
 mod pending;
 mod poller;
@@ -69,6 +76,7 @@ mod source;
 mod sources;
 #[cfg(feature = "executor")]
 pub mod spawn;
+mod stats;
 mod token;
 mod wait;
 
@@ -77,6 +85,13 @@ pub use error::{Error, ErrorAction, InsertError, Result};
 pub use event_loop::EventLoop;
 pub use handle::{LoopData, LoopHandle};
 pub use interest::{Interest, Mode, PostAction, Readiness};
+pub use lens::map;
+#[cfg(feature = "tracing")]
+pub use observe::TracingSpans;
+pub use observe::{
+    CallbackKind, CallbackReport, CallbackStart, ChromeTrace, Histogram, Histograms, Observer,
+    RoundReport, SlowCallbacks, WaitReport, slow_callbacks,
+};
 pub use options::{Priority, SourceOptions};
 pub use ready::Notifier;
 pub use registrar::Registrar;
@@ -85,6 +100,7 @@ pub use shared::LoopSignal;
 pub use source::{EventIterator, EventSource};
 #[cfg(feature = "executor")]
 pub use spawn::{Elapsed, Task, TaskContext};
+pub use stats::{SourceRow, SourceStats, SourceTable, Stats};
 pub use token::{AnyToken, IdleToken, InterestToken, Token};
 
 pub use sources::*;

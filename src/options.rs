@@ -1,6 +1,9 @@
 //! What can be said of a source when it is inserted.
 
 use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::ErrorAction;
 
 /// The rank of a source among those that are ready in the same round.
 ///
@@ -26,21 +29,29 @@ impl Priority {
     }
 }
 
-/// A source's name, priority and budget; see
+/// A source's name, priority, budgets and error policy; see
 /// [`LoopHandle::insert_source_with`](crate::LoopHandle::insert_source_with).
 ///
 /// # Examples
 ///
 /// ```
-/// use soloop::{Priority, SourceOptions};
+/// use std::time::Duration;
+/// use soloop::{ErrorAction, Priority, SourceOptions};
 ///
-/// let options = SourceOptions::new().name("input").priority(Priority::High).budget(64);
+/// let input = SourceOptions::new().name("input").priority(Priority::High).budget(64);
+/// let log = SourceOptions::new()
+///     .name("log")
+///     .priority(Priority::Low)
+///     .time_budget(Duration::from_millis(2))
+///     .on_error(ErrorAction::Retry(Duration::from_secs(1)));
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct SourceOptions {
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) priority: Priority,
     pub(crate) budget: Option<u32>,
+    pub(crate) time_budget: Option<Duration>,
+    pub(crate) on_error: Option<ErrorAction>,
 }
 
 impl SourceOptions {
@@ -68,7 +79,27 @@ impl SourceOptions {
         self
     }
 
+    /// For how long the source may go on calling back in one round, on the loop's clock. It calls back once at
+    /// least, and a callback that runs is not interrupted; what the source still holds when the time is over
+    /// waits for the next round, as with [`budget`](Self::budget). Costs a clock reading for each callback.
+    pub fn time_budget(mut self, time: Duration) -> Self {
+        self.time_budget = Some(time);
+        self
+    }
+
+    /// What the loop does about the errors of this source, in the place of what
+    /// [`EventLoop::on_error`](crate::EventLoop::on_error) says.
+    pub fn on_error(mut self, action: ErrorAction) -> Self {
+        self.on_error = Some(action);
+        self
+    }
+
     pub(crate) fn is_default(&self) -> bool {
-        self.name.is_none() && self.priority == Priority::default() && self.budget.is_none()
+        let Self { name, priority, budget, time_budget, on_error } = self;
+        name.is_none()
+            && *priority == Priority::default()
+            && budget.is_none()
+            && time_budget.is_none()
+            && on_error.is_none()
     }
 }

@@ -8,17 +8,17 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slotmap::{SlotMap, SparseSecondaryMap};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, nanos};
 use crate::deadlines::{Deadlines, Position};
 use crate::options::{Priority, SourceOptions};
 use crate::ready::ReadyEvent;
 use crate::shared::Shared;
 use crate::token::{InterestKey, SourceKey};
-use crate::{Interest, Mode, Readiness};
+use crate::{AnyToken, Interest, Mode, Readiness};
 
 /// What the loop knows of a source besides the source itself.
 #[derive(Debug)]
@@ -124,8 +124,20 @@ pub(crate) struct Registrations {
     interests: SlotMap<InterestKey, InterestState>,
     /// One queue a priority.
     deadlines: [Deadlines; Priority::COUNT],
+    /// The deadline that was delivered last.
+    delivered: Option<(InterestKey, i64)>,
+    /// The timers that enable sources again which failed.
+    pub(crate) retries: SparseSecondaryMap<SourceKey, AnyToken>,
     /// Whether any source ever had a priority other than the default.
     prioritized: bool,
+}
+
+/// What a source may use up in one round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    pub(crate) callbacks: u32,
+    /// On the clock's scale.
+    ends: Option<i64>,
 }
 
 /// How many callbacks a source may run in one round if its options don't say.
@@ -141,6 +153,8 @@ impl Registrations {
             options: SparseSecondaryMap::new(),
             interests: SlotMap::with_key(),
             deadlines: Default::default(),
+            delivered: None,
+            retries: SparseSecondaryMap::new(),
             prioritized: false,
         }
     }
@@ -165,6 +179,9 @@ impl Registrations {
         self.sweep(key);
         if self.sources.remove(key).is_some_and(|state| state.flags & OPTIONS != 0) {
             self.options.remove(key);
+        }
+        if !self.retries.is_empty() {
+            self.retries.remove(key);
         }
     }
 
@@ -260,22 +277,44 @@ impl Registrations {
         self.options.get(key)
     }
 
-    /// Starts the turn of the source that holds `interest`: its key and its budget of callbacks, or
-    /// `None` if the event is stale or the source disabled.
+    /// Starts the turn of the source that holds `interest`: its key and its budget, or `None` if the event
+    /// is stale or the source disabled.
     #[inline]
-    pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<(SourceKey, u32)> {
+    pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<(SourceKey, Budget)> {
+        let (key, custom) = self.resume_turn(interest)?;
+        let budget = if custom {
+            self.custom_budget(key)
+        } else {
+            Budget { callbacks: DEFAULT_BUDGET, ends: None }
+        };
+        Some((key, budget))
+    }
+
+    /// The source that holds `interest`, and whether it has options of its own; `None` if it gets no
+    /// further event in this turn.
+    #[inline]
+    pub(crate) fn resume_turn(&mut self, interest: InterestKey) -> Option<(SourceKey, bool)> {
         let key = self.source_of(interest)?;
         let source = self.sources.get_mut(key)?;
         if source.flags & (ENABLED | REMOVED) != ENABLED {
             return None;
         }
         source.flags &= !TOUCHED;
-        let budget = if source.flags & OPTIONS == 0 {
-            DEFAULT_BUDGET
-        } else {
-            self.options.get(key).and_then(|options| options.budget).unwrap_or(DEFAULT_BUDGET)
-        };
-        Some((key, budget))
+        Some((key, source.flags & OPTIONS != 0))
+    }
+
+    fn custom_budget(&self, key: SourceKey) -> Budget {
+        let options = self.options.get(key);
+        let callbacks = options.and_then(|options| options.budget).unwrap_or(DEFAULT_BUDGET);
+        let time = options.and_then(|options| options.time_budget);
+        let ends = time.map(|time| self.clock.now_stamp().saturating_add(nanos(time)));
+        Budget { callbacks, ends }
+    }
+
+    /// Whether the time of a turn is over; reads no clock if it has no limit.
+    #[inline]
+    pub(crate) fn is_over(&self, budget: Budget) -> bool {
+        budget.ends.is_some_and(|ends| self.clock.now_stamp() >= ends)
     }
 
     // Interests.
@@ -373,7 +412,7 @@ impl Registrations {
     }
 
     #[inline]
-    fn priority(&self, source: SourceKey) -> Priority {
+    pub(crate) fn priority(&self, source: SourceKey) -> Priority {
         if self.prioritized {
             self.sources.get(source).map_or(Priority::Normal, |state| state.priority)
         } else {
@@ -429,12 +468,20 @@ impl Registrations {
     #[inline]
     pub(crate) fn next_due(&mut self, priority: Priority) -> Option<ReadyEvent> {
         let interests = &mut self.interests;
-        let interest =
+        let (interest, at) =
             self.deadlines[priority.index()].next_due(|key| match interests.get_mut(key) {
                 Some(InterestState { watch: Watch::Deadline(position), .. }) => position.take_due(),
                 _ => false,
             })?;
+        self.delivered = Some((interest, at));
         Some(ReadyEvent { interest, readiness: Readiness::EMPTY, priority })
+    }
+
+    /// How long ago the deadline was that is being delivered, if `interest` is one.
+    pub(crate) fn lateness(&self, interest: InterestKey) -> Option<Duration> {
+        let (_, at) = self.delivered.filter(|(delivered, _)| *delivered == interest)?;
+        let late = self.clock.now_stamp().saturating_sub(at);
+        Some(Duration::from_nanos(late.try_into().unwrap_or(0)))
     }
 
     /// Whether anything expired that is not delivered yet.

@@ -5,13 +5,17 @@
 //! finished by the next dispatch.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{BoxError, Error, ErrorAction, Result};
+use crate::insight::{Subject, watched};
 use crate::pending::Op;
 use crate::shared::Shared;
 use crate::slot::Slot;
 use crate::token::SourceKey;
-use crate::{AnyToken, EventLoop, LoopData, LoopHandle, Registrar};
+use crate::{
+    AnyToken, EventLoop, LoopData, LoopHandle, Registrar, SourceOptions, TimeoutAction, Timer,
+};
 
 impl<Data: LoopData> EventLoop<Data> {
     /// Applies pending ops in order; whether any of them ran user code.
@@ -46,21 +50,25 @@ impl<Data: LoopData> EventLoop<Data> {
                 let Some(slot) = self.slots.get_mut(key) else {
                     return Ok(false);
                 };
-                change(&mut *slot.source);
+                let subject = Subject::op(key, slot.source.type_name());
+                watched(&mut self.insight, subject, data, |_| change(&mut *slot.source));
                 self.reregister(key, data).map(|()| false)
             }
             Op::Visit(key, visitor) => {
                 let Some(slot) = self.slots.get_mut(key) else {
                     return Ok(false);
                 };
-                visitor(&mut *slot.source, data);
+                let subject = Subject::op(key, slot.source.type_name());
+                let visit = |data: &mut Data| visitor(&mut *slot.source, data);
+                watched(&mut self.insight, subject, data, visit);
                 Ok(true)
             }
             Op::Remove(key) => self.remove(key, data).1.map(|()| false),
             Op::Take(key, then) => {
                 let (slot, unregistered) = self.remove(key, data);
                 if let Some(slot) = slot {
-                    then(slot.source, data);
+                    let subject = Subject::op(key, slot.source.type_name());
+                    watched(&mut self.insight, subject, data, |data| then(slot.source, data));
                 }
                 unregistered.map(|()| true)
             }
@@ -128,7 +136,11 @@ impl<Data: LoopData> EventLoop<Data> {
     ) -> (Option<Slot<Data>>, Result<()>) {
         self.removing = Some(key);
         let disabled = self.disable(key, data);
-        data.loop_handle().registrations.forget_source(key);
+        let registrations = &mut data.loop_handle().registrations;
+        if let (Some(insight), Some(slot)) = (&mut self.insight, self.slots.get(key)) {
+            insight.note_removal(key, slot.source.type_name(), registrations);
+        }
+        registrations.forget_source(key);
         let slot = self.slots.remove(key);
         if slot.as_ref().is_some_and(|slot| slot.source.needs_lifecycle_events()) {
             self.hooks.retain(|hook| *hook != key);
@@ -147,16 +159,49 @@ impl<Data: LoopData> EventLoop<Data> {
         Error::Source { token: AnyToken::new(key), name, error }
     }
 
-    /// Has the policy decide on an error of a source.
+    /// Has the source's own policy, or else the loop's, decide on an error of a source.
     pub(crate) fn report(&mut self, key: SourceKey, error: Error, data: &mut Data) -> Result<()> {
-        let policy = self.policy.as_mut();
-        match policy.map_or(ErrorAction::Report, |policy| policy(&error, data)) {
+        let registrations = &data.loop_handle().registrations;
+        if let (Some(insight), Some(slot)) = (&mut self.insight, self.slots.get(key)) {
+            insight.note_error(key, slot.source.type_name(), &error, registrations);
+        }
+        let action = match registrations.options(key).and_then(|options| options.on_error) {
+            Some(action) => action,
+            None => self.policy.as_mut().map_or(ErrorAction::Report, |policy| policy(&error, data)),
+        };
+        match action {
             ErrorAction::Report => return Err(error),
             ErrorAction::Ignore => {}
             ErrorAction::Disable => drop(data.loop_handle().disable(AnyToken::new(key))),
             ErrorAction::Remove => drop(data.loop_handle().remove(AnyToken::new(key))),
+            ErrorAction::Retry(delay) => retry(key, delay, &error, data),
         }
         Ok(())
+    }
+}
+
+/// Disables a source, and has a timer enable it again.
+fn retry<Data: LoopData>(key: SourceKey, delay: Duration, error: &Error, data: &mut Data) {
+    let handle = data.loop_handle();
+    let source = AnyToken::new(key);
+    if !handle.disable(source) {
+        return;
+    }
+    let name = match error {
+        Error::Source { name, .. } => format!("retry of {name}"),
+        _ => String::from("retry"),
+    };
+    let enable = move |_, data: &mut Data| {
+        let handle = data.loop_handle();
+        // It is this timer's own: `enable` would remove the timer that is running.
+        handle.registrations.retries.remove(key);
+        handle.enable(source);
+        TimeoutAction::Drop
+    };
+    let options = SourceOptions::new().name(name);
+    // A timer is registered with nothing that could refuse it.
+    if let Ok(timer) = handle.insert_source_with(options, Timer::from_duration(delay), enable) {
+        handle.registrations.retries.insert(key, timer.into());
     }
 }
 

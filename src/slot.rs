@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 
 use crate::error::BoxError;
+use crate::ready::ReadyEvent;
 use crate::source::AnySource;
 use crate::{EventSource, InterestToken, PostAction, Readiness};
 
@@ -23,6 +24,18 @@ pub(crate) struct Slot<Data> {
 }
 
 impl<Data> Slot<Data> {
+    /// Has the source process `event`, and calls back for what it makes of it.
+    #[inline]
+    pub(crate) fn call(
+        &mut self,
+        event: ReadyEvent,
+        data: &mut Data,
+    ) -> Result<PostAction, BoxError> {
+        let token = InterestToken::new(event.interest);
+        let erased = Event { source: &mut *self.source, readiness: event.readiness, token };
+        (self.callback)(erased, data)
+    }
+
     /// A closure without captures is a type without size: its box allocates nothing.
     pub(crate) fn new<S, F>(source: S, mut callback: F) -> Self
     where

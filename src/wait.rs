@@ -13,6 +13,14 @@ use crate::{EventLoop, LoopData, LoopHandle};
 impl<Data: LoopData> EventLoop<Data> {
     /// Waits for the kernel, the ready queue or the nearest deadline, and queues what is ready.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
+        match self.insight {
+            None => self.find(timeout, data),
+            Some(_) => self.wait_watched(timeout, data),
+        }
+    }
+
+    /// [`wait`](Self::wait), under nobody's eyes.
+    pub(crate) fn find(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
         let handle = data.loop_handle();
         let blocks = !std::mem::take(&mut self.stirred)
             && timeout != Some(Duration::ZERO)
@@ -92,6 +100,7 @@ impl<Data: LoopData> EventLoop<Data> {
             (Some(step), None) | (None, Some(step)) => clock.advance(step),
             (Some(timeout), Some(until)) => clock.advance(timeout.min(until)),
         }
+        self.counters.wakeups += 1;
         Ok(())
     }
 
@@ -107,6 +116,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         let result = poll_uninterrupted(&mut self.poll, &mut self.events, timeout);
         let notified = !ready.is_awake() && ready.rouse();
+        self.counters.wakeups += u64::from(notified || timeout != Some(Duration::ZERO));
         result?;
         for event in &self.events {
             match event.token() {

@@ -1,0 +1,359 @@
+//! What a loop keeps while somebody looks: the observers, the names of sources, times and counts.
+//!
+//! An [`EventLoop`] has an `Insight` only then. Every callback of the user's passes through
+//! [`watched`], or through its two arms in `EventLoop::call`; what is here is out of line, so that a loop
+//! nobody looks at pays for one branch. The entry of a source is made when it is first met, and retired when
+//! the round that removed it ends: a closure given to `take` still runs under the name of its source.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use slotmap::SparseSecondaryMap;
+
+use crate::error::{Error, Result};
+use crate::observe::{CallbackStart, Observer, RoundReport, WaitReport};
+use crate::registrations::Registrations;
+use crate::stats::SourceStats;
+use crate::token::{InterestKey, SourceKey};
+use crate::{AnyToken, CallbackKind, CallbackReport, EventLoop, LoopData, Priority};
+
+/// How many sources that are gone the statistics remember.
+const GONE: usize = 256;
+
+pub(crate) type Closure = Box<dyn FnMut(&CallbackReport<'_>)>;
+
+/// An observer whose type is known again.
+pub(crate) trait AnyObserver: Observer + Any {}
+
+impl<O: Observer + Any> AnyObserver for O {}
+
+/// What is free to count, and always counted.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) rounds: u64,
+    pub(crate) events: u64,
+    pub(crate) wakeups: u64,
+}
+
+/// What is about to run.
+pub(crate) struct Subject {
+    kind: CallbackKind,
+    /// The source and the name of its type.
+    source: Option<(SourceKey, &'static str)>,
+    interest: Option<InterestKey>,
+}
+
+impl Subject {
+    pub(crate) const IDLE: Self = Self { kind: CallbackKind::Idle, source: None, interest: None };
+    pub(crate) const REMOTE: Self =
+        Self { kind: CallbackKind::Remote, source: None, interest: None };
+
+    pub(crate) fn source(key: SourceKey, interest: InterestKey, type_name: &'static str) -> Self {
+        let (kind, source) = (CallbackKind::Source, Some((key, type_name)));
+        Self { kind, source, interest: Some(interest) }
+    }
+
+    pub(crate) fn op(key: SourceKey, type_name: &'static str) -> Self {
+        Self { kind: CallbackKind::Op, source: Some((key, type_name)), interest: None }
+    }
+}
+
+/// What is known of a callback when it begins.
+struct Running {
+    priority: Priority,
+    lateness: Option<Duration>,
+    started: Instant,
+}
+
+/// A source that was met.
+pub(crate) struct Met {
+    name: Cow<'static, str>,
+    pub(crate) events: u64,
+    pub(crate) busy: Duration,
+    slowest: Duration,
+    errors: u64,
+    pub(crate) last_error: Option<String>,
+}
+
+impl Met {
+    fn stats(&self, key: SourceKey) -> SourceStats {
+        SourceStats {
+            token: AnyToken::new(key),
+            name: self.name.clone().into_owned(),
+            events: self.events,
+            busy: self.busy,
+            slowest: self.slowest,
+            errors: self.errors,
+            last_error: self.last_error.clone(),
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Insight {
+    closures: Vec<Closure>,
+    observer: Option<Box<dyn AnyObserver>>,
+    counting: bool,
+    sources: SparseSecondaryMap<SourceKey, Met>,
+    /// Removed in this round.
+    removed: Vec<SourceKey>,
+    gone: VecDeque<SourceStats>,
+    round_started: Option<Instant>,
+    /// In the waits of this round.
+    round_asleep: Duration,
+    pub(crate) asleep: Duration,
+    pub(crate) busy: Duration,
+}
+
+/// Runs a callback, under the eyes of whoever looks.
+#[inline]
+pub(crate) fn watched<Data: LoopData, R>(
+    insight: &mut Option<Box<Insight>>,
+    subject: Subject,
+    data: &mut Data,
+    run: impl FnOnce(&mut Data) -> R,
+) -> R {
+    match insight {
+        None => run(data),
+        Some(insight) => insight.watch(subject, data, run),
+    }
+}
+
+impl Insight {
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn watch<Data: LoopData, R>(
+        &mut self,
+        subject: Subject,
+        data: &mut Data,
+        run: impl FnOnce(&mut Data) -> R,
+    ) -> R {
+        let running = self.begin(&subject, &data.loop_handle().registrations);
+        let answer = run(data);
+        self.end(&subject, &running);
+        answer
+    }
+
+    fn begin(&mut self, subject: &Subject, registrations: &Registrations) -> Running {
+        if let Some((key, type_name)) = subject.source {
+            self.meet(key, type_name, registrations);
+        }
+        let priority =
+            subject.source.map_or(Priority::Normal, |(key, _)| registrations.priority(key));
+        let lateness = subject.interest.and_then(|interest| registrations.lateness(interest));
+        if let Some(observer) = &mut self.observer {
+            let token = subject.source.map(|(key, _)| AnyToken::new(key));
+            let kind = subject.kind;
+            let met = subject.source.and_then(|(key, _)| self.sources.get(key));
+            let name = met.map_or(kind.as_str(), |met| &*met.name);
+            observer.callback_begin(&CallbackStart { token, name, kind, priority, lateness });
+        }
+        Running { priority, lateness, started: Instant::now() }
+    }
+
+    fn end(&mut self, subject: &Subject, running: &Running) {
+        let duration = running.started.elapsed();
+        let met = subject.source.and_then(|(key, _)| self.sources.get_mut(key));
+        let name = match met {
+            Some(met) => {
+                if self.counting && subject.kind == CallbackKind::Source {
+                    met.events += 1;
+                    met.busy += duration;
+                    met.slowest = met.slowest.max(duration);
+                }
+                &*met.name
+            }
+            None => subject.kind.as_str(),
+        };
+        let report = CallbackReport {
+            token: subject.source.map(|(key, _)| AnyToken::new(key)),
+            name,
+            kind: subject.kind,
+            duration,
+            priority: running.priority,
+            started: running.started,
+            lateness: running.lateness,
+        };
+        if let Some(observer) = &mut self.observer {
+            observer.callback_end(&report);
+        }
+        for closure in &mut self.closures {
+            closure(&report);
+        }
+    }
+
+    /// The entry of a source, made if it was not met before.
+    fn meet(
+        &mut self,
+        key: SourceKey,
+        type_name: &'static str,
+        registrations: &Registrations,
+    ) -> &mut Met {
+        if !self.sources.contains_key(key) {
+            let name = registrations.options(key).and_then(|options| options.name.clone());
+            let met = Met {
+                name: name.unwrap_or(Cow::Borrowed(type_name)),
+                events: 0,
+                busy: Duration::ZERO,
+                slowest: Duration::ZERO,
+                errors: 0,
+                last_error: None,
+            };
+            self.sources.insert(key, met);
+        }
+        &mut self.sources[key]
+    }
+
+    /// A source is about to be removed, and its options to be forgotten.
+    #[cold]
+    pub(crate) fn note_removal(
+        &mut self,
+        key: SourceKey,
+        type_name: &'static str,
+        registrations: &Registrations,
+    ) {
+        self.meet(key, type_name, registrations);
+        self.removed.push(key);
+    }
+
+    /// A source failed.
+    #[cold]
+    pub(crate) fn note_error(
+        &mut self,
+        key: SourceKey,
+        type_name: &'static str,
+        error: &Error,
+        registrations: &Registrations,
+    ) {
+        let Error::Source { error, .. } = error else { return };
+        let met = self.meet(key, type_name, registrations);
+        met.errors += 1;
+        met.last_error = Some(error.to_string());
+    }
+
+    // Rounds and waits.
+
+    #[cold]
+    pub(crate) fn begin_round(&mut self, round: u64) {
+        if let Some(observer) = &mut self.observer {
+            observer.round_begin(round);
+        }
+        self.round_asleep = Duration::ZERO;
+        self.round_started = self.times_rounds().then(Instant::now);
+    }
+
+    #[cold]
+    pub(crate) fn end_round(&mut self, round: u64) {
+        self.retire();
+        let Some(started) = self.round_started.take() else { return };
+        let (duration, asleep) = (started.elapsed(), self.round_asleep);
+        self.asleep += asleep;
+        self.busy += duration.saturating_sub(asleep);
+        if let Some(observer) = &mut self.observer {
+            observer.round_end(&RoundReport { round, started, duration, asleep });
+        }
+    }
+
+    /// Forgets what was removed, but for the statistics of the last few.
+    fn retire(&mut self) {
+        for key in self.removed.drain(..) {
+            if let Some(met) = self.sources.remove(key)
+                && self.counting
+                && met.events + met.errors > 0
+            {
+                if self.gone.len() == GONE {
+                    self.gone.pop_front();
+                }
+                self.gone.push_back(met.stats(key));
+            }
+        }
+    }
+
+    fn times_rounds(&self) -> bool {
+        self.counting || self.observer.is_some()
+    }
+
+    // Who looks.
+
+    pub(crate) fn add_closure(&mut self, closure: Closure) {
+        self.closures.push(closure);
+    }
+
+    pub(crate) fn set_observer(&mut self, observer: Box<dyn AnyObserver>) {
+        self.observer = Some(observer);
+    }
+
+    pub(crate) fn observer<O: Any>(&self) -> Option<&O> {
+        let observer: &dyn Any = &**self.observer.as_ref()?;
+        observer.downcast_ref()
+    }
+
+    pub(crate) fn observer_mut<O: Any>(&mut self) -> Option<&mut O> {
+        let observer: &mut dyn Any = &mut **self.observer.as_mut()?;
+        observer.downcast_mut()
+    }
+
+    pub(crate) fn clear_observers(&mut self) {
+        self.closures.clear();
+        self.observer = None;
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.counting || self.observer.is_some() || !self.closures.is_empty()
+    }
+
+    // Statistics.
+
+    /// Starts to count, or stops and forgets what was counted.
+    pub(crate) fn count(&mut self, on: bool) {
+        self.counting = on;
+        if !on {
+            self.sources.clear();
+            self.gone.clear();
+            (self.asleep, self.busy) = Default::default();
+        }
+    }
+
+    pub(crate) fn is_counting(&self) -> bool {
+        self.counting
+    }
+
+    pub(crate) fn met(&self, key: SourceKey) -> Option<&Met> {
+        self.sources.get(key)
+    }
+
+    /// Of the sources that had something to say: first those that are gone.
+    pub(crate) fn source_stats(&self) -> Vec<SourceStats> {
+        let met = self.sources.iter().filter(|(_, met)| met.events + met.errors > 0);
+        self.gone.iter().cloned().chain(met.map(|(key, met)| met.stats(key))).collect()
+    }
+}
+
+impl<Data: LoopData> EventLoop<Data> {
+    /// [`wait`](Self::wait), timed.
+    #[cold]
+    pub(crate) fn wait_watched(
+        &mut self,
+        timeout: Option<Duration>,
+        data: &mut Data,
+    ) -> Result<()> {
+        if let Some(observer) = self.insight.as_mut().and_then(|i| i.observer.as_mut()) {
+            observer.wait_begin(timeout);
+        }
+        let timed = self.insight.as_ref().is_some_and(|insight| insight.times_rounds());
+        let started = timed.then(Instant::now);
+        let found = self.backlog.len();
+        let waited = self.find(timeout, data);
+        if let (Some(started), Some(insight)) = (started, &mut self.insight) {
+            let duration = started.elapsed();
+            insight.round_asleep += duration;
+            if let Some(observer) = &mut insight.observer {
+                let events = self.backlog.len() - found;
+                observer.wait_end(&WaitReport { started, duration, events });
+            }
+        }
+        waited
+    }
+}

@@ -1,0 +1,309 @@
+//! What can be seen of a loop at work: the reports, and those who receive them.
+//!
+//! The loop's half is in `insight.rs`; ready-made observers are in `observe/`. While nobody observes and
+//! [`stats`](crate::EventLoop::stats) are off, a callback costs one branch more, and no clock is read.
+
+mod chrome;
+mod histogram;
+mod slow;
+#[cfg(feature = "tracing")]
+mod spans;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::insight::Insight;
+use crate::{AnyToken, EventLoop, Priority};
+
+pub use chrome::ChromeTrace;
+pub use histogram::{Histogram, Histograms};
+pub use slow::{SlowCallbacks, slow_callbacks};
+#[cfg(feature = "tracing")]
+pub use spans::TracingSpans;
+
+/// What kind of callback ran.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum CallbackKind {
+    /// The callback of a source, for one event.
+    Source,
+    /// An [idle](crate::LoopHandle::insert_idle).
+    Idle,
+    /// What [`visit`](crate::LoopHandle::visit), [`update`](crate::LoopHandle::update) or
+    /// [`take`](crate::LoopHandle::take) was given.
+    Op,
+    /// What was [posted](crate::Remote::post).
+    Remote,
+}
+
+impl CallbackKind {
+    /// In lower case: `source`, `idle`, `op`, `remote`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Idle => "idle",
+            Self::Op => "op",
+            Self::Remote => "remote",
+        }
+    }
+}
+
+impl fmt::Display for CallbackKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A callback that is about to run.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct CallbackStart<'a> {
+    /// The source, of [`CallbackKind::Source`] and [`CallbackKind::Op`].
+    pub token: Option<AnyToken>,
+    /// The source's name (from its [`SourceOptions`](crate::SourceOptions), else its type's), or the kind.
+    pub name: &'a str,
+    /// What runs.
+    pub kind: CallbackKind,
+    /// The source's rank.
+    pub priority: Priority,
+    /// By how much a timer is late, on the loop's clock; `None` for what waits for something else.
+    pub lateness: Option<Duration>,
+}
+
+/// A callback that ran.
+///
+/// Times are read from the system's monotonic clock, even if the loop follows a
+/// [manual](crate::Clock::manual) one; only `lateness` is on the loop's clock. A callback that panics is
+/// not reported.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct CallbackReport<'a> {
+    /// The source, of [`CallbackKind::Source`] and [`CallbackKind::Op`].
+    pub token: Option<AnyToken>,
+    /// The source's name (from its [`SourceOptions`](crate::SourceOptions), else its type's), or the kind.
+    pub name: &'a str,
+    /// What ran.
+    pub kind: CallbackKind,
+    /// How long it took.
+    pub duration: Duration,
+    /// The source's rank.
+    pub priority: Priority,
+    /// When it was called.
+    pub started: Instant,
+    /// By how much a timer was late, on the loop's clock; `None` for what waits for something else.
+    pub lateness: Option<Duration>,
+}
+
+/// A wait that ended.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct WaitReport {
+    /// When it began.
+    pub started: Instant,
+    /// How long it took, on the system's monotonic clock.
+    pub duration: Duration,
+    /// How many fds and wake-ups it found. Timers are not among them.
+    pub events: usize,
+}
+
+/// A dispatch that ended.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RoundReport {
+    /// Its number: the loop's first dispatch is 1.
+    pub round: u64,
+    /// When it began.
+    pub started: Instant,
+    /// How long it took, with its wait.
+    pub duration: Duration,
+    /// How long its wait took.
+    pub asleep: Duration,
+}
+
+/// Sees everything that a loop does; installed by [`EventLoop::set_observer`].
+///
+/// Every method does nothing unless it is implemented. An observer runs on the loop's thread, between the
+/// callbacks: what it takes is not part of any report. A callback or a wait that panics has a beginning and
+/// no end.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use std::time::Duration;
+/// use soloop::{CallbackReport, EventLoop, Observer, TimeoutAction, Timer};
+///
+/// #[derive(Default)]
+/// struct Lateness {
+///     worst: Duration,
+/// }
+///
+/// impl Observer for Lateness {
+///     fn callback_end(&mut self, report: &CallbackReport<'_>) {
+///         self.worst = self.worst.max(report.lateness.unwrap_or_default());
+///     }
+/// }
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle };
+/// event_loop.set_observer(Lateness::default());
+/// state.handle.insert_source(Timer::immediate(), |_, _: &mut State| TimeoutAction::Drop)?;
+/// event_loop.dispatch(None, &mut state)?;
+/// let lateness = event_loop.observer::<Lateness>().unwrap();
+/// assert!(lateness.worst > Duration::ZERO);
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub trait Observer {
+    /// A dispatch begins; `round` is its number.
+    fn round_begin(&mut self, round: u64) {
+        let _ = round;
+    }
+
+    /// A dispatch ended, with or without an error.
+    fn round_end(&mut self, report: &RoundReport) {
+        let _ = report;
+    }
+
+    /// The loop is about to wait, for `timeout` at most; it may find that it need not.
+    fn wait_begin(&mut self, timeout: Option<Duration>) {
+        let _ = timeout;
+    }
+
+    /// A wait ended.
+    fn wait_end(&mut self, report: &WaitReport) {
+        let _ = report;
+    }
+
+    /// A callback is about to run.
+    fn callback_begin(&mut self, start: &CallbackStart<'_>) {
+        let _ = start;
+    }
+
+    /// A callback ran.
+    fn callback_end(&mut self, report: &CallbackReport<'_>) {
+        let _ = report;
+    }
+}
+
+/// Both see everything, the first one first.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn round_begin(&mut self, round: u64) {
+        self.0.round_begin(round);
+        self.1.round_begin(round);
+    }
+
+    fn round_end(&mut self, report: &RoundReport) {
+        self.0.round_end(report);
+        self.1.round_end(report);
+    }
+
+    fn wait_begin(&mut self, timeout: Option<Duration>) {
+        self.0.wait_begin(timeout);
+        self.1.wait_begin(timeout);
+    }
+
+    fn wait_end(&mut self, report: &WaitReport) {
+        self.0.wait_end(report);
+        self.1.wait_end(report);
+    }
+
+    fn callback_begin(&mut self, start: &CallbackStart<'_>) {
+        self.0.callback_begin(start);
+        self.1.callback_begin(start);
+    }
+
+    fn callback_end(&mut self, report: &CallbackReport<'_>) {
+        self.0.callback_end(report);
+        self.1.callback_end(report);
+    }
+}
+
+/// An observer that callbacks and other threads can look into, such as one that answers a request for
+/// statistics. The lock is held only while the observer runs, never during a callback.
+impl<O: Observer> Observer for Arc<Mutex<O>> {
+    fn round_begin(&mut self, round: u64) {
+        lock(self).round_begin(round);
+    }
+
+    fn round_end(&mut self, report: &RoundReport) {
+        lock(self).round_end(report);
+    }
+
+    fn wait_begin(&mut self, timeout: Option<Duration>) {
+        lock(self).wait_begin(timeout);
+    }
+
+    fn wait_end(&mut self, report: &WaitReport) {
+        lock(self).wait_end(report);
+    }
+
+    fn callback_begin(&mut self, start: &CallbackStart<'_>) {
+        lock(self).callback_begin(start);
+    }
+
+    fn callback_end(&mut self, report: &CallbackReport<'_>) {
+        lock(self).callback_end(report);
+    }
+}
+
+fn lock<O>(observer: &Mutex<O>) -> MutexGuard<'_, O> {
+    observer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<Data> EventLoop<Data> {
+    /// Has `observer` called after each callback (of sources, idles, ops and posted closures) with its
+    /// source's name, its kind and how long it took. Several may observe, in the order in which they came.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, SourceOptions, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// event_loop.observe(|report| println!("{} `{}`: {:?}", report.kind, report.name, report.duration));
+    /// let options = SourceOptions::new().name("frame");
+    /// state.handle.insert_source_with(options, Timer::immediate(), |_, _| TimeoutAction::Drop)?;
+    /// event_loop.dispatch(None, &mut state)?; // source `frame`: 84ns
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn observe(&mut self, observer: impl FnMut(&CallbackReport<'_>) + 'static) {
+        self.insight.get_or_insert_default().add_closure(Box::new(observer));
+    }
+
+    /// Installs an observer that sees rounds, waits and callbacks, in the place of the one that was set
+    /// before. [`observer`](Self::observer) gives it back; a tuple of two observers is one, too.
+    pub fn set_observer(&mut self, observer: impl Observer + 'static) {
+        self.insight.get_or_insert_default().set_observer(Box::new(observer));
+    }
+
+    /// The observer that was set, if it is an `O`.
+    pub fn observer<O: Observer + 'static>(&self) -> Option<&O> {
+        self.insight.as_ref()?.observer()
+    }
+
+    /// The observer that was set, if it is an `O`.
+    pub fn observer_mut<O: Observer + 'static>(&mut self) -> Option<&mut O> {
+        self.insight.as_mut()?.observer_mut()
+    }
+
+    /// Drops every observer: both the closures and the one that was set.
+    pub fn clear_observers(&mut self) {
+        if let Some(insight) = &mut self.insight {
+            insight.clear_observers();
+        }
+        self.drop_idle_insight();
+    }
+
+    pub(crate) fn drop_idle_insight(&mut self) {
+        self.insight.take_if(|insight| !Insight::is_wanted(insight));
+    }
+}

@@ -1,0 +1,244 @@
+//! What a loop counts, and the table of its sources.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{AnyToken, EventLoop, LoopHandle, Priority};
+
+/// What a loop has done so far; see [`EventLoop::stats`].
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// How many dispatches it was asked for.
+    pub rounds: u64,
+    /// How many times it called back for an event of a source.
+    pub events: u64,
+    /// How many times it woke up: out of a wait that slept, or told by a notification while it was awake.
+    pub wakeups: u64,
+    /// How long its waits took, while [enabled](EventLoop::enable_stats).
+    pub asleep: Duration,
+    /// How long the rest of its dispatches took, while enabled.
+    pub busy: Duration,
+    /// The sources that called back, or failed, while enabled: those that live, and the last 256 of those
+    /// that are gone.
+    pub sources: Vec<SourceStats>,
+}
+
+/// What one source has done so far.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SourceStats {
+    /// The source.
+    pub token: AnyToken,
+    /// Its name: from its [`SourceOptions`](crate::SourceOptions), else its type's.
+    pub name: String,
+    /// How many times it called back.
+    pub events: u64,
+    /// How long that took.
+    pub busy: Duration,
+    /// How long the slowest of its callbacks took.
+    pub slowest: Duration,
+    /// How many times it failed.
+    pub errors: u64,
+    /// What it failed with the last time.
+    pub last_error: Option<String>,
+}
+
+/// The sources of a loop at one moment; see [`EventLoop::sources`]. `Display` renders it with its columns
+/// aligned.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SourceTable {
+    /// One a source, in the order of the tables, which is not that of insertion.
+    pub rows: Vec<SourceRow>,
+}
+
+/// One source in a [`SourceTable`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SourceRow {
+    /// The source.
+    pub token: AnyToken,
+    /// Its name, if its [`SourceOptions`](crate::SourceOptions) give it one.
+    pub name: Option<String>,
+    /// The full name of its type.
+    pub type_name: &'static str,
+    /// Whether it receives events.
+    pub enabled: bool,
+    /// Its rank.
+    pub priority: Priority,
+    /// How many times it called back, while [enabled](EventLoop::enable_stats).
+    pub events: u64,
+    /// How long that took.
+    pub busy: Duration,
+    /// What it failed with the last time.
+    pub last_error: Option<String>,
+}
+
+impl<Data> EventLoop<Data> {
+    /// Turns times and counts of single sources on, which cost two clock readings a callback. Turned off,
+    /// what they held is forgotten; [`Stats::rounds`], [`Stats::events`] and [`Stats::wakeups`] are always
+    /// counted.
+    pub fn enable_stats(&mut self, on: bool) {
+        if on || self.insight.is_some() {
+            self.insight.get_or_insert_default().count(on);
+        }
+        self.drop_idle_insight();
+    }
+
+    /// What the loop has done so far.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, SourceOptions, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// event_loop.enable_stats(true);
+    /// let options = SourceOptions::new().name("frame");
+    /// state.handle.insert_source_with(options, Timer::immediate(), |_, _| TimeoutAction::Drop)?;
+    /// event_loop.dispatch(None, &mut state)?;
+    ///
+    /// let stats = event_loop.stats();
+    /// assert_eq!((stats.rounds, stats.events), (1, 1));
+    /// assert_eq!(stats.sources[0].name, "frame");
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats {
+            rounds: self.counters.rounds,
+            events: self.counters.events,
+            wakeups: self.counters.wakeups,
+            ..Stats::default()
+        };
+        if let Some(insight) = self.insight.as_ref().filter(|insight| insight.is_counting()) {
+            (stats.asleep, stats.busy) = (insight.asleep, insight.busy);
+            stats.sources = insight.source_stats();
+        }
+        stats
+    }
+
+    /// The sources that are stored (what was inserted since ops were last applied is not), with what
+    /// [`enable_stats`](Self::enable_stats) has counted of them. Empty if `handle` belongs to another loop.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, Priority, SourceOptions, make_ping};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let (_ping, source) = make_ping();
+    /// let options = SourceOptions::new().name("render").priority(Priority::High);
+    /// state.handle.insert_source_with(options, source, |(), _state| ())?;
+    /// event_loop.apply_pending(&mut state)?;
+    ///
+    /// let table = event_loop.sources(&state.handle).to_string();
+    /// assert!(table.starts_with("name    type        state    priority  events  time  last error\n"));
+    /// assert!(table.contains("\nrender  PingSource  enabled  high      0       0ns"));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn sources(&self, handle: &LoopHandle<Data>) -> SourceTable {
+        let registrations = &handle.registrations;
+        if !Arc::ptr_eq(&registrations.shared, &self.shared) {
+            return SourceTable { rows: Vec::new() };
+        }
+        let rows = self.slots.iter().map(|(key, slot)| {
+            let options = registrations.options(key);
+            let met = self.insight.as_ref().and_then(|insight| insight.met(key));
+            SourceRow {
+                token: AnyToken::new(key),
+                name: options.and_then(|options| options.name.as_deref()).map(str::to_owned),
+                type_name: slot.source.type_name(),
+                enabled: registrations.is_enabled(key),
+                priority: registrations.priority(key),
+                events: met.map_or(0, |met| met.events),
+                busy: met.map_or(Duration::ZERO, |met| met.busy),
+                last_error: met.and_then(|met| met.last_error.clone()),
+            }
+        });
+        SourceTable { rows: rows.collect() }
+    }
+}
+
+impl SourceRow {
+    const TITLES: [&str; 7] = ["name", "type", "state", "priority", "events", "time", "last error"];
+
+    fn cells(&self) -> [String; 7] {
+        [
+            self.name.as_deref().unwrap_or("-").to_owned(),
+            without_paths(self.type_name),
+            if self.enabled { "enabled" } else { "disabled" }.to_owned(),
+            format!("{:?}", self.priority).to_lowercase(),
+            self.events.to_string(),
+            format!("{:.1?}", self.busy).replace(".0", ""),
+            // One line a source, whatever its errors say.
+            self.last_error.as_deref().unwrap_or_default().replace('\n', " "),
+        ]
+    }
+}
+
+impl fmt::Display for SourceTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let titles = SourceRow::TITLES.map(str::to_owned);
+        let lines: Vec<_> =
+            std::iter::once(titles).chain(self.rows.iter().map(SourceRow::cells)).collect();
+        write_aligned(f, &lines)
+    }
+}
+
+/// Lines of cells, each column as wide as its widest cell; nothing after the last cell of a line.
+pub(crate) fn write_aligned<const N: usize>(
+    f: &mut fmt::Formatter<'_>,
+    lines: &[[String; N]],
+) -> fmt::Result {
+    let width = |column: usize| {
+        lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default()
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    for line in lines {
+        let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  "));
+        writeln!(f, "{}", cells.collect::<String>().trim_end())?;
+    }
+    Ok(())
+}
+
+/// `soloop::sources::generic::Generic<std::fs::File>` is `Generic<File>` for short.
+fn without_paths(type_name: &str) -> String {
+    let mut short = String::new();
+    let mut word = 0;
+    let mut chars = type_name.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == ':' && chars.next_if_eq(&':').is_some() {
+            short.truncate(word);
+        } else {
+            short.push(c);
+            if !(c.is_alphanumeric() || c == '_') {
+                word = short.len();
+            }
+        }
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_paths;
+
+    #[test]
+    fn type_names_lose_their_paths() {
+        let short = without_paths("a::b::Generic<c::d::File, (e::F, &mut [g::H])>");
+        assert_eq!(short, "Generic<File, (F, &mut [H])>");
+        assert_eq!(without_paths("Timer"), "Timer");
+    }
+}
