@@ -14,6 +14,8 @@
 //!   [`disable`](LoopHandle::disable).
 //! * Sources: fds ([`Generic`], [`MioSource`]), time ([`Timer`]), messages ([`channel()`], [`sync_channel`],
 //!   [`make_ping`]), Unix signals (`Signals`), and yours ([`EventSource`]).
+//! * Futures: [`EventLoop::block_on`], [`TimeoutFuture`], fds (`LoopHandle::adapt_io`), those whose results go
+//!   to a callback (`executor`), tasks that reach the state (`LoopHandle::spawn`), streams (`StreamSource`).
 //! * From other threads, and from a `Drop`: [`Remote`], [`LoopSignal`], [`Notifier`].
 //! * Order and time: [`SourceOptions`] (name, priority, budgets, error policy), [`Clock`] (virtual time for
 //!   tests).

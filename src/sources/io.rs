@@ -50,8 +50,8 @@ const REARM: bool = cfg!(mio_unsupported_force_poll_poll);
 /// # Limits
 ///
 /// It belongs to its loop, which has to be dispatched for anything to become ready. If the loop is dropped
-/// first, reading and writing through the futures-io traits fail instead of waiting, and `readable` and
-/// `writable` are ready once the fd is only if they are polled by others. Don't put another fd in the place of
+/// first, those who wait are woken once more and then never again: reading and writing through the futures-io
+/// traits fail instead of waiting, `readable` and `writable` stay pending. Don't put another fd in the place of
 /// this one through [`get_mut`](Self::get_mut): adapt it instead.
 ///
 /// # Examples
