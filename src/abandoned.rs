@@ -1,4 +1,4 @@
-//! Sources whose owner is gone: how a value that holds no [`LoopHandle`](crate::LoopHandle), such as a
+//! Sources whose owner is gone: how a value that holds no [`LoopHandle`], such as a
 //! future, takes its source with it when it is dropped.
 //!
 //! What is abandoned is removed at the next settling, hence before the next wait, and quietly: unlike with a
