@@ -132,7 +132,7 @@ impl<Data> EventLoop<Data> {
         let poll = mio::Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let ready = Ready::new(mio::Waker::new(&registry, WAKER)?);
-        let alarm = Alarm::new(&registry, &clock)?;
+        let alarm = Alarm::new(&registry)?;
         let shared = Shared::new(ready, alarm, &clock);
         let mailbox = Mailbox::new();
         let registrations = Registrations::new(registry, Arc::clone(&shared), clock);

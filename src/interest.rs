@@ -5,7 +5,8 @@ use std::ops::{BitOr, BitOrAssign};
 /// What a source wants to hear of its fd.
 ///
 /// Errors and hang-ups are reported whatever the interest, as `epoll_ctl(2)` does. An interest in
-/// nothing ([`Interest::EMPTY`]) hears of them once, so that a hang-up does not make the loop spin.
+/// nothing ([`Interest::EMPTY`]) hears of them once, so that a hang-up does not make the loop spin (and
+/// not at all where mio is asked, which has no such interest: with a `MioSource`, and outside of Linux).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Interest {
     /// A read would not block.
@@ -48,7 +49,8 @@ pub enum Mode {
     /// In every round, as long as it is ready.
     #[default]
     Level,
-    /// Once each time it becomes ready; the callback reads or writes until `WouldBlock`.
+    /// Once each time it becomes ready; the callback reads or writes until `WouldBlock`. (As long as it is
+    /// ready with mio's `poll(2)` backend.)
     Edge,
     /// Once; then not again until the source is re-registered, by answering
     /// [`PostAction::Reregister`] or with [`LoopHandle::update`](crate::LoopHandle::update).

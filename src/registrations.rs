@@ -100,6 +100,8 @@ impl Rearm {
     pub(crate) fn emulating(mode: Mode) -> Self {
         match mode {
             Mode::Level => Self::Level,
+            // mio's poll(2) backend drops an interest that was ready until it is registered anew.
+            Mode::Edge if cfg!(mio_unsupported_force_poll_poll) => Self::Level,
             Mode::Edge => Self::Native,
             Mode::OneShot => Self::OneShot,
         }

@@ -116,7 +116,7 @@ impl Shared {
         };
         if Alarm::PRECISE {
             // There is nobody to tell of an error here: the next dispatch tries again, and reports it.
-            let _: io::Result<()> = self.alarm.set(at);
+            let _: io::Result<()> = self.alarm.set(at, || self.clock.now_stamp());
         } else if now {
             self.ready.interrupt();
         }

@@ -67,7 +67,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 if at <= now {
                     Some(Duration::ZERO)
                 } else if Alarm::PRECISE {
-                    self.shared.alarm.set(Some(at))?;
+                    self.shared.alarm.set(Some(at), || now)?;
                     timeout
                 } else {
                     let until = Duration::from_nanos(at.abs_diff(now));

@@ -719,6 +719,15 @@ mod rule_7_the_loops_own_fd {
         state.handle.update(timer, |timer| timer.set_duration(HOUR));
         event_loop.apply_pending(&mut state).unwrap();
         assert!(!readable_within(&event_loop, 100 * MS));
+        // And one that is removed, with none left.
+        let (mut alone, mut other) = new_loop();
+        assert!(!is_readable(&alone));
+        let soon = Timer::from_duration(50 * MS);
+        let soon = other.handle.insert_source(soon, |_, _| TimeoutAction::Drop).unwrap();
+        alone.apply_pending(&mut other).unwrap();
+        other.handle.remove(soon);
+        alone.apply_pending(&mut other).unwrap();
+        assert!(!readable_within(&alone, 100 * MS));
         state.handle.update(timer, |timer| timer.set_duration(MS));
         event_loop.apply_pending(&mut state).unwrap();
         assert!(readable_within(&event_loop, LONG));

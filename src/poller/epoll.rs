@@ -3,17 +3,15 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Instant;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::time::{
-    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
-    timerfd_create, timerfd_settime,
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
 };
 
 use super::ALARM;
-use crate::clock::Clock;
 use crate::registrations::Rearm;
 use crate::token::InterestKey;
 use crate::{Interest, Mode};
@@ -75,8 +73,6 @@ pub(crate) fn modify(
 #[derive(Debug)]
 pub(crate) struct Alarm {
     fd: OwnedFd,
-    /// The clock's epoch on `CLOCK_MONOTONIC`, in nanoseconds.
-    epoch: i64,
     /// What it is set to, on the clock's scale; [`Alarm::OFF`] if it is not.
     armed: AtomicI64,
 }
@@ -86,7 +82,7 @@ impl Alarm {
     /// Whether the alarm wakes the loop at a deadline, to the precision of the kernel's timers.
     pub(crate) const PRECISE: bool = true;
 
-    pub(crate) fn new(registry: &mio::Registry, clock: &Clock) -> io::Result<Self> {
+    pub(crate) fn new(registry: &mio::Registry) -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         registry.register(
@@ -94,29 +90,24 @@ impl Alarm {
             ALARM,
             mio::Interest::READABLE,
         )?;
-        // In this order, so that the alarm is late by the time between the two readings, never early.
-        let stamp = clock.stamp(Instant::now());
-        let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Monotonic);
-        let epoch = tv_sec * 1_000_000_000 + tv_nsec - stamp;
-        Ok(Self { fd, epoch, armed: AtomicI64::new(Self::OFF) })
+        Ok(Self { fd, armed: AtomicI64::new(Self::OFF) })
     }
 
     /// Sets the alarm to a time on the clock's scale, or turns it off. A system call if that is a change.
-    pub(crate) fn set(&self, at: Option<i64>) -> io::Result<()> {
-        let at = at.unwrap_or(Self::OFF);
-        if self.armed.load(Ordering::Relaxed) == at {
+    ///
+    /// What is left until then is counted from the time of the call, after `now` was read, so that the alarm
+    /// is late by the time between the two, never early.
+    pub(crate) fn set(&self, at: Option<i64>, now: impl FnOnce() -> i64) -> io::Result<()> {
+        let armed = at.unwrap_or(Self::OFF);
+        if self.armed.load(Ordering::Relaxed) == armed {
             return Ok(());
         }
-        // A time of zero would turn it off; one in the past fires at once.
-        let monotonic = at.saturating_add(self.epoch).max(1);
-        let it_value = if at == Self::OFF {
-            Timespec { tv_sec: 0, tv_nsec: 0 }
-        } else {
-            Timespec { tv_sec: monotonic / 1_000_000_000, tv_nsec: monotonic % 1_000_000_000 }
-        };
+        // Zero turns it off; one nanosecond, for what has passed, fires at once.
+        let left = at.map_or(0, |at| at.saturating_sub(now()).max(1));
+        let it_value = Timespec { tv_sec: left / 1_000_000_000, tv_nsec: left % 1_000_000_000 };
         let new = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
-        timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &new)?;
-        self.armed.store(at, Ordering::Relaxed);
+        timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &new)?;
+        self.armed.store(armed, Ordering::Relaxed);
         Ok(())
     }
 

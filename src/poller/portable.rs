@@ -5,8 +5,6 @@ use std::io;
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use crate::clock::Clock;
-
 #[cfg(unix)]
 use crate::{Interest, Mode, registrations::Rearm, token::InterestKey};
 
@@ -40,13 +38,20 @@ pub(crate) fn modify(
     let raw = fd.as_raw_fd();
     match interest.into_mio() {
         None => {
-            super::delete_raw(registry, raw)?;
-            Ok(Rearm::Absent)
+            match super::delete_raw(registry, raw) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(Rearm::Absent),
+            }
         }
         Some(wanted) => {
             let mut source = mio::unix::SourceFd(&raw);
-            registry.reregister(&mut source, key.into_mio(), wanted)?;
-            Ok(Rearm::emulating(mode))
+            match registry.reregister(&mut source, key.into_mio(), wanted) {
+                // The number stands for another file now, or mio's poll(2) backend forgot one that hung up.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    add(registry, fd, key, interest, mode)
+                }
+                result => result.map(|()| Rearm::emulating(mode)),
+            }
         }
     }
 }
@@ -58,11 +63,11 @@ pub(crate) struct Alarm;
 impl Alarm {
     pub(crate) const PRECISE: bool = false;
 
-    pub(crate) fn new(_: &mio::Registry, _: &Clock) -> io::Result<Self> {
+    pub(crate) fn new(_: &mio::Registry) -> io::Result<Self> {
         Ok(Self)
     }
 
-    pub(crate) fn set(&self, _: Option<i64>) -> io::Result<()> {
+    pub(crate) fn set(&self, _: Option<i64>, _: impl FnOnce() -> i64) -> io::Result<()> {
         Ok(())
     }
 

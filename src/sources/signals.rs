@@ -178,8 +178,13 @@ impl EventSource for Signals {
         Ok(())
     }
 
-    fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
-        Ok(())
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        match self.token {
+            Some(token) => {
+                registrar.reregister_fd(token, self.wake.as_fd(), Interest::READ, Mode::Level)
+            }
+            None => self.register(registrar),
+        }
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {

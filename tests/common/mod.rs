@@ -9,6 +9,8 @@ use soloop::{AnyToken, Clock, EventLoop, LoopData, LoopHandle};
 
 /// Long enough for a loaded machine; a test that waits this long has failed.
 pub const LONG: Duration = Duration::from_secs(30);
+/// mio's poll(2) backend, which has neither edges nor refusals of its own.
+pub const POLL_BACKEND: bool = cfg!(mio_unsupported_force_poll_poll);
 pub const ZERO: Duration = Duration::ZERO;
 
 pub struct State {
