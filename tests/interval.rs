@@ -1,9 +1,14 @@
 //! `Interval`, on a manual clock wherever time matters.
 
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use soloop::{EventLoop, Interval, PostAction, TimeoutAction, Timer, Token};
+use soloop::{
+    EventLoop, EventSource, Generic, Interest, InterestToken, Interval, Mode, PostAction,
+    Readiness, Ready, Registrar, Tick, TimeoutAction, Timer, Token,
+};
 
 mod common;
 use common::*;
@@ -13,7 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Notes each tick as `deadline/missed`, in milliseconds since `start`.
 fn insert(state: &mut State, start: Instant, interval: Interval) -> Token<Interval> {
-    let callback = move |tick: soloop::Tick, state: &mut State| {
+    let callback = move |tick: Tick, state: &mut State| {
         state.note(format!("{}/{}", (tick.deadline - start).as_millis(), tick.missed));
         PostAction::Continue
     };
@@ -83,7 +88,7 @@ fn a_slow_callback_misses_ticks_and_gets_no_burst() {
     let (mut event_loop, mut state, clock) = manual_loop();
     let start = clock.now();
     let within = clock.clone();
-    let callback = move |tick: soloop::Tick, state: &mut State| {
+    let callback = move |tick: Tick, state: &mut State| {
         state.note(format!("{}/{}", (tick.deadline - start).as_millis(), tick.missed));
         within.advance(25 * MS);
         PostAction::Continue
@@ -159,7 +164,7 @@ fn changes_its_period_in_its_own_callback_or_in_that_of_another() {
     let (mut event_loop, mut state, clock) = manual_loop();
     let start = clock.now();
     let (tell, told) = mpsc::channel();
-    let callback = move |tick: soloop::Tick, state: &mut State| {
+    let callback = move |tick: Tick, state: &mut State| {
         state.note(format!("{}/{}", (tick.deadline - start).as_millis(), tick.missed));
         if let Ok(own) = told.try_recv() {
             state.handle.update(own, |interval: &mut Interval| interval.set_period(4 * MS));
@@ -219,7 +224,7 @@ fn does_what_its_callback_answers() {
         PostAction::Remove,
     ];
     let mut left = answers.into_iter();
-    let callback = move |tick: soloop::Tick, state: &mut State| {
+    let callback = move |tick: Tick, state: &mut State| {
         assert_eq!(tick.missed, 0);
         let answer = left.next().unwrap();
         state.note(format!("{answer:?}"));
@@ -245,7 +250,7 @@ fn a_period_of_zero_ticks_once_a_round() {
         (l, s)
     }] {
         let now = state.handle.now();
-        let callback = move |tick: soloop::Tick, state: &mut State| {
+        let callback = move |tick: Tick, state: &mut State| {
             assert!(tick.missed == 0 && tick.deadline >= now);
             state.note("x");
             PostAction::Continue
@@ -262,7 +267,7 @@ fn a_period_of_zero_ticks_once_a_round() {
 fn the_shortest_period_neither_bursts_nor_miscounts() {
     let (mut event_loop, mut state, clock) = manual_loop();
     let start = clock.now();
-    let callback = move |tick: soloop::Tick, state: &mut State| {
+    let callback = move |tick: Tick, state: &mut State| {
         state.note(format!("{}/{}", (tick.deadline - start).as_nanos(), tick.missed));
         PostAction::Continue
     };
@@ -307,10 +312,73 @@ fn ticks_in_order_of_deadlines_among_timers() {
     assert_eq!(dispatch(&mut event_loop, &mut state), ["8", "10/0", "10", "12"]);
 }
 
+/// An interval beside an fd that is always ready, and re-registers the whole in every round.
+struct Busy {
+    socket: Generic<UnixStream>,
+    interval: Interval,
+}
+
+impl EventSource for Busy {
+    type Event<'a> = Tick;
+    type Ret = PostAction;
+    type Error = std::io::Error;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> std::io::Result<()> {
+        self.socket.register(registrar)?;
+        self.interval.register(registrar)
+    }
+
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> std::io::Result<()> {
+        self.socket.reregister(registrar)?;
+        self.interval.reregister(registrar)
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> std::io::Result<()> {
+        self.socket.unregister(registrar)?;
+        self.interval.unregister(registrar)
+    }
+
+    fn process_events<F>(
+        &mut self,
+        readiness: Readiness,
+        token: InterestToken,
+        callback: F,
+    ) -> std::io::Result<PostAction>
+    where
+        F: FnMut(Tick) -> PostAction,
+    {
+        let always = |_: Ready<'_, UnixStream>| Ok(PostAction::Reregister);
+        let action = self.socket.process_events(readiness, token, always)?;
+        match self.interval.process_events(readiness, token, callback) {
+            Ok(answer) => Ok(action | answer),
+            Err(never) => match never {},
+        }
+    }
+}
+
+#[test]
+fn a_part_that_reregisters_in_every_round_does_not_keep_it_from_ticking() {
+    let (mut event_loop, mut state, clock) = manual_loop();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    ours.write_all(b"never read").unwrap();
+    let socket = Generic::new(theirs, Interest::READ, Mode::Level);
+    let busy = Busy { socket, interval: Interval::new(10 * MS) };
+    let callback = |tick: Tick, state: &mut State| {
+        state.note(tick.missed);
+        PostAction::Continue
+    };
+    state.handle.insert_source(busy, callback).unwrap();
+    for _ in 0..4 {
+        clock.advance(5 * MS);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+    }
+    assert_eq!(state.take_log(), ["0", "0"]);
+}
+
 #[test]
 fn is_never_early_on_the_system_clock() {
     let (mut event_loop, mut state) = new_loop();
-    let callback = |tick: soloop::Tick, state: &mut State| {
+    let callback = |tick: Tick, state: &mut State| {
         assert!(tick.deadline <= Instant::now());
         state.note("x");
         PostAction::Continue
