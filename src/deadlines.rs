@@ -123,13 +123,52 @@ impl Deadlines {
     /// Takes what is not after `now` into the list of what expired.
     #[inline]
     pub(crate) fn expire(&mut self, now: i64, mut moved: impl FnMut(InterestKey, Position)) {
-        while let Some(&Entry { at, key, .. }) = self.heap.first()
-            && at <= now
-        {
-            self.remove(Position(0), &mut moved);
-            moved(key, Position::DUE);
-            self.due.push((key, at));
+        if self.heap.first().is_some_and(|first| first.at <= now) {
+            if self.count_due(now) * ARITY > self.heap.len() {
+                self.expire_most(now, &mut moved);
+            }
+            while let Some(&Entry { at, key, .. }) = self.heap.first()
+                && at <= now
+            {
+                self.remove(Position(0), &mut moved);
+                moved(key, Position::DUE);
+                self.due.push((key, at));
+            }
         }
+    }
+
+    /// How many entries are due, if they are many; they are the top of the heap.
+    fn count_due(&self, now: i64) -> usize {
+        let due = |at: &usize| self.heap.get(*at).is_some_and(|entry| entry.at <= now);
+        // They are few, as nearly always, if the third level has none.
+        if !(1 + ARITY..1 + ARITY + ARITY * ARITY).any(|at| due(&at)) {
+            return 0;
+        }
+        let mut found = vec![0];
+        let mut next = 0;
+        while let Some(&parent) = found.get(next) {
+            next += 1;
+            found.extend((parent * ARITY + 1..).take(ARITY).filter(due));
+        }
+        found.len()
+    }
+
+    /// Takes what is due at once, where that is a good part of the heap: sorting it is faster than taking it
+    /// off the top one by one, and what is left makes a new heap in linear time.
+    fn expire_most(&mut self, now: i64, moved: &mut impl FnMut(InterestKey, Position)) {
+        let mut due: Vec<_> = self.heap.extract_if(.., |entry| entry.at <= now).collect();
+        due.sort_unstable_by_key(Entry::order);
+        for entry in &due {
+            moved(entry.key, Position::DUE);
+        }
+        self.due.extend(due.iter().map(|entry| (entry.key, entry.at)));
+        for at in 0..self.heap.len() {
+            self.place(at, self.heap[at], moved);
+        }
+        for parent in (0..self.heap.len().div_ceil(ARITY)).rev() {
+            self.sift_down(parent, self.heap[parent], moved);
+        }
+        self.shrink();
     }
 
     /// Whether there is anything in the list of what expired.
