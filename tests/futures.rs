@@ -652,6 +652,8 @@ mod timeouts {
         let timeout = TimeoutFuture::from_duration(&mut state.handle, 20 * MS);
         event_loop.dispatch(ZERO, &mut state).unwrap();
         drop(timeout);
+        // There is something to do, which a dispatch does: the alarm goes, and nothing is left of it.
+        assert!(readable_within(&event_loop, ZERO));
         event_loop.dispatch(ZERO, &mut state).unwrap();
         assert!(!readable_within(&event_loop, 40 * MS));
     }
