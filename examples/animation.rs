@@ -27,7 +27,7 @@ impl Ball {
         self.moved = now;
         if !(0.0..=1.0).contains(&self.position) {
             self.position = self.position.clamp(0.0, 1.0);
-            self.speed = -0.999 * self.speed;
+            self.speed *= -0.999;
             self.bounces += 1;
         }
     }
