@@ -76,6 +76,7 @@ mod shared;
 mod slot;
 mod source;
 mod sources;
+mod sync;
 #[cfg(feature = "executor")]
 pub mod spawn;
 mod stats;

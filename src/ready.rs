@@ -16,13 +16,16 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::Readiness;
 use crate::options::Priority;
 use crate::shared::Shared;
+use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering, Waker};
 use crate::token::InterestKey;
+
+#[cfg(all(loom, test))]
+mod loom;
 
 /// An event that a round delivers.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +51,7 @@ const ASLEEP: u8 = 2;
 pub(crate) struct Ready {
     state: AtomicU8,
     queue: Mutex<Queue>,
-    waker: mio::Waker,
+    waker: Waker,
 }
 
 #[derive(Debug, Default)]
@@ -58,8 +61,10 @@ struct Queue {
 }
 
 impl Ready {
+    #[allow(clippy::useless_conversion, reason = "under loom it is one")]
     pub(crate) fn new(waker: mio::Waker) -> Self {
-        Self { state: AtomicU8::new(AWAKE), queue: Mutex::default(), waker }
+        let queue = Mutex::new(Queue::default());
+        Self { state: AtomicU8::new(AWAKE), queue, waker: waker.into() }
     }
 
     /// Queues `woken` and makes the loop look at the queue; dropped if the loop is gone.
@@ -149,7 +154,9 @@ impl NotifierState {
     /// Takes note that it left the queue: the interest that is ready.
     #[inline]
     pub(crate) fn dequeued(&self) -> InterestKey {
-        self.queued.store(false, Ordering::Release);
+        // Not a store: whoever finds it queued does not push, and this swap is how the loop then sees what
+        // it did before.
+        self.queued.swap(false, Ordering::AcqRel);
         self.interest
     }
 }
