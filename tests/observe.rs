@@ -476,6 +476,18 @@ mod stats {
     }
 
     #[test]
+    fn a_notification_that_a_wait_finds_is_a_wakeup() {
+        let (mut event_loop, mut state) = new_loop();
+        let (ping, source) = make_ping();
+        state.handle.insert_source(source, |(), state: &mut State| state.note("ping")).unwrap();
+        // What is posted runs before the wait.
+        state.handle.remote().post(move |_| ping.ping());
+        event_loop.dispatch(LONG, &mut state).unwrap();
+        assert_eq!(state.log, ["ping"]);
+        assert_eq!(event_loop.stats().wakeups, 2);
+    }
+
+    #[test]
     fn a_wait_that_slept_is_a_wakeup() {
         let (mut event_loop, mut state) = new_loop();
         event_loop.enable_stats(true);
