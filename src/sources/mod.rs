@@ -21,6 +21,8 @@ pub mod stream;
 mod timeout;
 pub mod timer;
 pub mod transient;
+#[cfg(all(unix, feature = "wayland-client"))]
+pub mod wayland;
 #[cfg(target_os = "linux")]
 pub mod wall_timer;
 
@@ -46,3 +48,5 @@ pub use timer::{TimeoutAction, TimeoutFuture, Timer};
 pub use transient::TransientSource;
 #[cfg(target_os = "linux")]
 pub use wall_timer::{WallAction, WallEvent, WallTimer};
+#[cfg(all(unix, feature = "wayland-client"))]
+pub use wayland::WaylandSource;
