@@ -76,10 +76,10 @@ mod shared;
 mod slot;
 mod source;
 mod sources;
-mod sync;
 #[cfg(feature = "executor")]
 pub mod spawn;
 mod stats;
+mod sync;
 mod token;
 mod wait;
 
