@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use soloop::{EventLoop, Token, WallAction, WallEvent, WallTimer};
+use soloop::{EventLoop, Priority, SourceOptions, Token, WallAction, WallEvent, WallTimer};
 
 mod common;
 use common::*;
@@ -130,8 +130,9 @@ fn a_deadline_moved_in_the_same_batch_does_not_fire() {
         }
         WallAction::Drop
     };
-    // Whichever is delivered first, moves the other.
-    state.handle.insert_source(WallTimer::after(ZERO).unwrap(), mover).unwrap();
+    let first = SourceOptions::new().priority(Priority::High);
+    let timer = WallTimer::after(ZERO).unwrap();
+    state.handle.insert_source_with(first, timer, mover).unwrap();
     let token = insert(&mut state, WallTimer::after(ZERO).unwrap(), WallAction::Drop);
     tell.send(token).unwrap();
     assert_eq!(dispatch(&mut event_loop, &mut state), ["moved"]);

@@ -220,8 +220,13 @@ impl EventSource for WallTimer {
         Ok(())
     }
 
-    fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
-        Ok(())
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        match self.token {
+            Some(token) => {
+                registrar.reregister_fd(token, self.fd.as_fd(), Interest::READ, Mode::Level)
+            }
+            None => self.register(registrar),
+        }
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
