@@ -1,7 +1,7 @@
 //! The model: what a loop does, without a kernel, threads, tables or heaps.
 //!
 //! It is told what the loop observed only to follow it where the order is the kernel's: among the fds of one
-//! wait, and between those and the wake-ups.
+//! wait.
 
 use std::collections::VecDeque;
 
@@ -124,9 +124,8 @@ pub struct Model {
     woken: Vec<Woken>,
     notified: bool,
     stirred: bool,
-    /// Fds in any order; wake-ups in theirs.
-    fds: Vec<Interest>,
-    wakes: VecDeque<Interest>,
+    /// What a round delivers; the order of fds that lie side by side is the kernel's.
+    ready: VecDeque<Interest>,
     due: Vec<(usize, u64)>,
     carried: Vec<Interest>,
     current: Option<Interest>,
@@ -151,8 +150,7 @@ impl Model {
             woken: Vec::new(),
             notified: false,
             stirred: false,
-            fds: Vec::new(),
-            wakes: VecDeque::new(),
+            ready: VecDeque::new(),
             due: Vec::new(),
             carried: Vec::new(),
             current: None,
@@ -185,7 +183,7 @@ impl Model {
             && self.is_registered(interest)
             && self.sources[interest.0].is_notifier()
         {
-            self.wakes.push_back(interest);
+            self.ready.push_back(interest);
         }
         if std::mem::take(&mut self.notified) {
             self.stirred = true;
@@ -214,8 +212,7 @@ impl Model {
     fn wait(&mut self, timeout: i64) {
         let blocks = !std::mem::take(&mut self.stirred)
             && timeout > 0
-            && self.fds.is_empty()
-            && self.wakes.is_empty()
+            && self.ready.is_empty()
             && self.carried.is_empty()
             && self.mail.is_empty()
             && self.idles.is_empty();
@@ -225,21 +222,19 @@ impl Model {
                 // The kernel lists a level-triggered one again.
                 source.listed = source.kind == Kind::Level;
                 let interest = (index, source.generation);
-                self.fds.push(interest);
+                self.ready.push_back(interest);
             }
         }
         if std::mem::take(&mut self.notified) {
             self.collect();
         }
-        if blocks && self.fds.is_empty() && self.wakes.is_empty() && self.mail.is_empty() {
+        if blocks && self.ready.is_empty() && self.mail.is_empty() {
             let until = self.nearest().map_or(timeout, |at| (at - self.now).max(0));
             self.now += until.min(timeout);
         }
         for interest in std::mem::take(&mut self.carried) {
-            if self.sources[interest.0].is_notifier() {
-                self.wakes.push_back(interest);
-            } else if !self.fds.contains(&interest) {
-                self.fds.push(interest);
+            if self.sources[interest.0].is_notifier() || !self.ready.contains(&interest) {
+                self.ready.push_back(interest);
             }
         }
         let mut due: Vec<_> = (0..self.sources.len())
@@ -268,7 +263,7 @@ impl Model {
             match woken {
                 Woken::Interest(interest) if self.is_registered(interest) => {
                     self.sources[interest.0].queued = false;
-                    self.wakes.push_back(interest);
+                    self.ready.push_back(interest);
                 }
                 Woken::Interest(_) => {}
                 Woken::Mail => self.mail.append(&mut self.mailbox),
@@ -296,35 +291,19 @@ impl Model {
         let callable = |model: &Self, interest: Interest| {
             model.is_registered(interest) && model.sources[interest.0].live
         };
-        let (fds, wakes) = (std::mem::take(&mut self.fds), std::mem::take(&mut self.wakes));
-        self.fds = fds.into_iter().filter(|&interest| callable(self, interest)).collect();
-        self.wakes = wakes.into_iter().filter(|&interest| callable(self, interest)).collect();
-        let of_rank = |interest: &Interest| self.sources[interest.0].rank == rank;
-        let wake = self.wakes.iter().position(of_rank);
+        let ready = std::mem::take(&mut self.ready);
+        self.ready = ready.into_iter().filter(|&interest| callable(self, interest)).collect();
+        let places: Vec<_> = (0..self.ready.len())
+            .filter(|&place| self.sources[self.ready[place].0].rank == rank)
+            .collect();
+        // Fds that the same wait found lie side by side.
+        let source = |place: usize| &self.sources[self.ready[place].0];
+        let fds = || places.iter().copied().take_while(|&place| source(place).is_fd());
         let next = self.expected.get(self.log.len());
-        let seen = |interest: &Interest| {
-            of_rank(interest)
-                && !self.sources[interest.0].spent
-                && matches!(next, Some(Entry::Called(source, _)) if *source == interest.0)
-        };
-        // What is called without a callback is not seen: as early as it may.
-        let silent = |interest: Interest| {
-            let source = &self.sources[interest.0];
-            source.spent || !source.has_event()
-        };
-        if let Some(place) = wake
-            && silent(self.wakes[place])
-        {
-            return self.wakes.remove(place);
-        }
-        let spent = |interest: &Interest| of_rank(interest) && silent(*interest);
-        let any_fd = self.fds.iter().position(of_rank);
-        let fd = self.fds.iter().position(spent).or_else(|| self.fds.iter().position(seen));
-        match (fd, wake) {
-            (Some(place), _) => Some(self.fds.remove(place)),
-            (None, Some(place)) => self.wakes.remove(place),
-            (None, None) => any_fd.map(|place| self.fds.remove(place)),
-        }
+        let seen = |place: usize| matches!(next, Some(Entry::Called(called, _)) if *called == self.ready[place].0);
+        let spent = fds().find(|&place| source(place).spent);
+        let place = spent.or_else(|| fds().find(|&place| seen(place)));
+        self.ready.remove(place.or(places.first().copied())?)
     }
 
     fn next_due(&mut self, rank: usize) -> Option<Interest> {
