@@ -247,7 +247,7 @@ fn a_loop_that_can_not_be_made_is_an_error_and_leaves_no_fd() {
             setrlimit(Resource::Nofile, Rlimit { current: Some(current), maximum: limit.maximum })
                 .unwrap();
             let made = EventLoop::<State>::with_clock(Clock::system()).map(drop);
-            setrlimit(Resource::Nofile, limit.clone()).unwrap();
+            setrlimit(Resource::Nofile, limit).unwrap();
             assert_eq!(common::open_fds(), open, "with a limit of {current}");
             match made {
                 Ok(()) => break,

@@ -372,7 +372,7 @@ impl World {
         let Some((id, token)) = self.pick(pick) else { return false };
         let body = self.body(body, depth);
         with_token!(token, token => self.handle.take(token, move |source, world| {
-            drop(source);
+            drop(Box::new(source));
             body(Entry::Taken(id), world);
         }))
     }
