@@ -78,7 +78,8 @@ impl Deadlines {
         self.heap.first().map(|entry| entry.at)
     }
 
-    /// Arms `key` for `at`, or moves it there from `position`. It goes behind its equals.
+    /// Arms `key` for `at`, or moves it there from `position`. It goes behind its equals, but keeps its turn if
+    /// it is armed for `at` already.
     #[inline]
     pub(crate) fn set(
         &mut self,
@@ -87,6 +88,9 @@ impl Deadlines {
         at: i64,
         mut moved: impl FnMut(InterestKey, Position),
     ) {
+        if self.is_set_to(key, position, at) {
+            return;
+        }
         if self.sequence == u32::MAX {
             // Its place changes with all others: it leaves first.
             self.remove(position, &mut moved);
@@ -101,6 +105,19 @@ impl Deadlines {
                 let hole = self.heap.len();
                 self.heap.push(entry);
                 self.sift_up(hole, entry, &mut moved);
+            }
+        }
+    }
+
+    /// Whether `key` at `position` is armed for `at`, or expired with that deadline in this round.
+    fn is_set_to(&self, key: InterestKey, position: Position, at: i64) -> bool {
+        match position.in_heap() {
+            Some(place) => self.heap[place].at == at,
+            None if position == Position::NONE => false,
+            // What expired is in order.
+            None => {
+                let first = self.due.partition_point(|due| due.1 < at);
+                self.due[first..].iter().take_while(|due| due.1 == at).any(|due| due.0 == key)
             }
         }
     }
@@ -321,9 +338,12 @@ mod tests {
     fn equal_deadlines_leave_in_the_order_they_were_armed() {
         let mut fixture = Fixture::default();
         let keys: Vec<_> = (0..100).map(|_| fixture.arm(7)).collect();
+        // Armed for the same, it keeps its turn; moved there and back, it goes behind.
         fixture.set(keys[3], 7);
+        fixture.set(keys[5], 8);
+        fixture.set(keys[5], 7);
         let mut expected = keys.clone();
-        let moved = expected.remove(3);
+        let moved = expected.remove(5);
         expected.push(moved);
         fixture.expire(7);
         let order: Vec<_> = std::iter::from_fn(|| fixture.next_due()).collect();
@@ -357,9 +377,9 @@ mod tests {
             match random % 8 {
                 0..4 => model.push((at, step, fixture.arm(at))),
                 4 | 5 if !model.is_empty() => {
-                    let key = model[pick].2;
+                    let (before, turn, key) = model[pick];
                     fixture.set(key, at);
-                    model[pick] = (at, step, key);
+                    model[pick] = (at, if before == at { turn } else { step }, key);
                 }
                 6 if !model.is_empty() => fixture.cancel(model.swap_remove(pick).2),
                 7 => {

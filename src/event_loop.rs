@@ -439,7 +439,8 @@ impl<Data: LoopData> EventLoop<Data> {
             Ok(PostAction::Remove) if registrations.is_once(key) => {
                 self.act(PostAction::Remove, event, key, data).map(|()| PostAction::Remove)
             }
-            Ok(action) if touched => Ok(action),
+            // A registration brought up to date contradicts no op that follows.
+            Ok(action @ (PostAction::Disable | PostAction::Remove)) if touched => Ok(action),
             Ok(action) => self.act(action, event, key, data).map(|()| action),
             Err(error) => {
                 if registrations.is_notifier(event.interest) {
@@ -475,7 +476,14 @@ impl<Data: LoopData> EventLoop<Data> {
         match action {
             PostAction::Again => Ok(()),
             PostAction::Continue if !registrations.needs_rearm(event.interest) => Ok(()),
-            PostAction::Continue | PostAction::Reregister => self.reregister(key, data),
+            PostAction::Continue => self.reregister(key, data),
+            PostAction::Reregister => {
+                // Part of a composite may have more, which its answer no longer says.
+                if registrations.is_notifier(event.interest) {
+                    self.carried.push(event);
+                }
+                self.reregister(key, data)
+            }
             PostAction::Disable => self.disable(key, data),
             PostAction::Remove => {
                 registrations.mark_removed(key);

@@ -589,6 +589,100 @@ mod d17_scale {
     }
 }
 
+mod composites {
+    use super::*;
+    use soloop::Channel;
+
+    /// A channel beside an fd that answers `Reregister` to everything, and a timer.
+    struct Parts {
+        channel: Channel<u32>,
+        io: Generic<UnixStream>,
+        timer: Timer,
+    }
+
+    impl EventSource for Parts {
+        type Event<'a> = String;
+        type Ret = ();
+        type Error = Box<dyn std::error::Error + Send + Sync>;
+
+        fn register(&mut self, registrar: &mut Registrar<'_>) -> std::io::Result<()> {
+            self.channel.register(registrar)?;
+            self.io.register(registrar)?;
+            self.timer.register(registrar)
+        }
+
+        fn reregister(&mut self, registrar: &mut Registrar<'_>) -> std::io::Result<()> {
+            self.channel.reregister(registrar)?;
+            self.io.reregister(registrar)?;
+            self.timer.reregister(registrar)
+        }
+
+        fn unregister(&mut self, registrar: &mut Registrar<'_>) -> std::io::Result<()> {
+            self.channel.unregister(registrar)?;
+            self.io.unregister(registrar)?;
+            self.timer.unregister(registrar)
+        }
+
+        fn process_events<F>(
+            &mut self,
+            readiness: Readiness,
+            token: InterestToken,
+            mut callback: F,
+        ) -> Result<PostAction, Self::Error>
+        where
+            F: FnMut(String),
+        {
+            let channel = self.channel.process_events(readiness, token, |event| {
+                if let Event::Msg(n) = event {
+                    callback(n.to_string());
+                }
+            })?;
+            let io = self.io.process_events(readiness, token, |_| Ok(PostAction::Continue))?;
+            let timer = self.timer.process_events(readiness, token, |_| {
+                callback("timer".into());
+                TimeoutAction::ToDuration(MS)
+            })?;
+            Ok(channel | io | timer | PostAction::Reregister)
+        }
+    }
+
+    #[test]
+    fn a_part_that_re_registers_costs_its_siblings_nothing() {
+        let (mut event_loop, mut state, clock) = manual_loop();
+        let (sender, channel) = soloop::channel();
+        let (mut end, io) = pair(Mode::Level);
+        end.write_all(b"x").unwrap(); // never read: ready in each round
+        let source = Parts { channel, io, timer: Timer::from_duration(MS) };
+        state.handle.insert_source(source, |what, state: &mut State| state.note(what)).unwrap();
+        (0..5).for_each(|n| sender.send(n).unwrap());
+        for _ in 0..10 {
+            clock.advance(MS);
+            event_loop.dispatch(ZERO, &mut state).unwrap();
+        }
+        let (ticks, messages): (Vec<_>, Vec<_>) =
+            state.take_log().into_iter().partition(|line| line == "timer");
+        assert_eq!(messages, ["0", "1", "2", "3", "4"]);
+        assert_eq!(ticks.len(), 10);
+    }
+
+    #[test]
+    fn enabling_itself_does_not_stop_a_timer() {
+        let (mut event_loop, mut state, _) = manual_loop();
+        let timer = |_: Instant, state: &mut State| {
+            state.note("tick");
+            let token = state.tokens[0];
+            state.handle.enable(token);
+            TimeoutAction::ToDuration(MS)
+        };
+        let token = state.handle.insert_source(Timer::from_duration(MS), timer).unwrap();
+        state.tokens.push(token.into());
+        for _ in 0..3 {
+            event_loop.dispatch(None, &mut state).unwrap();
+        }
+        assert_eq!(state.log, ["tick"; 3]);
+    }
+}
+
 // The kernel reports an fd as long as any duplicate of it is open: taking the source back must end that.
 #[test]
 fn a_duplicate_of_a_removed_fd_is_silent() {

@@ -28,7 +28,8 @@ pub enum TimeoutAction {
 /// a time that has passed fires in the next round. A deadline beyond the end of time, such as
 /// [`Duration::MAX`] from now, never comes; deadlines more than 292 years away count as that.
 ///
-/// A duration counts from the time the timer is inserted, enabled or updated.
+/// A duration counts from the time the timer is inserted, enabled or updated. A timer whose callback panics
+/// stays, but does not fire again before it is updated.
 ///
 /// # Examples
 ///
