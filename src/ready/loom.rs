@@ -16,7 +16,7 @@ fn shared() -> Arc<Shared> {
     let poll = mio::Poll::new().unwrap();
     let clock = Clock::manual();
     let ready = Ready::new(mio::Waker::new(poll.registry(), WAKER).unwrap());
-    let alarm = Alarm::new(poll.registry(), &clock).unwrap();
+    let alarm = Alarm::new(poll.registry()).unwrap();
     Shared::new(ready, alarm, &clock)
 }
 
