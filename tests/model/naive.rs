@@ -49,7 +49,7 @@ enum Armed {
     No,
     /// With the number of the arming.
     At(i64, u64),
-    Due,
+    Due(i64),
 }
 
 struct Source {
@@ -244,8 +244,8 @@ impl Model {
             })
             .collect();
         due.sort();
-        for (_, number, index) in due {
-            self.sources[index].armed = Armed::Due;
+        for (at, number, index) in due {
+            self.sources[index].armed = Armed::Due(at);
             self.due.push((index, number));
         }
     }
@@ -309,7 +309,7 @@ impl Model {
     fn next_due(&mut self, rank: usize) -> Option<Interest> {
         let sources = &self.sources;
         let place = self.due.iter().position(|&(index, _)| {
-            sources[index].rank == rank && sources[index].armed == Armed::Due
+            sources[index].rank == rank && matches!(sources[index].armed, Armed::Due(_))
         });
         let Some(place) = place else {
             self.due.retain(|&(index, _)| sources[index].rank != rank);
@@ -358,15 +358,14 @@ impl Model {
                     }
                     false
                 }
-                Some(action) if self.sources[id].touched => {
-                    if self.sources[id].spent {
-                        self.finish(id);
-                    }
-                    action == End::Again
+                Some(End::Disable | End::Remove)
+                    if self.sources[id].touched && !self.sources[id].spent =>
+                {
+                    false
                 }
                 Some(action) => {
                     match action {
-                        End::Reregister => self.reregister(id),
+                        End::Reregister => self.answer_reregister(interest),
                         End::Disable => self.unregister(id),
                         End::Remove => self.finish(id),
                         _ => {}
@@ -541,6 +540,14 @@ impl Model {
         }
     }
 
+    /// The re-registration that a source asked for by its answer.
+    fn answer_reregister(&mut self, interest: Interest) {
+        if self.sources[interest.0].is_notifier() {
+            self.carried.push(interest);
+        }
+        self.reregister(interest.0);
+    }
+
     fn unregister(&mut self, id: usize) {
         let source = &mut self.sources[id];
         source.enabled = false;
@@ -565,6 +572,10 @@ impl Model {
                 source.when = When::At(self.now + after);
             }
             if let When::At(at) = source.when {
+                // Armed for the same, it keeps its turn.
+                if matches!(source.armed, Armed::At(to, _) | Armed::Due(to) if to == at) {
+                    return;
+                }
                 source.armed = Armed::At(at, self.armings);
                 self.armings += 1;
             }
