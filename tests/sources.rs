@@ -2,11 +2,10 @@
 
 mod common;
 
-use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use common::{LONG, State, ZERO, manual_loop, new_loop};
@@ -741,18 +740,25 @@ mod custom {
     #[derive(Default)]
     struct Composite {
         fail: &'static str,
+        calls: Calls,
         socket: Option<UnixStream>,
         tokens: Vec<InterestToken>,
         notifier: Option<Notifier>,
     }
 
-    thread_local! {
-        static CALLS: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+    /// The methods that were called.
+    #[derive(Clone, Default)]
+    struct Calls(Arc<Mutex<Vec<&'static str>>>);
+
+    impl Calls {
+        fn take(&self) -> Vec<&'static str> {
+            std::mem::take(&mut *self.0.lock().unwrap())
+        }
     }
 
     impl Composite {
         fn step(&self, name: &'static str) -> std::io::Result<()> {
-            CALLS.with_borrow_mut(|calls| calls.push(name));
+            self.calls.0.lock().unwrap().push(name);
             match self.fail.strip_prefix("panic ") {
                 Some(panic) => assert_ne!(panic, name, "on purpose"),
                 None if self.fail == name => return Err(std::io::Error::other("as told")),
@@ -828,10 +834,11 @@ mod custom {
         }
     }
 
-    fn composite(fail: &'static str) -> (UnixStream, Composite) {
-        CALLS.take();
+    fn composite(fail: &'static str) -> (UnixStream, Composite, Calls) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        (ours, Composite { fail, socket: Some(theirs), ..Composite::default() })
+        let composite = Composite { fail, socket: Some(theirs), ..Composite::default() };
+        let calls = composite.calls.clone();
+        (ours, composite, calls)
     }
 
     fn noting(event: &str, state: &mut State) {
@@ -841,7 +848,7 @@ mod custom {
     #[test]
     fn each_part_is_told_from_the_others() {
         let (mut event_loop, mut state, _) = manual_loop();
-        let (mut ours, source) = composite("");
+        let (mut ours, source, calls) = composite("");
         let token = state.handle.insert_source(source, noting).unwrap();
         event_loop.dispatch(None, &mut state).unwrap();
         assert_eq!(state.take_log(), ["deadline"]);
@@ -849,13 +856,13 @@ mod custom {
         event_loop.dispatch(None, &mut state).unwrap();
         assert_eq!(state.take_log(), ["notifier"]);
         ours.write_all(b"x").unwrap();
-        CALLS.take();
+        calls.take();
         event_loop.dispatch(None, &mut state).unwrap();
         assert_eq!(state.take_log(), ["fd"]);
-        assert_eq!(CALLS.take()[..3], ["before_sleep", "with one event", "process_events"]);
+        assert_eq!(calls.take()[..3], ["before_sleep", "with one event", "process_events"]);
         state.handle.update(token, |_| ());
         event_loop.apply_pending(&mut state).unwrap();
-        assert_eq!(CALLS.take(), ["reregister"]);
+        assert_eq!(calls.take(), ["reregister"]);
     }
 
     #[test]
@@ -868,13 +875,13 @@ mod custom {
         for fail in ["register", "half"] {
             let (mut event_loop, mut state) = new_loop();
             let fds = common::open_fds();
-            let (mut ours, source) = composite(fail);
+            let (mut ours, source, calls) = composite(fail);
             let refused = state.handle.insert_source(source, noting).unwrap_err();
             assert_eq!(refused.error.to_string(), "as told");
-            assert_eq!(CALLS.take().last(), Some(&"unregister"), "it is rolled back");
+            assert_eq!(calls.take().last(), Some(&"unregister"), "it is rolled back");
             ours.write_all(b"x").unwrap();
             assert_eq!(dispatch(&mut event_loop, &mut state), [""; 0]);
-            assert_eq!(CALLS.take(), [""; 0], "no hook stays behind");
+            assert_eq!(calls.take(), [""; 0], "no hook stays behind");
             let mut source = refused.source;
             source.fail = "";
             let token = state.handle.insert_source(source, noting).unwrap();
@@ -889,7 +896,7 @@ mod custom {
     #[test]
     fn what_a_source_fails_to_take_back_is_swept_up() {
         let (mut event_loop, mut state) = new_loop();
-        let (mut ours, source) = composite("unregister");
+        let (mut ours, source, _) = composite("unregister");
         let token = state.handle.insert_source(source, noting).unwrap();
         let (sender, receiver) = mpsc::channel();
         state.handle.take(token, move |source, _| sender.send(source.socket).unwrap());
@@ -919,7 +926,7 @@ mod custom {
         for (panics, step) in [false, true].into_iter().flat_map(|p| steps.map(|step| (p, step))) {
             let fail = if panics { format!("panic {step}") } else { step.into() };
             let (mut event_loop, mut state) = new_loop();
-            let (mut ours, source) = composite(fail.clone().leak());
+            let (mut ours, source, _) = composite(fail.clone().leak());
             let other = Timer::immediate();
             let inserted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 state.handle.insert_source(source, noting)
@@ -959,7 +966,6 @@ mod custom {
             assert!(token.is_none_or(|token| !state.handle.contains(token)));
             assert!(ours.write_all(b"x").is_err(), "{fail}: the source was dropped");
         }
-        CALLS.take();
     }
 }
 

@@ -37,12 +37,10 @@ pub(crate) fn modify(
     }
     let raw = fd.as_raw_fd();
     match interest.into_mio() {
-        None => {
-            match super::delete_raw(registry, raw) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                _ => Ok(Rearm::Absent),
-            }
-        }
+        None => match super::delete_raw(registry, raw) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(Rearm::Absent),
+        },
         Some(wanted) => {
             let mut source = mio::unix::SourceFd(&raw);
             match registry.reregister(&mut source, key.into_mio(), wanted) {

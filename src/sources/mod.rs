@@ -21,10 +21,10 @@ pub mod stream;
 mod timeout;
 pub mod timer;
 pub mod transient;
-#[cfg(all(unix, feature = "wayland-client"))]
-pub mod wayland;
 #[cfg(target_os = "linux")]
 pub mod wall_timer;
+#[cfg(all(unix, feature = "wayland-client"))]
+pub mod wayland;
 
 pub use channel::{Channel, Sender, SyncSender, channel, sync_channel};
 #[cfg(any(target_os = "linux", all(unix, feature = "signals")))]
