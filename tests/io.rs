@@ -14,9 +14,9 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use common::{LONG, State, ZERO, in_child, manual_loop, new_loop, open_fds};
+use common::{LONG, State, ZERO, manual_loop, new_loop};
 use rustix::fs::{OFlags, fcntl_getfl};
-use soloop::{Async, Generic, Interest, Mode, PostAction, Ready, TaskContext, executor};
+use soloop::{Async, Interest, Mode, PostAction, Ready, TaskContext};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -121,29 +121,6 @@ fn waits_until_it_is_readable_and_writable() {
 }
 
 #[test]
-fn d10_a_reader_and_a_writer_wait_at_once() {
-    let (mut event_loop, mut state) = new_loop();
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
-    theirs.set_nonblocking(true).unwrap();
-    let ours = state.handle.adapt_io(ours).unwrap();
-    fill(ours.get_ref());
-    let (reads, reader) = CountWakes::new();
-    let (writes, writer) = CountWakes::new();
-    let mut readable = pin!(ours.readable());
-    let mut writable = pin!(ours.writable());
-    assert!(readable.as_mut().poll(&mut Context::from_waker(&reader)).is_pending());
-    assert!(writable.as_mut().poll(&mut Context::from_waker(&writer)).is_pending());
-    theirs.write_all(b"x").unwrap();
-    event_loop.dispatch(LONG, &mut state).unwrap();
-    assert_eq!((reads.get(), writes.get()), (1, 0));
-    assert!(readable.poll(&mut Context::from_waker(&reader)).is_ready());
-    drain(&mut theirs);
-    event_loop.dispatch(LONG, &mut state).unwrap();
-    assert_eq!((reads.get(), writes.get()), (1, 1));
-    assert!(writable.poll(&mut Context::from_waker(&writer)).is_ready());
-}
-
-#[test]
 fn any_number_may_wait_to_read() {
     let (mut event_loop, mut state) = new_loop();
     let (ours, mut theirs) = UnixStream::pair().unwrap();
@@ -167,36 +144,6 @@ fn any_number_may_wait_to_read() {
     dispatch_until(&mut event_loop, &mut state, |state| state.log.len() == 3);
     state.log.sort();
     assert_eq!(state.log, ["a", "b", "c"]);
-}
-
-#[test]
-fn d11_what_was_given_back_can_be_adapted_again() {
-    let (mut event_loop, mut state) = new_loop();
-    let (mut ours, mut theirs) = UnixStream::pair().unwrap();
-    for dispatches in [0, 0, 1, 2] {
-        let adapted = state.handle.adapt_io(ours).unwrap();
-        for _ in 0..dispatches {
-            event_loop.dispatch(ZERO, &mut state).unwrap();
-        }
-        ours = adapted.into_inner();
-    }
-    let mut adapted = state.handle.adapt_io(ours).unwrap();
-    let thread = thread::spawn(move || {
-        theirs.write_all(b"hello").unwrap();
-        theirs
-    });
-    let mut buffer = [0; 5];
-    let read = async {
-        adapted.readable().await;
-        adapted.get_mut().read_exact(&mut buffer)
-    };
-    event_loop.block_on(read, &mut state).unwrap().unwrap().unwrap();
-    assert_eq!(&buffer, b"hello");
-    thread.join().unwrap();
-    // By another kind of source as well.
-    let source = Generic::new(adapted.into_inner(), Interest::READ, Mode::Level);
-    let callback = |_: Ready<'_, UnixStream>, _: &mut State| Ok(PostAction::Continue);
-    state.handle.insert_source(source, callback).unwrap();
 }
 
 #[test]
@@ -309,44 +256,6 @@ fn what_the_kernel_refuses_is_an_error_that_leaves_nothing() {
     assert!(!is_nonblocking(&*ours.0));
     let shown = format!("{event_loop:?}");
     assert!(!shown.contains("IoSource"), "{shown}");
-}
-
-#[test]
-fn d12_a_pending_future_that_owns_one_is_dropped_with_the_loop() {
-    in_child("d12_a_pending_future_that_owns_one_is_dropped_with_the_loop", || {
-        let before = open_fds();
-        let (mut event_loop, mut state) = new_loop();
-        let (executor, scheduler) = executor::<()>();
-        state.handle.insert_source(executor, |(), _: &mut State| ()).unwrap();
-        let witness = Arc::new(());
-        let mut peers = Vec::new();
-        for spawned in [false, true] {
-            let (ours, theirs) = UnixStream::pair().unwrap();
-            let ours = state.handle.adapt_io(ours).unwrap();
-            peers.push(theirs);
-            let held = Arc::clone(&witness);
-            let future = async move {
-                let _held = held;
-                ours.readable().await;
-                unreachable!("nothing is sent");
-            };
-            if spawned {
-                state.handle.spawn(|_| future);
-            } else {
-                scheduler.schedule(future).unwrap();
-            }
-        }
-        for _ in 0..3 {
-            event_loop.dispatch(ZERO, &mut state).unwrap();
-        }
-        assert_eq!(Arc::strong_count(&witness), 3);
-        drop((event_loop, state));
-        assert_eq!(Arc::strong_count(&witness), 1);
-        for mut peer in peers {
-            assert_eq!(peer.read(&mut [0]).unwrap(), 0, "the other end is closed");
-        }
-        assert_eq!(open_fds(), before);
-    });
 }
 
 #[test]

@@ -364,6 +364,118 @@ fn d9_a_stale_token_never_removes_a_live_source() {
     }
 }
 
+#[cfg(feature = "executor")]
+mod d10_to_d12_adapted_io {
+    use super::*;
+
+    use std::future::Future;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Context, Wake, Waker};
+
+    use soloop::executor;
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn waker() -> (Arc<Woken>, Waker) {
+        let woken = Arc::new(Woken::default());
+        (woken.clone(), woken.into())
+    }
+
+    #[test]
+    fn d10_a_pending_write_does_not_lose_the_reader() {
+        let (mut event_loop, mut state) = new_loop();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let ours = state.handle.adapt_io(ours).unwrap();
+        while ours.get_ref().write(&[0; 4096]).is_ok() {} // it is non-blocking now
+        let ((reads, reader), (writes, writer)) = (waker(), waker());
+        let mut readable = pin!(ours.readable());
+        let mut writable = pin!(ours.writable());
+        assert!(readable.as_mut().poll(&mut Context::from_waker(&reader)).is_pending());
+        assert!(writable.as_mut().poll(&mut Context::from_waker(&writer)).is_pending());
+        theirs.write_all(b"x").unwrap();
+        event_loop.dispatch(LONG, &mut state).unwrap();
+        assert!(reads.0.load(Ordering::SeqCst) && !writes.0.load(Ordering::SeqCst));
+        assert!(readable.poll(&mut Context::from_waker(&reader)).is_ready());
+    }
+
+    #[test]
+    fn d11_what_was_given_back_can_be_adapted_again() {
+        let (mut event_loop, mut state) = new_loop();
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        for dispatches in [0, 0, 1, 2] {
+            let adapted = state.handle.adapt_io(ours).unwrap();
+            for _ in 0..dispatches {
+                event_loop.dispatch(ZERO, &mut state).unwrap();
+            }
+            ours = adapted.into_inner();
+        }
+        let mut adapted = state.handle.adapt_io(ours).unwrap();
+        let thread = std::thread::spawn(move || {
+            theirs.write_all(b"hello").unwrap();
+            theirs
+        });
+        let mut buffer = [0; 5];
+        let read = async {
+            adapted.readable().await;
+            adapted.get_mut().read_exact(&mut buffer)
+        };
+        event_loop.block_on(read, &mut state).unwrap().unwrap().unwrap();
+        assert_eq!(&buffer, b"hello");
+        thread.join().unwrap();
+        // By another kind of source as well.
+        let source = Generic::new(adapted.into_inner(), Interest::READ, Mode::Level);
+        let callback = |_: Ready<'_, UnixStream>, _: &mut State| Ok(PostAction::Continue);
+        state.handle.insert_source(source, callback).unwrap();
+    }
+
+    #[test]
+    fn d12_a_pending_future_that_owns_one_is_dropped_with_the_loop() {
+        common::in_child("d12_a_pending_future_that_owns_one_is_dropped_with_the_loop", || {
+            let before = common::open_fds();
+            let (mut event_loop, mut state) = new_loop();
+            let (executor, scheduler) = executor::<()>();
+            state.handle.insert_source(executor, |(), _: &mut State| ()).unwrap();
+            let witness = Arc::new(());
+            let mut peers = Vec::new();
+            for spawned in [false, true] {
+                let (ours, theirs) = UnixStream::pair().unwrap();
+                let ours = state.handle.adapt_io(ours).unwrap();
+                peers.push(theirs);
+                let held = Arc::clone(&witness);
+                let future = async move {
+                    let _held = held;
+                    ours.readable().await;
+                    unreachable!("nothing is sent");
+                };
+                if spawned {
+                    state.handle.spawn(|_| future);
+                } else {
+                    scheduler.schedule(future).unwrap();
+                }
+            }
+            for _ in 0..3 {
+                event_loop.dispatch(ZERO, &mut state).unwrap();
+            }
+            assert_eq!(Arc::strong_count(&witness), 3);
+            drop((event_loop, state));
+            assert_eq!(Arc::strong_count(&witness), 1);
+            for mut peer in peers {
+                assert_eq!(peer.read(&mut [0]).unwrap(), 0, "the other end is closed");
+            }
+            assert_eq!(common::open_fds(), before);
+        });
+    }
+}
+
 #[test]
 fn d13_a_rendezvous_channel_never_gets_stuck() {
     let (mut event_loop, mut state) = new_loop();
@@ -436,7 +548,42 @@ mod d14_backlog_and_starvation {
     }
 }
 
-// D15, signals: tests/signals.rs, each in a process of its own.
+#[cfg(feature = "signals")]
+#[test]
+fn d15_no_pending_signal_kills_and_no_source_disarms_another() {
+    // In a process of its own. The rest of the row: tests/signals.rs.
+    common::in_child("d15_no_pending_signal", || {
+        use soloop::Signals;
+        const USR1: i32 = 10;
+        const TERM: i32 = 15;
+        let raise = |signal| signal_hook::low_level::raise(signal).unwrap();
+        let (mut event_loop, mut state) = new_loop();
+        let mut insert = |state: &mut State| {
+            let callback = |signal: soloop::Signal, state: &mut State| state.note(signal.number);
+            let signals = Signals::new([USR1, TERM]).unwrap();
+            let token = state.handle.insert_source(signals, callback).unwrap();
+            event_loop.apply_pending(state).unwrap();
+            token
+        };
+        let (first, second) = (insert(&mut state), insert(&mut state));
+        // Pending while the set changes, and while one of two sources is dropped.
+        [USR1, TERM].into_iter().for_each(raise);
+        event_loop.get_mut(second).unwrap().set_signals([USR1]).unwrap();
+        state.handle.remove(first);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.take_log(), ["10"]);
+        // The other one still hears, and a signal pending while the last one goes does not kill.
+        raise(USR1);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.take_log(), ["10"]);
+        raise(USR1);
+        state.handle.remove(second);
+        event_loop.apply_pending(&mut state).unwrap();
+        // No mask is left behind.
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        assert!(status.contains("SigBlk:\t0000000000000000"), "{status}");
+    });
+}
 
 mod d16_smaller_ones {
     use super::*;
