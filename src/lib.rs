@@ -12,8 +12,9 @@
 //!   [`insert_idle`](LoopHandle::insert_idle), [`remove`](LoopHandle::remove), [`take`](LoopHandle::take),
 //!   [`visit`](LoopHandle::visit), [`update`](LoopHandle::update), [`enable`](LoopHandle::enable),
 //!   [`disable`](LoopHandle::disable).
-//! * Sources: fds ([`Generic`], [`MioSource`]), time ([`Timer`]), messages ([`channel()`], [`sync_channel`],
-//!   [`make_ping`]), Unix signals (`Signals`), and yours ([`EventSource`]).
+//! * Sources: fds ([`Generic`], [`MioSource`]), time ([`Timer`], [`Interval`], `WallTimer`), messages ([`channel()`], [`sync_channel`],
+//!   [`make_ping`]), processes (`Signals`, `Child`), Wayland (`WaylandSource`), and yours ([`EventSource`],
+//!   [`TransientSource`]).
 //! * Futures: [`EventLoop::block_on`], [`TimeoutFuture`], fds (`LoopHandle::adapt_io`), those whose results go
 //!   to a callback (`executor`), tasks that reach the state (`LoopHandle::spawn`), streams (`StreamSource`).
 //! * From other threads, and from a `Drop`: [`Remote`], [`LoopSignal`], [`Notifier`].

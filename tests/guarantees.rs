@@ -1,4 +1,4 @@
-//! Every test that GUARANTEES.md names exists.
+//! Every test that GUARANTEES.md and the feature table of README.md name exists.
 
 use std::path::Path;
 
@@ -16,16 +16,16 @@ fn sources(folder: &Path) -> String {
     text
 }
 
-#[test]
-fn every_test_named_exists() {
+/// Checks the tests in the `column` of the tables of `page`; how many there are.
+fn check(page: &str, column: usize) -> usize {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("GUARANTEES.md")).unwrap();
+    let page = std::fs::read_to_string(root.join(page)).unwrap();
     let mut code = sources(&root.join("src"));
     code += &sources(&root.join("tests"));
     let mut named = 0;
-    for row in page.lines().filter(|line| line.starts_with("| ") && line.contains('`')) {
-        // guarantee, tests, calloop
-        let tests = row.split('|').nth(2).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.matches('|').count() == 4);
+    for row in rows.filter(|row| row.contains("::")) {
+        let tests = row.split('|').nth(column).unwrap();
         let names: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
         assert!(!names.is_empty(), "no test: {row}");
         for name in names {
@@ -39,5 +39,15 @@ fn every_test_named_exists() {
             named += 1;
         }
     }
+    named
+}
+
+#[test]
+fn every_test_named_exists() {
+    // guarantee, tests, calloop
+    let named = check("GUARANTEES.md", 2);
+    assert!(named > 30, "{named}");
+    // calloop, soloop, test
+    let named = check("README.md", 3);
     assert!(named > 30, "{named}");
 }
