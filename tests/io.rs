@@ -305,9 +305,13 @@ fn another_fd_in_its_place_does_no_harm() {
     let (mut event_loop, mut state) = new_loop();
     let (ours, _theirs) = UnixStream::pair().unwrap();
     let (other, mut peer) = UnixStream::pair().unwrap();
+    other.set_nonblocking(true).unwrap();
+    let duplicate = other.try_clone().unwrap();
     let mut adapted = state.handle.adapt_io(ours).unwrap();
     let old = std::mem::replace(adapted.get_mut(), other);
     drop(adapted);
+    assert!(is_nonblocking(&duplicate), "the mode of the old one was given to the new one");
+    drop(duplicate);
     assert_eq!(peer.read(&mut [0]).unwrap(), 0);
     event_loop.dispatch(ZERO, &mut state).unwrap();
     drop(old);
