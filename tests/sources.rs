@@ -1050,6 +1050,45 @@ mod identity {
     }
 }
 
+mod remote {
+    use super::*;
+
+    #[test]
+    fn posts_of_many_threads_run_in_the_order_of_each() {
+        let (mut event_loop, mut state) = new_loop();
+        let threads: Vec<_> = (0..4_u32)
+            .map(|thread| {
+                let remote = state.handle.remote();
+                std::thread::spawn(move || {
+                    for n in 0..2000 {
+                        let posted = remote.post(move |state: &mut State| {
+                            state.note(thread * 2000 + n);
+                            if state.log.len() == 8000 {
+                                state.handle.stop();
+                            }
+                        });
+                        assert!(posted);
+                    }
+                })
+            })
+            .collect();
+        event_loop.run(LONG, &mut state, |_| ()).unwrap();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let log: Vec<u32> = state.log.iter().map(|n| n.parse().unwrap()).collect();
+        for thread in 0..4 {
+            assert!(log.iter().filter(|n| **n / 2000 == thread).is_sorted());
+        }
+        let remote = state.handle.remote();
+        drop(event_loop);
+        assert!(!remote.post(|_| ()) && !remote.remove(remote_token(&mut state)));
+    }
+
+    fn remote_token(state: &mut State) -> soloop::AnyToken {
+        let (_, source) = make_ping();
+        state.handle.insert_source(source, |(), _: &mut State| ()).unwrap().into()
+    }
+}
+
 mod ends {
     use super::*;
 
