@@ -476,14 +476,7 @@ impl<Data: LoopData> EventLoop<Data> {
         match action {
             PostAction::Again => Ok(()),
             PostAction::Continue if !registrations.needs_rearm(event.interest) => Ok(()),
-            PostAction::Continue => self.reregister(key, data),
-            PostAction::Reregister => {
-                // Part of a composite may have more, which its answer no longer says.
-                if registrations.is_notifier(event.interest) {
-                    self.carried.push(event);
-                }
-                self.reregister(key, data)
-            }
+            PostAction::Continue | PostAction::Reregister => self.reregister(key, data),
             PostAction::Disable => self.disable(key, data),
             PostAction::Remove => {
                 registrations.mark_removed(key);

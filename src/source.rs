@@ -29,7 +29,8 @@ use crate::{InterestToken, PostAction, Readiness, Registrar};
 ///
 /// A composite hands `register`, `reregister`, `unregister` and `process_events` to each of its parts,
 /// with the same arguments, and combines their answers with `|`. Each part ignores tokens that are not
-/// its own.
+/// its own. A part whose `Again` was combined into a `Reregister` tells of what it has left in `reregister`, as
+/// the built-in sources do.
 ///
 /// # Examples
 ///

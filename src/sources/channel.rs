@@ -445,7 +445,19 @@ impl<T: 'static> EventSource for Channel<T> {
         Ok(())
     }
 
-    fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        if self.token.is_none() {
+            return self.register(registrar);
+        }
+        // A composite source may have answered with `Reregister` what was an `Again` here.
+        let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.shared.lock();
+        queue.notified = !batch.is_empty() || queue.has_more();
+        if queue.notified
+            && let Some(notifier) = &queue.notifier
+        {
+            notifier.notify();
+        }
         Ok(())
     }
 

@@ -365,7 +365,7 @@ impl Model {
                 }
                 Some(action) => {
                     match action {
-                        End::Reregister => self.answer_reregister(interest),
+                        End::Reregister => self.reregister(id),
                         End::Disable => self.unregister(id),
                         End::Remove => self.finish(id),
                         _ => {}
@@ -538,14 +538,6 @@ impl Model {
             self.sources[id].listed = true;
             self.arm(id);
         }
-    }
-
-    /// The re-registration that a source asked for by its answer.
-    fn answer_reregister(&mut self, interest: Interest) {
-        if self.sources[interest.0].is_notifier() {
-            self.carried.push(interest);
-        }
-        self.reregister(interest.0);
     }
 
     fn unregister(&mut self, id: usize) {
