@@ -535,7 +535,14 @@ impl Model {
 
     fn reregister(&mut self, id: usize) {
         if self.sources[id].enabled {
-            self.sources[id].listed = true;
+            let source = &mut self.sources[id];
+            source.listed = true;
+            if let Kind::Channel = source.kind {
+                source.told = source.has_event();
+                if source.told {
+                    self.notify(id);
+                }
+            }
             self.arm(id);
         }
     }
