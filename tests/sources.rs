@@ -111,7 +111,9 @@ mod generic {
             source.mode = Mode::Edge;
         });
         assert_eq!(dispatch(&mut event_loop, &mut state), ["readable"]);
-        assert_eq!(dispatch(&mut event_loop, &mut state), [""; 0]);
+        if !common::POLL_BACKEND {
+            assert_eq!(dispatch(&mut event_loop, &mut state), [""; 0]);
+        }
     }
 
     #[test]
@@ -367,6 +369,9 @@ mod mio_source {
             source.interest = Interest::BOTH;
         });
         assert_eq!(dispatch(&mut event_loop, &mut state), ["truetrue"]);
+        if common::POLL_BACKEND {
+            return;
+        }
         assert_eq!(dispatch(&mut event_loop, &mut state), [""; 0]);
         state.handle.update(token, |source| source.interest = Interest::EMPTY);
         drop(ours);
