@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 
 use common::LONG;
 use server::Compositor;
-use soloop::{EventLoop, LoopData, LoopHandle, TimeoutAction, Timer, WaylandSource};
+use soloop::{EventLoop, LoopData, LoopHandle, WaylandSource};
 use wayland_client::protocol::{wl_callback, wl_registry};
 use wayland_client::{Connection, Dispatch, QueueHandle};
 
@@ -60,21 +60,18 @@ impl Dispatch<wl_callback::WlCallback, ()> for State {
     }
 }
 
-/// A queue of another thread.
-struct Other {
-    done: u32,
-}
+/// The state of another queue.
+struct Other;
 
 impl Dispatch<wl_callback::WlCallback, ()> for Other {
     fn event(
-        other: &mut Self,
+        _: &mut Self,
         _: &wl_callback::WlCallback,
         _: wl_callback::Event,
         (): &(),
         _: &Connection,
         _: &QueueHandle<Self>,
     ) {
-        other.done += 1;
     }
 }
 
@@ -100,36 +97,6 @@ fn requests_are_flushed_and_answers_dispatched() {
     event_loop.run(LONG, &mut state, |_| ()).unwrap();
     assert!(state.globals > 3);
     assert_eq!(state.done, 501);
-}
-
-#[test]
-fn two_threads_read_one_connection() {
-    let compositor = Compositor::serve();
-    let (connection, mut event_loop, mut state) = connect(compositor.raw_client(), 2000);
-    // Something else that ends waits, so that announcements are taken back as well.
-    let period = std::time::Duration::from_micros(200);
-    state
-        .handle
-        .insert_source(Timer::immediate(), move |_, _| TimeoutAction::ToDuration(period))
-        .unwrap();
-    let thread = std::thread::spawn(move || {
-        let mut queue = connection.new_event_queue::<Other>();
-        let mut other = Other { done: 0 };
-        for expected in 1..=2000 {
-            connection.display().sync(&queue.handle(), ());
-            while other.done < expected {
-                queue.blocking_dispatch(&mut other).unwrap();
-            }
-        }
-        other.done
-    });
-    event_loop.run(LONG, &mut state, |_| ()).unwrap();
-    assert_eq!(state.done, 2001);
-    // The other one may need this loop's part of the protocol until its own end.
-    while !thread.is_finished() {
-        event_loop.dispatch(std::time::Duration::from_millis(1), &mut state).unwrap();
-    }
-    assert_eq!(thread.join().unwrap(), 2000);
 }
 
 #[test]

@@ -20,7 +20,12 @@ use crate::{
 ///
 /// The source follows the prepare-read protocol of Wayland: before the loop waits it announces that it is
 /// going to read, and after the wait it either reads or takes the announcement back, however the wait ended.
-/// So other threads may read the same connection for queues of their own.
+///
+/// # Limits
+///
+/// `wayland-client` does not tell whether a queue holds events. If another thread reads the same connection,
+/// what it reads for this queue between two dispatches may wait until the next wake-up of the loop: have that
+/// thread send a [`Ping`](crate::Ping), or read in the loop alone.
 ///
 /// An error of the connection comes out of the dispatch once; the source is disabled after it.
 ///
