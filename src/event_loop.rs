@@ -255,14 +255,14 @@ impl<Data> EventLoop<Data> {
 
     /// A stored source; `None` if it is gone, or inserted since ops were last applied.
     pub fn get<S: EventSource>(&self, token: Token<S>) -> Option<&S> {
-        let source: &dyn std::any::Any = &*self.slots.get(token.key())?.source;
+        let source: &dyn std::any::Any = self.slots.get(token.key())?.source();
         source.downcast_ref()
     }
 
     /// A stored source, to change it between dispatches; `None` as for [`get`](Self::get). A change that
     /// concerns its registration takes effect with [`LoopHandle::update`].
     pub fn get_mut<S: EventSource>(&mut self, token: Token<S>) -> Option<&mut S> {
-        let source: &mut dyn std::any::Any = &mut *self.slots.get_mut(token.key())?.source;
+        let source: &mut dyn std::any::Any = self.slots.get_mut(token.key())?.source_mut();
         source.downcast_mut()
     }
 }
@@ -326,7 +326,7 @@ impl<Data: LoopData> EventLoop<Data> {
             if !registrations.is_enabled(key) {
                 continue;
             }
-            match slot.source.before_sleep() {
+            match slot.source_mut().before_sleep() {
                 Ok(None) => {}
                 Ok(Some((readiness, token))) => {
                     if let Some(event) = registrations.event(token.key()) {
@@ -356,7 +356,11 @@ impl<Data: LoopData> EventLoop<Data> {
             if let Some(slot) = self.slots.get_mut(key)
                 && registrations.is_enabled(key)
             {
-                slot.source.before_handle_events(EventIterator::new(events, registrations, key));
+                slot.source_mut().before_handle_events(EventIterator::new(
+                    events,
+                    registrations,
+                    key,
+                ));
             }
         }
     }
@@ -401,7 +405,7 @@ impl<Data: LoopData> EventLoop<Data> {
             let answer = match &mut self.insight {
                 None => slot.call(event, data),
                 Some(insight) => {
-                    let subject = Subject::source(key, event.interest, slot.source.type_name());
+                    let subject = Subject::source(key, event.interest, slot.source().type_name());
                     insight.watch(subject, data, |data| slot.call(event, data))
                 }
             };

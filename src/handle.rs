@@ -12,7 +12,7 @@ use crate::pending::{Op, Pending};
 use crate::registrations::Registrations;
 use crate::remote::{Mailbox, Remote};
 use crate::shared::LoopSignal;
-use crate::slot::{Slot, downcast_mut};
+use crate::slot::{Once, Repeated, Slot, downcast_mut};
 use crate::token::SourceKey;
 use crate::{AnyToken, EventSource, IdleToken, Registrar, Token};
 
@@ -102,7 +102,9 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(SourceOptions::new(), source, |source| Slot::new(source, callback))
+        self.insert_slot(SourceOptions::new(), source, |source| {
+            Box::new(Repeated { source, callback })
+        })
     }
 
     /// Inserts a source that has a name, a priority or a budget of its own.
@@ -120,7 +122,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(options, source, |source| Slot::new(source, callback))
+        self.insert_slot(options, source, |source| Box::new(Repeated { source, callback }))
     }
 
     /// Inserts a source for one event: `callback` may consume what it captured, and the source is
@@ -139,8 +141,9 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        let token =
-            self.insert_slot(SourceOptions::new(), source, |source| Slot::once(source, callback))?;
+        let token = self.insert_slot(SourceOptions::new(), source, |source| {
+            Box::new(Once { source, callback: Some(callback) })
+        })?;
         self.registrations.set_once(token.key());
         Ok(token)
     }

@@ -38,7 +38,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn apply(&mut self, op: Op<Data>, data: &mut Data) -> Result<bool> {
         match op {
             Op::Insert(key, slot) => {
-                if slot.source.needs_lifecycle_events() {
+                if slot.source().needs_lifecycle_events() {
                     self.hooks.push(key);
                 }
                 self.slots.insert(key, slot);
@@ -50,16 +50,16 @@ impl<Data: LoopData> EventLoop<Data> {
                 let Some(slot) = self.slots.get_mut(key) else {
                     return Ok(false);
                 };
-                let subject = Subject::op(key, slot.source.type_name());
-                watched(&mut self.insight, subject, data, |_| change(&mut *slot.source));
+                let subject = Subject::op(key, slot.source().type_name());
+                watched(&mut self.insight, subject, data, |_| change(slot.source_mut()));
                 self.reregister(key, data).map(|()| false)
             }
             Op::Visit(key, visitor) => {
                 let Some(slot) = self.slots.get_mut(key) else {
                     return Ok(false);
                 };
-                let subject = Subject::op(key, slot.source.type_name());
-                let visit = |data: &mut Data| visitor(&mut *slot.source, data);
+                let subject = Subject::op(key, slot.source().type_name());
+                let visit = |data: &mut Data| visitor(slot.source_mut(), data);
                 watched(&mut self.insight, subject, data, visit);
                 Ok(true)
             }
@@ -67,8 +67,10 @@ impl<Data: LoopData> EventLoop<Data> {
             Op::Take(key, then) => {
                 let (slot, unregistered) = self.remove(key, data);
                 if let Some(slot) = slot {
-                    let subject = Subject::op(key, slot.source.type_name());
-                    watched(&mut self.insight, subject, data, |data| then(slot.source, data));
+                    let subject = Subject::op(key, slot.source().type_name());
+                    watched(&mut self.insight, subject, data, |data| {
+                        then(slot.into_source(), data)
+                    });
                 }
                 unregistered.map(|()| true)
             }
@@ -85,8 +87,8 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         registrations.set_enabled(key, true);
         let mut registrar = Registrar::new(registrations, key);
-        if let Err(error) = slot.source.register(&mut registrar) {
-            let _ = slot.source.unregister(&mut registrar);
+        if let Err(error) = slot.source_mut().register(&mut registrar) {
+            let _ = slot.source_mut().unregister(&mut registrar);
             registrations.sweep(key);
             registrations.set_enabled(key, false);
             let error = self.failure(key, error.into(), data);
@@ -103,7 +105,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if !registrations.is_enabled(key) {
             return Ok(());
         }
-        slot.source.reregister(&mut Registrar::new(registrations, key)).or_else(|error| {
+        slot.source_mut().reregister(&mut Registrar::new(registrations, key)).or_else(|error| {
             let error = self.failure(key, error.into(), data);
             self.report(key, error, data)
         })
@@ -119,7 +121,7 @@ impl<Data: LoopData> EventLoop<Data> {
             return Ok(());
         }
         registrations.set_enabled(key, false);
-        let unregistered = slot.source.unregister(&mut Registrar::new(registrations, key));
+        let unregistered = slot.source_mut().unregister(&mut Registrar::new(registrations, key));
         registrations.sweep(key);
         unregistered.or_else(|error| {
             let error = self.failure(key, error.into(), data);
@@ -138,11 +140,11 @@ impl<Data: LoopData> EventLoop<Data> {
         let disabled = self.disable(key, data);
         let registrations = &mut data.loop_handle().registrations;
         if let (Some(insight), Some(slot)) = (&mut self.insight, self.slots.get(key)) {
-            insight.note_removal(key, slot.source.type_name(), registrations);
+            insight.note_removal(key, slot.source().type_name(), registrations);
         }
         registrations.forget_source(key);
         let slot = self.slots.remove(key);
-        if slot.as_ref().is_some_and(|slot| slot.source.needs_lifecycle_events()) {
+        if slot.as_ref().is_some_and(|slot| slot.source().needs_lifecycle_events()) {
             self.hooks.retain(|hook| *hook != key);
         }
         self.removing = None;
@@ -154,7 +156,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let options = data.loop_handle().registrations.options(key);
         let name = match options.and_then(|options| options.name.as_deref()) {
             Some(name) => name.to_owned(),
-            None => self.slots.get(key).map_or("", |slot| slot.source.type_name()).to_owned(),
+            None => self.slots.get(key).map_or("", |slot| slot.source().type_name()).to_owned(),
         };
         Error::Source { token: AnyToken::new(key), name, error }
     }
@@ -163,7 +165,7 @@ impl<Data: LoopData> EventLoop<Data> {
     pub(crate) fn report(&mut self, key: SourceKey, error: Error, data: &mut Data) -> Result<()> {
         let registrations = &data.loop_handle().registrations;
         if let (Some(insight), Some(slot)) = (&mut self.insight, self.slots.get(key)) {
-            insight.note_error(key, slot.source.type_name(), &error, registrations);
+            insight.note_error(key, slot.source().type_name(), &error, registrations);
         }
         let action = match registrations.options(key).and_then(|options| options.on_error) {
             Some(action) => action,

@@ -1,4 +1,7 @@
-//! A source and its callback, with their types erased.
+//! A source and its callback, in one box, with their types erased.
+//!
+//! One box and not two, a boxed source beside a boxed `FnMut`: calling back follows one pointer, and a timer or a
+//! channel costs one allocation, whatever its callback captures.
 
 use std::any::Any;
 use std::fmt;
@@ -6,78 +9,90 @@ use std::fmt;
 use crate::error::BoxError;
 use crate::ready::ReadyEvent;
 use crate::source::AnySource;
-use crate::{EventSource, InterestToken, PostAction, Readiness};
+use crate::{EventSource, InterestToken, PostAction};
 
-/// What the loop hands to a stored callback: the source, and what is ready.
-pub(crate) struct Event<'a> {
-    pub(crate) source: &'a mut dyn AnySource,
-    pub(crate) readiness: Readiness,
-    pub(crate) token: InterestToken,
-}
-
-pub(crate) type Callback<Data> =
-    Box<dyn FnMut(Event<'_>, &mut Data) -> Result<PostAction, BoxError>>;
-
-pub(crate) struct Slot<Data> {
-    pub(crate) source: Box<dyn AnySource>,
-    pub(crate) callback: Callback<Data>,
-}
-
-impl<Data> Slot<Data> {
+/// What the loop stores of a source: a `FnMut(ReadyEvent, &mut Data)` that lends its source out.
+pub(crate) trait AnySlot<Data> {
     /// Has the source process `event`, and calls back for what it makes of it.
+    fn call(&mut self, event: ReadyEvent, data: &mut Data) -> Result<PostAction, BoxError>;
+    fn source(&self) -> &dyn AnySource;
+    fn source_mut(&mut self) -> &mut dyn AnySource;
+    /// The source; its callback is dropped.
+    fn into_source(self: Box<Self>) -> Box<dyn AnySource>;
+}
+
+pub(crate) type Slot<Data> = Box<dyn AnySlot<Data>>;
+
+/// A source whose callback runs for each of its events.
+pub(crate) struct Repeated<S, F> {
+    pub(crate) source: S,
+    pub(crate) callback: F,
+}
+
+impl<Data, S, F> AnySlot<Data> for Repeated<S, F>
+where
+    S: EventSource,
+    F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
+{
     #[inline]
-    pub(crate) fn call(
-        &mut self,
-        event: ReadyEvent,
-        data: &mut Data,
-    ) -> Result<PostAction, BoxError> {
-        let token = InterestToken::new(event.interest);
-        let erased = Event { source: &mut *self.source, readiness: event.readiness, token };
-        (self.callback)(erased, data)
+    fn call(&mut self, event: ReadyEvent, data: &mut Data) -> Result<PostAction, BoxError> {
+        process(&mut self.source, event, |event| (self.callback)(event, data))
     }
 
-    /// A closure without captures is a type without size: its box allocates nothing.
-    pub(crate) fn new<S, F>(source: S, mut callback: F) -> Self
-    where
-        S: EventSource,
-        F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
-    {
-        Self {
-            source: Box::new(source),
-            callback: Box::new(move |event, data| {
-                process::<S>(event, |event| callback(event, data))
-            }),
-        }
+    fn source(&self) -> &dyn AnySource {
+        &self.source
     }
 
-    /// The callback runs once; the source is removed after it.
-    pub(crate) fn once<S, F>(source: S, callback: F) -> Self
-    where
-        S: EventSource,
-        F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
-    {
-        let mut callback = Some(callback);
-        Self {
-            source: Box::new(source),
-            callback: Box::new(move |event, data| {
-                if callback.is_none() {
-                    // It panicked, and so the source is still there.
-                    return Ok(PostAction::Remove);
-                }
-                let action = process::<S>(event, |event| match callback.take() {
-                    Some(callback) => callback(event, data),
-                    None => panic!(
-                        "`{}` emitted two events in one call of `process_events`",
-                        std::any::type_name::<S>()
-                    ),
-                });
-                if callback.is_some() {
-                    return action;
-                }
-                let spent = |error| -> BoxError { Box::new(Spent(error)) };
-                action.map(|_| PostAction::Remove).map_err(spent)
-            }),
+    fn source_mut(&mut self) -> &mut dyn AnySource {
+        &mut self.source
+    }
+
+    fn into_source(self: Box<Self>) -> Box<dyn AnySource> {
+        Box::new(self.source)
+    }
+}
+
+/// A source whose callback runs once; the source is removed after it.
+pub(crate) struct Once<S, F> {
+    pub(crate) source: S,
+    /// `None` once it was called.
+    pub(crate) callback: Option<F>,
+}
+
+impl<Data, S, F> AnySlot<Data> for Once<S, F>
+where
+    S: EventSource,
+    F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
+{
+    fn call(&mut self, event: ReadyEvent, data: &mut Data) -> Result<PostAction, BoxError> {
+        if self.callback.is_none() {
+            // It panicked, and so the source is still there.
+            return Ok(PostAction::Remove);
         }
+        let action = process(&mut self.source, event, |event| match self.callback.take() {
+            Some(callback) => callback(event, data),
+            None => panic!(
+                "`{}` emitted two events in one call of `process_events`",
+                std::any::type_name::<S>()
+            ),
+        });
+        if self.callback.is_some() {
+            return action;
+        }
+        let spent = |error| -> BoxError { Box::new(Spent(error)) };
+        action.map(|_| PostAction::Remove).map_err(spent)
+    }
+
+    fn source(&self) -> &dyn AnySource {
+        &self.source
+    }
+
+    fn source_mut(&mut self) -> &mut dyn AnySource {
+        &mut self.source
+    }
+
+    fn into_source(self: Box<Self>) -> Box<dyn AnySource> {
+        Box::new(self.source)
     }
 }
 
@@ -93,14 +108,14 @@ impl fmt::Display for Spent {
 
 impl std::error::Error for Spent {}
 
+#[inline]
 fn process<S: EventSource>(
-    event: Event<'_>,
+    source: &mut S,
+    event: ReadyEvent,
     callback: impl FnMut(S::Event<'_>) -> S::Ret,
 ) -> Result<PostAction, BoxError> {
-    downcast_mut::<S>(event.source)
-        .expect("a slot holds the type that its callback was made for")
-        .process_events(event.readiness, event.token, callback)
-        .map_err(Into::into)
+    let token = InterestToken::new(event.interest);
+    source.process_events(event.readiness, token, callback).map_err(Into::into)
 }
 
 /// The source as an `S`. A token says its type, so that this fails only for one of another loop.
@@ -108,8 +123,8 @@ pub(crate) fn downcast_mut<S: EventSource>(source: &mut dyn AnySource) -> Option
     (source as &mut dyn Any).downcast_mut()
 }
 
-impl<Data> fmt::Debug for Slot<Data> {
+impl<Data> fmt::Debug for dyn AnySlot<Data> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.source.type_name())
+        f.write_str(self.source().type_name())
     }
 }
