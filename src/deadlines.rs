@@ -10,39 +10,19 @@
 //! of heaps* (1996).
 //!
 //! The places are kept by the caller (in the table of interests), which every method tells of moves
-//! through its `moved` closure.
+//! through its `moved` closure. What leaves the heap leaves its place behind, where its entry then is no more: firing
+//! needs not touch the table twice, whose lines are far apart in memory.
 
 use crate::token::InterestKey;
 
 const ARITY: usize = 4;
 
-/// The place of a deadline in the heap, or `NONE` while it is not armed, or `DUE` in the list of what
-/// expired.
+/// Where a deadline was in the heap when it was last there: it is, if its entry is there still.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Position(u32);
 
 impl Position {
     pub(crate) const NONE: Self = Self(u32::MAX);
-    const DUE: Self = Self(u32::MAX - 1);
-
-    fn in_heap(self) -> Option<usize> {
-        (self != Self::NONE && self != Self::DUE).then_some(self.0 as usize)
-    }
-
-    /// Whether it is in the list of what expired; leaves `NONE` in its place then.
-    pub(crate) fn take_due(&mut self) -> bool {
-        let due = *self == Self::DUE;
-        if due {
-            *self = Self::NONE;
-        }
-        due
-    }
-
-    /// Leaves `NONE` in its place.
-    pub(crate) fn take(&mut self) -> Option<Self> {
-        let position = std::mem::replace(self, Self::NONE);
-        (position != Self::NONE).then_some(position)
-    }
 }
 
 /// Packed so that it takes 20 bytes instead of 24.
@@ -56,8 +36,10 @@ struct Entry {
 }
 
 impl Entry {
-    fn order(&self) -> (i64, u32) {
-        (self.at, self.sequence)
+    /// The deadline, then the sequence number, as one number: comparing it takes no branch.
+    #[inline]
+    fn order(&self) -> i128 {
+        i128::from(self.at) << 32 | i128::from(self.sequence)
     }
 }
 
@@ -66,8 +48,8 @@ pub(crate) struct Deadlines {
     heap: Vec<Entry>,
     /// Of the next entry that is armed.
     sequence: u32,
-    /// What expired when and is not delivered yet, in order, from `next_due` on. What was moved or cancelled
-    /// since has another place than `DUE`.
+    /// What expired when and is not delivered yet, in order, from `next_due` on. What was moved since is in the
+    /// heap, what was cancelled has no interest.
     due: Vec<(InterestKey, i64)>,
     next_due: usize,
 }
@@ -93,13 +75,13 @@ impl Deadlines {
         }
         if self.sequence == u32::MAX {
             // Its place changes with all others: it leaves first.
-            self.remove(position, &mut moved);
+            self.remove(key, position, &mut moved);
             self.renumber(&mut moved);
             return self.set(key, Position::NONE, at, moved);
         }
         let entry = Entry { at, sequence: self.sequence, key };
         self.sequence += 1;
-        match position.in_heap() {
+        match self.find(key, position) {
             Some(hole) => self.settle(hole, entry, &mut moved),
             None => {
                 let hole = self.heap.len();
@@ -109,75 +91,72 @@ impl Deadlines {
         }
     }
 
-    /// Whether `key` at `position` is armed for `at`, or expired with that deadline in this round.
+    /// The place of `key` in the heap, if it is there.
+    #[inline]
+    fn find(&self, key: InterestKey, position: Position) -> Option<usize> {
+        let place = position.0 as usize;
+        self.heap.get(place).is_some_and(|entry| entry.key == key).then_some(place)
+    }
+
+    /// Whether `key` is armed for `at`, or expired with that deadline in this round.
+    #[inline]
     fn is_set_to(&self, key: InterestKey, position: Position, at: i64) -> bool {
-        match position.in_heap() {
+        match self.find(key, position) {
             Some(place) => self.heap[place].at == at,
-            None if position == Position::NONE => false,
-            // What expired is in order.
-            None => {
-                let first = self.due.partition_point(|due| due.1 < at);
-                self.due[first..].iter().take_while(|due| due.1 == at).any(|due| due.0 == key)
-            }
+            None => position != Position::NONE && self.is_due(key, at),
         }
     }
 
-    /// Takes out what is at `position`, if that is in the heap.
+    /// Whether `key` expired with the deadline `at` and is not delivered yet.
+    fn is_due(&self, key: InterestKey, at: i64) -> bool {
+        let due = &self.due[self.next_due..];
+        let first = due.partition_point(|due| due.1 < at);
+        due[first..].iter().take_while(|due| due.1 == at).any(|due| due.0 == key)
+    }
+
+    /// Takes `key` out of the heap, if it is there.
     #[inline]
     pub(crate) fn remove(
         &mut self,
+        key: InterestKey,
         position: Position,
         mut moved: impl FnMut(InterestKey, Position),
     ) {
-        let Some(hole) = position.in_heap() else { return };
+        if let Some(hole) = self.find(key, position) {
+            self.remove_at(hole, &mut moved);
+        }
+    }
+
+    fn remove_at(&mut self, hole: usize, moved: &mut impl FnMut(InterestKey, Position)) {
         let Some(last) = self.heap.pop() else { return };
         if hole < self.heap.len() {
-            self.settle(hole, last, &mut moved);
+            self.settle(hole, last, moved);
         }
         self.shrink();
     }
 
-    /// Takes what is not after `now` into the list of what expired.
+    /// Takes what is not after `now` into the list of what expired: off the top one by one, until that is a good
+    /// part of the heap.
     #[inline]
     pub(crate) fn expire(&mut self, now: i64, mut moved: impl FnMut(InterestKey, Position)) {
-        if self.heap.first().is_some_and(|first| first.at <= now) {
-            if self.count_due(now) * ARITY > self.heap.len() {
-                self.expire_most(now, &mut moved);
+        let mut few = self.heap.len() / 16;
+        while let Some(&Entry { at, key, .. }) = self.heap.first()
+            && at <= now
+        {
+            if few == 0 && self.heap.len() > 2 * ARITY {
+                return self.expire_rest(now, &mut moved);
             }
-            while let Some(&Entry { at, key, .. }) = self.heap.first()
-                && at <= now
-            {
-                self.remove(Position(0), &mut moved);
-                moved(key, Position::DUE);
-                self.due.push((key, at));
-            }
+            few = few.saturating_sub(1);
+            self.remove_at(0, &mut moved);
+            self.due.push((key, at));
         }
     }
 
-    /// How many entries are due, if they are many; they are the top of the heap.
-    fn count_due(&self, now: i64) -> usize {
-        let due = |at: &usize| self.heap.get(*at).is_some_and(|entry| entry.at <= now);
-        // They are few, as nearly always, if the third level has none.
-        if !(1 + ARITY..1 + ARITY + ARITY * ARITY).any(|at| due(&at)) {
-            return 0;
-        }
-        let mut found = vec![0];
-        let mut next = 0;
-        while let Some(&parent) = found.get(next) {
-            next += 1;
-            found.extend((parent * ARITY + 1..).take(ARITY).filter(due));
-        }
-        found.len()
-    }
-
-    /// Takes what is due at once, where that is a good part of the heap: sorting it is faster than taking it
-    /// off the top one by one, and what is left makes a new heap in linear time.
-    fn expire_most(&mut self, now: i64, moved: &mut impl FnMut(InterestKey, Position)) {
+    /// Takes all that is due at once: sorting it is faster than taking it off the top one by one where it is much,
+    /// and what is left makes a new heap in linear time.
+    fn expire_rest(&mut self, now: i64, moved: &mut impl FnMut(InterestKey, Position)) {
         let mut due: Vec<_> = self.heap.extract_if(.., |entry| entry.at <= now).collect();
         due.sort_unstable_by_key(Entry::order);
-        for entry in &due {
-            moved(entry.key, Position::DUE);
-        }
         self.due.extend(due.iter().map(|entry| (entry.key, entry.at)));
         for at in 0..self.heap.len() {
             self.place(at, self.heap[at], moved);
@@ -188,22 +167,16 @@ impl Deadlines {
         self.shrink();
     }
 
-    /// Whether there is anything in the list of what expired.
-    #[inline]
-    pub(crate) fn has_due(&self) -> bool {
-        !self.due.is_empty()
-    }
-
-    /// Takes out the first of what expired and was not moved or cancelled since, and when that was: `take`
-    /// calls [`Position::take_due`] for its place.
+    /// Takes out the first of what expired and was not moved or cancelled since, and when that was: `position`
+    /// tells where it was in the heap, unless it was cancelled.
     #[inline]
     pub(crate) fn next_due(
         &mut self,
-        mut take: impl FnMut(InterestKey) -> bool,
+        position: impl Fn(InterestKey) -> Option<Position>,
     ) -> Option<(InterestKey, i64)> {
         while let Some(&(key, at)) = self.due.get(self.next_due) {
             self.next_due += 1;
-            if take(key) {
+            if position(key).is_some_and(|position| self.find(key, position).is_none()) {
                 return Some((key, at));
             }
         }
@@ -317,7 +290,7 @@ mod tests {
 
         fn cancel(&mut self, key: InterestKey) {
             let position = self.positions.remove(&key).unwrap();
-            self.queue.remove(position, |key, to| {
+            self.queue.remove(key, position, |key, to| {
                 self.positions.insert(key, to);
             });
         }
@@ -329,8 +302,7 @@ mod tests {
         }
 
         fn next_due(&mut self) -> Option<InterestKey> {
-            let take = |key| self.positions.get_mut(&key).is_some_and(Position::take_due);
-            self.queue.next_due(take).map(|(key, _)| key)
+            self.queue.next_due(|key| self.positions.get(&key).copied()).map(|(key, _)| key)
         }
     }
 

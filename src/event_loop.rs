@@ -269,16 +269,21 @@ impl<Data> EventLoop<Data> {
 
 impl<Data: LoopData> EventLoop<Data> {
     fn turn(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
-        self.recover(data)?;
+        if self.current.is_some() || self.removing.is_some() {
+            self.recover(data)?;
+        }
         self.settle_all(data)?;
-        if !self.unfinished {
+        if self.unfinished {
+            // The kernel would tell again of what is not delivered yet.
+        } else if self.hooks.is_empty() {
+            self.wait(timeout, data)?;
+        } else {
             let found = self.backlog.len();
             let prepared = self.before_sleep(data)?;
             let waited = self.wait(timeout, data);
             self.before_handle_events(prepared, found, data);
             waited?;
         }
-        // The kernel would tell again of what an unfinished round has not delivered yet.
         self.unfinished = true;
         self.run_mail(data)?;
         self.deliver(data)?;
@@ -289,6 +294,7 @@ impl<Data: LoopData> EventLoop<Data> {
     // Before the wait.
 
     /// Takes up what a panic left: an event (a notifier tells of its backlog only once), a removal.
+    #[cold]
     fn recover(&mut self, data: &mut Data) -> Result<()> {
         let handle = own_handle(&self.shared, data)?;
         if let Some(event) = self.current.take()
@@ -316,6 +322,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Calls the hooks of sources that have some; how many of them.
+    #[inline(never)]
     fn before_sleep(&mut self, data: &mut Data) -> Result<usize> {
         for index in 0..self.hooks.len() {
             let key = self.hooks[index];
@@ -347,9 +354,6 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Calls the hooks of the first `prepared` sources that have some, with the events from `found` on.
     fn before_handle_events(&mut self, prepared: usize, found: usize, data: &mut Data) {
-        if prepared == 0 {
-            return;
-        }
         let registrations = &data.loop_handle().registrations;
         let events = &self.backlog.make_contiguous()[found..];
         for &key in &self.hooks[..prepared] {
@@ -371,15 +375,15 @@ impl<Data: LoopData> EventLoop<Data> {
     /// order of deadlines.
     fn deliver(&mut self, data: &mut Data) -> Result<()> {
         self.settle(data)?;
-        if data.loop_handle().registrations.is_prioritized() {
+        let priorities = if data.loop_handle().registrations.is_prioritized() {
             // Here and not after the wait: an unfinished round goes on with what woke the loop since.
             let backlog = self.backlog.make_contiguous();
             backlog.sort_by_key(|event| std::cmp::Reverse(event.priority));
-        }
-        if self.backlog.is_empty() && !data.loop_handle().registrations.has_due() {
-            return Ok(());
-        }
-        for priority in Priority::DESCENDING {
+            &Priority::DESCENDING[..]
+        } else {
+            &[Priority::Normal]
+        };
+        for &priority in priorities {
             while let Some(event) = self.backlog.pop_front_if(|event| event.priority == priority) {
                 self.call(event, data)?;
             }
@@ -392,15 +396,12 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Calls back for one event, again and again while the source says so and has budget left.
     fn call(&mut self, event: ReadyEvent, data: &mut Data) -> Result<()> {
-        let registrations = &mut data.loop_handle().registrations;
-        let Some((key, budget)) = registrations.begin_turn(event.interest) else {
+        let Some(mut turn) = data.loop_handle().registrations.begin_turn(event.interest) else {
             return Ok(());
         };
+        let key = turn.source;
         self.current = Some(event);
-        for _ in 0..budget.callbacks {
-            let Some(slot) = self.slots.get_mut(key) else {
-                break;
-            };
+        while let Some(slot) = self.slots.get_mut(key) {
             self.counters.events += 1;
             let answer = match &mut self.insight {
                 None => slot.call(event, data),
@@ -409,43 +410,54 @@ impl<Data: LoopData> EventLoop<Data> {
                     insight.watch(subject, data, |data| slot.call(event, data))
                 }
             };
-            let action = self.answered(answer, event, key, data);
-            let again = matches!(action, Ok(PostAction::Again));
-            let outcome = action.and_then(|_| self.settle(data));
-            let registrations = &mut data.loop_handle().registrations;
-            if !again || registrations.resume_turn(event.interest).is_none() {
-                self.current = None;
-                return outcome.map(drop);
-            }
-            if outcome.is_err() {
-                self.carried.extend(self.current.take());
-                return outcome.map(drop);
-            }
-            if registrations.is_over(budget) {
-                break;
-            }
+            let outcome = match answer {
+                Ok(PostAction::Again) => {
+                    turn.callbacks -= 1;
+                    let mut settled = Ok(false);
+                    if own_handle(&self.shared, data)?.has_ops() {
+                        settled = self.settle_pending(data);
+                        let registrations = &mut data.loop_handle().registrations;
+                        if registrations.begin_turn(event.interest).is_none() {
+                            self.current = None;
+                            return settled.map(drop);
+                        }
+                    }
+                    let over = data.loop_handle().registrations.is_over(&turn);
+                    if settled.is_ok() && !over {
+                        continue;
+                    }
+                    self.carried.push(event);
+                    settled
+                }
+                // The most frequent answer asks for nothing.
+                Ok(PostAction::Continue) if !turn.rearms => self.settle(data),
+                answer => self.answered(answer, event, key, data).and_then(|()| self.settle(data)),
+            };
+            self.current = None;
+            return outcome.map(drop);
         }
-        self.carried.extend(self.current.take());
+        self.current = None;
         Ok(())
     }
 
     /// Does what the source answered, unless its callback asked for something else.
+    #[inline(never)]
     fn answered(
         &mut self,
         answer: Result<PostAction, BoxError>,
         event: ReadyEvent,
         key: SourceKey,
         data: &mut Data,
-    ) -> Result<PostAction> {
+    ) -> Result<()> {
         let registrations = &mut own_handle(&self.shared, data)?.registrations;
-        let touched = registrations.was_touched(key);
+        let touched = registrations.was_touched();
         match answer {
             Ok(PostAction::Remove) if registrations.is_once(key) => {
-                self.act(PostAction::Remove, event, key, data).map(|()| PostAction::Remove)
+                self.act(PostAction::Remove, event, key, data)
             }
             // A registration brought up to date contradicts no op that follows.
-            Ok(action @ (PostAction::Disable | PostAction::Remove)) if touched => Ok(action),
-            Ok(action) => self.act(action, event, key, data).map(|()| action),
+            Ok(PostAction::Disable | PostAction::Remove) if touched => Ok(()),
+            Ok(action) => self.act(action, event, key, data),
             Err(error) => {
                 if registrations.is_notifier(event.interest) {
                     // It may have more, and tells of it only once.
@@ -463,7 +475,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 if !touched && !spent {
                     self.act(PostAction::Continue, event, key, data)?;
                 }
-                reported.map(|()| PostAction::Continue)
+                reported
             }
         }
     }
@@ -490,8 +502,16 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Runs the idles that are queued by now.
+    #[inline]
     fn run_idles(&mut self, data: &mut Data) -> Result<()> {
-        for _ in 0..data.loop_handle().idles.len() {
+        match data.loop_handle().idles.len() {
+            0 => Ok(()),
+            idles => self.run_some_idles(idles, data),
+        }
+    }
+
+    fn run_some_idles(&mut self, idles: usize, data: &mut Data) -> Result<()> {
+        for _ in 0..idles {
             if let Some(Some(idle)) = data.loop_handle().idles.pop() {
                 watched(&mut self.insight, Subject::IDLE, data, idle);
                 self.settle(data)?;
@@ -501,8 +521,15 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Runs what was posted; whether there was anything.
+    #[inline]
     fn run_mail(&mut self, data: &mut Data) -> Result<bool> {
-        let any = !self.mail.is_empty();
+        if self.mail.is_empty() {
+            return Ok(false);
+        }
+        self.run_all_mail(data)
+    }
+
+    fn run_all_mail(&mut self, data: &mut Data) -> Result<bool> {
         while let Some(posted) = self.mail.pop_front() {
             match posted {
                 Posted::Call(call) => watched(&mut self.insight, Subject::REMOTE, data, call),
@@ -510,7 +537,7 @@ impl<Data: LoopData> EventLoop<Data> {
             }
             self.settle(data)?;
         }
-        Ok(any)
+        Ok(true)
     }
 
     /// Ends a dispatch: notes what there is left to do, and tells whoever watches the loop's fd.

@@ -102,9 +102,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(SourceOptions::new(), source, |source| {
-            Box::new(Repeated { source, callback })
-        })
+        self.insert_slot(None, source, |source| Box::new(Repeated { source, callback }))
     }
 
     /// Inserts a source that has a name, a priority or a budget of its own.
@@ -122,7 +120,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(options, source, |source| Box::new(Repeated { source, callback }))
+        self.insert_slot(Some(options), source, |source| Box::new(Repeated { source, callback }))
     }
 
     /// Inserts a source for one event: `callback` may consume what it captured, and the source is
@@ -141,7 +139,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        let token = self.insert_slot(SourceOptions::new(), source, |source| {
+        let token = self.insert_slot(None, source, |source| {
             Box::new(Once { source, callback: Some(callback) })
         })?;
         self.registrations.set_once(token.key());
@@ -150,7 +148,7 @@ impl<Data> LoopHandle<Data> {
 
     fn insert_slot<S: EventSource>(
         &mut self,
-        options: SourceOptions,
+        options: Option<SourceOptions>,
         mut source: S,
         slot: impl FnOnce(S) -> Slot<Data>,
     ) -> Result<Token<S>, InsertError<S>> {
@@ -360,7 +358,7 @@ struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    fn new(registrations: &'a mut Registrations, options: SourceOptions) -> Self {
+    fn new(registrations: &'a mut Registrations, options: Option<SourceOptions>) -> Self {
         let key = registrations.add_source(options);
         Self { registrations, key, done: false }
     }

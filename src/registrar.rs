@@ -27,6 +27,7 @@ pub struct Registrar<'a> {
 }
 
 impl<'a> Registrar<'a> {
+    #[inline]
     pub(crate) fn new(registrations: &'a mut Registrations, source: SourceKey) -> Self {
         Self { registrations, source }
     }
@@ -198,7 +199,7 @@ impl<'a> Registrar<'a> {
     /// this source.
     #[inline]
     pub fn rearm(&mut self, token: InterestToken, deadline: Instant) {
-        if self.is_deadline(token) {
+        if self.registrations.watch(self.source, token.key()).is_ok() {
             self.registrations.arm(token.key(), deadline);
         }
     }
@@ -206,13 +207,8 @@ impl<'a> Registrar<'a> {
     /// Cancels a deadline and releases its token. Does nothing if `token` is not a deadline of this
     /// source.
     pub fn disarm(&mut self, token: InterestToken) {
-        if self.is_deadline(token) {
-            self.registrations.remove_interest(token.key());
-        }
-    }
-
-    fn is_deadline(&mut self, token: InterestToken) -> bool {
-        matches!(self.registrations.watch(self.source, token.key()), Ok(Watch::Deadline(_)))
+        let deadline = |watch: &Watch| matches!(watch, Watch::Deadline(_));
+        self.registrations.remove_interest_of(self.source, token.key(), deadline);
     }
 
     /// A way to make the source ready from any thread.
@@ -226,9 +222,8 @@ impl<'a> Registrar<'a> {
     /// Releases a notifier: its clones do nothing any more. Does nothing if `token` is not a notifier
     /// of this source.
     pub fn release(&mut self, token: InterestToken) {
-        if matches!(self.registrations.watch(self.source, token.key()), Ok(Watch::Notifier)) {
-            self.registrations.remove_interest(token.key());
-        }
+        let notifier = |watch: &Watch| matches!(watch, Watch::Notifier);
+        self.registrations.remove_interest_of(self.source, token.key(), notifier);
     }
 
     /// The time on the loop's clock.

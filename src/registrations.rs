@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use slotmap::{SlotMap, SparseSecondaryMap};
+use slotmap::{Key, SlotMap, SparseSecondaryMap};
 
 use crate::clock::{Clock, nanos};
 use crate::deadlines::{Deadlines, Position};
@@ -33,12 +33,10 @@ struct SourceState {
 const ENABLED: u8 = 1;
 /// An op that removes it is queued: gone for its owner.
 const REMOVED: u8 = 1 << 1;
-/// An op that names it was queued since its callback was called.
-const TOUCHED: u8 = 1 << 2;
 /// It has options of its own.
-const OPTIONS: u8 = 1 << 3;
+const OPTIONS: u8 = 1 << 2;
 /// It goes after its first event.
-const ONCE: u8 = 1 << 4;
+const ONCE: u8 = 1 << 3;
 
 /// What an interest waits for.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +45,7 @@ pub(crate) enum Watch {
     Io(IoWatch),
     /// A notification from any thread.
     Notifier,
-    /// A point in time; its position in the deadline queue while it is armed.
+    /// A point in time, and where it was last in the deadline queue.
     Deadline(Position),
 }
 
@@ -132,13 +130,23 @@ pub(crate) struct Registrations {
     pub(crate) retries: SparseSecondaryMap<SourceKey, AnyToken>,
     /// Whether any source ever had a priority other than the default.
     prioritized: bool,
+    /// Whether any source ever had a budget other than the default.
+    budgeted: bool,
+    /// The source whose turn it is, or was last.
+    running: SourceKey,
+    /// Whether an op that names `running` was queued since its callback was called.
+    touched: bool,
 }
 
-/// What a source may use up in one round.
+/// The turn of a source in a round.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Budget {
+pub(crate) struct Turn {
+    pub(crate) source: SourceKey,
+    /// The mode of the interest asks for a re-registration after each event.
+    pub(crate) rearms: bool,
+    /// How many callbacks the source may run.
     pub(crate) callbacks: u32,
-    /// On the clock's scale.
+    /// When its time is over, on the clock's scale.
     ends: Option<i64>,
 }
 
@@ -158,19 +166,23 @@ impl Registrations {
             delivered: None,
             retries: SparseSecondaryMap::new(),
             prioritized: false,
+            budgeted: false,
+            running: SourceKey::null(),
+            touched: false,
         }
     }
 
     // Sources.
 
     #[inline]
-    pub(crate) fn add_source(&mut self, options: SourceOptions) -> SourceKey {
-        let priority = options.priority;
-        let custom = !options.is_default();
-        let flags = if custom { ENABLED | OPTIONS } else { ENABLED };
+    pub(crate) fn add_source(&mut self, options: Option<SourceOptions>) -> SourceKey {
+        let options = options.filter(|options| !options.is_default());
+        let priority = options.as_ref().map_or(Priority::Normal, |options| options.priority);
+        let flags = if options.is_some() { ENABLED | OPTIONS } else { ENABLED };
         let key = self.sources.insert(SourceState { interests: 0, priority, flags });
-        if custom {
+        if let Some(options) = options {
             self.prioritized |= priority != Priority::Normal;
+            self.budgeted |= options.budget.is_some() || options.time_budget.is_some();
             self.options.insert(key, options);
         }
         key
@@ -223,24 +235,28 @@ impl Registrations {
         self.sources.get(key).is_some_and(|state| state.flags & ENABLED != 0)
     }
 
-    pub(crate) fn set_enabled(&mut self, key: SourceKey, enabled: bool) {
-        if let Some(state) = self.sources.get_mut(key) {
-            if enabled {
-                state.flags |= ENABLED;
-            } else {
-                state.flags &= !ENABLED;
-            }
-        }
+    /// Sets whether the source is registered; whether that is a change.
+    #[inline]
+    pub(crate) fn set_enabled(&mut self, key: SourceKey, enabled: bool) -> bool {
+        let Some(state) = self.sources.get_mut(key) else {
+            return false;
+        };
+        let flags = if enabled { state.flags | ENABLED } else { state.flags & !ENABLED };
+        std::mem::replace(&mut state.flags, flags) != flags
     }
 
     /// Notes that an op naming the source is queued; `false` if the source is not live.
+    #[inline]
     pub(crate) fn touch(&mut self, key: SourceKey) -> bool {
-        self.set_if_live(key, TOUCHED)
+        self.touched |= key == self.running;
+        self.is_live(key)
     }
 
     /// Notes that an op removing the source is queued; `false` if the source was not live.
+    #[inline]
     pub(crate) fn mark_removed(&mut self, key: SourceKey) -> bool {
-        self.set_if_live(key, TOUCHED | REMOVED)
+        self.touched |= key == self.running;
+        self.set_if_live(key, REMOVED)
     }
 
     #[inline]
@@ -263,10 +279,10 @@ impl Registrations {
         self.sources.get(key).is_some_and(|state| state.flags & ONCE != 0)
     }
 
-    /// Whether an op named the source since [`begin_turn`](Self::begin_turn).
+    /// Whether an op named the source whose turn it is since [`begin_turn`](Self::begin_turn).
     #[inline]
-    pub(crate) fn was_touched(&self, key: SourceKey) -> bool {
-        self.sources.get(key).is_some_and(|state| state.flags & TOUCHED != 0)
+    pub(crate) fn was_touched(&self) -> bool {
+        self.touched
     }
 
     /// Whether any source may have a priority other than the default.
@@ -279,44 +295,35 @@ impl Registrations {
         self.options.get(key)
     }
 
-    /// Starts the turn of the source that holds `interest`: its key and its budget, or `None` if the event
-    /// is stale or the source disabled.
+    /// Starts the turn of the source that holds `interest`, or goes on with it after ops were applied; `None` if
+    /// the interest is gone: a source that is disabled or removed holds none.
     #[inline]
-    pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<(SourceKey, Budget)> {
-        let (key, custom) = self.resume_turn(interest)?;
-        let budget = if custom {
-            self.custom_budget(key)
-        } else {
-            Budget { callbacks: DEFAULT_BUDGET, ends: None }
+    pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<Turn> {
+        let &InterestState { source, watch } = self.interests.get(interest)?;
+        self.running = source;
+        self.touched = false;
+        let rearms = matches!(watch, Watch::Io(IoWatch { rearm: Rearm::Level, .. }));
+        let turn = Turn { source, rearms, callbacks: DEFAULT_BUDGET, ends: None };
+        Some(if self.budgeted { self.with_budget(turn) } else { turn })
+    }
+
+    #[cold]
+    fn with_budget(&self, turn: Turn) -> Turn {
+        let Some(options) = self.options.get(turn.source) else {
+            return turn;
         };
-        Some((key, budget))
-    }
-
-    /// The source that holds `interest`, and whether it has options of its own; `None` if it gets no
-    /// further event in this turn.
-    #[inline]
-    pub(crate) fn resume_turn(&mut self, interest: InterestKey) -> Option<(SourceKey, bool)> {
-        let key = self.source_of(interest)?;
-        let source = self.sources.get_mut(key)?;
-        if source.flags & (ENABLED | REMOVED) != ENABLED {
-            return None;
+        let now = || self.clock.now_stamp();
+        Turn {
+            callbacks: options.budget.unwrap_or(DEFAULT_BUDGET),
+            ends: options.time_budget.map(|time| now().saturating_add(nanos(time))),
+            ..turn
         }
-        source.flags &= !TOUCHED;
-        Some((key, source.flags & OPTIONS != 0))
     }
 
-    fn custom_budget(&self, key: SourceKey) -> Budget {
-        let options = self.options.get(key);
-        let callbacks = options.and_then(|options| options.budget).unwrap_or(DEFAULT_BUDGET);
-        let time = options.and_then(|options| options.time_budget);
-        let ends = time.map(|time| self.clock.now_stamp().saturating_add(nanos(time)));
-        Budget { callbacks, ends }
-    }
-
-    /// Whether the time of a turn is over; reads no clock if it has no limit.
+    /// Whether a turn has no budget left; reads no clock if its time has no limit.
     #[inline]
-    pub(crate) fn is_over(&self, budget: Budget) -> bool {
-        budget.ends.is_some_and(|ends| self.clock.now_stamp() >= ends)
+    pub(crate) fn is_over(&self, turn: &Turn) -> bool {
+        turn.callbacks == 0 || turn.ends.is_some_and(|ends| self.clock.now_stamp() >= ends)
     }
 
     // Interests.
@@ -331,14 +338,29 @@ impl Registrations {
 
     #[inline]
     pub(crate) fn remove_interest(&mut self, key: InterestKey) {
-        self.disarm(key);
         let Some(interest) = self.interests.remove(key) else {
             return;
         };
+        if let Watch::Deadline(position) = interest.watch {
+            self.cancel(key, position, interest.source);
+        }
         if let Some(state) = self.sources.get_mut(interest.source)
             && state.interests != u16::MAX
         {
             state.interests -= 1;
+        }
+    }
+
+    /// Removes the interest `key` if `source` holds it and waits for something such as `of_kind`.
+    #[inline]
+    pub(crate) fn remove_interest_of(
+        &mut self,
+        source: SourceKey,
+        key: InterestKey,
+        of_kind: impl FnOnce(&Watch) -> bool,
+    ) {
+        if self.interests.get(key).is_some_and(|it| it.source == source && of_kind(&it.watch)) {
+            self.remove_interest(key);
         }
     }
 
@@ -427,34 +449,37 @@ impl Registrations {
     #[inline]
     pub(crate) fn arm(&mut self, key: InterestKey, deadline: Instant) {
         let at = self.clock.stamp(deadline);
-        let Some(interest) = self.interests.get_mut(key) else {
+        let Some(&InterestState { source, watch: Watch::Deadline(position) }) =
+            self.interests.get(key)
+        else {
             return;
         };
-        let Watch::Deadline(position) = &mut interest.watch else {
-            return;
-        };
-        let position = *position;
-        let priority = self.sources.get(interest.source).map_or(Priority::Normal, |s| s.priority);
-        let queue = &mut self.deadlines[priority.index()];
-        queue.set(key, position, at, |key, to| set_position(&mut self.interests, key, to));
-        self.nearest_changed();
+        self.change_deadlines(source, |queue, interests| {
+            queue.set(key, position, at, |key, to| set_position(interests, key, to));
+        });
     }
 
+    /// Takes what is at `position` out of the queue: it is no interest any more.
     #[inline]
-    pub(crate) fn disarm(&mut self, key: InterestKey) {
-        let Some(interest) = self.interests.get_mut(key) else {
-            return;
-        };
-        let Watch::Deadline(position) = &mut interest.watch else {
-            return;
-        };
-        let Some(position) = position.take() else {
-            return;
-        };
-        let priority = self.sources.get(interest.source).map_or(Priority::Normal, |s| s.priority);
-        let queue = &mut self.deadlines[priority.index()];
-        queue.remove(position, |key, to| set_position(&mut self.interests, key, to));
-        self.nearest_changed();
+    fn cancel(&mut self, key: InterestKey, position: Position, source: SourceKey) {
+        self.change_deadlines(source, |queue, interests| {
+            queue.remove(key, position, |key, to| set_position(interests, key, to));
+        });
+    }
+
+    /// Changes the queue that the deadlines of `source` are in.
+    #[inline]
+    fn change_deadlines(
+        &mut self,
+        source: SourceKey,
+        change: impl FnOnce(&mut Deadlines, &mut SlotMap<InterestKey, InterestState>),
+    ) {
+        let queue = &mut self.deadlines[self.priority(source).index()];
+        let before = queue.nearest();
+        change(queue, &mut self.interests);
+        if queue.nearest() != before {
+            self.nearest_changed();
+        }
     }
 
     /// Takes what is not after `now` out of the queues; [`next_due`](Self::next_due) delivers it.
@@ -469,12 +494,12 @@ impl Registrations {
     /// The next of what expired of `priority`, in the order of deadlines.
     #[inline]
     pub(crate) fn next_due(&mut self, priority: Priority) -> Option<ReadyEvent> {
-        let interests = &mut self.interests;
-        let (interest, at) =
-            self.deadlines[priority.index()].next_due(|key| match interests.get_mut(key) {
-                Some(InterestState { watch: Watch::Deadline(position), .. }) => position.take_due(),
-                _ => false,
-            })?;
+        let (interest, at) = self.deadlines[priority.index()].next_due(|key| {
+            match self.interests.get(key)?.watch {
+                Watch::Deadline(position) => Some(position),
+                _ => None,
+            }
+        })?;
         self.delivered = Some((interest, at));
         Some(ReadyEvent { interest, readiness: Readiness::EMPTY, priority })
     }
@@ -486,21 +511,16 @@ impl Registrations {
         Some(Duration::from_nanos(late.try_into().unwrap_or(0)))
     }
 
-    /// Whether anything expired that is not delivered yet.
-    #[inline]
-    pub(crate) fn has_due(&self) -> bool {
-        self.deadlines.iter().any(Deadlines::has_due)
-    }
-
     /// The nearest deadline of all, on the clock's scale.
     #[inline]
     pub(crate) fn nearest_deadline(&self) -> Option<i64> {
-        self.deadlines.iter().filter_map(Deadlines::nearest).min()
+        self.shared.nearest_deadline()
     }
 
     #[inline]
     fn nearest_changed(&mut self) {
-        self.shared.set_nearest_deadline(self.nearest_deadline());
+        let nearest = self.deadlines.iter().filter_map(Deadlines::nearest).min();
+        self.shared.set_nearest_deadline(nearest);
     }
 }
 

@@ -27,7 +27,9 @@ impl<Data: LoopData> EventLoop<Data> {
         self.settle_pending(data)
     }
 
-    fn settle_pending(&mut self, data: &mut Data) -> Result<bool> {
+    /// [`settle`](Self::settle), if there is something to.
+    #[inline(never)]
+    pub(crate) fn settle_pending(&mut self, data: &mut Data) -> Result<bool> {
         let mut ran_user_code = false;
         while let Some(op) = own_handle(&self.shared, data)?.next_op() {
             ran_user_code |= self.apply(op, data)?;
@@ -82,10 +84,9 @@ impl<Data: LoopData> EventLoop<Data> {
         let Some(slot) = self.slots.get_mut(key) else {
             return Ok(());
         };
-        if registrations.is_enabled(key) {
+        if !registrations.set_enabled(key, true) {
             return Ok(());
         }
-        registrations.set_enabled(key, true);
         let mut registrar = Registrar::new(registrations, key);
         if let Err(error) = slot.source_mut().register(&mut registrar) {
             let _ = slot.source_mut().unregister(&mut registrar);
@@ -117,10 +118,9 @@ impl<Data: LoopData> EventLoop<Data> {
         let Some(slot) = self.slots.get_mut(key) else {
             return Ok(());
         };
-        if !registrations.is_enabled(key) {
+        if !registrations.set_enabled(key, false) {
             return Ok(());
         }
-        registrations.set_enabled(key, false);
         let unregistered = slot.source_mut().unregister(&mut Registrar::new(registrations, key));
         registrations.sweep(key);
         unregistered.or_else(|error| {
@@ -144,7 +144,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         registrations.forget_source(key);
         let slot = self.slots.remove(key);
-        if slot.as_ref().is_some_and(|slot| slot.source().needs_lifecycle_events()) {
+        if self.hooks.contains(&key) {
             self.hooks.retain(|hook| *hook != key);
         }
         self.removing = None;

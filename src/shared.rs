@@ -69,6 +69,13 @@ impl Shared {
         }
     }
 
+    /// The nearest deadline, on the clock's scale.
+    #[inline]
+    pub(crate) fn nearest_deadline(&self) -> Option<i64> {
+        let nearest = self.nearest.load(Ordering::Relaxed);
+        (nearest != NEVER).then_some(nearest)
+    }
+
     #[inline]
     pub(crate) fn set_nearest_deadline(&self, nearest: Option<i64>) {
         let nearest = nearest.unwrap_or(NEVER);

@@ -122,7 +122,11 @@ impl<Data: LoopData> EventLoop<Data> {
             match event.token() {
                 WAKER => {}
                 ALARM => self.shared.alarm.fired(),
-                _ => self.backlog.extend(handle.registrations.kernel_event(event)),
+                _ => {
+                    if let Some(event) = handle.registrations.kernel_event(event) {
+                        self.backlog.push_back(event);
+                    }
+                }
             }
         }
         if notified {
