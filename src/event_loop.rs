@@ -23,7 +23,7 @@ use crate::insight::{Counters, Insight, Subject, watched};
 use crate::options::Priority;
 use crate::poller::{Alarm, WAKER};
 use crate::ready::{Ready, ReadyEvent, Woken};
-use crate::registrations::Registrations;
+use crate::registrations::{Budget, Registrations};
 use crate::remote::{Mailbox, Posted};
 use crate::settle::own_handle;
 use crate::shared::Shared;
@@ -268,6 +268,7 @@ impl<Data> EventLoop<Data> {
 }
 
 impl<Data: LoopData> EventLoop<Data> {
+    #[inline]
     fn turn(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
         if self.current.is_some() || self.removing.is_some() {
             self.recover(data)?;
@@ -309,6 +310,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Settles pending ops, and runs what was posted.
+    #[inline]
     fn settle_all(&mut self, data: &mut Data) -> Result<()> {
         let handle = own_handle(&self.shared, data)?;
         if !self.shared.ready.is_awake() && self.shared.ready.rouse() {
@@ -373,17 +375,27 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Delivers what the wait found: by priority, then in the order of arrival, then what expired in the
     /// order of deadlines.
+    #[inline]
     fn deliver(&mut self, data: &mut Data) -> Result<()> {
         self.settle(data)?;
-        let priorities = if data.loop_handle().registrations.is_prioritized() {
-            // Here and not after the wait: an unfinished round goes on with what woke the loop since.
-            let backlog = self.backlog.make_contiguous();
-            backlog.sort_by_key(|event| std::cmp::Reverse(event.priority));
-            &Priority::DESCENDING[..]
-        } else {
-            &[Priority::Normal]
-        };
-        for &priority in priorities {
+        if data.loop_handle().registrations.is_prioritized() {
+            return self.deliver_by_priority(data);
+        }
+        while let Some(event) = self.backlog.pop_front() {
+            self.call(event, data)?;
+        }
+        while let Some(event) = data.loop_handle().registrations.next_due(Priority::Normal) {
+            self.call(event, data)?;
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn deliver_by_priority(&mut self, data: &mut Data) -> Result<()> {
+        // Sorted here and not after the wait: an unfinished round goes on with what woke the loop since.
+        let backlog = self.backlog.make_contiguous();
+        backlog.sort_by_key(|event| std::cmp::Reverse(event.priority));
+        for priority in Priority::DESCENDING {
             while let Some(event) = self.backlog.pop_front_if(|event| event.priority == priority) {
                 self.call(event, data)?;
             }
@@ -395,49 +407,75 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Calls back for one event, again and again while the source says so and has budget left.
+    #[inline]
     fn call(&mut self, event: ReadyEvent, data: &mut Data) -> Result<()> {
-        let Some(mut turn) = data.loop_handle().registrations.begin_turn(event.interest) else {
+        let registrations = &mut data.loop_handle().registrations;
+        let Some((key, rearms)) = registrations.begin_turn(event.interest) else {
             return Ok(());
         };
-        let key = turn.source;
+        let budget = registrations.budget(key);
         self.current = Some(event);
-        while let Some(slot) = self.slots.get_mut(key) {
-            self.counters.events += 1;
-            let answer = match &mut self.insight {
-                None => slot.call(event, data),
-                Some(insight) => {
-                    let subject = Subject::source(key, event.interest, slot.source().type_name());
-                    insight.watch(subject, data, |data| slot.call(event, data))
-                }
-            };
-            let outcome = match answer {
-                Ok(PostAction::Again) => {
-                    turn.callbacks -= 1;
-                    let mut settled = Ok(false);
-                    if own_handle(&self.shared, data)?.has_ops() {
-                        settled = self.settle_pending(data);
-                        let registrations = &mut data.loop_handle().registrations;
-                        if registrations.begin_turn(event.interest).is_none() {
-                            self.current = None;
-                            return settled.map(drop);
-                        }
-                    }
-                    let over = data.loop_handle().registrations.is_over(&turn);
-                    if settled.is_ok() && !over {
-                        continue;
-                    }
-                    self.carried.push(event);
-                    settled
-                }
-                // The most frequent answer asks for nothing.
-                Ok(PostAction::Continue) if !turn.rearms => self.settle(data),
-                answer => self.answered(answer, event, key, data).and_then(|()| self.settle(data)),
-            };
-            self.current = None;
-            return outcome.map(drop);
+        match self.call_once(event, key, data) {
+            // The most frequent answer asks for nothing.
+            Some(Ok(PostAction::Continue)) if !rearms => {
+                self.current = None;
+                self.settle(data).map(drop)
+            }
+            answer => self.go_on(answer, event, key, budget, data),
         }
+    }
+
+    /// Has the source process an event; `None` if it is gone.
+    #[inline]
+    fn call_once(
+        &mut self,
+        event: ReadyEvent,
+        key: SourceKey,
+        data: &mut Data,
+    ) -> Option<Result<PostAction, BoxError>> {
+        let slot = self.slots.get_mut(key)?;
+        self.counters.events += 1;
+        Some(match &mut self.insight {
+            None => slot.call(event, data),
+            Some(insight) => {
+                let subject = Subject::source(key, event.interest, slot.source().type_name());
+                insight.watch(subject, data, |data| slot.call(event, data))
+            }
+        })
+    }
+
+    /// Ends the turn of a source that answered, or has it called back again.
+    fn go_on(
+        &mut self,
+        mut answer: Option<Result<PostAction, BoxError>>,
+        event: ReadyEvent,
+        key: SourceKey,
+        mut budget: Budget,
+        data: &mut Data,
+    ) -> Result<()> {
+        while let Some(Ok(PostAction::Again)) = answer {
+            budget.callbacks -= 1;
+            let mut settled = Ok(false);
+            if own_handle(&self.shared, data)?.has_ops() {
+                settled = self.settle_pending(data);
+                if data.loop_handle().registrations.begin_turn(event.interest).is_none() {
+                    self.current = None;
+                    return settled.map(drop);
+                }
+            }
+            if settled.is_err() || data.loop_handle().registrations.is_over(budget) {
+                self.carried.push(event);
+                self.current = None;
+                return settled.map(drop);
+            }
+            answer = self.call_once(event, key, data);
+        }
+        let done = match answer {
+            Some(answer) => self.answered(answer, event, key, data),
+            None => Ok(()),
+        };
         self.current = None;
-        Ok(())
+        done.and_then(|()| self.settle(data)).map(drop)
     }
 
     /// Does what the source answered, unless its callback asked for something else.
@@ -541,6 +579,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Ends a dispatch: notes what there is left to do, and tells whoever watches the loop's fd.
+    #[inline]
     fn rest(&mut self, data: &mut Data) {
         let Ok(handle) = own_handle(&self.shared, data) else {
             return;

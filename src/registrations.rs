@@ -138,16 +138,12 @@ pub(crate) struct Registrations {
     touched: bool,
 }
 
-/// The turn of a source in a round.
+/// What a source may use up in one round.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Turn {
-    pub(crate) source: SourceKey,
-    /// The mode of the interest asks for a re-registration after each event.
-    pub(crate) rearms: bool,
-    /// How many callbacks the source may run.
+pub(crate) struct Budget {
     pub(crate) callbacks: u32,
     /// When its time is over, on the clock's scale.
-    ends: Option<i64>,
+    ends: i64,
 }
 
 /// How many callbacks a source may run in one round if its options don't say.
@@ -295,35 +291,42 @@ impl Registrations {
         self.options.get(key)
     }
 
-    /// Starts the turn of the source that holds `interest`, or goes on with it after ops were applied; `None` if
-    /// the interest is gone: a source that is disabled or removed holds none.
+    /// Starts the turn of the source that holds `interest`, or goes on with it after ops were applied: which one, and
+    /// whether the mode asks for a re-registration after each event. `None` if the interest is gone: a source that
+    /// is disabled or removed holds none.
     #[inline]
-    pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<Turn> {
-        let &InterestState { source, watch } = self.interests.get(interest)?;
-        self.running = source;
+    pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<(SourceKey, bool)> {
+        let interest = self.interests.get(interest)?;
+        self.running = interest.source;
         self.touched = false;
-        let rearms = matches!(watch, Watch::Io(IoWatch { rearm: Rearm::Level, .. }));
-        let turn = Turn { source, rearms, callbacks: DEFAULT_BUDGET, ends: None };
-        Some(if self.budgeted { self.with_budget(turn) } else { turn })
+        let rearms = matches!(interest.watch, Watch::Io(IoWatch { rearm: Rearm::Level, .. }));
+        Some((interest.source, rearms))
     }
 
-    #[cold]
-    fn with_budget(&self, turn: Turn) -> Turn {
-        let Some(options) = self.options.get(turn.source) else {
-            return turn;
-        };
-        let now = || self.clock.now_stamp();
-        Turn {
-            callbacks: options.budget.unwrap_or(DEFAULT_BUDGET),
-            ends: options.time_budget.map(|time| now().saturating_add(nanos(time))),
-            ..turn
+    /// What the source may use up in a turn that begins now.
+    #[inline]
+    pub(crate) fn budget(&self, source: SourceKey) -> Budget {
+        if self.budgeted {
+            self.budget_of(source)
+        } else {
+            Budget { callbacks: DEFAULT_BUDGET, ends: i64::MAX }
         }
     }
 
-    /// Whether a turn has no budget left; reads no clock if its time has no limit.
+    #[cold]
+    fn budget_of(&self, source: SourceKey) -> Budget {
+        let options = self.options.get(source);
+        let time = options.and_then(|options| options.time_budget);
+        Budget {
+            callbacks: options.and_then(|options| options.budget).unwrap_or(DEFAULT_BUDGET),
+            ends: time.map_or(i64::MAX, |time| self.clock.now_stamp().saturating_add(nanos(time))),
+        }
+    }
+
+    /// Whether a budget is used up; reads no clock if the time has no limit.
     #[inline]
-    pub(crate) fn is_over(&self, turn: &Turn) -> bool {
-        turn.callbacks == 0 || turn.ends.is_some_and(|ends| self.clock.now_stamp() >= ends)
+    pub(crate) fn is_over(&self, budget: Budget) -> bool {
+        budget.callbacks == 0 || budget.ends < i64::MAX && self.clock.now_stamp() >= budget.ends
     }
 
     // Interests.
@@ -482,9 +485,18 @@ impl Registrations {
         }
     }
 
-    /// Takes what is not after `now` out of the queues; [`next_due`](Self::next_due) delivers it.
+    /// Takes what has expired by now out of the queues; [`next_due`](Self::next_due) delivers it.
     #[inline]
-    pub(crate) fn expire(&mut self, now: i64) {
+    pub(crate) fn expire(&mut self) {
+        if let Some(nearest) = self.nearest_deadline() {
+            let now = self.clock.now_stamp();
+            if nearest <= now {
+                self.expire_until(now);
+            }
+        }
+    }
+
+    fn expire_until(&mut self, now: i64) {
         for queue in &mut self.deadlines {
             queue.expire(now, |key, to| set_position(&mut self.interests, key, to));
         }

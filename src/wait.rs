@@ -12,6 +12,7 @@ use crate::{EventLoop, LoopData, LoopHandle};
 
 impl<Data: LoopData> EventLoop<Data> {
     /// Waits for the kernel, the ready queue or the nearest deadline, and queues what is ready.
+    #[inline]
     pub(crate) fn wait(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
         match self.insight {
             None => self.find(timeout, data),
@@ -20,101 +21,111 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// [`wait`](Self::wait), under nobody's eyes.
+    #[inline]
     pub(crate) fn find(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
         let handle = data.loop_handle();
-        let blocks = !std::mem::take(&mut self.stirred)
-            && timeout != Some(Duration::ZERO)
-            && !self.has_backlog()
-            && !handle.has_work()
-            && !self.shared.is_stopping();
-        if blocks {
-            self.block(timeout, handle)?;
-        } else {
-            self.poll(Some(Duration::ZERO), handle)?;
+        let mut timeout = timeout;
+        if std::mem::take(&mut self.stirred)
+            || timeout == Some(Duration::ZERO)
+            || self.has_backlog()
+            || handle.has_work()
+            || self.shared.is_stopping()
+        {
+            timeout = Some(Duration::ZERO);
+        } else if handle.registrations.clock.is_manual() {
+            return self.pass_time(timeout, handle);
+        } else if let Some(nearest) = handle.registrations.nearest_deadline() {
+            timeout = self.set_alarm(nearest, timeout, handle)?;
         }
-        let registrations = &mut handle.registrations;
+        self.poll(timeout, handle)?;
+        if !self.carried.is_empty() {
+            self.take_up_carried(handle);
+        }
+        handle.registrations.expire();
+        Ok(())
+    }
+
+    /// Queues what had no budget left in the round before, behind what the wait found.
+    fn take_up_carried(&mut self, handle: &LoopHandle<Data>) {
         for event in self.carried.drain(..) {
             // The kernel tells of an fd again by itself.
-            let known = registrations.is_io(event.interest)
+            let known = handle.registrations.is_io(event.interest)
                 && self.backlog.iter().any(|found| found.interest == event.interest);
             if !known {
                 self.backlog.push_back(event);
             }
         }
-        if registrations.nearest_deadline().is_some() {
-            registrations.expire(registrations.clock.now_stamp());
-        }
-        Ok(())
     }
 
-    /// Waits until something is ready, as far as `timeout` and the nearest deadline allow.
-    fn block(
+    /// Has the wait end at the nearest deadline: by the alarm, or by the timeout that it answers.
+    fn set_alarm(
+        &self,
+        nearest: i64,
+        timeout: Option<Duration>,
+        handle: &LoopHandle<Data>,
+    ) -> io::Result<Option<Duration>> {
+        // An alarm that is set tells in time by itself; setting it takes a system call, which a deadline that is
+        // due already does not need.
+        if self.shared.alarm.is_set_to(nearest) {
+            return Ok(timeout);
+        }
+        let now = handle.registrations.clock.now_stamp();
+        if nearest <= now {
+            return Ok(Some(Duration::ZERO));
+        }
+        if Alarm::PRECISE {
+            self.shared.alarm.set(Some(nearest), || now)?;
+            return Ok(timeout);
+        }
+        let until = Duration::from_nanos(nearest.abs_diff(now));
+        Ok(Some(timeout.map_or(until, |timeout| timeout.min(until))))
+    }
+
+    /// On a manual clock time passes only when nothing else can happen: by the timeout, or to the nearest
+    /// deadline.
+    #[cold]
+    fn pass_time(
         &mut self,
         timeout: Option<Duration>,
         handle: &mut LoopHandle<Data>,
-    ) -> io::Result<()> {
-        let clock = &handle.registrations.clock;
-        let nearest = handle.registrations.nearest_deadline();
-        if clock.is_manual() {
-            return self.block_manually(timeout, nearest, handle);
-        }
-        let timeout = match nearest {
-            None => timeout,
-            // An alarm that is set tells in time by itself; setting it takes a system call, which a
-            // deadline that is due already does not need.
-            Some(at) if !self.shared.alarm.is_set_to(at) => {
-                let now = clock.now_stamp();
-                if at <= now {
-                    Some(Duration::ZERO)
-                } else if Alarm::PRECISE {
-                    self.shared.alarm.set(Some(at), || now)?;
-                    timeout
-                } else {
-                    let until = Duration::from_nanos(at.abs_diff(now));
-                    Some(timeout.map_or(until, |timeout| timeout.min(until)))
-                }
-            }
-            Some(_) => timeout,
-        };
-        self.poll(timeout, handle)
-    }
-
-    /// On a manual clock time passes only when nothing else can happen: by the timeout, or to the
-    /// nearest deadline.
-    fn block_manually(
-        &mut self,
-        timeout: Option<Duration>,
-        nearest: Option<i64>,
-        handle: &mut LoopHandle<Data>,
-    ) -> io::Result<()> {
+    ) -> Result<()> {
         self.poll(Some(Duration::ZERO), handle)?;
-        if !self.backlog.is_empty() || !self.mail.is_empty() {
-            return Ok(());
+        if self.backlog.is_empty() && self.mail.is_empty() {
+            let clock = &handle.registrations.clock;
+            let until = handle.registrations.nearest_deadline().map(|at| {
+                Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
+            });
+            match (timeout, until) {
+                (None, None) => self.poll(None, handle)?,
+                (Some(step), None) | (None, Some(step)) => clock.advance(step),
+                (Some(timeout), Some(until)) => clock.advance(timeout.min(until)),
+            }
+            self.counters.wakeups += 1;
         }
-        let clock = &handle.registrations.clock;
-        let until = nearest.map(|at| {
-            Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
-        });
-        match (timeout, until) {
-            (None, None) => return self.poll(None, handle),
-            (Some(step), None) | (None, Some(step)) => clock.advance(step),
-            (Some(timeout), Some(until)) => clock.advance(timeout.min(until)),
-        }
-        self.counters.wakeups += 1;
+        handle.registrations.expire();
         Ok(())
     }
 
     /// Asks the kernel and the ready queue, and queues what they say.
+    #[inline]
     fn poll(
         &mut self,
         mut timeout: Option<Duration>,
         handle: &mut LoopHandle<Data>,
     ) -> io::Result<()> {
         let ready = &self.shared.ready;
-        if timeout != Some(Duration::ZERO) && !ready.try_sleep() {
-            timeout = Some(Duration::ZERO);
+        let mut started = None;
+        if timeout != Some(Duration::ZERO) {
+            if ready.try_sleep() {
+                started = timeout.map(|_| Instant::now());
+            } else {
+                timeout = Some(Duration::ZERO);
+            }
         }
-        let result = poll_uninterrupted(&mut self.poll, &mut self.events, timeout);
+        let mut result = self.poll.poll(&mut self.events, timeout);
+        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+            result = poll_again(&mut self.poll, &mut self.events, timeout, started);
+        }
         let notified = !ready.is_awake() && ready.rouse();
         self.counters.wakeups += u64::from(notified || timeout != Some(Duration::ZERO));
         result?;
@@ -149,21 +160,21 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 }
 
-/// Waits anew when a signal handler interrupts the wait, for what is left of the timeout.
-fn poll_uninterrupted(
+/// Waits anew, as often as a signal handler interrupts it, for what is left of the timeout.
+#[cold]
+fn poll_again(
     poll: &mut mio::Poll,
     events: &mut mio::Events,
     timeout: Option<Duration>,
+    started: Option<Instant>,
 ) -> io::Result<()> {
-    let started = timeout.filter(|timeout| !timeout.is_zero()).map(|_| Instant::now());
-    let mut left = timeout;
     loop {
+        let left = match (timeout, started) {
+            (Some(timeout), Some(started)) => Some(timeout.saturating_sub(started.elapsed())),
+            _ => timeout,
+        };
         match poll.poll(events, left) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                if let (Some(timeout), Some(started)) = (timeout, started) {
-                    left = Some(timeout.saturating_sub(started.elapsed()));
-                }
-            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }
     }
