@@ -268,7 +268,7 @@ impl<Data> EventLoop<Data> {
 }
 
 impl<Data: LoopData> EventLoop<Data> {
-    #[inline]
+    #[inline(always)]
     fn turn(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
         if self.current.is_some() || self.removing.is_some() {
             self.recover(data)?;
@@ -310,7 +310,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Settles pending ops, and runs what was posted.
-    #[inline]
+    #[inline(always)]
     fn settle_all(&mut self, data: &mut Data) -> Result<()> {
         let handle = own_handle(&self.shared, data)?;
         if !self.shared.ready.is_awake() && self.shared.ready.rouse() {
@@ -375,7 +375,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Delivers what the wait found: by priority, then in the order of arrival, then what expired in the
     /// order of deadlines.
-    #[inline]
+    #[inline(always)]
     fn deliver(&mut self, data: &mut Data) -> Result<()> {
         self.settle(data)?;
         if data.loop_handle().registrations.is_prioritized() {
@@ -579,7 +579,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Ends a dispatch: notes what there is left to do, and tells whoever watches the loop's fd.
-    #[inline]
+    #[inline(always)]
     fn rest(&mut self, data: &mut Data) {
         let Ok(handle) = own_handle(&self.shared, data) else {
             return;

@@ -485,18 +485,20 @@ impl Registrations {
         }
     }
 
-    /// Takes what has expired by now out of the queues; [`next_due`](Self::next_due) delivers it.
-    #[inline]
+    /// Takes what has expired by now out of the queues, if there is anything in them;
+    /// [`next_due`](Self::next_due) delivers it.
+    #[inline(always)]
     pub(crate) fn expire(&mut self) {
         if let Some(nearest) = self.nearest_deadline() {
-            let now = self.clock.now_stamp();
-            if nearest <= now {
-                self.expire_until(now);
-            }
+            self.expire_from(nearest);
         }
     }
 
-    fn expire_until(&mut self, now: i64) {
+    fn expire_from(&mut self, nearest: i64) {
+        let now = self.clock.now_stamp();
+        if now < nearest {
+            return;
+        }
         for queue in &mut self.deadlines {
             queue.expire(now, |key, to| set_position(&mut self.interests, key, to));
         }

@@ -21,7 +21,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// [`wait`](Self::wait), under nobody's eyes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
         let handle = data.loop_handle();
         let mut timeout = timeout;
@@ -107,7 +107,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Asks the kernel and the ready queue, and queues what they say.
-    #[inline]
+    #[inline(always)]
     fn poll(
         &mut self,
         mut timeout: Option<Duration>,
@@ -123,7 +123,7 @@ impl<Data: LoopData> EventLoop<Data> {
             }
         }
         let mut result = self.poll.poll(&mut self.events, timeout);
-        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
             result = poll_again(&mut self.poll, &mut self.events, timeout, started);
         }
         let notified = !ready.is_awake() && ready.rouse();
