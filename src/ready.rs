@@ -67,28 +67,34 @@ impl Ready {
         Self { state: AtomicU8::new(AWAKE), queue, waker: waker.into() }
     }
 
-    /// Queues `woken` and makes the loop look at the queue; dropped if the loop is gone.
+    /// Queues `woken`, which is dropped if the loop is gone; whether the loop sleeps, and has to be interrupted to
+    /// look at the queue.
     #[inline]
-    pub(crate) fn push(&self, woken: Woken) {
+    #[must_use]
+    pub(crate) fn push(&self, woken: Woken) -> bool {
         let mut queue = self.lock();
         if queue.closed {
-            return;
+            return false;
         }
         queue.woken.push(woken);
         drop(queue);
         // If this finds `NOTIFIED`, the loop empties the queue after this push: had it done so before,
         // the lock would have made its `AWAKE` visible here.
-        if self.state.load(Ordering::Relaxed) != NOTIFIED {
-            self.wake();
-        }
+        self.state.load(Ordering::Relaxed) != NOTIFIED && self.end_sleep()
     }
 
     /// Makes the current wait of the loop end, or the next one not block.
     #[inline]
     pub(crate) fn wake(&self) {
-        if self.state.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP {
+        if self.end_sleep() {
             self.interrupt();
         }
+    }
+
+    /// Takes the loop out of its sleep; whether it was asleep.
+    #[inline]
+    fn end_sleep(&self) -> bool {
+        self.state.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP
     }
 
     /// Makes the loop's fd readable.
@@ -231,9 +237,21 @@ impl Notifier {
     /// until then have no further effect.
     #[inline]
     pub fn notify(&self) {
-        if !self.0.queued.swap(true, Ordering::AcqRel) {
-            self.0.shared.ready.push(Woken::Notifier(Arc::clone(&self.0)));
+        if self.queue_up() {
+            self.interrupt();
         }
+    }
+
+    /// The first half of [`notify`](Self::notify): whether the loop sleeps, and is to be interrupted.
+    #[inline]
+    pub(crate) fn queue_up(&self) -> bool {
+        !self.0.queued.swap(true, Ordering::AcqRel)
+            && self.0.shared.ready.push(Woken::Notifier(Arc::clone(&self.0)))
+    }
+
+    /// The second half of [`notify`](Self::notify).
+    pub(crate) fn interrupt(&self) {
+        self.0.shared.ready.interrupt();
     }
 }
 

@@ -111,8 +111,8 @@ impl<Data> Remote<Data> {
         let first = queue.is_empty();
         queue.push_back(posted);
         drop(mail);
-        if first {
-            self.shared.ready.push(Woken::Mail);
+        if first && self.shared.ready.push(Woken::Mail) {
+            self.shared.ready.interrupt();
         }
         true
     }

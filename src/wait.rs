@@ -152,7 +152,9 @@ impl<Data: LoopData> EventLoop<Data> {
         for woken in self.woken.drain(..) {
             match woken {
                 Woken::Notifier(notifier) => {
-                    self.backlog.extend(handle.registrations.event(notifier.dequeued()));
+                    if let Some(event) = handle.registrations.event(notifier.dequeued()) {
+                        self.backlog.push_back(event);
+                    }
                 }
                 Woken::Mail => self.mail.append(&mut self.mailbox.take()),
             }

@@ -146,6 +146,7 @@ impl<T> Shared<T> {
     }
 
     /// Queues a message and unlocks.
+    #[inline]
     fn push(&self, mut queue: MutexGuard<'_, Queue<T>>, message: T) {
         queue.messages.push_back(message);
         if queue.receivers_waiting > 0 {
@@ -155,13 +156,18 @@ impl<T> Shared<T> {
     }
 
     /// Tells the loop that there is something, unless it knows, and unlocks.
+    #[inline]
     fn tell_loop(mut queue: MutexGuard<'_, Queue<T>>) {
         if !queue.notified
-            && let Some(notifier) = queue.notifier.clone()
+            && let Some(notifier) = &queue.notifier
         {
+            // Unlocked before the loop wakes up, which is going to lock.
+            let asleep = notifier.queue_up().then(|| notifier.clone());
             queue.notified = true;
             drop(queue);
-            notifier.notify();
+            if let Some(notifier) = asleep {
+                notifier.interrupt();
+            }
         }
     }
 
