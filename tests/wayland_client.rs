@@ -7,12 +7,14 @@ mod common;
 mod server;
 
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use common::LONG;
+use common::{LONG, ZERO};
 use server::Compositor;
-use soloop::{EventLoop, LoopData, LoopHandle, WaylandSource};
+use soloop::wayland::Queue;
+use soloop::{AnyToken, EventLoop, LoopData, LoopHandle, TimeoutAction, Timer, WaylandSource};
 use wayland_client::protocol::{wl_callback, wl_registry};
-use wayland_client::{Connection, Dispatch, QueueHandle};
+use wayland_client::{Connection, Dispatch, EventQueue, QueueHandle};
 
 struct State {
     handle: LoopHandle<State>,
@@ -61,17 +63,38 @@ impl Dispatch<wl_callback::WlCallback, ()> for State {
 }
 
 /// The state of another queue.
-struct Other;
+struct Other {
+    done: u32,
+}
 
 impl Dispatch<wl_callback::WlCallback, ()> for Other {
     fn event(
-        _: &mut Self,
+        other: &mut Self,
         _: &wl_callback::WlCallback,
         _: wl_callback::Event,
         (): &(),
         _: &Connection,
         _: &QueueHandle<Self>,
     ) {
+        other.done += 1;
+    }
+}
+
+/// An answer that does something: only for the loop's queue.
+type Deed = fn(&mut State, &Connection);
+const NOTHING: Deed = |_, _| ();
+
+impl Dispatch<wl_callback::WlCallback, Deed> for State {
+    fn event(
+        state: &mut Self,
+        _: &wl_callback::WlCallback,
+        _: wl_callback::Event,
+        deed: &Deed,
+        connection: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+        state.done += 1;
+        deed(state, connection);
     }
 }
 
@@ -80,14 +103,40 @@ fn connect(stream: UnixStream, left: u32) -> (Connection, EventLoop<State>, Stat
     let queue = connection.new_event_queue::<State>();
     connection.display().get_registry(&queue.handle(), ());
     connection.display().sync(&queue.handle(), ());
+    let (event_loop, state, _) = insert(&connection, queue, left);
+    (connection, event_loop, state)
+}
+
+fn insert(
+    connection: &Connection,
+    queue: EventQueue<State>,
+    left: u32,
+) -> (EventLoop<State>, State, AnyToken) {
     let (event_loop, handle) = EventLoop::new().unwrap();
     let mut state = State { handle, globals: 0, done: 0, left };
     let source = WaylandSource::new(connection.clone(), queue);
-    state
+    let token = state
         .handle
         .insert_source(source, |queue, state: &mut State| queue.dispatch_pending(state))
         .unwrap();
-    (connection, event_loop, state)
+    (event_loop, state, token.into())
+}
+
+/// A loop whose queue has had nothing to do yet.
+fn connect_quietly(
+    compositor: &Compositor,
+) -> (Connection, QueueHandle<State>, EventLoop<State>, State, AnyToken) {
+    let connection = Connection::from_socket(compositor.raw_client()).unwrap();
+    let queue = connection.new_event_queue::<State>();
+    let handle = queue.handle();
+    let (mut event_loop, mut state, token) = insert(&connection, queue, u32::MAX);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    (connection, handle, event_loop, state, token)
+}
+
+/// Reads all that the compositor has answered so far, for whatever queue it is.
+fn read_elsewhere(connection: &Connection) {
+    connection.new_event_queue::<Other>().roundtrip(&mut Other { done: 0 }).unwrap();
 }
 
 #[test]
@@ -97,23 +146,199 @@ fn requests_are_flushed_and_answers_dispatched() {
     event_loop.run(LONG, &mut state, |_| ()).unwrap();
     assert!(state.globals > 3);
     assert_eq!(state.done, 501);
+    // A round for each answer, not one more for the wake-up that the answer is to the queue.
+    let rounds = event_loop.stats().rounds;
+    assert!(rounds < 700, "{rounds} rounds");
+}
+
+#[test]
+fn two_threads_read_one_connection() {
+    const SYNCS: u32 = 3000;
+    let compositor = Compositor::serve();
+    let (connection, mut event_loop, mut state) = connect(compositor.raw_client(), SYNCS);
+    // Something else that ends waits, so that announcements are taken back as well.
+    let period = Duration::from_micros(200);
+    state
+        .handle
+        .insert_source(Timer::immediate(), move |_, _| TimeoutAction::ToDuration(period))
+        .unwrap();
+    let thread = std::thread::spawn(move || {
+        let mut queue = connection.new_event_queue::<Other>();
+        let mut other = Other { done: 0 };
+        for expected in 1..=SYNCS {
+            connection.display().sync(&queue.handle(), ());
+            while other.done < expected {
+                queue.blocking_dispatch(&mut other).unwrap();
+            }
+        }
+    });
+    event_loop.run(LONG, &mut state, |_| ()).unwrap();
+    assert_eq!(state.done, SYNCS + 1);
+    thread.join().unwrap();
+}
+
+#[test]
+fn two_loops_read_one_connection() {
+    let compositor = Compositor::serve();
+    let (connection, mut event_loop, mut state) = connect(compositor.raw_client(), 3000);
+    let thread = std::thread::spawn(move || {
+        let queue = connection.new_event_queue::<State>();
+        connection.display().sync(&queue.handle(), ());
+        let (mut event_loop, mut state, _) = insert(&connection, queue, 3000);
+        event_loop.run(LONG, &mut state, |_| ()).unwrap();
+        state.done
+    });
+    event_loop.run(LONG, &mut state, |_| ()).unwrap();
+    assert_eq!([state.done, thread.join().unwrap()], [3001; 2]);
+}
+
+#[test]
+fn what_another_thread_reads_is_dispatched() {
+    let compositor = Compositor::serve();
+    let (connection, queue, mut event_loop, mut state, token) = connect_quietly(&compositor);
+    for expected in 1..=100 {
+        connection.display().sync(&queue, NOTHING);
+        read_elsewhere(&connection);
+        // There is nothing to read any more.
+        event_loop.dispatch(LONG, &mut state).unwrap();
+        assert_eq!(state.done, expected);
+    }
+    // The same while the source is disabled.
+    state.handle.disable(token);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    connection.display().sync(&queue, NOTHING);
+    read_elsewhere(&connection);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(state.done, 100);
+    state.handle.enable(token);
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    assert_eq!(state.done, 101);
+}
+
+#[test]
+fn what_was_queued_before_it_was_inserted_is_dispatched() {
+    let compositor = Compositor::serve();
+    let connection = Connection::from_socket(compositor.raw_client()).unwrap();
+    let queue = connection.new_event_queue::<State>();
+    connection.display().sync(&queue.handle(), ());
+    read_elsewhere(&connection);
+    let (mut event_loop, mut state, _) = insert(&connection, queue, 0);
+    event_loop.run(LONG, &mut state, |_| ()).unwrap();
+    assert_eq!(state.done, 1);
+}
+
+#[test]
+fn a_thread_that_reads_does_not_wait_for_a_callback() {
+    let compositor = Compositor::serve();
+    let (connection, queue, mut event_loop, mut state, _) = connect_quietly(&compositor);
+    let deed: Deed = |_, connection| {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let connection = connection.clone();
+        std::thread::spawn(move || {
+            read_elsewhere(&connection);
+            sender.send(()).unwrap();
+        });
+        receiver.recv_timeout(LONG).unwrap();
+    };
+    connection.display().sync(&queue, deed);
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    assert_eq!(state.done, 1);
+    // Nor for one of another source.
+    let reader = connection.clone();
+    state
+        .handle
+        .insert_source(Timer::immediate(), move |_, state: &mut State| {
+            deed(state, &reader);
+            TimeoutAction::Drop
+        })
+        .unwrap();
+    event_loop.dispatch(LONG, &mut state).unwrap();
+}
+
+#[test]
+fn a_callback_may_read_the_connection_itself() {
+    let compositor = Compositor::serve();
+    let connection = Connection::from_socket(compositor.raw_client()).unwrap();
+    let queue = connection.new_event_queue::<State>();
+    let handle = queue.handle();
+    let (mut event_loop, loop_handle) = EventLoop::new().unwrap();
+    let mut state = State { handle: loop_handle, globals: 0, done: 0, left: u32::MAX };
+    let mut roundtrips = 0;
+    let source = WaylandSource::new(connection.clone(), queue);
+    let callback = move |queue: &mut Queue<State>, state: &mut State| {
+        if roundtrips < 10 {
+            roundtrips += 1;
+            connection.display().sync(&handle, NOTHING);
+            queue.roundtrip(state)?;
+            // From inside of a handler, which so reads for the queue that is being dispatched.
+            let deed: Deed = |_, connection| drop(connection.roundtrip().unwrap());
+            connection.display().sync(&handle, deed);
+            connection.display().sync(&handle, NOTHING);
+        }
+        queue.dispatch_pending(state)
+    };
+    state.handle.insert_source(source, callback).unwrap();
+    while state.done < 3 * 10 {
+        event_loop.dispatch(LONG, &mut state).unwrap();
+    }
+}
+
+#[test]
+fn a_frozen_queue_does_not_stop_the_loop() {
+    let compositor = Compositor::serve();
+    let (connection, queue, mut event_loop, mut state, _) = connect_quietly(&compositor);
+    let frozen = queue.freeze();
+    connection.display().sync(&queue, NOTHING);
+    read_elsewhere(&connection);
+    // Nothing wakes it either.
+    let rounds = event_loop.stats().wakeups;
+    for _ in 0..3 {
+        event_loop.dispatch(Duration::from_millis(5), &mut state).unwrap();
+    }
+    assert!(event_loop.stats().wakeups <= rounds + 3);
+    assert_eq!(state.done, 0);
+    drop(frozen);
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    assert_eq!(state.done, 1);
+}
+
+#[test]
+fn what_is_left_after_a_panic_is_dispatched() {
+    let compositor = Compositor::serve();
+    let (connection, queue, mut event_loop, mut state, _) = connect_quietly(&compositor);
+    let deed: Deed = |_, _| panic!("of a handler");
+    connection.display().sync(&queue, deed);
+    connection.display().sync(&queue, NOTHING);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        event_loop.dispatch(LONG, &mut state).unwrap();
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(state.done, 1);
+    event_loop.dispatch(ZERO, &mut state).unwrap(); // what is left of the round
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    assert_eq!(state.done, 2);
+    // And it is woken as before.
+    connection.display().sync(&queue, NOTHING);
+    read_elsewhere(&connection);
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    assert_eq!(state.done, 3);
 }
 
 #[test]
 fn a_lost_connection_is_an_error_once() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (_connection, mut event_loop, mut state) = connect(ours, 0);
-    event_loop.dispatch(std::time::Duration::ZERO, &mut state).unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
     drop(theirs);
     let error = event_loop.dispatch(LONG, &mut state).unwrap_err();
     assert!(error.to_string().contains("WaylandSource"), "{error}");
     for _ in 0..2 {
         // What is left of the round with the error, then the one that disables it.
-        event_loop.dispatch(std::time::Duration::ZERO, &mut state).unwrap();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
     }
     // Nothing makes this wait end early.
     let before = std::time::Instant::now();
-    event_loop.dispatch(std::time::Duration::from_millis(20), &mut state).unwrap();
+    event_loop.dispatch(Duration::from_millis(20), &mut state).unwrap();
     assert!(before.elapsed().as_millis() >= 20);
 }
 
@@ -138,7 +363,7 @@ fn a_full_socket_is_flushed_when_there_is_room() {
         theirs.read_exact(&mut buffer).unwrap();
     });
     while !reader.is_finished() {
-        event_loop.dispatch(std::time::Duration::from_millis(1), &mut state).ok();
+        event_loop.dispatch(Duration::from_millis(1), &mut state).ok();
     }
     reader.join().unwrap();
 }

@@ -1,4 +1,5 @@
-//! How a `std::task::Waker` makes a source ready: the part that all sources of futures share.
+//! How a `std::task::Waker` makes a source ready: the part that the sources of futures and
+//! that of Wayland events share.
 //!
 //! A bell holds what there is to do, whether the loop knows, and the notifier while the source is registered,
 //! behind one lock. Whoever adds work tells the loop unless it knows; the source answers `Again` as long as
@@ -134,6 +135,12 @@ impl<W: Work> Listener<W> {
         f(&mut self.bell.lock().work)
     }
 
+    /// The loop is going to look in this round: until it has, nobody needs to tell it.
+    #[cfg(feature = "wayland-client")]
+    pub(crate) fn expect(&self) {
+        self.bell.lock().told = true;
+    }
+
     /// What to answer after a step: `Again` if there is work.
     pub(crate) fn answer(&self) -> PostAction {
         let mut state = self.bell.lock();
@@ -144,6 +151,7 @@ impl<W: Work> Listener<W> {
 
 impl Listener<bool> {
     /// A bell that has rung: what is new wants a first poll.
+    #[cfg(any(feature = "executor", feature = "futures-core"))]
     pub(crate) fn rung() -> Self {
         let listener = Self::new();
         listener.bell().ring();

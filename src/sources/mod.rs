@@ -1,6 +1,6 @@
 //! The built-in sources, one a file.
 
-#[cfg(any(feature = "executor", feature = "futures-core"))]
+#[cfg(any(feature = "executor", feature = "futures-core", feature = "wayland-client"))]
 pub(crate) mod bell;
 pub mod channel;
 #[cfg(any(target_os = "linux", all(unix, feature = "signals")))]

@@ -3,29 +3,35 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::AsFd;
+use std::task::{Context, Poll, Waker};
 
 use wayland_client::backend::{ReadEventsGuard, WaylandError};
 use wayland_client::{Connection, DispatchError, EventQueue};
 
+use super::bell::Listener;
 use crate::{
     EventIterator, EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar,
 };
 
 /// Dispatches the event queue of a `wayland-client` connection.
 ///
-/// The callback receives the queue, and answers with what
-/// [`EventQueue::dispatch_pending`] does with the state. Requests are flushed before each wait; if the
-/// socket is full, as soon as there is room.
+/// The callback receives the queue, and answers with what [`Queue::dispatch_pending`] does with the state.
+/// Requests are flushed before each wait; if the socket is full, as soon as there is room. A program that
+/// waits elsewhere, for a loop that is nested in another, flushes the [connection](Self::connection) itself.
+///
+/// # Threads
 ///
 /// The source follows the prepare-read protocol of Wayland: before the loop waits it announces that it is
-/// going to read, and after the wait it either reads or takes the announcement back, however the wait ended.
+/// going to read, and after the wait, before any callback runs, it either reads or takes the announcement
+/// back. So other threads may read the same connection for queues of their own, and never wait for a
+/// callback; what they read for this queue wakes the loop.
 ///
-/// # Limits
+/// One loop watches a connection once: a second source for the same connection is refused with
+/// [`io::ErrorKind::AlreadyExists`].
 ///
-/// `wayland-client` does not tell whether a queue holds events. If another thread reads the same connection,
-/// what it reads for this queue between two dispatches may wait until the next wake-up of the loop: have that
-/// thread send a [`Ping`](crate::Ping), or read in the loop alone.
+/// # Errors
 ///
 /// An error of the connection comes out of the dispatch once; the source is disabled after it.
 ///
@@ -59,7 +65,9 @@ use crate::{
 /// ```
 pub struct WaylandSource<Data> {
     connection: Connection,
-    queue: EventQueue<Data>,
+    queue: Queue<Data>,
+    /// Rung by whoever reads an event for the queue.
+    bell: Listener<bool>,
     token: Option<InterestToken>,
     /// The announcement to read, while the loop waits.
     guard: Option<ReadEventsGuard>,
@@ -75,9 +83,12 @@ pub struct WaylandSource<Data> {
 impl<Data> WaylandSource<Data> {
     /// Dispatches `queue`, which belongs to `connection`.
     pub fn new(connection: Connection, queue: EventQueue<Data>) -> Self {
+        let bell = Listener::new();
+        let queue = Queue { queue, waker: bell.waker(), armed: false };
         Self {
             connection,
             queue,
+            bell,
             token: None,
             guard: None,
             full: false,
@@ -99,7 +110,7 @@ impl<Data> WaylandSource<Data> {
 
     /// The connection and the queue.
     pub fn into_inner(self) -> (Connection, EventQueue<Data>) {
-        (self.connection, self.queue)
+        (self.connection, self.queue.queue)
     }
 
     fn interest(&self) -> Interest {
@@ -118,12 +129,13 @@ impl<Data> WaylandSource<Data> {
 }
 
 impl<Data: 'static> EventSource for WaylandSource<Data> {
-    type Event<'a> = &'a mut EventQueue<Data>;
-    type Ret = Result<usize, DispatchError>;
+    type Event<'a> = &'a mut Queue<Data>;
+    type Ret = Result<(), DispatchError>;
     type Error = Box<dyn Error + Send + Sync>;
     const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = true;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.bell.register(registrar);
         let interest = self.interest();
         let backend = self.connection.backend();
         self.token = Some(registrar.register_fd(backend.poll_fd(), interest, Mode::Level)?);
@@ -133,6 +145,7 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         let Some(token) = self.token else { return self.register(registrar) };
+        self.bell.reregister(registrar);
         let interest = self.interest();
         let backend = self.connection.backend();
         registrar.reregister_fd(token, backend.poll_fd().as_fd(), interest, Mode::Level)?;
@@ -142,6 +155,7 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         self.guard = None;
+        self.bell.unregister(registrar);
         let backend = self.connection.backend();
         match self.token.take() {
             Some(token) => registrar.unregister_fd(token, backend.poll_fd()),
@@ -156,14 +170,16 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
         mut callback: F,
     ) -> Result<PostAction, Self::Error>
     where
-        F: FnMut(&mut EventQueue<Data>) -> Result<usize, DispatchError>,
+        F: FnMut(&mut Queue<Data>) -> Result<(), DispatchError>,
     {
-        if self.token != Some(token) {
+        if self.token != Some(token) && !self.bell.is(token) {
             return Ok(PostAction::Continue);
         }
         if self.failed {
             return Ok(PostAction::Disable);
         }
+        self.bell.take_ring();
+        self.queue.armed = false;
         // What was read before the connection failed is dispatched: it may say why.
         let dispatched = callback(&mut self.queue);
         if let Some(error) = self.error.take() {
@@ -175,7 +191,7 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
             return Err(error.into());
         }
         let changed = self.full != self.waits_for_room;
-        Ok(if changed { PostAction::Reregister } else { PostAction::Continue })
+        Ok(if changed { PostAction::Reregister } else { self.bell.answer() })
     }
 
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
@@ -185,10 +201,10 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
             return now;
         }
         self.flush();
-        if self.error.is_some() || self.full != self.waits_for_room {
+        if self.error.is_some() || self.full != self.waits_for_room || !self.queue.armed {
             return now;
         }
-        // Nothing can be read before what is queued is dispatched.
+        // None: what another thread has read for the connection is to be dispatched first.
         self.guard = self.queue.prepare_read();
         if self.guard.is_none() { now } else { Ok(None) }
     }
@@ -199,6 +215,8 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
         let readable =
             |readiness: Readiness| readiness.readable || readiness.read_closed || readiness.error;
         if events.any(|(readiness, token)| self.token == Some(token) && readable(readiness)) {
+            // The event that makes it read makes it dispatch as well.
+            self.bell.expect();
             match guard.read() {
                 // Another thread was faster.
                 Err(WaylandError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -212,5 +230,56 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
 impl<Data> fmt::Debug for WaylandSource<Data> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaylandSource").field("full", &self.full).finish_non_exhaustive()
+    }
+}
+
+/// An [`EventQueue`] that tells the loop of what is queued after it was dispatched, whoever reads it.
+pub struct Queue<Data> {
+    queue: EventQueue<Data>,
+    waker: Waker,
+    /// The queue was dispatched to its end, and holds the waker since.
+    armed: bool,
+}
+
+impl<Data> Queue<Data> {
+    /// Calls the handlers of all events that are queued.
+    ///
+    /// In place of [`EventQueue::dispatch_pending`]: the loop is woken by what is queued from here on. It
+    /// does not wait for a thread that has frozen the queue; the loop goes on with other things until that
+    /// one lets go of it.
+    ///
+    /// # Errors
+    ///
+    /// [`DispatchError::BadMessage`] for an event that makes no sense to its handler's object; the rest is
+    /// dispatched in the next round. [`DispatchError::Backend`] if the connection failed.
+    pub fn dispatch_pending(&mut self, data: &mut Data) -> Result<(), DispatchError> {
+        match self.queue.poll_dispatch_pending(&mut Context::from_waker(&self.waker), data) {
+            Poll::Pending => self.armed = true,
+            Poll::Ready(Err(error)) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+impl<Data> Deref for Queue<Data> {
+    type Target = EventQueue<Data>;
+
+    fn deref(&self) -> &EventQueue<Data> {
+        &self.queue
+    }
+}
+
+/// For a [`roundtrip`](EventQueue::roundtrip) or the like. The queue is taken up again in the next round then,
+/// since it may have been left with events in it.
+impl<Data> DerefMut for Queue<Data> {
+    fn deref_mut(&mut self) -> &mut EventQueue<Data> {
+        self.armed = false;
+        &mut self.queue
+    }
+}
+
+impl<Data> fmt::Debug for Queue<Data> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("queue", &self.queue).finish_non_exhaustive()
     }
 }
