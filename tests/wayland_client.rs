@@ -7,7 +7,7 @@ mod common;
 mod server;
 
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{LONG, ZERO};
 use server::Compositor;
@@ -122,6 +122,12 @@ fn insert(
     (event_loop, state, token.into())
 }
 
+/// Runs the loop until a handler stops it.
+fn run(event_loop: &mut EventLoop<State>, state: &mut State) {
+    let started = Instant::now();
+    event_loop.run(LONG, state, |_| assert!(started.elapsed() < LONG, "a lost wake-up")).unwrap();
+}
+
 /// A loop whose queue has had nothing to do yet.
 fn connect_quietly(
     compositor: &Compositor,
@@ -143,7 +149,7 @@ fn read_elsewhere(connection: &Connection) {
 fn requests_are_flushed_and_answers_dispatched() {
     let compositor = Compositor::serve();
     let (_connection, mut event_loop, mut state) = connect(compositor.raw_client(), 500);
-    event_loop.run(LONG, &mut state, |_| ()).unwrap();
+    run(&mut event_loop, &mut state);
     assert!(state.globals > 3);
     assert_eq!(state.done, 501);
     // A round for each answer, not one more for the wake-up that the answer is to the queue.
@@ -172,7 +178,7 @@ fn two_threads_read_one_connection() {
             }
         }
     });
-    event_loop.run(LONG, &mut state, |_| ()).unwrap();
+    run(&mut event_loop, &mut state);
     assert_eq!(state.done, SYNCS + 1);
     thread.join().unwrap();
 }
@@ -185,10 +191,10 @@ fn two_loops_read_one_connection() {
         let queue = connection.new_event_queue::<State>();
         connection.display().sync(&queue.handle(), ());
         let (mut event_loop, mut state, _) = insert(&connection, queue, 3000);
-        event_loop.run(LONG, &mut state, |_| ()).unwrap();
+        run(&mut event_loop, &mut state);
         state.done
     });
-    event_loop.run(LONG, &mut state, |_| ()).unwrap();
+    run(&mut event_loop, &mut state);
     assert_eq!([state.done, thread.join().unwrap()], [3001; 2]);
 }
 
@@ -223,7 +229,7 @@ fn what_was_queued_before_it_was_inserted_is_dispatched() {
     connection.display().sync(&queue.handle(), ());
     read_elsewhere(&connection);
     let (mut event_loop, mut state, _) = insert(&connection, queue, 0);
-    event_loop.run(LONG, &mut state, |_| ()).unwrap();
+    run(&mut event_loop, &mut state);
     assert_eq!(state.done, 1);
 }
 
@@ -271,16 +277,17 @@ fn a_callback_may_read_the_connection_itself() {
             connection.display().sync(&handle, NOTHING);
             queue.roundtrip(state)?;
             // From inside of a handler, which so reads for the queue that is being dispatched.
-            let deed: Deed = |_, connection| drop(connection.roundtrip().unwrap());
+            let deed: Deed = |_, connection| assert!(connection.roundtrip().is_ok());
             connection.display().sync(&handle, deed);
-            connection.display().sync(&handle, NOTHING);
+            if roundtrips == 10 {
+                connection.display().sync(&handle, (|state, _| state.handle.stop()) as Deed);
+            }
         }
         queue.dispatch_pending(state)
     };
     state.handle.insert_source(source, callback).unwrap();
-    while state.done < 3 * 10 {
-        event_loop.dispatch(LONG, &mut state).unwrap();
-    }
+    run(&mut event_loop, &mut state);
+    assert_eq!(state.done, 10 + 10 + 1);
 }
 
 #[test]
@@ -337,7 +344,7 @@ fn a_lost_connection_is_an_error_once() {
         event_loop.dispatch(ZERO, &mut state).unwrap();
     }
     // Nothing makes this wait end early.
-    let before = std::time::Instant::now();
+    let before = Instant::now();
     event_loop.dispatch(Duration::from_millis(20), &mut state).unwrap();
     assert!(before.elapsed().as_millis() >= 20);
 }
