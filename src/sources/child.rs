@@ -191,6 +191,8 @@ impl EventSource for Child {
             Watch::Pidfd(fd, Some(token)) => {
                 registrar.reregister_fd(*token, fd.as_fd(), Interest::READ, Mode::OneShot)
             }
+            #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
+            Watch::Sigchld(signals) => signals.reregister(registrar),
             _ => Ok(()),
         }
     }
