@@ -26,7 +26,7 @@ pub fn binary() -> PathBuf {
     binary
 }
 
-fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+pub fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
@@ -132,7 +132,7 @@ impl Drop for Compositor {
     }
 }
 
-fn wait_for_line(lines: &Receiver<String>, words: &str) -> String {
+pub fn wait_for_line(lines: &Receiver<String>, words: &str) -> String {
     let deadline = Instant::now() + PATIENCE;
     let mut seen = Vec::new();
     loop {
