@@ -6,6 +6,7 @@ mod common;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the compositor")]
 mod server;
 
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -350,6 +351,21 @@ fn a_lost_connection_is_an_error_once() {
     let before = Instant::now();
     event_loop.dispatch(Duration::from_millis(20), &mut state).unwrap();
     assert!(before.elapsed().as_millis() >= 20);
+}
+
+#[test]
+fn what_came_before_the_connection_was_lost_is_dispatched() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let (_connection, mut event_loop, mut state) = connect(ours, 1);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    // wl_callback.done of the sync: object 3, opcode 0, 12 bytes, and the last word that it carries.
+    let done = [3, 12 << 16, 0].map(u32::to_ne_bytes).concat();
+    theirs.write_all(&done).unwrap();
+    drop(theirs);
+    let mut rounds = 0..3;
+    let error = rounds.find_map(|_| event_loop.dispatch(LONG, &mut state).err()).unwrap();
+    assert!(error.to_string().contains("WaylandSource"), "{error}");
+    assert_eq!(state.done, 1);
 }
 
 #[test]
