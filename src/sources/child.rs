@@ -12,6 +12,8 @@ use std::process::ExitStatus;
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+#[cfg(target_os = "linux")]
+use super::fd_watch::FdWatch;
 #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
 use crate::Signals;
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
@@ -77,7 +79,7 @@ enum Watch {
     Ended(Option<InterestToken>),
     /// Readable once the process has ended.
     #[cfg(target_os = "linux")]
-    Pidfd(OwnedFd, Option<InterestToken>),
+    Pidfd(OwnedFd, FdWatch),
     /// Of any child of the process.
     #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
     Sigchld(Signals),
@@ -135,7 +137,7 @@ impl Watch {
     #[cfg(target_os = "linux")]
     fn pidfd(child: &std::process::Child) -> io::Result<Self> {
         let fd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
-        Ok(Self::Pidfd(fd, None))
+        Ok(Self::Pidfd(fd, FdWatch::default()))
     }
 
     #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
@@ -148,7 +150,7 @@ impl Watch {
         match self {
             Self::Ended(ours) => *ours == Some(token),
             #[cfg(target_os = "linux")]
-            Self::Pidfd(_, ours) => *ours == Some(token),
+            Self::Pidfd(_, watch) => watch.is(token),
             #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
             Self::Sigchld(signals) => {
                 let mut arrived = false;
@@ -176,9 +178,8 @@ impl EventSource for Child {
             }
             // One-shot, so that a wait that fails does not do so in every round.
             #[cfg(target_os = "linux")]
-            Watch::Pidfd(fd, token) => {
-                *token = Some(registrar.register_fd(fd.as_fd(), Interest::READ, Mode::OneShot)?);
-                Ok(())
+            Watch::Pidfd(fd, watch) => {
+                watch.register(registrar, fd.as_fd(), Interest::READ, Mode::OneShot)
             }
             #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
             Watch::Sigchld(signals) => signals.register(registrar),
@@ -188,9 +189,7 @@ impl EventSource for Child {
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         match &mut self.watch {
             #[cfg(target_os = "linux")]
-            Watch::Pidfd(fd, Some(token)) => {
-                registrar.reregister_fd(*token, fd.as_fd(), Interest::READ, Mode::OneShot)
-            }
+            Watch::Pidfd(..) => self.register(registrar),
             #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
             Watch::Sigchld(signals) => signals.reregister(registrar),
             _ => Ok(()),
@@ -206,10 +205,7 @@ impl EventSource for Child {
                 Ok(())
             }
             #[cfg(target_os = "linux")]
-            Watch::Pidfd(fd, token) => match token.take() {
-                Some(token) => registrar.unregister_fd(token, fd.as_fd()),
-                None => Ok(()),
-            },
+            Watch::Pidfd(fd, watch) => watch.unregister(registrar, fd.as_fd()),
             #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
             Watch::Sigchld(signals) => signals.unregister(registrar),
         }

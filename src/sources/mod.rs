@@ -5,6 +5,8 @@ pub(crate) mod bell;
 pub mod channel;
 #[cfg(any(target_os = "linux", all(unix, feature = "signals")))]
 pub mod child;
+#[cfg(any(target_os = "linux", all(unix, any(feature = "signals", feature = "wayland-client"))))]
+mod fd_watch;
 #[cfg(feature = "executor")]
 pub mod futures;
 #[cfg(unix)]

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use signal_hook::consts::FORBIDDEN;
 use signal_hook::low_level::signal_name;
 
+use super::fd_watch::FdWatch;
 use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
 
 /// A signal that arrived.
@@ -94,7 +95,7 @@ pub struct Signals {
     wake: UnixStream,
     /// Where the handlers write; each listener has a duplicate.
     waker: UnixStream,
-    token: Option<InterestToken>,
+    watch: FdWatch,
 }
 
 impl Signals {
@@ -111,7 +112,8 @@ impl Signals {
         let (wake, waker) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         waker.set_nonblocking(true)?;
-        let mut source = Self { listeners: BTreeMap::new(), wake, waker, token: None };
+        let mut source =
+            Self { listeners: BTreeMap::new(), wake, waker, watch: FdWatch::default() };
         source.add_signals(signals)?;
         Ok(source)
     }
@@ -173,25 +175,15 @@ impl EventSource for Signals {
     type Error = Infallible;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let token = registrar.register_fd(self.wake.as_fd(), Interest::READ, Mode::Level)?;
-        self.token = Some(token);
-        Ok(())
+        self.watch.register(registrar, self.wake.as_fd(), Interest::READ, Mode::Level)
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        match self.token {
-            Some(token) => {
-                registrar.reregister_fd(token, self.wake.as_fd(), Interest::READ, Mode::Level)
-            }
-            None => self.register(registrar),
-        }
+        self.register(registrar)
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        match self.token.take() {
-            Some(token) => registrar.unregister_fd(token, self.wake.as_fd()),
-            None => Ok(()),
-        }
+        self.watch.unregister(registrar, self.wake.as_fd())
     }
 
     fn process_events<F>(
@@ -203,7 +195,7 @@ impl EventSource for Signals {
     where
         F: FnMut(Signal),
     {
-        if self.token != Some(token) {
+        if !self.watch.is(token) {
             return Ok(PostAction::Continue);
         }
         // The socket first: a signal that comes after this makes it readable again.

@@ -10,6 +10,7 @@ use rustix::time::{
     timerfd_create, timerfd_settime,
 };
 
+use super::fd_watch::FdWatch;
 use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
 
 /// What a [`WallTimer`] tells of.
@@ -93,7 +94,7 @@ pub struct WallTimer {
     deadline: Option<Duration>,
     /// The clock was set while the deadline was: to be told of at once.
     changed: bool,
-    token: Option<InterestToken>,
+    watch: FdWatch,
 }
 
 impl WallTimer {
@@ -121,7 +122,7 @@ impl WallTimer {
 
     fn on(clock: TimerfdClockId) -> io::Result<Self> {
         let fd = timerfd_create(clock, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-        Ok(Self { fd, clock, deadline: None, changed: false, token: None })
+        Ok(Self { fd, clock, deadline: None, changed: false, watch: FdWatch::default() })
     }
 
     /// Moves the deadline, at once. A timer of [`after`](Self::after) then fires when as much time
@@ -216,24 +217,15 @@ impl EventSource for WallTimer {
     type Error = io::Error;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.token = Some(registrar.register_fd(self.fd.as_fd(), Interest::READ, Mode::Level)?);
-        Ok(())
+        self.watch.register(registrar, self.fd.as_fd(), Interest::READ, Mode::Level)
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        match self.token {
-            Some(token) => {
-                registrar.reregister_fd(token, self.fd.as_fd(), Interest::READ, Mode::Level)
-            }
-            None => self.register(registrar),
-        }
+        self.register(registrar)
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        match self.token.take() {
-            Some(token) => registrar.unregister_fd(token, self.fd.as_fd()),
-            None => Ok(()),
-        }
+        self.watch.unregister(registrar, self.fd.as_fd())
     }
 
     fn process_events<F>(
@@ -245,7 +237,7 @@ impl EventSource for WallTimer {
     where
         F: FnMut(WallEvent) -> WallAction,
     {
-        if self.token != Some(token) {
+        if !self.watch.is(token) {
             return Ok(PostAction::Continue);
         }
         let Some(event) = self.event()? else {

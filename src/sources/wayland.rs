@@ -11,6 +11,7 @@ use wayland_client::backend::{ReadEventsGuard, WaylandError};
 use wayland_client::{Connection, DispatchError, EventQueue};
 
 use super::bell::Listener;
+use super::fd_watch::FdWatch;
 use crate::{
     EventIterator, EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar,
 };
@@ -72,7 +73,7 @@ pub struct WaylandSource<Data> {
     queue: Queue<Data>,
     /// Rung by whoever reads an event for the queue.
     bell: Listener<bool>,
-    token: Option<InterestToken>,
+    watch: FdWatch,
     /// The announcement to read, while the loop waits.
     guard: Option<ReadEventsGuard>,
     /// The socket took not all that was to be flushed: a wait for room is wanted.
@@ -93,7 +94,7 @@ impl<Data> WaylandSource<Data> {
             connection,
             queue,
             bell,
-            token: None,
+            watch: FdWatch::default(),
             guard: None,
             full: false,
             waits_for_room: false,
@@ -117,8 +118,12 @@ impl<Data> WaylandSource<Data> {
         (self.connection, self.queue.queue)
     }
 
-    fn interest(&self) -> Interest {
-        if self.full { Interest::BOTH } else { Interest::READ }
+    fn watch_socket(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let interest = if self.full { Interest::BOTH } else { Interest::READ };
+        let fd = self.connection.as_fd();
+        self.watch.register(registrar, fd, interest, Mode::Level)?;
+        self.waits_for_room = interest.writable;
+        Ok(())
     }
 
     fn flush(&mut self) {
@@ -140,31 +145,18 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         self.bell.register(registrar);
-        let interest = self.interest();
-        let backend = self.connection.backend();
-        self.token = Some(registrar.register_fd(backend.poll_fd(), interest, Mode::Level)?);
-        self.waits_for_room = interest.writable;
-        Ok(())
+        self.watch_socket(registrar)
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let Some(token) = self.token else { return self.register(registrar) };
         self.bell.reregister(registrar);
-        let interest = self.interest();
-        let backend = self.connection.backend();
-        registrar.reregister_fd(token, backend.poll_fd().as_fd(), interest, Mode::Level)?;
-        self.waits_for_room = interest.writable;
-        Ok(())
+        self.watch_socket(registrar)
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         self.guard = None;
         self.bell.unregister(registrar);
-        let backend = self.connection.backend();
-        match self.token.take() {
-            Some(token) => registrar.unregister_fd(token, backend.poll_fd()),
-            None => Ok(()),
-        }
+        self.watch.unregister(registrar, self.connection.as_fd())
     }
 
     fn process_events<F>(
@@ -176,7 +168,7 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
     where
         F: FnMut(&mut Queue<Data>) -> Result<(), DispatchError>,
     {
-        if self.token != Some(token) && !self.bell.is(token) {
+        if !self.watch.is(token) && !self.bell.is(token) {
             return Ok(PostAction::Continue);
         }
         if self.failed {
@@ -199,7 +191,7 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
     }
 
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
-        let Some(token) = self.token else { return Ok(None) };
+        let Some(token) = self.watch.token() else { return Ok(None) };
         let now = Ok(Some((Readiness::EMPTY, token)));
         if self.failed {
             return now;
@@ -218,7 +210,7 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
         let Some(guard) = self.guard.take() else { return };
         let readable =
             |readiness: Readiness| readiness.readable || readiness.read_closed || readiness.error;
-        if events.any(|(readiness, token)| self.token == Some(token) && readable(readiness)) {
+        if events.any(|(readiness, token)| self.watch.is(token) && readable(readiness)) {
             // The event that makes it read makes it dispatch as well.
             self.bell.expect();
             match guard.read() {
