@@ -114,3 +114,5 @@ pub(crate) fn nanos(duration: Duration) -> i64 {
     let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(duration.subsec_nanos()))
 }
+
+assert_traits!(Clock: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);

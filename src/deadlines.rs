@@ -258,6 +258,8 @@ impl Deadlines {
     }
 }
 
+static_assertions::const_assert!(size_of::<Entry>() == 20);
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;

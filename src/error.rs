@@ -147,5 +147,7 @@ impl<S> From<InsertError<S>> for Error {
     }
 }
 
-static_assertions::assert_impl_all!(Error: Send, Sync, Unpin, StdError);
-static_assertions::assert_impl_all!(InsertError<u8>: Send, Sync, Unpin, StdError);
+assert_traits!(Error: Send, Sync, Unpin, StdError; not Copy, Clone, UnwindSafe, RefUnwindSafe);
+assert_traits!(ErrorAction: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(InsertError<u8>: Send, Sync, Unpin, StdError; not Copy, Clone, UnwindSafe, RefUnwindSafe);
+assert_traits!(InsertError<*mut ()>: Unpin, StdError; not Send, Sync);

@@ -636,4 +636,4 @@ impl<Data> fmt::Debug for EventLoop<Data> {
     }
 }
 
-static_assertions::assert_not_impl_any!(EventLoop<()>: Send, Sync, Clone);
+assert_traits!(EventLoop<()>: Unpin; not Send, Sync, Copy, Clone, UnwindSafe, RefUnwindSafe);

@@ -383,4 +383,4 @@ impl Drop for Attempt<'_> {
     }
 }
 
-static_assertions::assert_not_impl_any!(LoopHandle<()>: Send, Sync, Clone);
+assert_traits!(LoopHandle<()>: Unpin; not Send, Sync, Copy, Clone, UnwindSafe, RefUnwindSafe);

@@ -152,3 +152,10 @@ impl BitOrAssign for PostAction {
         *self = *self | other;
     }
 }
+
+assert_traits!(Interest: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(Mode: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(Readiness: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(PostAction: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+// An event is copied from queue to queue.
+static_assertions::const_assert!(size_of::<Readiness>() <= 6);

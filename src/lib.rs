@@ -53,6 +53,9 @@
 
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod assertions;
+
 mod abandoned;
 mod block_on;
 mod clock;

@@ -307,3 +307,9 @@ impl<Data> EventLoop<Data> {
         self.insight.take_if(|insight| !Insight::is_wanted(insight));
     }
 }
+
+assert_traits!(CallbackKind: Copy, Ord, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(CallbackStart<'static>: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(CallbackReport<'static>: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(WaitReport: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(RoundReport: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);

@@ -103,3 +103,6 @@ impl SourceOptions {
             && on_error.is_none()
     }
 }
+
+assert_traits!(Priority: Copy, Ord, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(SourceOptions: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);

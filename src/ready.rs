@@ -261,4 +261,5 @@ impl fmt::Debug for Notifier {
     }
 }
 
-static_assertions::assert_impl_all!(Notifier: Clone, Send, Sync, fmt::Debug);
+assert_traits!(Notifier: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy);
+static_assertions::assert_eq_size!(Notifier, Option<Notifier>, usize);

@@ -268,3 +268,5 @@ impl<'a> Registrar<'a> {
         }
     }
 }
+
+assert_traits!(Registrar<'static>: Send, Sync, Unpin, RefUnwindSafe; not Copy, Clone, UnwindSafe);

@@ -547,3 +547,7 @@ fn set_position(
         *position = to;
     }
 }
+
+// What a source costs in the tables, and each of its interests.
+static_assertions::const_assert!(size_of::<SourceState>() <= 4);
+static_assertions::const_assert!(size_of::<InterestState>() <= 16);

@@ -184,4 +184,5 @@ impl LoopSignal {
     }
 }
 
-static_assertions::assert_impl_all!(LoopSignal: Clone, Send, Sync, std::fmt::Debug);
+assert_traits!(LoopSignal: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, std::fmt::Debug; not Copy);
+static_assertions::assert_eq_size!(LoopSignal, usize);

@@ -258,3 +258,5 @@ impl Iterator for EventIterator<'_> {
         Some((event.readiness, InterestToken::new(event.interest)))
     }
 }
+
+assert_traits!(EventIterator<'static>: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);

@@ -300,7 +300,7 @@ impl fmt::Display for Elapsed {
 
 impl Error for Elapsed {}
 
-static_assertions::assert_impl_all!(TaskContext<*mut ()>: Clone, Unpin, fmt::Debug);
-static_assertions::assert_not_impl_any!(TaskContext<u8>: Send, Sync);
-static_assertions::assert_not_impl_any!(Task: Send, Sync);
-static_assertions::assert_impl_all!(Elapsed: Send, Sync, Copy, Error);
+assert_traits!(Task: Unpin; not Send, Sync, Copy, UnwindSafe, RefUnwindSafe);
+assert_traits!(TaskContext<*mut ()>: Clone, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy);
+assert_traits!(TaskContext<u8>: Clone; not Send, Sync);
+assert_traits!(Elapsed: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Error);

@@ -231,6 +231,11 @@ fn without_paths(type_name: &str) -> String {
     short
 }
 
+assert_traits!(Stats: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
+assert_traits!(SourceStats: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
+assert_traits!(SourceTable: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
+assert_traits!(SourceRow: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
+
 #[cfg(test)]
 mod tests {
     use super::without_paths;

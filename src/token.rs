@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
 use slotmap::{Key, KeyData, new_key_type};
-use static_assertions::{assert_eq_size, assert_impl_all};
+use static_assertions::assert_eq_size;
 
 new_key_type! {
     /// Names a source in the tables of a loop.
@@ -195,7 +195,7 @@ pub struct IdleToken(pub(crate) u64);
 // `Box<str>` stands for any source, `*mut ()` for one that is neither `Send` nor `Sync`.
 assert_eq_size!(Token<Box<str>>, Option<Token<Box<str>>>, AnyToken, Option<AnyToken>, u64);
 assert_eq_size!(InterestToken, Option<InterestToken>, u64);
-assert_impl_all!(Token<*mut ()>: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin);
-assert_impl_all!(AnyToken: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin);
-assert_impl_all!(InterestToken: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin);
-assert_impl_all!(IdleToken: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin);
+assert_traits!(Token<*mut ()>: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(AnyToken: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(InterestToken: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(IdleToken: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);

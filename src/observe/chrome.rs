@@ -147,3 +147,5 @@ impl fmt::Display for Json<'_> {
         f.write_str("\"")
     }
 }
+
+assert_traits!(ChromeTrace<Vec<u8>>: Send, Sync, Unpin; not Copy, UnwindSafe, RefUnwindSafe);

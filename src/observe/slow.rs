@@ -107,6 +107,9 @@ impl<F> fmt::Debug for SlowCallbacks<F> {
     }
 }
 
+assert_traits!(SlowCallbacks<fn()>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
+assert_traits!(SlowCallbacks<*mut ()>: Unpin; not Send, Sync);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -65,3 +65,5 @@ impl Observer for TracingSpans {
         self.current = None;
     }
 }
+
+assert_traits!(TracingSpans: Sync, Unpin; not Send, Copy, UnwindSafe, RefUnwindSafe);

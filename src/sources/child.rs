@@ -234,7 +234,7 @@ impl EventSource for Child {
     }
 }
 
-static_assertions::assert_impl_all!(Child: Send, Unpin);
+assert_traits!(Child: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
 
 #[cfg(all(test, feature = "signals"))]
 mod tests {

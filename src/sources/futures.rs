@@ -283,7 +283,6 @@ impl fmt::Display for ExecutorDestroyed {
 impl Error for ExecutorDestroyed {}
 
 static_assertions::assert_impl_all!(TaskWake: Send, Sync);
-static_assertions::assert_impl_all!(Scheduler<u8>: Clone, Unpin, fmt::Debug);
-static_assertions::assert_not_impl_any!(Executor<u8>: Send, Sync);
-static_assertions::assert_not_impl_any!(Scheduler<u8>: Send, Sync);
-static_assertions::assert_impl_all!(ExecutorDestroyed: Send, Sync, Error);
+assert_traits!(Executor<u8>: Unpin; not Copy, Clone, Send, Sync, UnwindSafe, RefUnwindSafe);
+assert_traits!(Scheduler<u8>: Clone, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy, Send, Sync);
+assert_traits!(ExecutorDestroyed: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Error);

@@ -218,8 +218,8 @@ impl EventSource for Interval {
     }
 }
 
-static_assertions::assert_impl_all!(Interval: Send, Sync, Unpin);
-static_assertions::assert_impl_all!(Tick: Copy, Send, Sync, Unpin);
+assert_traits!(Interval: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
+assert_traits!(Tick: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 
 #[cfg(test)]
 mod tests {

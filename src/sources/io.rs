@@ -265,4 +265,4 @@ impl<F: AsFd + fmt::Debug> fmt::Debug for Async<F> {
     }
 }
 
-static_assertions::assert_impl_all!(Async<std::net::TcpStream>: Send, Sync, Unpin, fmt::Debug);
+assert_traits!(Async<std::net::TcpStream>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy, Clone);

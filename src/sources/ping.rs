@@ -121,5 +121,6 @@ impl EventSource for PingSource {
     }
 }
 
-static_assertions::assert_impl_all!(Ping: Clone, Send, Sync, Unpin);
-static_assertions::assert_impl_all!(PingSource: Send, Sync, Unpin);
+assert_traits!(Ping: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
+assert_traits!(PingSource: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
+static_assertions::assert_eq_size!(Ping, usize);

@@ -121,5 +121,5 @@ impl<S> fmt::Debug for StreamSource<S> {
     }
 }
 
-static_assertions::assert_impl_all!(StreamSource<Box<dyn Stream<Item = u8> + Send>>: Send, Unpin);
-static_assertions::assert_not_impl_any!(StreamSource<Box<dyn Stream<Item = u8>>>: Send);
+assert_traits!(StreamSource<Box<dyn Stream<Item = u8> + Send>>: Send, Unpin; not Copy, Clone);
+assert_traits!(StreamSource<Box<dyn Stream<Item = u8>>>: Unpin; not Send, Sync, UnwindSafe, RefUnwindSafe);

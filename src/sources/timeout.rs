@@ -166,4 +166,4 @@ impl Drop for Alarm {
     }
 }
 
-static_assertions::assert_impl_all!(TimeoutFuture: Send, Sync, Unpin);
+assert_traits!(TimeoutFuture: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);

@@ -70,7 +70,6 @@ enum When {
 }
 
 static_assertions::const_assert!(size_of::<Timer>() <= 24 || cfg!(not(target_os = "linux")));
-static_assertions::assert_impl_all!(Timer: Send, Sync, Unpin);
 
 impl Timer {
     /// Fires in the next round.
@@ -193,3 +192,6 @@ impl EventSource for Timer {
         })
     }
 }
+
+assert_traits!(TimeoutAction: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(Timer: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);

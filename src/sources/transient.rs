@@ -299,4 +299,5 @@ impl<T: EventSource> EventSource for TransientSource<T> {
     }
 }
 
-static_assertions::assert_impl_all!(TransientSource<crate::Timer>: Send, Sync, Unpin);
+assert_traits!(TransientSource<crate::Timer>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
+assert_traits!(TransientSource<*mut ()>: Unpin; not Send, Sync);

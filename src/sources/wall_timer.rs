@@ -259,9 +259,9 @@ impl EventSource for WallTimer {
     }
 }
 
-static_assertions::assert_impl_all!(WallTimer: Send, Sync, Unpin);
-static_assertions::assert_impl_all!(WallEvent: Copy, Send, Sync);
-static_assertions::assert_impl_all!(WallAction: Copy, Send, Sync);
+assert_traits!(WallTimer: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
+assert_traits!(WallEvent: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(WallAction: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 
 #[cfg(test)]
 mod tests {

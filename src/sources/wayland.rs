@@ -279,3 +279,6 @@ impl<Data> fmt::Debug for Queue<Data> {
         f.debug_struct("Queue").field("queue", &self.queue).finish_non_exhaustive()
     }
 }
+
+assert_traits!(WaylandSource<u8>: Send, Sync, Unpin; not Copy, Clone, UnwindSafe, RefUnwindSafe);
+assert_traits!(Queue<u8>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);

@@ -77,5 +77,5 @@ impl<F: AsFd> fmt::Debug for Wait<'_, F> {
     }
 }
 
-static_assertions::assert_impl_all!(Readable<'static, std::net::TcpStream>: Send, Unpin);
-static_assertions::assert_impl_all!(Writable<'static, std::net::TcpStream>: Send, Unpin);
+assert_traits!(Readable<'static, std::net::TcpStream>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
+assert_traits!(Writable<'static, std::net::TcpStream>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
