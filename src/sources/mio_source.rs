@@ -134,5 +134,5 @@ impl<T: mio::event::Source + 'static> EventSource for MioSource<T> {
 }
 
 assert_traits!(Ready<'static, u8>: Send, Sync, Unpin, RefUnwindSafe; not Copy, Clone, UnwindSafe);
-assert_traits!(MioSource<mio::net::TcpStream>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
+assert_traits!(MioSource<u8>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
 assert_traits!(MioSource<*mut ()>: Unpin; not Send, Sync);
