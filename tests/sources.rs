@@ -748,7 +748,7 @@ mod custom {
     /// A composite of everything a registrar offers, that fails where it is told to.
     #[derive(Default)]
     struct Composite {
-        fail: &'static str,
+        fail: String,
         calls: Calls,
         socket: Option<UnixStream>,
         tokens: Vec<InterestToken>,
@@ -843,9 +843,9 @@ mod custom {
         }
     }
 
-    fn composite(fail: &'static str) -> (UnixStream, Composite, Calls) {
+    fn composite(fail: impl Into<String>) -> (UnixStream, Composite, Calls) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let composite = Composite { fail, socket: Some(theirs), ..Composite::default() };
+        let composite = Composite { fail: fail.into(), socket: Some(theirs), ..Composite::default() };
         let calls = composite.calls.clone();
         (ours, composite, calls)
     }
@@ -892,7 +892,7 @@ mod custom {
             assert_eq!(dispatch(&mut event_loop, &mut state), [""; 0]);
             assert_eq!(calls.take(), [""; 0], "no hook stays behind");
             let mut source = refused.source;
-            source.fail = "";
+            source.fail.clear();
             let token = state.handle.insert_source(source, noting).unwrap();
             assert_eq!(dispatch(&mut event_loop, &mut state), ["fd"]);
             state.handle.remove(token);
@@ -935,7 +935,7 @@ mod custom {
         for (panics, step) in [false, true].into_iter().flat_map(|p| steps.map(|step| (p, step))) {
             let fail = if panics { format!("panic {step}") } else { step.into() };
             let (mut event_loop, mut state) = new_loop();
-            let (mut ours, source, calls) = composite(fail.clone().leak());
+            let (mut ours, source, calls) = composite(fail.clone());
             let other = Timer::immediate();
             let inserted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 state.handle.insert_source(source, noting)
