@@ -294,14 +294,19 @@ impl<Data: LoopData> EventLoop<Data> {
 
     // Before the wait.
 
-    /// Takes up what a panic left: an event (a notifier tells of its backlog only once), a removal.
+    /// Takes up what a panic left: an event (a notifier tells of its backlog only once, an fd of a mio source of
+    /// what it has only after a re-registration), a removal.
     #[cold]
     fn recover(&mut self, data: &mut Data) -> Result<()> {
-        let handle = own_handle(&self.shared, data)?;
-        if let Some(event) = self.current.take()
-            && handle.registrations.is_notifier(event.interest)
-        {
-            self.backlog.push_back(event);
+        let registrations = &own_handle(&self.shared, data)?.registrations;
+        if let Some(event) = self.current.take() {
+            if registrations.is_notifier(event.interest) {
+                self.backlog.push_back(event);
+            } else if registrations.needs_rearm(event.interest)
+                && let Some(key) = registrations.source_of(event.interest)
+            {
+                self.reregister(key, data)?;
+            }
         }
         match self.removing {
             Some(key) => self.remove(key, data).1,
@@ -494,7 +499,9 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.act(PostAction::Remove, event, key, data)
             }
             // A registration brought up to date contradicts no op that follows.
-            Ok(PostAction::Disable | PostAction::Remove) if touched => Ok(()),
+            Ok(PostAction::Disable | PostAction::Remove) if touched => {
+                self.act(PostAction::Continue, event, key, data)
+            }
             Ok(action) => self.act(action, event, key, data),
             Err(error) => {
                 if registrations.is_notifier(event.interest) {
@@ -510,7 +517,7 @@ impl<Data: LoopData> EventLoop<Data> {
                     self.act(PostAction::Remove, event, key, data)?;
                 }
                 let reported = self.report(key, error, data);
-                if !touched && !spent {
+                if !spent {
                     self.act(PostAction::Continue, event, key, data)?;
                 }
                 reported

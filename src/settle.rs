@@ -68,13 +68,14 @@ impl<Data: LoopData> EventLoop<Data> {
             Op::Remove(key) => self.remove(key, data).1.map(|()| false),
             Op::Take(key, then) => {
                 let (slot, unregistered) = self.remove(key, data);
+                let taken = slot.is_some();
                 if let Some(slot) = slot {
                     let subject = Subject::op(key, slot.source().type_name());
                     watched(&mut self.insight, subject, data, |data| {
                         then(slot.into_source(), data)
                     });
                 }
-                unregistered.map(|()| true)
+                unregistered.map(|()| taken)
             }
         }
     }

@@ -2,8 +2,9 @@
 //! callbacks are called for, in which order and with which data, what ops answer and what dispatches come to
 //! has to be the same, and when all is removed, nothing is left: no key, no fd, no memory.
 //!
-//! `SOLOOP_MODEL_CASES` is the number of programs. A program that once failed is kept below, or by its seed in
-//! `model.proptest-regressions`.
+//! `SOLOOP_MODEL_CASES` is the number of programs. One that fails is written to `model.proptest-regressions` as a
+//! seed, which stands for it as long as the strategies below stay what they are: it goes to `once_failed`.
+#![cfg(feature = "executor")]
 #![allow(unreachable_pub, reason = "the modules are shared with the fuzz target")]
 
 mod common;
@@ -21,11 +22,18 @@ use proptest::test_runner::{Config, TestRunner};
 fn kind() -> impl Strategy<Value = Kind> {
     prop_oneof![
         3 => (0..20_u8).prop_map(Kind::Timer),
+        1 => (0..20_u8).prop_map(Kind::Part),
+        1 => (0..20_u8).prop_map(Kind::Interval),
         1 => Just(Kind::Ping),
         2 => Just(Kind::Channel),
+        1 => Just(Kind::SyncChannel),
         1 => Just(Kind::Level),
         1 => Just(Kind::Edge),
         1 => Just(Kind::OneShot),
+        1 => Just(Kind::MioLevel),
+        1 => Just(Kind::MioEdge),
+        1 => Just(Kind::MioOneShot),
+        1 => Just(Kind::Executor),
         2 => Just(Kind::Bell),
     ]
 }
@@ -117,4 +125,108 @@ fn the_loop_agrees_with_a_naive_model() {
         }
         println!("{cases} programs of {} ops", executed.into_inner());
     });
+}
+
+/// Programs that once failed, as small as they get.
+mod once_failed {
+    use super::*;
+
+    const PLAIN: Options = Options { priority: 0, budget: 0, once: false };
+
+    fn insert(kind: Kind, options: Options, steps: Vec<(Vec<Op>, End)>) -> Op {
+        let step = |(ops, end)| Step { read: false, ops, end };
+        Op::Insert(kind, options, steps.into_iter().map(step).collect())
+    }
+
+    fn timer() -> Op {
+        insert(Kind::Timer(0), PLAIN, vec![])
+    }
+
+    fn poke(source: u8) -> Op {
+        Op::Poke(Pick(source))
+    }
+
+    fn body(ops: Vec<Op>) -> Body {
+        Body { ops, panics: false }
+    }
+
+    fn panicking(ops: Vec<Op>) -> Body {
+        Body { ops, panics: true }
+    }
+
+    #[test]
+    fn a_round_that_a_panic_left_keeps_to_the_priorities() {
+        let high = Options { priority: 1, ..PLAIN };
+        check(&[
+            Op::Post(body(vec![insert(Kind::Ping, high, vec![(vec![poke(5)], End::Continue)])])),
+            Op::Post(body(vec![timer()])),
+            insert(
+                Kind::Level,
+                PLAIN,
+                vec![(vec![Op::Visit(Pick(0), panicking(vec![poke(5)])), timer()], End::Continue)],
+            ),
+            Op::Dispatch(0),
+            Op::Idle(body(vec![timer(), poke(4)])),
+            insert(Kind::Channel, PLAIN, vec![]),
+            Op::Dispatch(0),
+            poke(1),
+            Op::Take(Pick(2), body(vec![])),
+            Op::Update(Pick(1), 0),
+            timer(),
+            Op::Dispatch(0),
+            timer(),
+            timer(),
+            Op::Dispatch(0),
+        ]);
+    }
+
+    #[test]
+    fn a_panic_silences_no_level_triggered_mio_source() {
+        check(&[
+            insert(Kind::MioLevel, PLAIN, vec![(vec![], End::Panic)]),
+            poke(0),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+        ]);
+    }
+
+    #[test]
+    fn nor_does_an_op_that_wins_over_its_answer() {
+        for end in [End::Disable, End::Remove, End::Error] {
+            check(&[
+                insert(Kind::MioLevel, PLAIN, vec![(vec![Op::Enable(Pick(0))], end)]),
+                poke(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+            ]);
+        }
+    }
+
+    #[test]
+    fn taking_what_is_gone_does_not_shorten_the_next_wait() {
+        let once = Options { once: true, ..PLAIN };
+        check(&[
+            insert(Kind::Level, once, vec![(vec![Op::Take(Pick(0), body(vec![]))], End::Error)]),
+            poke(0),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+            Op::Dispatch(1),
+        ]);
+    }
+
+    #[test]
+    fn a_panic_after_an_event_was_done_with_does_not_repeat_it() {
+        let visit = Op::Visit(Pick(0), panicking(vec![]));
+        check(&[
+            insert(Kind::Timer(0), PLAIN, vec![]),
+            insert(Kind::Channel, PLAIN, vec![(vec![visit], End::Continue)]),
+            poke(0),
+            Op::Dispatch(0),
+            Op::Take(Pick(1), body(vec![poke(0)])),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+        ]);
+    }
 }

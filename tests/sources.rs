@@ -845,7 +845,8 @@ mod custom {
 
     fn composite(fail: impl Into<String>) -> (UnixStream, Composite, Calls) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let composite = Composite { fail: fail.into(), socket: Some(theirs), ..Composite::default() };
+        let composite =
+            Composite { fail: fail.into(), socket: Some(theirs), ..Composite::default() };
         let calls = composite.calls.clone();
         (ours, composite, calls)
     }

@@ -77,7 +77,8 @@ pub fn in_child(name: &str, body: impl FnOnce()) {
     }
     let output = run_child(name);
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{name}: {text}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{name}: {text}{errors}");
 }
 
 /// This test program once more, with the test `name` alone.

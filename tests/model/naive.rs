@@ -5,7 +5,9 @@
 
 use std::collections::VecDeque;
 
-use super::ops::{Body, DEPTH, Data, End, Entry, Kind, Op, Options, Outcome, Pick, Policy, Step};
+use super::ops::{
+    BOUND, Body, DEPTH, Data, End, Entry, Kind, Op, Options, Outcome, Pick, Policy, Step,
+};
 
 /// A registration: a source, and how often it was registered before.
 type Interest = (usize, u32);
@@ -42,6 +44,8 @@ enum Woken {
 enum When {
     At(i64),
     After(i64),
+    /// The part is gone.
+    Never,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -54,6 +58,8 @@ enum Armed {
 
 struct Source {
     kind: Kind,
+    /// An fd whose mode the loop emulates.
+    emulated: bool,
     /// 0 is the first to run.
     rank: usize,
     budget: u32,
@@ -93,7 +99,16 @@ impl Source {
     }
 
     fn is_notifier(&self) -> bool {
-        matches!(self.kind, Kind::Ping | Kind::Channel | Kind::Bell)
+        matches!(self.kind, Kind::Ping | Kind::Bell) || self.has_messages()
+    }
+
+    fn has_messages(&self) -> bool {
+        matches!(self.kind, Kind::Channel | Kind::SyncChannel | Kind::Executor)
+    }
+
+    /// Whether the kernel tells again only of what is new, or after a re-registration.
+    fn is_edge(&self) -> bool {
+        self.kind == Kind::Edge || self.kind == Kind::Level && self.emulated
     }
 
     fn readable(&self) -> bool {
@@ -104,7 +119,8 @@ impl Source {
     fn has_event(&self) -> bool {
         match self.kind {
             Kind::Ping => self.pinged,
-            Kind::Channel => !self.messages.is_empty() || self.hung_up,
+            Kind::Channel | Kind::SyncChannel => !self.messages.is_empty() || self.hung_up,
+            Kind::Executor => !self.messages.is_empty(),
             Kind::Bell => self.pulls > 0,
             _ => true,
         }
@@ -181,9 +197,11 @@ impl Model {
     fn turn(&mut self, timeout: i64) -> Flow {
         if let Some(interest) = self.current.take()
             && self.is_registered(interest)
-            && self.sources[interest.0].is_notifier()
         {
-            self.ready.push_back(interest);
+            self.rearm(interest.0);
+            if self.sources[interest.0].is_notifier() {
+                self.ready.push_back(interest);
+            }
         }
         if std::mem::take(&mut self.notified) {
             self.stirred = true;
@@ -220,7 +238,7 @@ impl Model {
             let source = &mut self.sources[index];
             if source.is_fd() && source.enabled && source.readable() && source.listed {
                 // The kernel lists a level-triggered one again.
-                source.listed = source.kind == Kind::Level;
+                source.listed = source.kind == Kind::Level && !source.emulated;
                 let interest = (index, source.generation);
                 self.ready.push_back(interest);
             }
@@ -350,6 +368,7 @@ impl Model {
                     if self.sources[id].once {
                         self.finish(id);
                     }
+                    self.rearm(id);
                     match self.policy {
                         Policy::Report => return Err(Stop::Failed(id)),
                         Policy::Ignore => {}
@@ -361,6 +380,7 @@ impl Model {
                 Some(End::Disable | End::Remove)
                     if self.sources[id].touched && !self.sources[id].spent =>
                 {
+                    self.rearm(id);
                     false
                 }
                 Some(action) => {
@@ -368,13 +388,18 @@ impl Model {
                         End::Reregister => self.reregister(id),
                         End::Disable => self.unregister(id),
                         End::Remove => self.finish(id),
-                        _ => {}
+                        End::Again => {}
+                        _ => self.rearm(id),
                     }
                     action == End::Again
                 }
             };
+            if !again {
+                self.current = None;
+                return self.settle().map(drop);
+            }
             self.settle()?;
-            if !again || !self.begin(interest) {
+            if !self.begin(interest) {
                 self.current = None;
                 return Ok(());
             }
@@ -394,10 +419,20 @@ impl Model {
             return Ok(Some(End::Continue));
         }
         let data = match source.kind {
-            Kind::Timer(_) => match source.when {
+            Kind::Timer(_) | Kind::Part(_) => match source.when {
                 When::At(at) => Data::Timer(at),
-                When::After(_) => return Ok(Some(End::Continue)),
+                When::After(_) | When::Never => return Ok(Some(End::Continue)),
             },
+            Kind::Interval(period) => {
+                let period = i64::from(period);
+                let When::At(due) = source.when else {
+                    return Ok(Some(End::Continue));
+                };
+                let missed = (self.now - due).max(0).checked_div(period);
+                let at = missed.map_or(due.max(self.now), |missed| due + missed * period);
+                source.when = When::At(at + period);
+                Data::Tick(at, missed.unwrap_or(0) as u64)
+            }
             Kind::Ping => {
                 source.pinged = false;
                 Data::Ping
@@ -406,8 +441,10 @@ impl Model {
                 source.pulls -= 1;
                 Data::Bell
             }
-            Kind::Channel => source.messages.pop_front().map_or(Data::Closed, Data::Msg),
-            Kind::Level | Kind::Edge | Kind::OneShot => {
+            Kind::Channel | Kind::SyncChannel | Kind::Executor => {
+                source.messages.pop_front().map_or(Data::Closed, Data::Msg)
+            }
+            _ => {
                 let read = source.steps.front().is_none_or(|step| step.read);
                 let bytes = if read { std::mem::take(&mut source.bytes) } else { 0 };
                 Data::Fd(bytes, read && source.hung_up)
@@ -426,7 +463,7 @@ impl Model {
         }
         let source = &mut self.sources[id];
         let answer = match (source.kind, end) {
-            (Kind::Timer(_), Some(End::Again | End::Reregister | End::Disable)) => {
+            (Kind::Timer(_) | Kind::Part(_), Some(End::Again | End::Reregister | End::Disable)) => {
                 source.when = match (end, source.when) {
                     (Some(End::Disable), When::At(at)) => When::At(at + 5),
                     (Some(End::Again), _) => When::After(3),
@@ -435,9 +472,15 @@ impl Model {
                 End::Reregister
             }
             (Kind::Timer(_), _) => End::Remove,
+            (Kind::Part(_), _) => {
+                source.when = When::Never;
+                End::Reregister
+            }
+            (Kind::Interval(_), Some(end @ (End::Disable | End::Remove))) => end,
+            (Kind::Interval(_), _) => End::Reregister,
             (Kind::Ping, _) => End::Continue,
-            (Kind::Channel, _) if data == Data::Closed => End::Remove,
-            (Kind::Channel, _) => {
+            (Kind::Channel | Kind::SyncChannel, _) if data == Data::Closed => End::Remove,
+            (Kind::Channel | Kind::SyncChannel | Kind::Executor, _) => {
                 source.told = source.has_event();
                 if source.told { End::Again } else { End::Continue }
             }
@@ -487,7 +530,15 @@ impl Model {
                         continue;
                     }
                     match self.sources[id].kind {
-                        Kind::Timer(_) => self.sources[id].when = When::After(to.into()),
+                        Kind::Part(_) if matches!(self.sources[id].when, When::Never) => {}
+                        Kind::Timer(_) | Kind::Part(_) => {
+                            self.sources[id].when = When::After(to.into());
+                        }
+                        Kind::Interval(period) if period == to => {}
+                        Kind::Interval(_) => {
+                            self.sources[id].kind = Kind::Interval(to);
+                            self.sources[id].when = When::After(to.into());
+                        }
                         Kind::Level | Kind::Edge | Kind::OneShot => {
                             let kinds = [Kind::Level, Kind::Edge, Kind::OneShot];
                             self.sources[id].kind = kinds[usize::from(to) % 3];
@@ -537,13 +588,22 @@ impl Model {
         if self.sources[id].enabled {
             let source = &mut self.sources[id];
             source.listed = true;
-            if let Kind::Channel = source.kind {
-                source.told = source.has_event();
-                if source.told {
+            if source.has_messages() {
+                let has_event = source.has_event();
+                // An executor that has nothing leaves it at that.
+                source.told = has_event || source.told && source.kind == Kind::Executor;
+                if has_event {
                     self.notify(id);
                 }
             }
             self.arm(id);
+        }
+    }
+
+    /// What the loop does after each event of an fd whose mode it emulates.
+    fn rearm(&mut self, id: usize) {
+        if self.sources[id].emulated && self.sources[id].kind == Kind::Level {
+            self.reregister(id);
         }
     }
 
@@ -566,7 +626,10 @@ impl Model {
 
     fn arm(&mut self, id: usize) {
         let source = &mut self.sources[id];
-        if let Kind::Timer(_) = source.kind {
+        if let Kind::Timer(_) | Kind::Part(_) | Kind::Interval(_) = source.kind {
+            if matches!(source.when, When::Never) {
+                source.armed = Armed::No;
+            }
             if let When::After(after) = source.when {
                 source.when = When::At(self.now + after);
             }
@@ -643,8 +706,8 @@ impl Model {
                 if let Some(id) = picked(*pick)
                     && !std::mem::replace(&mut self.sources[id].hung_up, true)
                 {
-                    self.sources[id].listed |= self.sources[id].kind == Kind::Edge;
-                    if self.sources[id].kind == Kind::Channel {
+                    self.sources[id].listed |= self.sources[id].is_edge();
+                    if matches!(self.sources[id].kind, Kind::Channel | Kind::SyncChannel) {
                         self.tell(id);
                     }
                 }
@@ -698,7 +761,7 @@ impl Model {
     fn poke(&mut self, id: usize) -> bool {
         let source = &mut self.sources[id];
         match source.kind {
-            Kind::Timer(_) => false,
+            Kind::Timer(_) | Kind::Part(_) | Kind::Interval(_) => false,
             Kind::Ping => {
                 if !std::mem::replace(&mut source.pinged, true) && source.enabled {
                     self.notify(id);
@@ -713,21 +776,23 @@ impl Model {
                 }
                 enabled
             }
-            Kind::Channel => {
+            Kind::Channel | Kind::SyncChannel | Kind::Executor => {
                 self.messages += 1;
-                if source.hung_up || source.dropped {
+                let full = source.kind == Kind::SyncChannel && source.messages.len() >= BOUND;
+                let closed = source.hung_up && source.kind != Kind::Executor;
+                if closed || source.dropped || full {
                     return false;
                 }
                 source.messages.push_back(self.messages);
                 self.tell(id);
                 true
             }
-            Kind::Level | Kind::Edge | Kind::OneShot => {
+            _ => {
                 if source.hung_up || source.dropped {
                     return false;
                 }
                 source.bytes += 1;
-                source.listed |= source.kind == Kind::Edge;
+                source.listed |= source.is_edge();
                 true
             }
         }
@@ -744,10 +809,20 @@ impl Model {
 
     fn insert(&mut self, kind: Kind, options: Options, steps: &[Step], depth: usize) {
         let id = self.sources.len();
-        let after = if let Kind::Timer(after) = kind { after.into() } else { 0 };
+        let after = match kind {
+            Kind::Timer(after) | Kind::Part(after) | Kind::Interval(after) => after.into(),
+            _ => 0,
+        };
+        let (kind, emulated) = match kind {
+            Kind::MioLevel => (Kind::Level, true),
+            Kind::MioEdge => (Kind::Edge, true),
+            Kind::MioOneShot => (Kind::OneShot, true),
+            kind => (kind, false),
+        };
         let custom = !options.once;
         self.sources.push(Source {
             kind,
+            emulated,
             rank: if custom { [1, 0, 2][usize::from(options.priority) % 3] } else { 1 },
             budget: match options.budget % 4 {
                 1..=3 if custom => (options.budget % 4).into(),

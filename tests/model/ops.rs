@@ -9,13 +9,13 @@ pub enum Op {
     /// Its closure drops the source, then does the ops.
     Take(Pick, Body),
     Visit(Pick, Body),
-    /// Moves a timer to so many milliseconds from now; gives an fd another mode.
+    /// Moves a timer to so many milliseconds from now, gives an interval that period, an fd another mode.
     Update(Pick, u8),
     Enable(Pick),
     Disable(Pick),
     Idle(Body),
     CancelIdle(Pick),
-    /// Writes to an fd, pings, sends, notifies.
+    /// Writes to an fd, pings, sends, schedules, notifies.
     Poke(Pick),
     /// Closes the other end of an fd, drops the sender.
     HangUp(Pick),
@@ -45,11 +45,23 @@ impl Pick {
 pub enum Kind {
     /// Due after so many milliseconds.
     Timer(u8),
+    /// A timer in a `TransientSource`, which stays when the timer goes.
+    Part(u8),
+    /// With a period of so many milliseconds.
+    Interval(u8),
     Ping,
     Channel,
+    /// With a bound of `BOUND`.
+    SyncChannel,
     Level,
     Edge,
     OneShot,
+    /// The same as a `MioSource`, where the loop emulates the mode.
+    MioLevel,
+    MioEdge,
+    MioOneShot,
+    /// Of futures that are ready at once.
+    Executor,
     /// A source of the tests' own, on a notifier.
     Bell,
 }
@@ -79,7 +91,7 @@ pub struct Step {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
 pub enum End {
-    /// A timer drops.
+    /// A timer drops. To an interval this and the two that follow are one.
     Continue,
     /// A timer goes on 3 ms from now.
     Again,
@@ -109,6 +121,9 @@ pub enum Policy {
     Remove,
 }
 
+/// Of bounded channels.
+pub const BOUND: usize = 2;
+
 /// How deep ops nest: those deeper inside are not executed.
 pub const DEPTH: usize = 4;
 
@@ -131,6 +146,8 @@ pub enum Data {
     Fd(usize, bool),
     /// The deadline in milliseconds.
     Timer(i64),
+    /// The same, and how many were missed.
+    Tick(i64, u64),
     Ping,
     Msg(u32),
     Closed,

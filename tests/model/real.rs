@@ -9,13 +9,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use soloop::{
-    AnyToken, Channel, Clock, Error, ErrorAction, EventLoop, EventSource, Generic, IdleToken,
-    InsertError, Interest, InterestToken, LoopData, LoopHandle, Mode, Notifier, Ping, PingSource,
-    PostAction, Priority, Readiness, Registrar, Remote, Sender, SourceOptions, TimeoutAction,
-    Timer, Token, channel, make_ping,
+    AnyToken, Channel, Clock, Error, ErrorAction, EventLoop, EventSource, Executor, Generic,
+    IdleToken, InsertError, Interest, InterestToken, Interval, LoopData, LoopHandle, MioSource,
+    Mode, Notifier, Ping, PingSource, PostAction, Priority, Readiness, Registrar, Remote,
+    Scheduler, Sender, SourceOptions, SyncSender, Tick, TimeoutAction, Timer, Token,
+    TransientSource, channel, make_ping,
 };
 
-use super::ops::{Body, DEPTH, Data, End, Entry, Kind, Op, Options, Outcome, Pick, Policy, Step};
+use super::ops::{
+    BOUND, Body, DEPTH, Data, End, Entry, Kind, Op, Options, Outcome, Pick, Policy, Step,
+};
+
+const MODES: [Mode; 3] = [Mode::Level, Mode::Edge, Mode::OneShot];
 
 pub fn ms(count: u8) -> Duration {
     Duration::from_millis(count.into())
@@ -49,9 +54,13 @@ struct Source {
 #[derive(Clone, Copy)]
 enum Named {
     Timer(Token<Timer>),
+    Part(Token<TransientSource<Timer>>),
+    Interval(Token<Interval>),
     Ping(Token<PingSource>),
     Channel(Token<Channel<u32>>),
     Fd(Token<Generic<UnixStream>>),
+    Mio(Token<MioSource<mio::net::UnixStream>>),
+    Executor(Token<Executor<u32>>),
     Bell(Token<Bell>),
 }
 
@@ -59,6 +68,8 @@ enum OtherEnd {
     None,
     Ping(Ping),
     Channel(Option<Sender<u32>>),
+    SyncChannel(Option<SyncSender<u32>>),
+    Scheduler(Scheduler<u32>),
     Fd(Option<UnixStream>),
     Bell(Arc<Rope>),
 }
@@ -68,9 +79,13 @@ macro_rules! with_token {
     ($named:expr, $token:ident => $body:expr) => {
         match $named {
             Named::Timer($token) => $body,
+            Named::Part($token) => $body,
+            Named::Interval($token) => $body,
             Named::Ping($token) => $body,
             Named::Channel($token) => $body,
             Named::Fd($token) => $body,
+            Named::Mio($token) => $body,
+            Named::Executor($token) => $body,
             Named::Bell($token) => $body,
         }
     };
@@ -177,6 +192,15 @@ impl Script {
         }
     }
 
+    fn interval(&mut self, tick: Tick, world: &mut World) -> PostAction {
+        let step = self.step();
+        let at = tick.deadline.duration_since(world.epoch).as_millis() as i64;
+        match self.run(Data::Tick(at, tick.missed), step, world) {
+            Some(End::Error) => PostAction::Continue,
+            end => answer(end).unwrap(),
+        }
+    }
+
     fn message(&mut self, event: channel::Event<u32>, world: &mut World) {
         let step = self.step();
         let data = match event {
@@ -196,7 +220,7 @@ impl Script {
         answer(self.run(Data::Bell, step, world))
     }
 
-    fn fd(&mut self, io: &mut UnixStream, world: &mut World) -> io::Result<PostAction> {
+    fn fd(&mut self, io: &mut impl Read, world: &mut World) -> io::Result<PostAction> {
         let step = self.step();
         let (read, closed) = match &step {
             Some(Step { read: false, .. }) => (0, false),
@@ -209,7 +233,7 @@ impl Script {
     }
 }
 
-fn drain(io: &mut UnixStream) -> (usize, bool) {
+fn drain(io: &mut impl Read) -> (usize, bool) {
     let mut read = 0;
     loop {
         match io.read(&mut [0; 64]) {
@@ -321,6 +345,7 @@ impl World {
             Op::HangUp(pick) => {
                 match pick.of(self.sources.len()).map(|index| &mut self.sources[index].end) {
                     Some(OtherEnd::Channel(sender)) => *sender = None,
+                    Some(OtherEnd::SyncChannel(sender)) => *sender = None,
                     Some(OtherEnd::Fd(stream)) => *stream = None,
                     _ => {}
                 }
@@ -392,9 +417,21 @@ impl World {
                 let _ = &held;
                 timer.set_duration(ms(to));
             }),
+            Some((_, Named::Part(token))) => self.handle.update(token, move |part| {
+                let _ = &held;
+                part.map(|timer| timer.set_duration(ms(to)));
+            }),
+            Some((_, Named::Interval(token))) => self.handle.update(token, move |interval| {
+                let _ = &held;
+                interval.set_period(ms(to));
+            }),
             Some((_, Named::Fd(token))) => self.handle.update(token, move |source| {
                 let _ = &held;
-                source.mode = [Mode::Level, Mode::Edge, Mode::OneShot][usize::from(to) % 3];
+                source.mode = MODES[usize::from(to) % 3];
+            }),
+            Some((_, Named::Mio(token))) => self.handle.update(token, move |source| {
+                let _ = &held;
+                source.mode = MODES[usize::from(to) % 3];
             }),
             Some((_, token)) => with_token!(token, token => self.handle.update(token, |_| ())),
         }
@@ -410,6 +447,14 @@ impl World {
             Some(OtherEnd::Channel(sender)) => {
                 self.messages += 1;
                 sender.as_ref().is_some_and(|sender| sender.send(self.messages).is_ok())
+            }
+            Some(OtherEnd::SyncChannel(sender)) => {
+                self.messages += 1;
+                sender.as_ref().is_some_and(|sender| sender.try_send(self.messages).is_ok())
+            }
+            Some(OtherEnd::Scheduler(scheduler)) => {
+                self.messages += 1;
+                scheduler.schedule(std::future::ready(self.messages)).is_ok()
             }
             Some(OtherEnd::Fd(stream)) => {
                 stream.as_mut().is_some_and(|stream| stream.write_all(b"x").is_ok())
@@ -434,6 +479,16 @@ impl World {
                     OtherEnd::None,
                 )
             }
+            Kind::Part(after) => {
+                let call = move |deadline, world: &mut World| script.timer(deadline, world);
+                let part = TransientSource::from(Timer::from_duration(ms(after)));
+                (Named::Part(insert(handle, options, part, call)), OtherEnd::None)
+            }
+            Kind::Interval(period) => {
+                let call = move |tick, world: &mut World| script.interval(tick, world);
+                let interval = Interval::new(ms(period));
+                (Named::Interval(insert(handle, options, interval, call)), OtherEnd::None)
+            }
             Kind::Ping => {
                 let (ping, source) = make_ping();
                 let call = move |(), world: &mut World| script.ping(world);
@@ -446,6 +501,38 @@ impl World {
                     Named::Channel(insert(handle, options, source, call)),
                     OtherEnd::Channel(Some(sender)),
                 )
+            }
+            Kind::SyncChannel => {
+                let (sender, source) = soloop::sync_channel(BOUND);
+                let call = move |event, world: &mut World| script.message(event, world);
+                (
+                    Named::Channel(insert(handle, options, source, call)),
+                    OtherEnd::SyncChannel(Some(sender)),
+                )
+            }
+            Kind::Executor => {
+                let (source, scheduler) = soloop::executor();
+                let call = move |message, world: &mut World| {
+                    script.message(channel::Event::Msg(message), world);
+                };
+                let token = insert(handle, options, source, call);
+                (Named::Executor(token), OtherEnd::Scheduler(scheduler))
+            }
+            Kind::MioLevel | Kind::MioEdge | Kind::MioOneShot => {
+                let (ours, theirs) = UnixStream::pair().unwrap();
+                theirs.set_nonblocking(true).unwrap();
+                let mode = match kind {
+                    Kind::MioLevel => Mode::Level,
+                    Kind::MioEdge => Mode::Edge,
+                    _ => Mode::OneShot,
+                };
+                let theirs = mio::net::UnixStream::from_std(theirs);
+                let source = MioSource::new(theirs, Interest::READ, mode);
+                let call = move |ready: soloop::Ready<'_, mio::net::UnixStream>,
+                                 world: &mut World| {
+                    script.fd(ready.io, world)
+                };
+                (Named::Mio(insert(handle, options, source, call)), OtherEnd::Fd(Some(ours)))
             }
             Kind::Level | Kind::Edge | Kind::OneShot => {
                 let (ours, theirs) = UnixStream::pair().unwrap();
