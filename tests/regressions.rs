@@ -600,16 +600,21 @@ mod d16_smaller_ones {
 
     #[test]
     fn a_loop_whose_callback_owns_what_reaches_the_loop_is_freed() {
-        let counter = std::sync::Arc::new(());
-        let (event_loop, mut state) = new_loop();
-        let owned = (counter.clone(), state.handle.remote(), state.handle.signal());
-        let (ping, source) = make_ping();
-        let callback = move |(), _: &mut State| {
-            let _ = (&owned, &ping);
-        };
-        state.handle.insert_source(source, callback).unwrap();
-        drop((event_loop, state));
-        assert_eq!(std::sync::Arc::strong_count(&counter), 1);
+        for settled in [false, true] {
+            let counter = std::sync::Arc::new(());
+            let (mut event_loop, mut state) = new_loop();
+            let owned = (counter.clone(), state.handle.remote(), state.handle.signal());
+            let (ping, source) = make_ping();
+            let callback = move |(), _: &mut State| {
+                let _ = (&owned, &ping);
+            };
+            state.handle.insert_source(source, callback).unwrap();
+            if settled {
+                event_loop.dispatch(ZERO, &mut state).unwrap();
+            }
+            drop((event_loop, state));
+            assert_eq!(std::sync::Arc::strong_count(&counter), 1);
+        }
     }
 
     #[test]

@@ -820,6 +820,27 @@ mod rule_8_precision {
         let median = late[late.len() / 2];
         assert!(median < 600, "half of them were late by more than {median} µs");
     }
+
+    /// What else ends the wait says nothing of a deadline that is near.
+    #[test]
+    fn timers_are_not_early_beside_something_else() {
+        let (mut event_loop, mut state, clock) = manual_loop();
+        let deadline = clock.now() + Duration::from_micros(500);
+        let callback = |_, state: &mut State| {
+            state.note("timer");
+            TimeoutAction::Drop
+        };
+        state.handle.insert_source(Timer::from_deadline(deadline), callback).unwrap();
+        let (ping, source) = make_ping();
+        state.handle.insert_source(source, |(), state: &mut State| state.note("ping")).unwrap();
+        clock.advance(Duration::from_nanos(499_999));
+        ping.ping();
+        event_loop.dispatch(LONG, &mut state).unwrap();
+        assert_eq!(state.take_log(), ["ping"]);
+        clock.advance(Duration::from_nanos(1));
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.take_log(), ["timer"]);
+    }
 }
 
 /// Found by the model in `model.rs`.

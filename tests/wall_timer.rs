@@ -173,6 +173,31 @@ fn takes_one_fd_and_gives_it_back() {
     });
 }
 
+/// See proc_pid_fdinfo(5): clock 0 is the time of day, clock 7 that since boot, which goes on during suspend; the flags
+/// are `TFD_TIMER_ABSTIME` and `TFD_TIMER_CANCEL_ON_SET`.
+#[test]
+fn the_kernel_keeps_them_on_the_clocks_that_they_are_about() {
+    // In a process of its own, since it looks at all fds.
+    common::in_child("the_kernel_keeps_them", || {
+        let timers = || {
+            let mut timers = Vec::new();
+            for entry in std::fs::read_dir("/proc/self/fdinfo").unwrap() {
+                let info = std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
+                let field = |name| {
+                    let line = info.lines().find(|line| line.starts_with(name))?;
+                    line.split_whitespace().last().map(str::to_owned)
+                };
+                timers.extend(field("clockid").zip(field("settime flags")));
+            }
+            timers.sort();
+            timers
+        };
+        let _wall = WallTimer::new(SystemTime::now() + HOUR).unwrap();
+        let _boot = WallTimer::after(HOUR).unwrap();
+        assert_eq!(timers(), [("0".into(), "03".into()), ("7".into(), "03".into())]);
+    });
+}
+
 /// Sets the system's clock to what it says, which takes privileges: run it with `SOLOOP_TEST_SET_CLOCK=1`.
 #[test]
 fn tells_when_the_clock_is_set() {

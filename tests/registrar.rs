@@ -1,0 +1,295 @@
+//! What a source of one's own may do with its `Registrar`, and what it may leave behind.
+#![cfg(unix)]
+
+mod common;
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use common::{LONG, State, ZERO, manual_loop, new_loop};
+use soloop::{
+    Error, EventSource, Interest, InterestToken, Mode, Notifier, PostAction, Readiness, Registrar,
+    Token,
+};
+
+const MS: Duration = Duration::from_millis(1);
+
+type Step = Box<dyn FnMut(&mut Own, &mut Registrar<'_>) -> io::Result<()>>;
+
+/// Does what it is told when it is registered, re-registered and unregistered; an event is the place of its token.
+#[derive(Default)]
+struct Own {
+    register: Option<Step>,
+    reregister: Option<Step>,
+    unregister: Option<Step>,
+    tokens: Vec<InterestToken>,
+    notifier: Option<Notifier>,
+    fds: Vec<OwnedFd>,
+}
+
+impl Own {
+    fn new(
+        register: impl FnMut(&mut Self, &mut Registrar<'_>) -> io::Result<()> + 'static,
+    ) -> Self {
+        Self { register: Some(Box::new(register)), ..Self::default() }
+    }
+
+    fn reregister(
+        self,
+        step: impl FnMut(&mut Self, &mut Registrar<'_>) -> io::Result<()> + 'static,
+    ) -> Self {
+        Self { reregister: Some(Box::new(step)), ..self }
+    }
+
+    fn unregister(
+        self,
+        step: impl FnMut(&mut Self, &mut Registrar<'_>) -> io::Result<()> + 'static,
+    ) -> Self {
+        Self { unregister: Some(Box::new(step)), ..self }
+    }
+
+    fn run(
+        &mut self,
+        which: fn(&mut Self) -> &mut Option<Step>,
+        registrar: &mut Registrar<'_>,
+    ) -> io::Result<()> {
+        let Some(mut step) = which(self).take() else { return Ok(()) };
+        let result = step(self, registrar);
+        *which(self) = Some(step);
+        result
+    }
+}
+
+impl EventSource for Own {
+    type Event<'a> = usize;
+    type Ret = io::Result<PostAction>;
+    type Error = io::Error;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.run(|own| &mut own.register, registrar)
+    }
+
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.run(|own| &mut own.reregister, registrar)
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.run(|own| &mut own.unregister, registrar)
+    }
+
+    fn process_events<F>(
+        &mut self,
+        _: Readiness,
+        token: InterestToken,
+        mut callback: F,
+    ) -> io::Result<PostAction>
+    where
+        F: FnMut(usize) -> io::Result<PostAction>,
+    {
+        let place = self.tokens.iter().position(|ours| *ours == token);
+        callback(place.expect("an event under a token that it does not hold"))
+    }
+}
+
+fn insert(state: &mut State, source: Own) -> Token<Own> {
+    let callback = |place: usize, state: &mut State| {
+        state.note(place);
+        Ok(PostAction::Continue)
+    };
+    state.handle.insert_source(source, callback).unwrap()
+}
+
+fn refused(state: &mut State, source: Own) -> io::Error {
+    let refused = state.handle.insert_source(source, |_, _| Ok(PostAction::Continue));
+    refused.expect_err("an error").error
+}
+
+#[test]
+fn another_fd_takes_the_place_of_the_registered_one() {
+    let (mut event_loop, mut state) = new_loop();
+    let (mut first, old) = UnixStream::pair().unwrap();
+    let (mut second, new) = UnixStream::pair().unwrap();
+    let mut source = Own::new(|own, registrar| {
+        let token = registrar.register_fd(own.fds[0].as_fd(), Interest::READ, Mode::Level)?;
+        own.tokens.push(token);
+        Ok(())
+    })
+    .reregister(|own, registrar| {
+        registrar.reregister_fd(own.tokens[0], own.fds[1].as_fd(), Interest::READ, Mode::Level)
+    });
+    source.fds.extend([old.into(), new.into()]);
+    let token = insert(&mut state, source);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    // The first stays open and readable, and the kernel is not to tell of it any more.
+    first.write_all(b"x").unwrap();
+    state.handle.update(token, |_| ());
+    event_loop.apply_pending(&mut state).unwrap();
+    let before = Instant::now();
+    event_loop.dispatch(20 * MS, &mut state).unwrap();
+    assert!(before.elapsed() >= 20 * MS && state.log.is_empty(), "{:?}", state.log);
+    second.write_all(b"x").unwrap();
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    assert_eq!(state.take_log(), ["0"]);
+}
+
+/// Half a registration, of everything, that its source then does not take back.
+#[test]
+fn what_a_failed_registration_leaves_is_swept_up() {
+    for panics in [false, true] {
+        let (mut event_loop, mut state, clock) = manual_loop();
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let (sent, notifiers) = std::sync::mpsc::channel();
+        let duplicate = theirs.try_clone().unwrap();
+        let source = Own::new(move |_, registrar| {
+            registrar.register_fd(theirs.as_fd(), Interest::READ, Mode::Level)?;
+            registrar.arm(registrar.now() + MS);
+            sent.send(registrar.notifier().1).unwrap();
+            assert!(!panics, "on purpose");
+            Err(io::Error::other("as told"))
+        });
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            refused(&mut state, source).to_string()
+        }));
+        assert_eq!(outcome.ok().as_deref(), (!panics).then_some("as told"));
+        // None of the three is known: neither the deadline nor the fd ends this wait, and nobody is called.
+        ours.write_all(b"x").unwrap();
+        notifiers.recv().unwrap().notify();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        let before = clock.now();
+        event_loop.dispatch(Duration::from_secs(3600), &mut state).unwrap();
+        assert_eq!(clock.now() - before, Duration::from_secs(3600));
+        drop(duplicate);
+    }
+}
+
+#[test]
+fn its_error_comes_out_as_it_is() {
+    const EIO: i32 = 5;
+    const ENOMEM: i32 = 12;
+    const EMFILE: i32 = 24;
+    const ENOSPC: i32 = 28; // of epoll_ctl(2): too many watches
+    for code in [EIO, ENOMEM, EMFILE, ENOSPC] {
+        let fail =
+            move |_: &mut Own, _: &mut Registrar<'_>| Err(io::Error::from_raw_os_error(code));
+        let (mut event_loop, mut state) = new_loop();
+        assert_eq!(refused(&mut state, Own::new(fail)).raw_os_error(), Some(code));
+        let mut comes_out = |state: &mut State, token: Token<Own>| {
+            let Err(Error::Source { token: failed, error, .. }) = event_loop.apply_pending(state)
+            else {
+                panic!("no error of a source");
+            };
+            assert_eq!(failed, token);
+            assert_eq!(error.downcast::<io::Error>().unwrap().raw_os_error(), Some(code));
+            event_loop.dispatch(ZERO, state).unwrap();
+        };
+        let token = insert(&mut state, Own::default().reregister(fail));
+        state.handle.update(token, |_| ());
+        comes_out(&mut state, token);
+        let token = insert(&mut state, Own::default().unregister(fail));
+        state.handle.disable(token);
+        comes_out(&mut state, token);
+        // It is disabled all the same, and the next one is to register it.
+        state.handle.update(token, move |own| own.register = Some(Box::new(fail)));
+        state.handle.enable(token);
+        comes_out(&mut state, token);
+        assert!(state.handle.contains(token));
+    }
+}
+
+#[test]
+fn a_token_of_another_source_is_none_of_its_business() {
+    let (mut event_loop, mut state, _) = manual_loop();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let theirs = OwnedFd::from(theirs);
+    let shared = theirs.try_clone().unwrap();
+    let (sent, tokens) = std::sync::mpsc::channel();
+    let mut source = Own::new(move |own, registrar| {
+        let io = registrar.register_fd(own.fds[0].as_fd(), Interest::READ, Mode::Level)?;
+        own.tokens = vec![io, registrar.arm(registrar.now() + MS), registrar.notifier().0];
+        sent.send(own.tokens.clone()).unwrap();
+        Ok(())
+    });
+    source.fds.push(theirs);
+    insert(&mut state, source);
+    let tokens = tokens.recv().unwrap();
+    insert(
+        &mut state,
+        Own::new(move |_, registrar| {
+            let not_found = |result: io::Result<()>| {
+                assert_eq!(result.unwrap_err().kind(), io::ErrorKind::NotFound);
+            };
+            for token in &tokens {
+                let (fd, mode) = (shared.as_fd(), Mode::Level);
+                not_found(registrar.reregister_fd(*token, fd, Interest::EMPTY, mode));
+                not_found(registrar.unregister_fd(*token, fd));
+                registrar.rearm(*token, registrar.now() + 60 * MS);
+                registrar.disarm(*token);
+                registrar.release(*token);
+            }
+            Ok(())
+        }),
+    );
+    event_loop.dispatch(None, &mut state).unwrap();
+    assert_eq!(state.take_log(), ["1"], "the deadline");
+    ours.write_all(b"x").unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(state.take_log(), ["0"], "the fd");
+}
+
+/// An error is of one event; what the source has besides comes next.
+#[test]
+fn an_error_loses_nothing_of_its_own_source() {
+    let (mut event_loop, mut state) = new_loop();
+    let source = Own::new(|own, registrar| {
+        let (token, notifier) = registrar.notifier();
+        notifier.notify();
+        own.tokens.push(token);
+        own.notifier = Some(notifier);
+        Ok(())
+    });
+    let mut left = 3;
+    let callback = move |_, state: &mut State| {
+        left -= 1;
+        state.note(left);
+        match left {
+            2 => Err(io::Error::other("the first")),
+            0 => Ok(PostAction::Continue),
+            _ => Ok(PostAction::Again),
+        }
+    };
+    state.handle.insert_source(source, callback).unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap_err();
+    event_loop.dispatch(ZERO, &mut state).unwrap(); // what is left of that round
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(state.log, ["2", "1", "0"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_refused_leaves_no_memory() {
+    // In a process of its own, whose memory is nobody else's.
+    common::in_child("what_is_refused_leaves_no_memory", || {
+        let kib = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse::<i64>().unwrap()
+        };
+        let (_event_loop, mut state) = new_loop();
+        let mut before = 0;
+        for round in 0..400_000 {
+            let source = Own::new(|_, registrar| {
+                registrar.arm(registrar.now() + MS);
+                Err(io::Error::from(io::ErrorKind::OutOfMemory))
+            });
+            refused(&mut state, source);
+            if round == 1000 {
+                before = kib();
+            }
+        }
+        // A source and an interest take 32 bytes at least.
+        let grown = kib() - before;
+        assert!(grown < 2000, "{grown} KiB");
+    });
+}
