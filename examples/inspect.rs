@@ -1,6 +1,6 @@
-//! Which callback blew the frame? A loop that looks at itself: the live table of its sources, the slowest
-//! callbacks, histograms, and a trace for `chrome://tracing` or Perfetto. It ends by itself, and checks what
-//! it wrote.
+//! Which callback blew the frame? A loop that looks at itself, from inside of a callback: the live table of its
+//! sources, the slowest callbacks, histograms, and a trace for `chrome://tracing` or Perfetto. It ends by
+//! itself, and checks what it wrote.
 //!
 //! ```text
 //! cargo run --example inspect
@@ -8,18 +8,20 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::BufWriter;
-use std::sync::{Arc, Mutex};
+use std::io::{BufWriter, IsTerminal};
 use std::time::{Duration, Instant};
 
 use soloop::channel::Event;
 use soloop::{
     ChromeTrace, ErrorAction, EventLoop, Generic, Histograms, Interest, LoopData, LoopHandle, Mode,
-    PostAction, Priority, SourceOptions, TimeoutAction, Timer, slow_callbacks,
+    PostAction, Priority, SlowestCallbacks, SourceOptions, TimeoutAction, Timer,
 };
 
-const FRAMES: u32 = 60;
+const FRAMES: u32 = 120;
 const FRAME: Duration = Duration::from_millis(4);
+
+/// Who looks.
+type Eyes = (ChromeTrace<BufWriter<File>>, (Histograms, SlowestCallbacks));
 
 struct State {
     handle: LoopHandle<State>,
@@ -30,13 +32,6 @@ impl LoopData for State {
     fn loop_handle(&mut self) -> &mut LoopHandle<Self> {
         &mut self.handle
     }
-}
-
-/// A callback that was too slow.
-struct Slow {
-    name: String,
-    duration: Duration,
-    frame_started: Instant,
 }
 
 /// Looks busy.
@@ -83,6 +78,13 @@ fn insert_sources(handle: &mut LoopHandle<State>) -> Result<(), Box<dyn Error>> 
         TimeoutAction::ToInstant(deadline + 2 * FRAME)
     })?;
 
+    // What there is to see, while it happens.
+    let options = SourceOptions::new().name("display").priority(Priority::Low);
+    handle.insert_source_with(options, Timer::from_duration(8 * FRAME), |_, state| {
+        state.handle.inspect(show);
+        TimeoutAction::ToDuration(8 * FRAME)
+    })?;
+
     // A peer that hung up. What becomes of the error is the affair of this source alone.
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     drop(theirs);
@@ -99,51 +101,43 @@ fn insert_sources(handle: &mut LoopHandle<State>) -> Result<(), Box<dyn Error>> 
     Ok(())
 }
 
+/// Prints it, each time in the place of the last one on a terminal.
+fn show(event_loop: &EventLoop<State>, state: &mut State) {
+    let Some((_, (histograms, slowest))) = event_loop.observer::<Eyes>() else { return };
+    if std::io::stdout().is_terminal() {
+        print!("\x1b[H\x1b[J");
+    } else if state.frames < FRAMES {
+        return;
+    }
+    println!("The sources:\n\n{}", event_loop.sources(&state.handle));
+    println!("How long their callbacks took:\n\n{histograms}");
+    println!("The slowest ones:\n\n{slowest}");
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut event_loop, handle) = EventLoop::new()?;
     let mut state = State { handle, frames: 0 };
     insert_sources(&mut state.handle)?;
 
     event_loop.enable_stats(true);
-    let slow = Arc::new(Mutex::new(Vec::new()));
-    let list = Arc::clone(&slow);
-    event_loop.observe(slow_callbacks(Duration::from_millis(1), move |report| {
-        let slow = Slow {
-            name: report.name.to_owned(),
-            duration: report.duration,
-            frame_started: report.started,
-        };
-        list.lock().unwrap().push(slow);
-    }));
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("trace.json");
     let trace = ChromeTrace::new(BufWriter::new(File::create(&path)?));
-    event_loop.set_observer((trace, Histograms::new()));
-
-    let started = Instant::now();
+    let eyes: Eyes = (trace, (Histograms::new(), SlowestCallbacks::new(5)));
+    event_loop.set_observer(eyes);
     event_loop.run(None, &mut state, |_| ())?;
 
-    println!("The sources:\n\n{}", event_loop.sources(&state.handle));
-
+    show(&event_loop, &mut state);
     let stats = event_loop.stats();
     println!(
-        "{} rounds, {} events, {} wake-ups; busy for {:.1?}, asleep for {:.1?}\n",
+        "{} rounds, {} events, {} wake-ups; busy for {:.1?}, asleep for {:.1?}",
         stats.rounds, stats.events, stats.wakeups, stats.busy, stats.asleep
     );
 
-    let mut slow = std::mem::take(&mut *slow.lock().unwrap());
-    slow.sort_by_key(|slow| std::cmp::Reverse(slow.duration));
-    println!("The slowest callbacks:\n");
-    for Slow { name, duration, frame_started } in slow.iter().take(5) {
-        println!("{duration:>10.1?}  `{name}` at {:.1?}", frame_started.duration_since(started));
-    }
-
-    let (trace, histograms) = event_loop
-        .observer_mut::<(ChromeTrace<BufWriter<File>>, Histograms)>()
-        .ok_or("the observer is the one that was set")?;
-    println!("\nHow long callbacks took:\n\n{histograms}");
+    let (trace, (_, slowest)) =
+        event_loop.observer_mut::<Eyes>().ok_or("the observer is the one that was set")?;
+    assert!(slowest.iter().any(|slow| slow.name == "frame"), "every 16th is a hard one");
     trace.finish()?;
-
     let events: Vec<serde_json::Value> = serde_json::from_reader(File::open(&path)?)?;
     let frames = events.iter().filter(|event| event["name"] == "frame").count();
     assert_eq!(frames, FRAMES as usize, "a span for every frame");

@@ -49,6 +49,36 @@ impl Clock {
     }
 
     /// A clock that only moves when told to, or when a loop that uses it would sleep.
+    ///
+    /// # Examples
+    ///
+    /// An hour of frames, in no time:
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, frames: u32 }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::{Duration, Instant};
+    /// use soloop::{Clock, EventLoop, TimeoutAction, Timer};
+    ///
+    /// const FRAME: Duration = Duration::from_millis(20);
+    /// const HOUR: Duration = Duration::from_secs(3600);
+    ///
+    /// let clock = Clock::manual();
+    /// let (mut event_loop, handle) = EventLoop::with_clock(clock.clone())?;
+    /// let mut state = State { handle, frames: 0 };
+    /// state.handle.insert_source(Timer::from_duration(FRAME), |deadline, state: &mut State| {
+    ///     state.frames += 1;
+    ///     TimeoutAction::ToInstant(deadline + FRAME)
+    /// })?;
+    /// let start = clock.now();
+    /// while clock.now() - start < HOUR {
+    ///     event_loop.dispatch(None, &mut state)?; // jumps to the next frame
+    /// }
+    /// assert_eq!(state.frames, 180_000);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn manual() -> Self {
         Self { epoch: Instant::now(), manual: Some(Arc::default()) }
     }

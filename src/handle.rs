@@ -14,7 +14,7 @@ use crate::remote::{Mailbox, Remote};
 use crate::shared::LoopSignal;
 use crate::slot::{Once, Repeated, Slot, downcast_mut};
 use crate::token::SourceKey;
-use crate::{AnyToken, EventSource, IdleToken, Registrar, Token};
+use crate::{AnyToken, EventLoop, EventSource, IdleToken, Registrar, Token};
 
 /// Implemented by the state of a loop, so that the loop finds its handle again.
 ///
@@ -105,11 +105,28 @@ impl<Data> LoopHandle<Data> {
         self.insert_slot(None, source, |source| Box::new(Repeated { source, callback }))
     }
 
-    /// Inserts a source that has a name, a priority or a budget of its own.
+    /// Inserts a source that has a name, a priority, a budget or an error policy of its own.
     ///
     /// # Errors
     ///
     /// As [`insert_source`](Self::insert_source).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, Priority, SourceOptions, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let options = SourceOptions::new().name("frame").priority(Priority::High);
+    /// state.handle.insert_source_with(options, Timer::immediate(), |_, _| TimeoutAction::Drop)?;
+    /// event_loop.dispatch(None, &mut state)?;
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn insert_source_with<S, F>(
         &mut self,
         options: SourceOptions,
@@ -139,7 +156,65 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        let token = self.insert_slot(None, source, |source| {
+        self.insert_once_slot(None, source, callback)
+    }
+
+    /// Inserts a source for one event, as [`insert_once`](Self::insert_once), that has a name, a priority or an
+    /// error policy of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_source`](Self::insert_source).
+    ///
+    /// # Panics
+    ///
+    /// As [`insert_once`](Self::insert_once).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, title: String }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, SourceOptions, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, title: String::new() };
+    /// let title = String::from("consumed, not cloned");
+    /// let options = SourceOptions::new().name("new title");
+    /// state.handle.insert_once_with(options, Timer::immediate(), |_, state: &mut State| {
+    ///     state.title = title;
+    ///     TimeoutAction::Drop
+    /// })?;
+    /// event_loop.dispatch(None, &mut state)?;
+    /// assert_eq!(state.title, "consumed, not cloned");
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn insert_once_with<S, F>(
+        &mut self,
+        options: SourceOptions,
+        source: S,
+        callback: F,
+    ) -> Result<Token<S>, InsertError<S>>
+    where
+        S: EventSource,
+        F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
+    {
+        self.insert_once_slot(Some(options), source, callback)
+    }
+
+    fn insert_once_slot<S, F>(
+        &mut self,
+        options: Option<SourceOptions>,
+        source: S,
+        callback: F,
+    ) -> Result<Token<S>, InsertError<S>>
+    where
+        S: EventSource,
+        F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
+    {
+        let token = self.insert_slot(options, source, |source| {
             Box::new(Once { source, callback: Some(callback) })
         })?;
         self.registrations.set_once(token.key());
@@ -229,6 +304,37 @@ impl<Data> LoopHandle<Data> {
             ));
         }
         live
+    }
+
+    /// Has `look` run with the loop, to read but not to run it, and the state, as soon as the current callback
+    /// returns. So a callback gets at what stays in `main`: the [table](EventLoop::sources) of sources, the
+    /// [statistics](EventLoop::stats), the [observer](EventLoop::observer), and [any source](EventLoop::get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, answer: String }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, SourceOptions, make_ping};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, answer: String::new() };
+    /// let (question, source) = make_ping();
+    /// let options = SourceOptions::new().name("control");
+    /// state.handle.insert_source_with(options, source, |(), state: &mut State| {
+    ///     state.handle.inspect(|event_loop, state| {
+    ///         state.answer = event_loop.sources(&state.handle).to_string();
+    ///     });
+    /// })?;
+    /// question.ping();
+    /// event_loop.dispatch(None, &mut state)?;
+    /// assert!(state.answer.contains("\ncontrol  PingSource  enabled"));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn inspect(&mut self, look: impl FnOnce(&EventLoop<Data>, &mut Data) + 'static) {
+        self.push(Op::Inspect(Box::new(look)));
     }
 
     /// Changes a source as soon as the current callback returns, and re-registers it. A failure to do

@@ -14,6 +14,7 @@ use slotmap::SparseSecondaryMap;
 
 use crate::error::{Error, Result};
 use crate::observe::{CallbackStart, Observer, RoundReport, WaitReport};
+use crate::pending::Look;
 use crate::registrations::Registrations;
 use crate::stats::SourceStats;
 use crate::token::{InterestKey, SourceKey};
@@ -49,6 +50,7 @@ impl Subject {
     pub(crate) const IDLE: Self = Self { kind: CallbackKind::Idle, source: None, interest: None };
     pub(crate) const REMOTE: Self =
         Self { kind: CallbackKind::Remote, source: None, interest: None };
+    const INSPECT: Self = Self { kind: CallbackKind::Inspect, source: None, interest: None };
 
     pub(crate) fn source(key: SourceKey, interest: InterestKey, type_name: &'static str) -> Self {
         let (kind, source) = (CallbackKind::Source, Some((key, type_name)));
@@ -355,5 +357,16 @@ impl<Data: LoopData> EventLoop<Data> {
             }
         }
         waited
+    }
+    /// Shows the loop to `look`. Who observes is a part of what it sees, and is left in its place meanwhile.
+    pub(crate) fn show(&mut self, look: Look<Data>, data: &mut Data) {
+        let subject = Subject::INSPECT;
+        let insight = self.insight.as_mut();
+        let running =
+            insight.map(|insight| insight.begin(&subject, &data.loop_handle().registrations));
+        look(self, data);
+        if let (Some(insight), Some(running)) = (&mut self.insight, &running) {
+            insight.end(&subject, running);
+        }
     }
 }

@@ -20,8 +20,9 @@
 //! * From other threads, and from a `Drop`: [`Remote`], [`LoopSignal`], [`Notifier`].
 //! * Order and time: [`SourceOptions`] (name, priority, budgets, error policy), [`Clock`] (virtual time for
 //!   tests).
-//! * Insight: [`EventLoop::observe`] and [`slow_callbacks`], [`Observer`] with [`Histograms`], [`ChromeTrace`]
-//!   and [`SlowCallbacks`], [`EventLoop::stats`], and [`EventLoop::sources`], a table.
+//! * Insight: [`EventLoop::observe`] and [`slow_callbacks`], [`Observer`] with [`Histograms`], [`ChromeTrace`],
+//!   [`SlowCallbacks`] and [`SlowestCallbacks`], [`EventLoop::stats`], and [`EventLoop::sources`], a table; from
+//!   inside of a callback, [`LoopHandle::inspect`].
 //! * Modules that know only their part of the state: [`map`], [`LoopHandle::insert_part`].
 //!
 //! # Where an operation takes effect
@@ -97,7 +98,7 @@ pub use lens::map;
 pub use observe::TracingSpans;
 pub use observe::{
     CallbackKind, CallbackReport, CallbackStart, ChromeTrace, Histogram, Histograms, Observer,
-    RoundReport, SlowCallbacks, WaitReport, slow_callbacks,
+    RoundReport, SlowCallbacks, SlowestCallback, SlowestCallbacks, WaitReport, slow_callbacks,
 };
 pub use options::{Priority, SourceOptions};
 pub use ready::Notifier;

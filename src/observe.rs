@@ -6,6 +6,7 @@
 mod chrome;
 mod histogram;
 mod slow;
+mod slowest;
 #[cfg(feature = "tracing")]
 mod spans;
 
@@ -19,6 +20,7 @@ use crate::{AnyToken, EventLoop, Priority};
 pub use chrome::ChromeTrace;
 pub use histogram::{Histogram, Histograms};
 pub use slow::{SlowCallbacks, slow_callbacks};
+pub use slowest::{SlowestCallback, SlowestCallbacks};
 #[cfg(feature = "tracing")]
 pub use spans::TracingSpans;
 
@@ -35,16 +37,19 @@ pub enum CallbackKind {
     Op,
     /// What was [posted](crate::Remote::post).
     Remote,
+    /// What [`inspect`](crate::LoopHandle::inspect) was given.
+    Inspect,
 }
 
 impl CallbackKind {
-    /// In lower case: `source`, `idle`, `op`, `remote`.
+    /// In lower case: `source`, `idle`, `op`, `remote`, `inspect`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Source => "source",
             Self::Idle => "idle",
             Self::Op => "op",
             Self::Remote => "remote",
+            Self::Inspect => "inspect",
         }
     }
 }
@@ -222,8 +227,35 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     }
 }
 
-/// An observer that callbacks and other threads can look into, such as one that answers a request for
-/// statistics. The lock is held only while the observer runs, never during a callback.
+/// One that may be there: a trace that a command line asks for.
+impl<O: Observer> Observer for Option<O> {
+    fn round_begin(&mut self, round: u64) {
+        self.iter_mut().for_each(|observer| observer.round_begin(round));
+    }
+
+    fn round_end(&mut self, report: &RoundReport) {
+        self.iter_mut().for_each(|observer| observer.round_end(report));
+    }
+
+    fn wait_begin(&mut self, timeout: Option<Duration>) {
+        self.iter_mut().for_each(|observer| observer.wait_begin(timeout));
+    }
+
+    fn wait_end(&mut self, report: &WaitReport) {
+        self.iter_mut().for_each(|observer| observer.wait_end(report));
+    }
+
+    fn callback_begin(&mut self, start: &CallbackStart<'_>) {
+        self.iter_mut().for_each(|observer| observer.callback_begin(start));
+    }
+
+    fn callback_end(&mut self, report: &CallbackReport<'_>) {
+        self.iter_mut().for_each(|observer| observer.callback_end(report));
+    }
+}
+
+/// An observer that other threads can look into; callbacks use [`inspect`](crate::LoopHandle::inspect). The
+/// lock is held only while the observer runs, never during a callback.
 impl<O: Observer> Observer for Arc<Mutex<O>> {
     fn round_begin(&mut self, round: u64) {
         lock(self).round_begin(round);

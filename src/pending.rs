@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use crate::EventLoop;
 use crate::slot::Slot;
 use crate::source::AnySource;
 use crate::token::SourceKey;
@@ -14,6 +15,8 @@ pub(crate) type Taker<Data> = Box<dyn FnOnce(Box<dyn AnySource>, &mut Data)>;
 pub(crate) type Visitor<Data> = Box<dyn FnOnce(&mut dyn AnySource, &mut Data)>;
 pub(crate) type Change = Box<dyn FnOnce(&mut dyn AnySource)>;
 
+pub(crate) type Look<Data> = Box<dyn FnOnce(&EventLoop<Data>, &mut Data)>;
+
 pub(crate) enum Op<Data> {
     Insert(SourceKey, Slot<Data>),
     Enable(SourceKey),
@@ -22,6 +25,7 @@ pub(crate) enum Op<Data> {
     Visit(SourceKey, Visitor<Data>),
     Remove(SourceKey),
     Take(SourceKey, Taker<Data>),
+    Inspect(Look<Data>),
 }
 
 pub(crate) struct Pending<Data> {

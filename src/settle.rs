@@ -77,6 +77,10 @@ impl<Data: LoopData> EventLoop<Data> {
                 }
                 unregistered.map(|()| taken)
             }
+            Op::Inspect(look) => {
+                self.show(look, data);
+                Ok(true)
+            }
         }
     }
 

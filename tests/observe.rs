@@ -15,7 +15,8 @@ use common::{LONG, State, ZERO, manual_loop, new_loop};
 use soloop::{
     CallbackKind, CallbackReport, CallbackStart, ChromeTrace, ErrorAction, EventLoop, Generic,
     Histograms, Interest, Mode, Observer, PostAction, Priority, Ready, RoundReport, SlowCallbacks,
-    SourceOptions, TimeoutAction, Timer, Token, WaitReport, make_ping, slow_callbacks,
+    SlowestCallbacks, SourceOptions, TimeoutAction, Timer, Token, WaitReport, make_ping,
+    slow_callbacks,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -209,6 +210,46 @@ mod observers {
         let (histograms, recorder) = event_loop.observer::<(Histograms, Recorder)>().unwrap();
         assert_eq!(histograms.get(CallbackKind::Idle, "idle").unwrap().count(), 1);
         assert_eq!(recorder.lines.len(), 6);
+    }
+
+    #[test]
+    fn one_that_may_be_there_observes_if_it_is() {
+        for there in [false, true] {
+            let (mut event_loop, mut state) = new_loop();
+            event_loop.set_observer(there.then(Recorder::default));
+            state.handle.insert_idle(|_| ());
+            event_loop.dispatch(ZERO, &mut state).unwrap();
+            let recorder = event_loop.observer::<Option<Recorder>>().unwrap().as_ref();
+            assert_eq!(recorder.map(|recorder| recorder.lines.len()), there.then_some(6));
+        }
+    }
+
+    #[test]
+    fn the_slowest_are_remembered_and_ranked() {
+        let (mut event_loop, mut state, clock) = manual_loop();
+        event_loop.set_observer(SlowestCallbacks::new(2));
+        for (name, work) in [("short", 2), ("long", 6), ("shortest", 1), ("longer", 4)] {
+            let callback = move |_, _: &mut State| {
+                spin(work * MS);
+                TimeoutAction::Drop
+            };
+            let timer = Timer::from_duration(MS);
+            state.handle.insert_once_with(named(name), timer, callback).unwrap();
+        }
+        clock.advance(3 * MS);
+        event_loop.dispatch(None, &mut state).unwrap();
+        let slowest = event_loop.observer_mut::<SlowestCallbacks>().unwrap();
+        // A busy machine may make any of them slower: whichever they are, they are in order.
+        let all: Vec<_> = slowest.iter().collect();
+        assert_eq!(all.len(), 2);
+        assert!(all[0].duration >= all[1].duration && all[1].duration >= 4 * MS);
+        assert_eq!(all[0].lateness, Some(2 * MS));
+        let (first, text) = (all[0].name.clone(), slowest.to_string());
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].starts_with("name") && lines[0].ends_with("  late by"), "{text}");
+        assert!(lines[1].starts_with(&first) && lines[1].ends_with("  2.0ms"), "{text}");
+        slowest.clear();
+        assert_eq!(slowest.iter().count(), 0);
     }
 
     #[test]
@@ -533,6 +574,77 @@ mod stats {
         }
         assert_eq!(event_loop.stats().events, 300);
         assert_eq!(event_loop.stats().sources.len(), 256);
+    }
+}
+
+mod from_inside {
+    use super::*;
+
+    #[test]
+    fn a_callback_inspects_the_loop_it_runs_in() {
+        let (mut event_loop, mut state) = new_loop();
+        event_loop.enable_stats(true);
+        event_loop.set_observer((Histograms::new(), None::<Recorder>));
+        let (ping, source) = make_ping();
+        let ask = |(), state: &mut State| {
+            state.handle.inspect(|event_loop, state| {
+                let table = event_loop.sources(&state.handle);
+                let names = table.rows.iter().map(|row| (row.name.clone().unwrap(), row.events));
+                let (histograms, _) =
+                    event_loop.observer::<(Histograms, Option<Recorder>)>().unwrap();
+                let asked = histograms.get(CallbackKind::Source, "asks").unwrap().count();
+                state.note(format!("{:?} {asked}", names.collect::<Vec<_>>()));
+                let timer = insert_timer(state, "inserted later", HOUR);
+                assert!(event_loop.get(timer).is_none(), "it is stored after this");
+                state.tokens.push(timer.into());
+            });
+            insert_timer(state, "inserted first", HOUR);
+            state.note("asked");
+        };
+        let asks = state.handle.insert_source_with(named("asks"), source, ask).unwrap();
+        for n in 1..=2 {
+            ping.ping();
+            event_loop.dispatch(LONG, &mut state).unwrap();
+            let [asked, answer] = &state.take_log()[..] else { panic!() };
+            assert_eq!(asked, "asked");
+            assert!(answer.starts_with(&format!("[(\"asks\", {n})")), "{answer}");
+            assert!(answer.ends_with(&format!("] {n}")), "{answer}");
+        }
+        assert!(event_loop.get(asks).is_some());
+        assert!(state.handle.contains(state.tokens[0]));
+        let (histograms, _) = event_loop.observer::<(Histograms, Option<Recorder>)>().unwrap();
+        let inspections = histograms.get(CallbackKind::Inspect, "inspect").unwrap();
+        assert_eq!(inspections.count(), 2, "which is a callback as any other");
+    }
+
+    #[test]
+    fn an_inspection_keeps_its_place_among_the_ops() {
+        let (mut event_loop, mut state) = new_loop();
+        let timer = insert_timer(&mut state, "timer", HOUR);
+        let look = move |event_loop: &EventLoop<State>, state: &mut State| {
+            state.note(event_loop.get(timer).is_some());
+        };
+        state.handle.inspect(look);
+        state.handle.remove(timer);
+        state.handle.inspect(look);
+        // No timeout: what is inspected keeps the loop from blocking.
+        event_loop.dispatch(None, &mut state).unwrap();
+        assert_eq!(state.log, ["true", "false"]);
+    }
+
+    #[test]
+    fn one_that_panics_leaves_loop_and_observer() {
+        let (mut event_loop, mut state) = new_loop();
+        event_loop.set_observer(Recorder::default());
+        state.handle.inspect(|_, _| panic!("it saw something"));
+        state.handle.inspect(|_, state| state.note("and on"));
+        let dispatch = AssertUnwindSafe(|| event_loop.dispatch(ZERO, &mut state));
+        assert!(catch_unwind(dispatch).is_err());
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.log, ["and on"]);
+        let lines = Recorder::take(&mut event_loop);
+        let inspections = lines.iter().filter(|line| line.starts_with("Inspect"));
+        assert_eq!(inspections.count(), 3, "two begin, one ends");
     }
 }
 
