@@ -105,7 +105,7 @@ impl<Data> LoopHandle<Data> {
         self.insert_slot(None, source, |source| Box::new(Repeated { source, callback }))
     }
 
-    /// Inserts a source that has a name, a priority, a budget or an error policy of its own.
+    /// Inserts a source that has a name, a priority, a budget, an error policy or a scope of its own.
     ///
     /// # Errors
     ///
@@ -159,8 +159,8 @@ impl<Data> LoopHandle<Data> {
         self.insert_once_slot(None, source, callback)
     }
 
-    /// Inserts a source for one event, as [`insert_once`](Self::insert_once), that has a name, a priority or an
-    /// error policy of its own.
+    /// Inserts a source for one event, as [`insert_once`](Self::insert_once), that has a name, a priority, a
+    /// scope or an error policy of its own.
     ///
     /// # Errors
     ///
@@ -227,13 +227,27 @@ impl<Data> LoopHandle<Data> {
         mut source: S,
         slot: impl FnOnce(S) -> Slot<Data>,
     ) -> Result<Token<S>, InsertError<S>> {
+        let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
         let attempt = Attempt::new(&mut self.registrations, options);
         match attempt.register(&mut source) {
             Ok(key) => {
                 self.push(Op::Insert(key, slot(source)));
-                Ok(Token::new(key))
+                let token = Token::new(key);
+                if scoped {
+                    self.enter_scope(token);
+                }
+                Ok(token)
             }
             Err(error) => Err(InsertError { error, source }),
+        }
+    }
+
+    #[cold]
+    fn enter_scope<S: EventSource>(&mut self, token: Token<S>) {
+        let guard = self.guard(token);
+        let options = self.registrations.options_mut(token.key());
+        if let Some(scope) = options.and_then(|options| options.scope.as_mut()) {
+            scope.enter(guard);
         }
     }
 

@@ -16,7 +16,9 @@
 //!   [`make_ping`]), processes (`Signals`, `Child`), Wayland (`WaylandSource`), and yours ([`EventSource`],
 //!   [`TransientSource`]).
 //! * Futures: [`EventLoop::block_on`], [`TimeoutFuture`], fds (`LoopHandle::adapt_io`), those whose results go
-//!   to a callback (`executor`), tasks that reach the state (`LoopHandle::spawn`), streams (`StreamSource`).
+//!   to a callback (`executor`), tasks that reach the state (`LoopHandle::spawn`) and those that are waited for
+//!   (`JoinHandle`), streams (`StreamSource`).
+//! * Sources and tasks that end together: [`Scope`].
 //! * From other threads, and from a `Drop`: [`Remote`], [`LoopSignal`], [`Notifier`].
 //! * Order and time: [`SourceOptions`] (name, priority, budgets, error policy), [`Clock`] (virtual time for
 //!   tests).
@@ -76,6 +78,7 @@ mod ready;
 mod registrar;
 mod registrations;
 mod remote;
+mod scope;
 mod settle;
 mod shared;
 mod slot;
@@ -104,10 +107,11 @@ pub use options::{Priority, SourceOptions};
 pub use ready::Notifier;
 pub use registrar::Registrar;
 pub use remote::Remote;
+pub use scope::Scope;
 pub use shared::LoopSignal;
 pub use source::{EventIterator, EventSource};
 #[cfg(feature = "executor")]
-pub use spawn::{Elapsed, Task, TaskContext};
+pub use spawn::{Cancelled, Elapsed, JoinHandle, Task, TaskContext};
 pub use stats::{SourceRow, SourceStats, SourceTable, Stats};
 pub use token::{AnyToken, IdleToken, InterestToken, Token};
 

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::ErrorAction;
+use crate::scope::Membership;
+use crate::{ErrorAction, Scope};
 
 /// The rank of a source among those that are ready in the same round.
 ///
@@ -29,7 +30,7 @@ impl Priority {
     }
 }
 
-/// A source's name, priority, budgets and error policy; see
+/// A source's name, priority, budgets, error policy and scope; see
 /// [`LoopHandle::insert_source_with`](crate::LoopHandle::insert_source_with).
 ///
 /// # Examples
@@ -52,6 +53,7 @@ pub struct SourceOptions {
     pub(crate) budget: Option<u32>,
     pub(crate) time_budget: Option<Duration>,
     pub(crate) on_error: Option<ErrorAction>,
+    pub(crate) scope: Option<Membership>,
 }
 
 impl SourceOptions {
@@ -94,13 +96,21 @@ impl SourceOptions {
         self
     }
 
+    /// Removes the source when `scope` is dropped; if it was by the time the source is inserted, at once.
+    /// The options keep nothing of the scope alive.
+    pub fn scope(mut self, scope: &Scope) -> Self {
+        self.scope = Some(scope.membership());
+        self
+    }
+
     pub(crate) fn is_default(&self) -> bool {
-        let Self { name, priority, budget, time_budget, on_error } = self;
+        let Self { name, priority, budget, time_budget, on_error, scope } = self;
         name.is_none()
             && *priority == Priority::default()
             && budget.is_none()
             && time_budget.is_none()
             && on_error.is_none()
+            && scope.is_none()
     }
 }
 

@@ -291,6 +291,10 @@ impl Registrations {
         self.options.get(key)
     }
 
+    pub(crate) fn options_mut(&mut self, key: SourceKey) -> Option<&mut SourceOptions> {
+        self.options.get_mut(key)
+    }
+
     /// Starts the turn of the source that holds `interest`, or goes on with it after ops were applied: which one, and
     /// whether the mode asks for a re-registration after each event. `None` if the interest is gone: a source that
     /// is disabled or removed holds none.

@@ -3,7 +3,8 @@
 //! No future can hold `&mut Data` while it waits, and none has to: [`TaskContext::with`] queues its closure,
 //! and the task, which is a source, has its callback run what is queued, with the state, as the loop calls
 //! any callback. Then the future is polled again. The callback owns the queue's receiving end and the source
-//! the future, so that a task, its closures and whatever they captured end together.
+//! the future, so that a task, its closures and whatever they captured end together. A [`JoinHandle`] (`spawn/join.rs`)
+//! gives the task's result to whoever waits for it.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -15,15 +16,19 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use self::join::Report;
 use self::with::{Call, With};
 use crate::clock::Clock;
 use crate::sources::bell::{Bell, Listener};
 use crate::{
     EventSource, InterestToken, LoopData, LoopHandle, PostAction, Readiness, Registrar,
-    TimeoutFuture, Token,
+    SourceOptions, TimeoutFuture, Token,
 };
 
+mod join;
 mod with;
+
+pub use join::{Cancelled, JoinHandle};
 
 impl<Data: 'static> LoopHandle<Data> {
     /// Runs a task on the loop's thread: a future that reaches the state through its [`TaskContext`].
@@ -75,6 +80,73 @@ impl<Data: 'static> LoopHandle<Data> {
         F: FnOnce(TaskContext<Data>) -> Fut + 'static,
         Fut: Future<Output = ()> + 'static,
     {
+        self.insert_task(SourceOptions::new(), task)
+    }
+
+    /// Runs a task, as [`spawn`](Self::spawn), that has a result, and a name, a priority, a budget or a scope of
+    /// its own. A task that is to end with another, or with a part of the state, is spawned into a
+    /// [`Scope`](crate::Scope) that the other one owns.
+    ///
+    /// # Examples
+    ///
+    /// A task that runs two others, waits for the first to finish, and takes the second one with it:
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, found: Option<u32> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{Clock, EventLoop, Scope, SourceOptions, TaskContext};
+    ///
+    /// async fn search(cx: TaskContext<State>, answer: u32, takes: Duration) -> u32 {
+    ///     cx.sleep(takes).await;
+    ///     answer
+    /// }
+    ///
+    /// async fn race(cx: TaskContext<State>) {
+    ///     let scope = Scope::new();
+    ///     let options = SourceOptions::new().name("search").scope(&scope);
+    ///     let (fast, _slow) = cx.with(move |state| {
+    ///         let mut start = |answer, takes| {
+    ///             state.handle.spawn_with(options.clone(), move |cx| search(cx, answer, takes))
+    ///         };
+    ///         (start(42, Duration::from_secs(1)), start(7, Duration::from_secs(3600)))
+    ///     })
+    ///     .await;
+    ///     let found = fast.await.ok();
+    ///     cx.with(move |state| state.found = found).await;
+    /// } // the scope ends here, and the slow one with it
+    ///
+    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+    /// let mut state = State { handle, found: None };
+    /// let race = state.handle.spawn_with(SourceOptions::new().name("race"), race);
+    /// assert_eq!(event_loop.block_on(race, &mut state)?, Some(Ok(())));
+    /// assert_eq!(state.found, Some(42));
+    /// event_loop.apply_pending(&mut state)?;
+    /// assert!(event_loop.sources(&state.handle).rows.is_empty());
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn spawn_with<F, Fut>(&mut self, options: SourceOptions, task: F) -> JoinHandle<Fut::Output>
+    where
+        F: FnOnce(TaskContext<Data>) -> Fut + 'static,
+        Fut: Future + 'static,
+        Fut::Output: 'static,
+    {
+        let report = Report::new();
+        let outcome = report.outcome();
+        let task = |cx| async move {
+            let result = task(cx).await;
+            report.finish(result);
+        };
+        JoinHandle::new(self.insert_task(options, task), outcome)
+    }
+
+    fn insert_task<F, Fut>(&mut self, options: SourceOptions, task: F) -> Token<Task>
+    where
+        F: FnOnce(TaskContext<Data>) -> Fut + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
         let (sender, calls) = mpsc::channel::<Arc<dyn Call<Data>>>();
         let listener = Listener::rung();
         let bell = Arc::clone(listener.bell());
@@ -89,7 +161,7 @@ impl<Data: 'static> LoopHandle<Data> {
             }
             Err(_) => false,
         };
-        match self.insert_source(task, callback) {
+        match self.insert_source_with(options, task, callback) {
             Ok(token) => token,
             Err(_) => unreachable!("a notifier can always be had"),
         }

@@ -1,0 +1,168 @@
+//! The result of a task, on its way to whoever waits for it.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::Task;
+use crate::Token;
+
+/// What a task comes to; made by [`LoopHandle::spawn_with`](crate::LoopHandle::spawn_with).
+///
+/// A future of the task's result, for another task, for [`block_on`](crate::EventLoop::block_on), or for another
+/// thread if the result is `Send`. Nobody has to wait: the task goes on if this is dropped. Its
+/// [`token`](Self::token) cancels it.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use std::time::Duration;
+/// use soloop::{Cancelled, Clock, EventLoop, SourceOptions, TaskContext};
+///
+/// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+/// let mut state = State { handle };
+/// let mut spawn = |seconds| {
+///     let sum = async move |cx: TaskContext<State>| {
+///         cx.sleep(Duration::from_secs(seconds)).await;
+///         seconds
+///     };
+///     state.handle.spawn_with(SourceOptions::new().name("sum"), sum)
+/// };
+/// let (first, second, third) = (spawn(1), spawn(2), spawn(3));
+/// state.handle.remove(third.token());
+/// let all = async { (first.await, second.await, third.await) };
+/// let results = event_loop.block_on(all, &mut state)?;
+/// assert_eq!(results, Some((Ok(1), Ok(2), Err(Cancelled))));
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub struct JoinHandle<R> {
+    token: Token<Task>,
+    outcome: Arc<Outcome<R>>,
+}
+
+/// A result, or the way to it.
+pub(super) struct Outcome<R> {
+    stage: Mutex<Stage<R>>,
+}
+
+/// Each of them is replaced under the lock, and dropped or woken outside of it: that is user code.
+enum Stage<R> {
+    /// Who waits for it.
+    Running(Option<Waker>),
+    Done(R),
+    /// There is none (any more).
+    Gone,
+}
+
+impl<R> Outcome<R> {
+    fn lock(&self) -> MutexGuard<'_, Stage<R>> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replace(&self, stage: Stage<R>) -> Stage<R> {
+        std::mem::replace(&mut *self.lock(), stage)
+    }
+
+    fn set(&self, stage: Stage<R>) {
+        if let Stage::Running(Some(waker)) = self.replace(stage) {
+            waker.wake();
+        }
+    }
+}
+
+impl<R> JoinHandle<R> {
+    pub(super) fn new(token: Token<Task>, outcome: Arc<Outcome<R>>) -> Self {
+        Self { token, outcome }
+    }
+
+    /// The task: [`remove`](crate::LoopHandle::remove) cancels it, [`disable`](crate::LoopHandle::disable)
+    /// pauses it.
+    pub fn token(&self) -> Token<Task> {
+        self.token
+    }
+
+    /// Whether the task is over, with a result or without.
+    pub fn is_finished(&self) -> bool {
+        !matches!(*self.outcome.lock(), Stage::Running(_))
+    }
+}
+
+impl<R> Future for JoinHandle<R> {
+    type Output = Result<R, Cancelled>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let waker = cx.waker().clone();
+        let mut stage = self.outcome.lock();
+        let next = match *stage {
+            Stage::Running(_) => Stage::Running(Some(waker)),
+            Stage::Done(_) | Stage::Gone => Stage::Gone,
+        };
+        let last = std::mem::replace(&mut *stage, next);
+        drop(stage);
+        match last {
+            Stage::Running(_) => Poll::Pending,
+            Stage::Done(result) => Poll::Ready(Ok(result)),
+            Stage::Gone => Poll::Ready(Err(Cancelled)),
+        }
+    }
+}
+
+impl<R> fmt::Debug for JoinHandle<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("token", &self.token)
+            .field("is_finished", &self.is_finished())
+            .finish()
+    }
+}
+
+/// The task's end of it: dropped without a result, it tells that there is none.
+pub(super) struct Report<R> {
+    outcome: Arc<Outcome<R>>,
+}
+
+impl<R> Report<R> {
+    pub(super) fn new() -> Self {
+        let stage = Mutex::new(Stage::Running(None));
+        Self { outcome: Arc::new(Outcome { stage }) }
+    }
+
+    pub(super) fn outcome(&self) -> Arc<Outcome<R>> {
+        Arc::clone(&self.outcome)
+    }
+
+    pub(super) fn finish(self, result: R) {
+        self.outcome.set(Stage::Done(result));
+    }
+}
+
+impl<R> Drop for Report<R> {
+    fn drop(&mut self) {
+        if matches!(*self.outcome.lock(), Stage::Running(_)) {
+            self.outcome.set(Stage::Gone);
+        }
+    }
+}
+
+/// The task ended without a result: it was removed, it panicked, or its loop is gone; see [`JoinHandle`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Cancelled;
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the task was cancelled")
+    }
+}
+
+impl Error for Cancelled {}
+
+assert_traits!(JoinHandle<u8>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy, Clone);
+assert_traits!(JoinHandle<*mut ()>: Unpin; not Send, Sync);
+assert_traits!(Cancelled: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Error);
