@@ -1,18 +1,27 @@
-//! Everything at full tilt in one state for as long as it is told: `cargo run --release --example soak --
+//! Every source at full tilt in one state for as long as it is told: `cargo run --release --example soak --
 //! --minutes 10`. At the end memory and fds have to be what they were when it had warmed up.
+//!
+//! Peers vanish, callbacks fail, sources are removed, taken, moved and disabled at random; the interval has to have counted
+//! every beat all the same.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use soloop::{
-    ErrorAction, EventLoop, Generic, Interest, LoopData, LoopHandle, Mode, Ping, PostAction, Ready,
-    TimeoutAction, Timer, Token, channel, make_ping,
+    AnyToken, Child, ErrorAction, EventLoop, EventSource, Generic, Interest, Interval, LoopData,
+    LoopHandle, MioSource, Mode, Ping, PostAction, Ready, Scheduler, Signals, SyncSender, Task,
+    Tick, TimeoutAction, TimeoutFuture, Timer, Token, TransientSource, WallAction, WallTimer,
+    channel, executor, make_ping, sync_channel,
 };
 
 type Failure = Box<dyn std::error::Error>;
+
+const SIGUSR2: rustix::process::Signal = rustix::process::Signal::USR2;
+const BEAT: Duration = Duration::from_millis(1);
 
 struct Soak {
     handle: LoopHandle<Soak>,
@@ -20,8 +29,16 @@ struct Soak {
     events: u64,
     faults: u64,
     timers: Vec<Token<Timer>>,
-    sockets: Vec<(UnixStream, Token<Generic<UnixStream>>)>,
+    /// Each with the end that is written to.
+    sockets: Vec<(UnixStream, AnyToken)>,
+    tasks: Vec<(UnixStream, Token<Task>)>,
+    parts: Vec<Token<TransientSource<Timer>>>,
+    children: u32,
+    scheduler: Scheduler<u64>,
     pings: Vec<Ping>,
+    /// How many the interval told of, and the first and the last of them.
+    beats: u64,
+    first_and_last: Option<(Instant, Instant)>,
 }
 
 impl LoopData for Soak {
@@ -57,13 +74,24 @@ impl Soak {
         ours.set_nonblocking(true)?;
         theirs.set_nonblocking(true)?;
         let mode = [Mode::Level, Mode::Edge][self.random(2) as usize];
-        let callback = |ready: Ready<'_, UnixStream>, soak: &mut Self| {
+        let token = if self.random(2) == 0 {
+            self.insert_stream(Generic::new(theirs, Interest::READ, mode))?
+        } else {
+            let theirs = mio::net::UnixStream::from_std(theirs);
+            self.insert_stream(MioSource::new(theirs, Interest::READ, mode))?
+        };
+        self.sockets.push((ours, token));
+        Ok(())
+    }
+
+    fn insert_stream<S, T: Read>(&mut self, source: S) -> Result<AnyToken, Failure>
+    where
+        S: for<'a> EventSource<Event<'a> = Ready<'a, T>, Ret = std::io::Result<PostAction>>,
+    {
+        let callback = |ready: Ready<'_, T>, soak: &mut Self| {
             soak.events += 1;
-            let mut buffer = [0; 256];
-            while let Ok(n) = ready.io.read(&mut buffer) {
-                if n == 0 {
-                    return Ok(PostAction::Remove);
-                }
+            if drain(ready.io) {
+                return Ok(PostAction::Remove);
             }
             match soak.random(200) {
                 0 => Err(std::io::Error::other("a random fault")),
@@ -72,31 +100,147 @@ impl Soak {
                 _ => Ok(PostAction::Continue),
             }
         };
-        let source = Generic::new(theirs, Interest::READ, mode);
-        self.sockets.push((ours, self.handle.insert_source(source, callback)?));
+        Ok(self.handle.insert_source(source, callback).map_err(|refused| refused.error)?.into())
+    }
+
+    /// A task that reads until its peer is gone, and sleeps a little after each time.
+    fn insert_task(&mut self) -> Result<(), Failure> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let theirs = self.handle.adapt_io(theirs)?;
+        let task = self.handle.spawn(|cx| async move {
+            loop {
+                theirs.readable().await;
+                if drain(&mut theirs.get_ref()) {
+                    return;
+                }
+                cx.with(|soak: &mut Self| soak.events += 1).await;
+                cx.sleep(Duration::from_micros(100)).await;
+            }
+        });
+        self.tasks.push((ours, task));
         Ok(())
+    }
+
+    /// A part that goes with each of its timers, and gets another one by an idle.
+    fn insert_part(&mut self) -> Result<(), Failure> {
+        let place = self.parts.len();
+        let part = TransientSource::from(Timer::immediate());
+        let token = self.handle.insert_source(part, move |_, soak: &mut Self| {
+            soak.events += 1;
+            let (token, after) = (soak.parts[place], Duration::from_micros(soak.random(2000)));
+            soak.handle.insert_idle(move |soak: &mut Self| {
+                soak.handle.update(token, move |part| part.replace(Timer::from_duration(after)));
+            });
+            TimeoutAction::Drop
+        });
+        self.parts.push(token.map_err(|refused| refused.error)?);
+        Ok(())
+    }
+
+    fn insert_child(&mut self) -> Result<(), Failure> {
+        let child = Child::new(Command::new("true").spawn()?)?;
+        self.children += 1;
+        self.handle.insert_source(child, |status, soak: &mut Self| {
+            assert!(status.success());
+            soak.events += 1;
+            soak.children -= 1;
+        })?;
+        Ok(())
+    }
+
+    /// A future that waits for the loop's clock, and one that wakes itself.
+    fn schedule(&mut self) -> Result<(), Failure> {
+        let after = Duration::from_micros(self.random(1000));
+        let timeout = TimeoutFuture::from_duration(&mut self.handle, after);
+        let mut left = self.random(5);
+        let yields = std::future::poll_fn(move |cx| {
+            left = left.saturating_sub(1);
+            cx.waker().wake_by_ref();
+            if left == 0 { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        });
+        self.scheduler.schedule(async {
+            timeout.await;
+            yields.await;
+            1
+        })?;
+        Ok(())
+    }
+
+    /// What is there from the beginning to the end.
+    fn insert_the_steady_ones(&mut self) -> Result<(), Failure> {
+        for _ in 0..20 {
+            let (ping, source) = make_ping();
+            self.handle.insert_source(source, |(), soak: &mut Self| soak.events += 1)?;
+            self.pings.push(ping);
+        }
+        for _ in 0..20 {
+            self.insert_part()?;
+        }
+        self.handle.insert_source(Interval::new(BEAT), |tick: Tick, soak: &mut Self| {
+            soak.events += 1;
+            soak.beats += 1 + tick.missed;
+            // The first may have missed some before it.
+            let (first, _) = soak.first_and_last.get_or_insert_with(|| {
+                soak.beats = 0;
+                (tick.deadline, tick.deadline)
+            });
+            soak.first_and_last = Some((*first, tick.deadline));
+            PostAction::Continue
+        })?;
+        let every = Duration::from_millis(2);
+        self.handle.insert_source(WallTimer::after(every)?, move |_, soak: &mut Self| {
+            soak.events += 1;
+            WallAction::ToDuration(every)
+        })?;
+        self.handle.insert_source(
+            Signals::new([SIGUSR2.as_raw()])?,
+            |signal, soak: &mut Self| {
+                assert_eq!(signal.number, SIGUSR2.as_raw());
+                soak.events += 1;
+            },
+        )?;
+        Ok(())
+    }
+
+    /// A sender whose messages count.
+    fn insert_channel(&mut self, bound: usize) -> Result<SyncSender<()>, Failure> {
+        let (sender, receiver) = sync_channel(bound);
+        self.handle.insert_source(receiver, |event, soak: &mut Self| {
+            if let channel::Event::Msg(()) = event {
+                soak.events += 1;
+            }
+        })?;
+        Ok(sender)
     }
 
     /// Some of everything, and some faults: peers that vanish, sources removed at random.
     fn stir(&mut self) -> Result<(), Failure> {
         self.timers.retain(|token| self.handle.contains(*token));
         self.sockets.retain(|(_, token)| self.handle.contains(*token));
+        self.tasks.retain(|(_, token)| self.handle.contains(*token));
         while self.timers.len() < 200 {
             self.insert_timer()?;
         }
         while self.sockets.len() < 50 {
             self.insert_socket()?;
         }
+        while self.tasks.len() < 20 {
+            self.insert_task()?;
+        }
+        self.schedule()?;
         for _ in 0..10 {
             let at = self.random(self.sockets.len() as u64) as usize;
             let _ = self.sockets[at].0.write_all(b"soak");
             let at = self.random(self.pings.len() as u64) as usize;
             self.pings[at].ping();
+            let at = self.random(self.tasks.len() as u64) as usize;
+            let _ = self.tasks[at].0.write_all(b"soak");
             let at = self.random(200) as usize;
             let token = self.timers[at];
             self.handle.update(token, |timer| timer.set_duration(Duration::from_micros(500)));
         }
-        match self.random(20) {
+        match self.random(24) {
             0 => {
                 // A disabled source would not hear of it.
                 let (peer, token) = self.sockets.swap_remove(7);
@@ -107,18 +251,48 @@ impl Soak {
                 self.handle.remove(self.timers[11]);
             }
             2 => {
-                let token = self.sockets[3].1;
+                let (_, token) = self.sockets[3];
                 self.handle.disable(token);
                 self.handle.insert_idle(move |soak: &mut Self| {
                     soak.handle.enable(token);
                 });
             }
             3 => {
-                self.handle.take(self.sockets[5].1, |source, _| drop(source));
+                let token = self.timers[7];
+                self.handle.take(token, |timer: Timer, soak| {
+                    assert!(timer.current_deadline().is_some());
+                    soak.events += 1;
+                });
+                self.handle.visit(self.timers[8], |_, soak| soak.events += 1);
             }
+            4 => {
+                self.handle.remove(self.tasks.swap_remove(3).1); // cancelled
+                drop(self.tasks.swap_remove(5).0); // done
+            }
+            5 => rustix::process::kill_process(rustix::process::getpid(), SIGUSR2)?,
+            6 => {
+                self.handle.insert_once(Timer::immediate(), |_, soak| {
+                    soak.events += 1;
+                    TimeoutAction::Drop
+                })?;
+            }
+            // A process takes as long as thousands of events.
+            7 if self.children == 0 && self.random(20) == 0 => self.insert_child()?,
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Reads all there is; whether the peer is gone.
+fn drain(io: &mut impl Read) -> bool {
+    let mut buffer = [0; 256];
+    loop {
+        match io.read(&mut buffer) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(_) => return false,
+        }
     }
 }
 
@@ -157,6 +331,7 @@ fn main() -> Result<(), Failure> {
             _ => ErrorAction::Disable,
         }
     });
+    let (executor, scheduler) = executor();
     let mut soak = Soak {
         handle,
         random: 0x9e37_79b9_7f4a_7c15,
@@ -164,29 +339,28 @@ fn main() -> Result<(), Failure> {
         faults: 0,
         timers: Vec::new(),
         sockets: Vec::new(),
+        tasks: Vec::new(),
+        parts: Vec::new(),
+        children: 0,
+        scheduler,
         pings: Vec::new(),
+        beats: 0,
+        first_and_last: None,
     };
-    for _ in 0..20 {
-        let (ping, source) = make_ping();
-        soak.handle.insert_source(source, |(), soak: &mut Soak| soak.events += 1)?;
-        soak.pings.push(ping);
-    }
-    // Another thread sends and posts without a pause, but for what the loop has not taken yet.
-    let (sender, receiver) = soloop::sync_channel(64);
-    soak.handle.insert_source(receiver, |event, soak: &mut Soak| {
-        if let channel::Event::Msg(()) = event {
-            soak.events += 1;
-        }
-    })?;
+    soak.handle.insert_source(executor, |value, soak: &mut Soak| soak.events += value)?;
+    soak.insert_the_steady_ones()?;
+    // Other threads send and post without a pause, but for what the loop has not taken yet.
     let stop = Arc::new(AtomicBool::new(false));
-    let thread = std::thread::spawn({
+    let mut threads = Vec::new();
+    for bound in [64, 0] {
         let (stop, remote) = (Arc::clone(&stop), soak.handle.remote());
-        move || {
+        let sender = soak.insert_channel(bound)?;
+        threads.push(std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) && sender.send(()).is_ok() {
                 remote.post(|soak: &mut Soak| soak.events += 1);
             }
-        }
-    });
+        }));
+    }
 
     let start = Instant::now();
     let warm = duration.min(Duration::from_secs(60)) / 3;
@@ -211,7 +385,11 @@ fn main() -> Result<(), Failure> {
         }
     }
     let (before, after) = (before.unwrap_or(memory()?), memory()?);
-    assert!(after < before + before / 2 + 1024, "memory grew from {before} to {after} KiB");
+    assert!(after < before + before / 10 + 512, "memory grew from {before} to {after} KiB");
+    if let Some((first, last)) = soak.first_and_last {
+        let beats = (last - first).as_nanos() / BEAT.as_nanos();
+        assert_eq!(u128::from(soak.beats), beats, "not a beat is lost, nor told twice");
+    }
     println!(
         "{rounds} rounds, {} events, {} faults, {before} KiB, then {after}",
         soak.events, soak.faults
@@ -219,11 +397,13 @@ fn main() -> Result<(), Failure> {
 
     // When all is removed, the fds are those of a loop with nothing in it.
     stop.store(true, Ordering::Relaxed);
-    for (_, token) in std::mem::take(&mut soak.sockets) {
-        soak.handle.remove(token);
-    }
-    while !thread.is_finished() {
+    while soak.children > 0 || !threads.iter().all(|thread| thread.is_finished()) {
         event_loop.dispatch(Duration::from_millis(5), &mut soak)?;
+    }
+    soak.tasks.clear();
+    soak.sockets.clear();
+    for row in event_loop.sources(&soak.handle).rows {
+        soak.handle.remove(row.token);
     }
     event_loop.dispatch(Duration::ZERO, &mut soak)?;
     let fds = open_fds()?;
