@@ -46,6 +46,12 @@ impl<Data> Mailbox<Data> {
 /// in the order in which it was posted, at the next settling: before the wait of the next dispatch, or
 /// after the current wait, which it ends.
 ///
+/// # Limits
+///
+/// There is no bound to what is posted: a thread that has to be held back sends into a
+/// [`sync_channel`](crate::sync_channel). Posting allocates and takes a lock: not from a signal handler, for which there is
+/// `Signals`. What a loop that is dropped has not run is dropped with it, unrun.
+///
 /// # Examples
 ///
 /// ```

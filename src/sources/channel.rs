@@ -28,6 +28,11 @@ pub enum Event<T> {
 /// enabled. Each message is an event of its own: a callback that removes or disables its source in the middle
 /// of a backlog gets no more of it.
 ///
+/// # Limits
+///
+/// What is sent and not received takes memory without a limit: [`sync_channel`] holds senders back. `Closed` does not come
+/// as long as any sender lives, such as a clone that the callback itself owns.
+///
 /// # Examples
 ///
 /// ```
@@ -59,6 +64,11 @@ pub fn channel<T>() -> (Sender<T>, Channel<T>) {
 /// each send waits until its message is received.
 ///
 /// Otherwise as [`channel`](channel()).
+///
+/// # Limits
+///
+/// The thread of the loop must not send into a channel that it receives: it would wait for itself. There is
+/// [`try_send`](SyncSender::try_send) for that.
 ///
 /// # Examples
 ///

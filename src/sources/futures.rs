@@ -99,8 +99,10 @@ impl Work for Steps {
 /// [budget](crate::SourceOptions::budget) lasts, which counts polls, so that no future keeps a dispatch from
 /// returning. While the source is disabled the futures rest.
 ///
-/// The futures are dropped with the executor. One that panics is dropped, and the panic comes out of the
-/// dispatch; the others go on in the next one.
+/// # Limits
+///
+/// A future blocks the loop for as long as a poll takes. It can't be cancelled alone: the futures are dropped with the
+/// executor. One that panics is dropped, and the panic comes out of the dispatch; the others go on in the next one.
 pub struct Executor<T> {
     /// Ends first, so that destructors of futures cannot schedule any more.
     incoming: mpsc::Receiver<LocalFuture<T>>,

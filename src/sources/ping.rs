@@ -9,8 +9,13 @@ use crate::{EventSource, InterestToken, Notifier, PostAction, Readiness, Registr
 
 /// Makes a ping and the source it arrives at.
 ///
-/// Pings that come before the callback runs are one event. A ping sent before the source is inserted, or
+/// A ping sent before the source is inserted, or
 /// while it is disabled, arrives when it is enabled. It takes no fd and can't fail.
+///
+/// # Limits
+///
+/// Pings are not counted: however many come before the callback runs are one event. A ping takes a lock, so it is not for
+/// signal handlers: see `Signals`.
 ///
 /// # Examples
 ///

@@ -16,7 +16,12 @@ use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 ///
 /// A stream that is always ready does not keep a dispatch from returning: after as many items as the source's
 /// [budget](crate::SourceOptions::budget) allows it waits for the next round. While the source is disabled
-/// the stream rests. It takes no fd. If the stream panics, the source is removed by the next dispatch.
+/// the stream rests. It takes no fd.
+///
+/// # Limits
+///
+/// The stream is polled on the loop's thread, and blocks the loop for as long as a poll takes. If it panics, the source
+/// is removed by the next dispatch, and no end is told of.
 ///
 /// # Examples
 ///

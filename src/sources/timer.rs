@@ -25,11 +25,14 @@ pub enum TimeoutAction {
 /// The callback receives the deadline (not the time it runs, so that
 /// `TimeoutAction::ToInstant(deadline + period)` repeats without drift). A timer never fires early; on
 /// Linux it is as precise as the kernel's timers, elsewhere within a millisecond. A timer re-armed for
-/// a time that has passed fires in the next round. A deadline beyond the end of time, such as
-/// [`Duration::MAX`] from now, never comes; deadlines more than 292 years away count as that.
+/// a time that has passed fires in the next round. A duration counts from the time the timer is inserted, enabled
+/// or updated.
 ///
-/// A duration counts from the time the timer is inserted, enabled or updated. A timer whose callback panics
-/// stays, but does not fire again before it is updated.
+/// # Limits
+///
+/// The clock is the loop's, in general the system's monotonic one, which stands still during suspend: see `WallTimer`
+/// for others. A deadline beyond the end of time, such as [`Duration::MAX`] from now, never comes; deadlines more than
+/// 292 years away count as that. A timer whose callback panics stays, but does not fire again before it is updated.
 ///
 /// # Examples
 ///

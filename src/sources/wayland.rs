@@ -29,7 +29,9 @@ use crate::{
 /// back. So other threads may read the same connection for queues of their own, and never wait for a
 /// callback; what they read for this queue wakes the loop.
 ///
-/// For such a thread another loop is the way. [`EventQueue::blocking_dispatch`] of `wayland-client` 0.31 looks at
+/// # Limits
+///
+/// For a thread that reads the same connection another loop is the way. [`EventQueue::blocking_dispatch`] of `wayland-client` 0.31 looks at
 /// its queue *before* it announces that it is going to read: what this loop, or anyone, reads for it in
 /// between waits there for the next message of the compositor.
 ///
