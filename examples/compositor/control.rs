@@ -9,7 +9,9 @@
 //! screenshot PATH               ok PATH WIDTHxHEIGHT, when the PNG file is complete
 //! key CODE [press|release]      ok; CODE as in linux/input-event-codes.h; without either, it is struck
 //! pointer X Y [BUTTON]          ok; BUTTON is left, middle or right, and is clicked
-//! stats                         a line for each module, then ok
+//! type TEXT                     ok, when all of it is typed; ends with whoever asked
+//! stats                         a line for each module, the sources of the loop and the slowest callbacks,
+//!                               then ok
 //! quit                          ok, and the compositor ends
 //! ```
 //!
@@ -22,7 +24,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use soloop::{
-    Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Ready, SourceOptions, Token,
+    Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Priority, Ready, Scope,
+    SourceOptions, Token,
 };
 
 /// The longest line, in bytes.
@@ -52,12 +55,14 @@ pub type ReplyTo = Token<Generic<Conversation>>;
 pub trait ControlHost: LoopData + AsMut<Control> {
     /// A line for each window.
     fn windows(&mut self) -> Vec<String>;
-    /// A line for each module.
-    fn stats(&mut self) -> Vec<String>;
+    /// The lines are told with [`answer`].
+    fn stats(&mut self, reply_to: ReplyTo);
     /// The end of it is told with [`answer`].
     fn screenshot(&mut self, path: PathBuf, reply_to: ReplyTo);
     fn key(&mut self, code: u32, stroke: Stroke) -> Result<(), String>;
     fn pointer(&mut self, x: i32, y: i32, click: Option<Button>) -> Result<(), String>;
+    /// Types `text` as long as `scope` is there. The end of it is told with [`answer`].
+    fn type_text(&mut self, text: &str, scope: &Scope, reply_to: ReplyTo) -> Result<(), String>;
     fn quit(&mut self);
 }
 
@@ -80,6 +85,8 @@ pub struct Conversation {
     busy: bool,
     /// No more commands will come.
     ended: bool,
+    /// What is done for it, and by it.
+    scope: Scope,
 }
 
 impl AsFd for Conversation {
@@ -139,9 +146,11 @@ fn welcome<D: ControlHost>(data: &mut D, stream: UnixStream) -> io::Result<()> {
         output: Vec::new(),
         busy: false,
         ended: false,
+        scope: Scope::new(),
     };
     let source = Generic::new(conversation, Interest::READ, Mode::Level);
-    let options = SourceOptions::new().name("control client");
+    // Whoever types and points here is what this compositor has for input devices.
+    let options = SourceOptions::new().name("control client").priority(Priority::High);
     let handle = data.loop_handle();
     let token =
         handle.insert_source_with(options, source, |ready, data: &mut D| converse(ready, data))?;
@@ -157,6 +166,10 @@ fn converse<D: ControlHost>(
     data: &mut D,
 ) -> io::Result<PostAction> {
     let conversation = ready.io;
+    if conversation.busy && ready.readiness.write_closed {
+        // It does not wait for the answer. The scope goes with it.
+        return Ok(PostAction::Remove);
+    }
     if let Err(cause) = conversation.receive() {
         eprintln!("compositor: a control client is disconnected: {cause}");
         return Ok(PostAction::Remove);
@@ -164,12 +177,18 @@ fn converse<D: ControlHost>(
     Ok(conversation.go_on(data))
 }
 
-/// Answers a command that took its time: whether it is done, and a word on it.
-pub fn answer<D: ControlHost>(data: &mut D, reply_to: ReplyTo, result: Result<String, String>) {
+/// Answers a command that took its time: lines of data, whether it is done, and a word on it.
+pub fn answer<D: ControlHost>(
+    data: &mut D,
+    reply_to: ReplyTo,
+    lines: Vec<String>,
+    result: Result<String, String>,
+) {
     // Whoever asked may have gone; then there is nobody to visit.
     data.loop_handle().visit(reply_to, move |source, data: &mut D| {
         let conversation = source.get_mut();
         conversation.busy = false;
+        lines.iter().for_each(|line| conversation.say(line));
         conversation.end_answer(data, result);
         if conversation.go_on(data) == PostAction::Remove {
             data.loop_handle().remove(reply_to);
@@ -269,6 +288,13 @@ impl Conversation {
         }
     }
 
+    /// Has further commands wait for an answer that takes its time.
+    fn wait(&mut self) -> Result<ReplyTo, String> {
+        let me = self.me.ok_or("too early")?;
+        self.busy = true;
+        Ok(me)
+    }
+
     fn run<D: ControlHost>(&mut self, line: &str, data: &mut D) -> Result<String, String> {
         let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let words: Vec<&str> = rest.split_whitespace().collect();
@@ -279,14 +305,18 @@ impl Conversation {
                 Ok(format!("{} windows", windows.len()))
             }
             ("stats", []) => {
-                data.stats().iter().for_each(|line| self.say(line));
+                data.stats(self.wait()?);
                 Ok(String::new())
             }
             ("screenshot", [_, ..]) => {
-                let me = self.me.ok_or("too early")?;
-                self.busy = true;
-                data.screenshot(PathBuf::from(rest.trim()), me);
+                data.screenshot(PathBuf::from(rest.trim()), self.wait()?);
                 Ok(String::new())
+            }
+            ("type", [_, ..]) => {
+                let reply_to = self.wait()?;
+                let begun = data.type_text(rest.trim(), &self.scope, reply_to);
+                self.busy = begun.is_ok();
+                begun.map(|()| String::new())
             }
             ("key", [code, stroke @ ..]) => {
                 let stroke = match stroke {
@@ -313,11 +343,12 @@ impl Conversation {
             }
             ("", _) => Err("an empty line".to_owned()),
             ("screenshot", _) => Err("usage: screenshot PATH".to_owned()),
+            ("type", _) => Err("usage: type TEXT".to_owned()),
             ("key", _) => Err("usage: key CODE [press|release]".to_owned()),
             ("pointer", _) => Err("usage: pointer X Y [left|middle|right]".to_owned()),
             ("windows" | "stats" | "quit", _) => Err(format!("{command} takes no arguments")),
             _ => Err(format!(
-                "{command:?} is not a command; there are windows, screenshot, key, pointer, stats, quit"
+                "{command:?} is not a command; there are windows, screenshot, key, pointer, type, stats, quit"
             )),
         }
     }

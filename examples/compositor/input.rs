@@ -3,10 +3,12 @@
 //! A headless compositor has no devices; what people do is injected. Windows get the keyboard when they
 //! come and when they are clicked on; the pointer belongs to what is under it.
 
+pub mod typing;
+
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use soloop::{LoopData, LoopHandle, TimeoutAction, Timer};
+use soloop::{LoopData, LoopHandle, Priority, SourceOptions, TimeoutAction, Timer};
 
 use crate::geometry::Point;
 
@@ -167,7 +169,8 @@ pub fn click<D: InputHost>(data: &mut D, code: u32) {
 
 fn in_a_moment<D: InputHost>(data: &mut D, then: impl FnOnce(&mut D) + 'static) {
     let timer = Timer::from_duration(STROKE);
-    let inserted = data.loop_handle().insert_once(timer, move |_, data: &mut D| {
+    let options = SourceOptions::new().name("release").priority(Priority::High);
+    let inserted = data.loop_handle().insert_once_with(options, timer, move |_, data: &mut D| {
         then(data);
         TimeoutAction::Drop
     });

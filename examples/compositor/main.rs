@@ -9,7 +9,8 @@
 //! Everything happens in callbacks of one loop: the listening sockets, the Wayland clients, the clients of
 //! the control socket (inserted from inside the listener's callback), the frame timer (there only while
 //! something changes), the answers of the PNG worker's thread, signals and children. What they share is one
-//! `State`, which each of them gets as `&mut`, with the handle of the loop as a plain field in it.
+//! `State`, which each of them gets as `&mut`, with the handle of the loop as a plain field in it. What takes
+//! its time is a task (`input/typing.rs`), and ends with whoever asked for it.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -18,6 +19,7 @@
 //! | `rendering` | the frame timer, drawing, screenshots |
 //! | `control` | the control socket |
 //! | `clients` | child processes |
+//! | `insight` | what can be seen of the loop: the table of its sources, the slowest callbacks, a trace |
 //!
 //! No module knows another, nor the state: each says in a trait what it needs of the state it is in. They
 //! meet in `state.rs`.
@@ -30,6 +32,7 @@ mod delegates;
 mod demo;
 mod geometry;
 mod input;
+mod insight;
 mod options;
 mod protocol;
 mod rendering;

@@ -20,6 +20,7 @@ gone. Without any, it starts clients of its own, runs for two seconds and leaves
   --size WxH         the size of the output in pixels (default: 1280x720)
   --socket NAME      the name of the socket (default: the first of wayland-1, wayland-2, ... that is free)
   --control PATH     the control socket (default: NAME.control next to the other)
+  --trace FILE       write what the loop does and when, for chrome://tracing or ui.perfetto.dev
   -h, --help         show this
 
 Without XDG_RUNTIME_DIR the sockets are in a private directory, which is removed at the end.
@@ -43,6 +44,7 @@ pub struct Options {
     pub size: (i32, i32),
     pub socket: Option<OsString>,
     pub control: Option<PathBuf>,
+    pub trace: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, lexop
         size: (1280, 720),
         socket: None,
         control: None,
+        trace: None,
     };
     let mut parser = lexopt::Parser::from_args(own.iter().cloned());
     while let Some(argument) = parser.next()? {
@@ -86,6 +89,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, lexop
             Long("size") => options.size = parser.value()?.parse_with(size)?,
             Long("socket") => options.socket = Some(parser.value()?),
             Long("control") => options.control = Some(parser.value()?.into()),
+            Long("trace") => options.trace = Some(parser.value()?.into()),
             Short('h') | Long("help") => return Ok(Request::Help),
             Value(word) if word == "demo-client" => {
                 return Ok(Request::DemoClient(parser.value()?.string()?));

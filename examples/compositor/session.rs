@@ -11,13 +11,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use soloop::{EventLoop, Signals, TimeoutAction, Timer};
+use soloop::{EventLoop, Priority, Signals, SourceOptions, TimeoutAction, Timer};
 use wayland_server::{BindError, Display, ListeningSocket};
 
 use crate::clients::Clients;
 use crate::control::Control;
 use crate::demo;
 use crate::input::Input;
+use crate::insight;
 use crate::options::{self, Options};
 use crate::protocol::{Protocol, connection};
 use crate::rendering::{Rendering, decoration};
@@ -40,6 +41,7 @@ pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
     });
 
     let (mut event_loop, mut handle) = EventLoop::<State>::new()?;
+    insight::watch(&mut event_loop, options.trace.as_deref())?;
     let display = Display::<State>::new()?;
     let mut state = State {
         protocol: Protocol::insert(&mut handle, display, socket, options.size)?,
@@ -73,7 +75,8 @@ pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
     for line in state.statistics() {
         announce(&line);
     }
-    Ok(())
+    insight::finish(&mut event_loop)
+        .map_err(|error| format!("the trace could not be written: {error}").into())
 }
 
 /// Tells whoever reads the output, if anyone does.
@@ -84,7 +87,9 @@ pub fn announce(line: &str) {
 fn listen_to_signals(state: &mut State, screenshot: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     let screenshot = screenshot.unwrap_or_else(|| SCREENSHOT.into());
     let signals = [Signal::INT, Signal::TERM, Signal::USR1].map(Signal::as_raw);
-    state.handle.insert_source(Signals::new(signals)?, move |signal, state: &mut State| {
+    let options = SourceOptions::new().name("signals").priority(Priority::High);
+    let source = Signals::new(signals)?;
+    state.handle.insert_source_with(options, source, move |signal, state: &mut State| {
         if signal.number == Signal::USR1.as_raw() {
             state.take_screenshot(screenshot.clone(), Purpose::Announce);
         } else {
@@ -100,7 +105,9 @@ fn end_after(
     duration: Duration,
     picture: Option<PathBuf>,
 ) -> Result<(), Box<dyn Error>> {
-    state.handle.insert_once(Timer::from_duration(duration), move |_, state: &mut State| {
+    let options = SourceOptions::new().name("end of the session");
+    let timer = Timer::from_duration(duration);
+    state.handle.insert_once_with(options, timer, move |_, state: &mut State| {
         if let Some(path) = picture {
             state.take_screenshot(path, Purpose::Announce);
         }

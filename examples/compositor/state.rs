@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use soloop::{LoopData, LoopHandle};
+use soloop::{LoopData, LoopHandle, Priority, Scope, SourceOptions};
 
 use crate::clients::{Clients, ClientsHost};
 use crate::control::{self, Button, Control, ControlHost, ReplyTo, Stroke};
 use crate::geometry::{Image, Point, Rect};
-use crate::input::{self, Input, InputHost};
+use crate::input::{self, Input, InputHost, typing};
+use crate::insight;
 use crate::protocol::seat::Modifiers;
 use crate::protocol::shell;
 use crate::protocol::{Protocol, ProtocolHost, SurfaceKey};
@@ -247,7 +248,9 @@ impl RenderHost for State {
             Err(error) => Err(format!("{} can't be written: {error}", path.display())),
         };
         match (self.screenshots.remove(&id), result) {
-            (Some(Purpose::Reply(reply_to)), result) => control::answer(self, reply_to, result),
+            (Some(Purpose::Reply(reply_to)), result) => {
+                control::answer(self, reply_to, Vec::new(), result);
+            }
             (_, Ok(word)) => announce(&format!("compositor: wrote {word}")),
             (_, Err(message)) => eprintln!("compositor: {message}"),
         }
@@ -271,8 +274,12 @@ impl ControlHost for State {
         self.protocol.windows().enumerate().map(line).collect()
     }
 
-    fn stats(&mut self) -> Vec<String> {
-        self.statistics().into()
+    fn stats(&mut self, reply_to: ReplyTo) {
+        self.handle.inspect(move |event_loop, state| {
+            let mut lines = Vec::from(state.statistics());
+            lines.extend(insight::report(event_loop, &state.handle));
+            control::answer(state, reply_to, lines, Ok(String::new()));
+        });
     }
 
     fn screenshot(&mut self, path: PathBuf, reply_to: ReplyTo) {
@@ -305,6 +312,17 @@ impl ControlHost for State {
             };
             input::click(self, code);
         }
+        Ok(())
+    }
+
+    fn type_text(&mut self, text: &str, scope: &Scope, reply_to: ReplyTo) -> Result<(), String> {
+        let keys = typing::keys(text)?;
+        let options = SourceOptions::new().name("typing").priority(Priority::High).scope(scope);
+        self.handle.spawn_with(options, move |cx| async move {
+            typing::type_keys(&cx, keys).await;
+            cx.with(move |state| control::answer(state, reply_to, Vec::new(), Ok(String::new())))
+                .await;
+        });
         Ok(())
     }
 

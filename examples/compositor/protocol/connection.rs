@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use soloop::{
-    Generic, InsertError, Interest, LoopHandle, Mode, PostAction, Sender, SourceOptions,
-    TimeoutAction, Timer, Token,
+    ErrorAction, Generic, InsertError, Interest, LoopHandle, Mode, PostAction, Scope, Sender,
+    SourceOptions, TimeoutAction, Timer,
 };
 use wayland_server::backend::protocol::ProtocolError;
 use wayland_server::backend::{ClientData, ClientId, DisconnectReason};
@@ -55,8 +55,8 @@ pub struct Connection {
     pub name: Name,
     /// Since when it has left events unread.
     behind_since: Option<Instant>,
-    /// What it was asked to show that it lives, and when that is over.
-    pub ping: Option<(u32, Token<Timer>)>,
+    /// What it was asked to show that it lives, and what happens if it does not.
+    pub ping: Option<(u32, Scope)>,
 }
 
 /// A client that was declared dead.
@@ -112,30 +112,25 @@ pub fn listen<D: ProtocolHost>(
     handle: &mut LoopHandle<D>,
     socket: ListeningSocket,
     gone: Sender<Gone>,
-) -> Result<Token<Generic<ListeningSocket>>, InsertError<Generic<ListeningSocket>>> {
+) -> Result<(), InsertError<Generic<ListeningSocket>>> {
     let source = Generic::new(socket, Interest::READ, Mode::Level);
-    let options = SourceOptions::new().name("wayland socket");
-    handle.insert_source_with(options, source, move |ready, data: &mut D| match ready.io.accept() {
-        Ok(Some(stream)) => {
-            if let Err(error) = welcome(data, stream, gone.clone()) {
-                eprintln!("compositor: a client could not be served: {error}");
+    let options = SourceOptions::new().name("wayland socket").on_error(ErrorAction::Retry(RESPITE));
+    handle.insert_source_with(options, source, move |ready, data: &mut D| {
+        match ready.io.accept() {
+            Ok(Some(stream)) => {
+                if let Err(error) = welcome(data, stream, gone.clone()) {
+                    eprintln!("compositor: a client could not be served: {error}");
+                }
+                Ok(PostAction::Continue)
             }
-            Ok(PostAction::Continue)
+            Ok(None) => Ok(PostAction::Continue),
+            Err(error) => {
+                eprintln!("compositor: no client can be accepted for now: {error}");
+                Err(error)
+            }
         }
-        Ok(None) => Ok(PostAction::Continue),
-        Err(error) => {
-            eprintln!("compositor: no client can be accepted for now: {error}");
-            let listener = data.as_mut().listener;
-            data.loop_handle().insert_once(
-                Timer::from_duration(RESPITE),
-                move |_, data: &mut D| {
-                    data.loop_handle().enable(listener);
-                    TimeoutAction::Drop
-                },
-            )?;
-            Ok(PostAction::Disable)
-        }
-    })
+    })?;
+    Ok(())
 }
 
 fn welcome<D: ProtocolHost>(
@@ -150,18 +145,6 @@ fn welcome<D: ProtocolHost>(
     protocol.connections.insert(client.id(), Connection { name, behind_since: None, ping: None });
     protocol.stats.clients += 1;
     Ok(())
-}
-
-/// Says why a client is gone.
-pub fn forget<D: ProtocolHost>(data: &mut D, gone: Gone) {
-    let protocol = data.as_mut();
-    if let Some(connection) = protocol.connections.remove(&gone.client) {
-        eprintln!("compositor: {} is disconnected: {}", connection.name, gone.cause);
-        protocol.stats.disconnected += 1;
-        if let Some((_, timeout)) = connection.ping {
-            data.loop_handle().remove(timeout);
-        }
-    }
 }
 
 /// Sends each client what is buffered for it.
@@ -182,7 +165,9 @@ pub fn flush<D: ProtocolHost>(data: &mut D) {
     }
     if behind && protocol.retry.is_none() {
         let timer = Timer::from_duration(RETRY);
-        match data.loop_handle().insert_source(timer, |_, data: &mut D| retry(data)) {
+        let options = SourceOptions::new().name("clients behind");
+        let handle = data.loop_handle();
+        match handle.insert_source_with(options, timer, |_, data: &mut D| retry(data)) {
             Ok(token) => data.as_mut().retry = Some(token),
             Err(error) => eprintln!("compositor: {error}"),
         }
@@ -216,6 +201,14 @@ fn retry<D: ProtocolHost>(data: &mut D) -> TimeoutAction {
 }
 
 impl Protocol {
+    /// Says why a client is gone.
+    pub fn forget(&mut self, gone: Gone) {
+        if let Some(connection) = self.connections.remove(&gone.client) {
+            eprintln!("compositor: {} is disconnected: {}", connection.name, gone.cause);
+            self.stats.disconnected += 1;
+        }
+    }
+
     /// The process behind a resource; 0 if it is gone.
     pub fn pid(&self, resource: &impl Resource) -> i32 {
         let client = resource.client().as_ref().map(Client::id);

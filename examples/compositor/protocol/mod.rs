@@ -106,7 +106,6 @@ pub trait ProtocolHost:
 /// Everything clients have made.
 pub struct Protocol {
     display: DisplayHandle,
-    listener: Token<Generic<ListeningSocket>>,
     connections: HashMap<ClientId, Connection>,
     /// Tries again to send to clients that do not read, while there are some.
     retry: Option<Token<Timer>>,
@@ -164,16 +163,16 @@ impl Protocol {
         // Clients are declared dead wherever something is sent to them, with the backend locked: a
         // channel takes the news to where the state is at hand.
         let (sender, gone) = channel();
-        handle.insert_source(gone, |event, data: &mut D| {
+        let options = SourceOptions::new().name("gone clients");
+        handle.insert_part(options, gone, D::as_mut, |event, protocol: &mut Self| {
             if let channel::Event::Msg(gone) = event {
-                connection::forget(data, gone);
+                protocol.forget(gone);
             }
         })?;
 
-        let listener = connection::listen(handle, socket, sender)?;
+        connection::listen(handle, socket, sender)?;
         Ok(Self {
             display: globals,
-            listener,
             connections: HashMap::new(),
             retry: None,
             surfaces: SlotMap::with_key(),

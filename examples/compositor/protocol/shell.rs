@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use soloop::{TimeoutAction, Timer};
+use soloop::{Scope, SourceOptions, TimeoutAction, Timer};
 use wayland_protocols::xdg::shell::server::xdg_surface::{self, XdgSurface};
 use wayland_protocols::xdg::shell::server::xdg_wm_base::{self, XdgWmBase};
 use wayland_server::backend::ClientId;
@@ -149,8 +149,11 @@ pub fn ping<D: ProtocolHost>(data: &mut D, window: SurfaceKey) {
     }
     xdg.wm_base.ping(serial);
     let answerer = client.clone();
+    let scope = Scope::new();
+    let options = SourceOptions::new().name("ping timeout").scope(&scope);
     let timeout = Timer::from_duration(PING_TIMEOUT);
-    let inserted = data.loop_handle().insert_once(timeout, move |_, data: &mut D| {
+    let handle = data.loop_handle();
+    let inserted = handle.insert_once_with(options, timeout, move |_, data: &mut D| {
         if let Some(connection) = data.as_mut().connections.get_mut(&client) {
             connection.ping = None;
             eprintln!(
@@ -160,19 +163,16 @@ pub fn ping<D: ProtocolHost>(data: &mut D, window: SurfaceKey) {
         }
         TimeoutAction::Drop
     });
-    if let (Ok(timeout), Some(connection)) =
-        (inserted, data.as_mut().connections.get_mut(&answerer))
-    {
-        connection.ping = Some((serial, timeout));
+    let connection = data.as_mut().connections.get_mut(&answerer);
+    if let (Ok(_), Some(connection)) = (inserted, connection) {
+        connection.ping = Some((serial, scope));
     }
 }
 
-fn pong<D: ProtocolHost>(data: &mut D, client: &Client, serial: u32) {
-    let connection = data.as_mut().connections.get_mut(&client.id());
-    let answered =
-        connection.and_then(|connection| connection.ping.take_if(|(ping, _)| *ping == serial));
-    if let Some((_, timeout)) = answered {
-        data.loop_handle().remove(timeout);
+fn pong(protocol: &mut Protocol, client: &Client, serial: u32) {
+    if let Some(connection) = protocol.connections.get_mut(&client.id()) {
+        // The timer goes with its scope.
+        connection.ping.take_if(|(ping, _)| *ping == serial);
     }
 }
 
@@ -232,7 +232,7 @@ impl<D: ProtocolHost> Dispatch<XdgWmBase, (), D> for Protocol {
                 let key = protocol.positioners.insert(Positioner::default());
                 init.init(id, key);
             }
-            Request::Pong { serial } => pong(data, client, serial),
+            Request::Pong { serial } => pong(data.as_mut(), client, serial),
             Request::Destroy => {
                 let mut used =
                     protocol.surfaces.values().filter_map(|surface| surface.xdg.as_ref());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use soloop::{LoopHandle, channel};
+use soloop::{LoopHandle, Priority, SourceOptions, channel};
 
 use super::{RenderHost, Rendering};
 use crate::geometry::Image;
@@ -51,7 +51,9 @@ impl Encoder {
                 let _ = outbox.send(Screenshot { id, path, size, result });
             }
         })?;
-        handle.insert_source(answers, |event, data: &mut D| {
+        // Whoever waits for a screenshot waits for a disk, too.
+        let options = SourceOptions::new().name("screenshots").priority(Priority::Low);
+        handle.insert_source_with(options, answers, |event, data: &mut D| {
             if let channel::Event::Msg(screenshot) = event {
                 let rendering: &mut Rendering = data.as_mut();
                 rendering.encoder.done += 1;
