@@ -84,7 +84,9 @@ pub struct EventLoop<Data> {
     /// What has more to say but no budget left in this round, or said it with an error.
     pub(crate) carried: Vec<ReadyEvent>,
     /// A round ended with an error or a panic: the next dispatch delivers the rest of it, without a wait.
-    unfinished: bool,
+    pub(crate) unfinished: bool,
+    /// Whether there were sources that host a loop when this was last looked at.
+    pub(crate) hosts: bool,
     /// What is being delivered; stays if its callback panics.
     pub(crate) current: Option<ReadyEvent>,
     /// What is being removed; stays if its `unregister` panics.
@@ -145,6 +147,7 @@ impl<Data> EventLoop<Data> {
             backlog: VecDeque::new(),
             carried: Vec::new(),
             unfinished: false,
+            hosts: false,
             current: None,
             removing: None,
             woken: Vec::new(),
@@ -274,6 +277,9 @@ impl<Data: LoopData> EventLoop<Data> {
             self.recover(data)?;
         }
         self.settle_all(data)?;
+        if !self.unfinished {
+            self.prepare_hosted(timeout, data)?;
+        }
         if self.unfinished {
             // The kernel would tell again of what is not delivered yet.
         } else if self.hooks.is_empty() {
@@ -289,7 +295,8 @@ impl<Data: LoopData> EventLoop<Data> {
         self.run_mail(data)?;
         self.deliver(data)?;
         self.unfinished = false;
-        self.run_idles(data)
+        self.run_idles(data)?;
+        self.finish_hosted(data)
     }
 
     // Before the wait.
@@ -618,7 +625,7 @@ mod fd {
     /// costs a system call where it otherwise would not.
     impl<Data> AsFd for EventLoop<Data> {
         fn as_fd(&self) -> BorrowedFd<'_> {
-            self.shared.export(self.has_backlog());
+            self.shared.export(self.has_backlog() || self.hosts);
             self.poll.registry().as_fd()
         }
     }

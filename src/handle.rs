@@ -58,12 +58,23 @@ pub struct LoopHandle<Data> {
     pub(crate) idles: Idles<Data>,
     pub(crate) mailbox: Arc<Mailbox<Data>>,
     pub(crate) abandoned: Arc<Abandoned>,
+    /// The sources that host a loop, and some that are gone.
+    #[cfg(all(unix, feature = "calloop"))]
+    pub(crate) hosting: Vec<SourceKey>,
 }
 
 impl<Data> LoopHandle<Data> {
     pub(crate) fn new(registrations: Registrations, mailbox: Arc<Mailbox<Data>>) -> Self {
         let abandoned = Abandoned::new(Arc::clone(&registrations.shared));
-        Self { registrations, pending: Pending::new(), idles: Idles::new(), mailbox, abandoned }
+        Self {
+            registrations,
+            pending: Pending::new(),
+            idles: Idles::new(),
+            mailbox,
+            abandoned,
+            #[cfg(all(unix, feature = "calloop"))]
+            hosting: Vec::new(),
+        }
     }
 
     /// Inserts a source. It is registered with the kernel at once and `callback` is called for each of
@@ -221,7 +232,7 @@ impl<Data> LoopHandle<Data> {
         Ok(token)
     }
 
-    fn insert_slot<S: EventSource>(
+    pub(crate) fn insert_slot<S: EventSource>(
         &mut self,
         options: Option<SourceOptions>,
         mut source: S,

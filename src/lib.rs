@@ -13,7 +13,7 @@
 //!   [`visit`](LoopHandle::visit), [`update`](LoopHandle::update), [`enable`](LoopHandle::enable),
 //!   [`disable`](LoopHandle::disable).
 //! * Sources: fds ([`Generic`], [`MioSource`]), time ([`Timer`], [`Interval`], `WallTimer`), messages ([`channel()`], [`sync_channel`],
-//!   [`make_ping`]), processes (`Signals`, `Child`), Wayland (`WaylandSource`), and yours ([`EventSource`],
+//!   [`make_ping`]), processes (`Signals`, `Child`), Wayland (`WaylandSource`), those of calloop (`CalloopLoop`), and yours ([`EventSource`],
 //!   [`TransientSource`]).
 //! * Futures: [`EventLoop::block_on`], [`TimeoutFuture`], fds (`LoopHandle::adapt_io`), those whose results go
 //!   to a callback (`executor`), tasks that reach the state (`LoopHandle::spawn`) and those that are waited for
@@ -66,6 +66,7 @@ mod deadlines;
 mod error;
 mod event_loop;
 mod handle;
+mod hosts;
 mod idle;
 mod insight;
 mod interest;

@@ -7,6 +7,8 @@ use std::any::Any;
 use std::fmt;
 
 use crate::error::BoxError;
+#[cfg(all(unix, feature = "calloop"))]
+use crate::hosts::Step;
 use crate::ready::ReadyEvent;
 use crate::source::AnySource;
 use crate::{EventSource, InterestToken, PostAction};
@@ -19,6 +21,11 @@ pub(crate) trait AnySlot<Data> {
     fn source_mut(&mut self) -> &mut dyn AnySource;
     /// The source; its callback is dropped.
     fn into_source(self: Box<Self>) -> Box<dyn AnySource>;
+    /// Has the loop that the source hosts, if it is one that does, take a step.
+    #[cfg(all(unix, feature = "calloop"))]
+    fn host(&mut self, _: Step, _: &mut Data) -> Result<bool, BoxError> {
+        Ok(false)
+    }
 }
 
 pub(crate) type Slot<Data> = Box<dyn AnySlot<Data>>;

@@ -1,0 +1,807 @@
+//! A calloop loop hosted by this one. (The other direction: tests/nesting.rs.)
+#![cfg(all(target_os = "linux", feature = "calloop"))]
+
+use std::error::Error as _;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use calloop::timer::{TimeoutAction, Timer};
+use soloop::{
+    AnyToken, CallbackKind, CalloopLoop, EventLoop, LoopData, LoopHandle, Priority, SourceOptions,
+    Token, make_ping,
+};
+
+mod common;
+use common::{LONG, POLL_BACKEND, ZERO, is_readable, open_fds, readable_within};
+
+const MS: Duration = Duration::from_millis(1);
+/// Within which a timer of a loaded machine is still on time.
+const ON_TIME: Duration = Duration::from_millis(25);
+
+type Inner = calloop::LoopHandle<'static, State>;
+
+struct State {
+    handle: LoopHandle<State>,
+    inner: Inner,
+    log: Vec<String>,
+    fired: Vec<Duration>,
+    inner_token: Option<calloop::RegistrationToken>,
+}
+
+impl LoopData for State {
+    fn loop_handle(&mut self) -> &mut LoopHandle<Self> {
+        &mut self.handle
+    }
+}
+
+impl State {
+    fn note(&mut self, what: impl ToString) {
+        self.log.push(what.to_string());
+    }
+
+    fn take_log(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.log)
+    }
+
+    /// A timer of the hosted loop that notes how late it is, and stops the loop.
+    fn inner_timer(&self, after: Duration) -> calloop::RegistrationToken {
+        self.inner_timer_then(after, |state| state.handle.stop())
+    }
+
+    /// A timer of the hosted loop that notes how late it is.
+    fn inner_timer_then(
+        &self,
+        after: Duration,
+        then: fn(&mut State),
+    ) -> calloop::RegistrationToken {
+        let due = Instant::now() + after;
+        let fire = move |_, _: &mut (), state: &mut State| {
+            state.fired.push(due.elapsed());
+            assert!(Instant::now() >= due, "early");
+            then(state);
+            TimeoutAction::Drop
+        };
+        self.inner.insert_source(Timer::from_deadline(due), fire).unwrap()
+    }
+
+    fn inner_idle(&self, what: &'static str) {
+        self.inner.insert_idle(move |state| state.note(what));
+    }
+
+    fn inner_ping(&self, what: &'static str) -> calloop::ping::Ping {
+        let (ping, source) = calloop::ping::make_ping().unwrap();
+        self.inner.insert_source(source, move |(), _, state| state.note(what)).unwrap();
+        ping
+    }
+}
+
+type Bridge = Token<CalloopLoop<State>>;
+
+fn hosting() -> (EventLoop<State>, State, Bridge) {
+    hosting_with(SourceOptions::new().name("calloop"))
+}
+
+fn hosting_with(options: SourceOptions) -> (EventLoop<State>, State, Bridge) {
+    let (event_loop, handle) = EventLoop::new().unwrap();
+    let inner = calloop::EventLoop::try_new().unwrap();
+    let mut state = State {
+        handle,
+        inner: inner.handle(),
+        log: Vec::new(),
+        fired: Vec::new(),
+        inner_token: None,
+    };
+    let token = state.handle.insert_calloop_with(options, inner).unwrap();
+    (event_loop, state, token)
+}
+
+fn run(event_loop: &mut EventLoop<State>, state: &mut State) {
+    event_loop.run(LONG, state, |_| ()).unwrap();
+}
+
+/// Has each loop that waits longer than a test should end with an error.
+fn dispatch_in_time(event_loop: &mut EventLoop<State>, state: &mut State) {
+    let started = Instant::now();
+    event_loop.dispatch(LONG, state).unwrap();
+    assert!(started.elapsed() < LONG, "nothing woke the loop");
+}
+
+fn assert_on_time(state: &mut State, times: usize) {
+    let fired = std::mem::take(&mut state.fired);
+    println!("late by {fired:?}");
+    assert_eq!(fired.len(), times);
+    if !POLL_BACKEND {
+        assert!(fired.iter().all(|late| *late < ON_TIME), "{fired:?}");
+    }
+}
+
+mod timers {
+    use super::*;
+
+    /// Done-when of the bridge: ten times out of ten, while nothing else happens.
+    #[test]
+    fn of_50_ms_fire_on_time_ten_times_out_of_ten_while_the_loop_sleeps() {
+        let (mut event_loop, mut state, _) = hosting();
+        for _ in 0..10 {
+            state.inner_timer(50 * MS);
+            event_loop.run(None, &mut state, |_| ()).unwrap();
+        }
+        assert_on_time(&mut state, 10);
+    }
+
+    #[test]
+    fn that_repeat_do_so_while_the_loop_sleeps() {
+        let (mut event_loop, mut state, _) = hosting();
+        let mut due = Instant::now() + MS;
+        let tick = move |deadline, _: &mut (), state: &mut State| {
+            assert_eq!(deadline, due);
+            state.fired.push(due.elapsed());
+            if state.fired.len() == 20 {
+                state.handle.stop();
+            }
+            due += 2 * MS;
+            TimeoutAction::ToInstant(due)
+        };
+        state.inner.insert_source(Timer::from_deadline(due), tick).unwrap();
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        assert_on_time(&mut state, 20);
+    }
+
+    #[test]
+    fn of_less_than_a_millisecond_are_precise() {
+        let (mut event_loop, mut state, _) = hosting();
+        for _ in 0..20 {
+            state.inner_timer(Duration::from_micros(300));
+            event_loop.run(None, &mut state, |_| ()).unwrap();
+        }
+        state.fired.sort();
+        println!("late by {:?}", state.fired);
+        assert!(state.fired[5] < MS, "rounded up to milliseconds: {:?}", state.fired);
+    }
+
+    #[test]
+    fn may_be_inserted_by_every_callback_of_the_outer_loop() {
+        let (mut event_loop, mut state, _) = hosting();
+        let insert = |state: &mut State| _ = state.inner_timer(10 * MS);
+        // By a source.
+        state
+            .handle
+            .insert_once(soloop::Timer::immediate(), move |_, state: &mut State| {
+                insert(state);
+                soloop::TimeoutAction::Drop
+            })
+            .unwrap();
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        // By an idle.
+        state.handle.insert_idle(insert);
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        // By what is posted from another thread.
+        let remote = state.handle.remote();
+        let thread = thread::spawn(move || remote.post(insert));
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        assert!(thread.join().unwrap());
+        // Between two dispatches.
+        let mut first = true;
+        let after_each = |state: &mut State| {
+            if std::mem::take(&mut first) {
+                insert(state);
+            }
+        };
+        state.handle.signal().wakeup();
+        event_loop.run(None, &mut state, after_each).unwrap();
+        assert_on_time(&mut state, 4);
+    }
+
+    #[test]
+    fn may_be_inserted_by_idles_and_visitors() {
+        let (mut event_loop, mut state, token) = hosting();
+        state.inner.insert_idle(|state| _ = state.inner_timer(10 * MS));
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        // An idle of an idle.
+        state.inner.insert_idle(|state| {
+            state.inner.insert_idle(|state| _ = state.inner_timer(10 * MS));
+        });
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        state.handle.visit(token, |bridge, state: &mut State| {
+            bridge.handle().insert_idle(|state| _ = state.inner_timer(10 * MS));
+            state.note("visited");
+        });
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        assert_on_time(&mut state, 3);
+    }
+
+    /// The nearest deadline comes nearer, and goes away, by what a callback of the outer loop does.
+    #[test]
+    fn may_be_moved_and_removed_by_callbacks_of_the_outer_loop() {
+        let (mut event_loop, mut state, _) = hosting();
+        let far = calloop::Dispatcher::new(
+            Timer::from_duration(3600 * Duration::from_secs(1)),
+            |_, _: &mut (), state: &mut State| {
+                state.fired.push(ZERO);
+                state.handle.stop();
+                TimeoutAction::Drop
+            },
+        );
+        let token = state.inner.register_dispatcher(far.clone()).unwrap();
+        let near = move |_, state: &mut State| {
+            far.as_source_mut().set_duration(10 * MS);
+            state.inner.update(&token).unwrap();
+            soloop::TimeoutAction::Drop
+        };
+        let soon = soloop::Timer::from_duration(5 * MS);
+        state.handle.insert_once(soon, near).unwrap();
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        assert_on_time(&mut state, 1);
+
+        state.inner_token = Some(state.inner_timer(20 * MS));
+        let soon = soloop::Timer::from_duration(5 * MS);
+        let remove = |_, state: &mut State| {
+            let token = state.inner_token.take().unwrap();
+            state.inner.remove(token);
+            soloop::TimeoutAction::Drop
+        };
+        state.handle.insert_once(soon, remove).unwrap();
+        let late = soloop::Timer::from_duration(60 * MS);
+        let stop = |_, state: &mut State| {
+            state.handle.stop();
+            soloop::TimeoutAction::Drop
+        };
+        state.handle.insert_once(late, stop).unwrap();
+        run(&mut event_loop, &mut state);
+        assert_eq!(state.fired, []);
+    }
+
+    /// The dispatch that is to set the alarm delivers an event, whose callback inserts the nearest timer.
+    #[test]
+    fn inserted_by_an_event_that_comes_while_the_alarm_is_set_are_not_forgotten() {
+        let (mut event_loop, mut state, _) = hosting();
+        let (ping, source) = calloop::ping::make_ping().unwrap();
+        let insert = |(), _: &mut (), state: &mut State| _ = state.inner_timer(10 * MS);
+        state.inner.insert_source(source, insert).unwrap();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        for _ in 0..10 {
+            // Run by the step before the one that sets the alarm.
+            let ping = ping.clone();
+            state.inner.insert_idle(move |_| ping.ping());
+            run(&mut event_loop, &mut state);
+        }
+        assert_on_time(&mut state, 10);
+    }
+
+    /// The same by chance: events from a thread at arbitrary times.
+    #[test]
+    fn that_repeat_survive_a_storm_of_events() {
+        let (mut event_loop, mut state, _) = hosting();
+        let every = Duration::from_micros(200);
+        let tick = move |_, _: &mut (), state: &mut State| {
+            state.fired.push(ZERO);
+            TimeoutAction::ToDuration(every)
+        };
+        state.inner.insert_source(Timer::from_duration(every), tick).unwrap();
+        let (ping, source) = make_ping();
+        state.handle.insert_source(source, |(), _| ()).unwrap();
+        let (done, finished) = soloop::channel::<()>();
+        let stop = |_, state: &mut State| state.handle.stop();
+        state.handle.insert_source(finished, stop).unwrap();
+        let thread = thread::spawn(move || {
+            let mut wait = 0_u32;
+            let end = Instant::now() + 400 * MS;
+            while Instant::now() < end {
+                ping.ping();
+                wait = wait.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                for _ in 0..wait >> 22 {
+                    std::hint::spin_loop();
+                }
+            }
+            done.send(()).unwrap();
+        });
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        thread.join().unwrap();
+        // Now nothing but the timer itself wakes the loop.
+        for _ in 0..20 {
+            let before = state.fired.len();
+            while state.fired.len() == before {
+                dispatch_in_time(&mut event_loop, &mut state);
+            }
+        }
+    }
+
+    #[test]
+    fn of_two_bridges_fire_on_time() {
+        let (mut event_loop, mut state, _) = hosting();
+        let second = calloop::EventLoop::<State>::try_new().unwrap();
+        let other = second.handle();
+        state.handle.insert_calloop(second).unwrap();
+        // What a callback of the second asks of the first, and the other way round.
+        let relay = other.clone();
+        state.inner.insert_idle(move |_| {
+            relay.insert_idle(|state: &mut State| _ = state.inner_timer(10 * MS));
+        });
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        let due = Instant::now() + 10 * MS;
+        let fire = move |_, _: &mut (), state: &mut State| {
+            state.fired.push(due.elapsed());
+            state.inner_timer(10 * MS);
+            TimeoutAction::Drop
+        };
+        other.insert_source(Timer::from_deadline(due), fire).unwrap();
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        assert_on_time(&mut state, 3);
+    }
+}
+
+#[test]
+fn idles_run_in_the_round_that_asks_for_them_and_keep_the_loop_from_blocking() {
+    let (mut event_loop, mut state, _) = hosting();
+    // Asked for before the first dispatch: nothing else wakes the loop.
+    state.inner_idle("before");
+    let signal = state.handle.signal();
+    state.inner.insert_idle(move |_| signal.wakeup());
+    dispatch_in_time(&mut event_loop, &mut state);
+    assert_eq!(state.take_log(), ["before"]);
+
+    let (ping, source) = make_ping();
+    let callback = |(), state: &mut State| {
+        state.inner_idle("inner");
+        state.handle.insert_idle(|state: &mut State| {
+            state.note("outer");
+            state.inner_idle("inner of outer");
+        });
+    };
+    state.handle.insert_source(source, callback).unwrap();
+    ping.ping();
+    dispatch_in_time(&mut event_loop, &mut state);
+    assert_eq!(state.take_log(), ["outer", "inner", "inner of outer"]);
+}
+
+mod sources {
+    use super::*;
+
+    #[test]
+    fn of_every_kind_are_dispatched() {
+        let (mut event_loop, mut state, _) = hosting();
+        let ping = state.inner_ping("ping");
+        let (sender, channel) = calloop::channel::channel::<&str>();
+        let callback = |event, _: &mut (), state: &mut State| match event {
+            calloop::channel::Event::Msg(text) => state.note(text),
+            calloop::channel::Event::Closed => state.note("closed"),
+        };
+        state.inner.insert_source(channel, callback).unwrap();
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let generic =
+            calloop::generic::Generic::new(theirs, calloop::Interest::READ, calloop::Mode::Level);
+        let read = |_, stream: &mut calloop::generic::NoIoDrop<UnixStream>, state: &mut State| {
+            let mut text = [0; 5];
+            let mut stream: &UnixStream = stream;
+            stream.read_exact(&mut text)?;
+            state.note(String::from_utf8_lossy(&text));
+            Ok(calloop::PostAction::Continue)
+        };
+        state.inner.insert_source(generic, read).unwrap();
+        let (executor, scheduler) = calloop::futures::executor::<&str>().unwrap();
+        let finished = |what, _: &mut (), state: &mut State| state.note(what);
+        state.inner.insert_source(executor, finished).unwrap();
+
+        ping.ping();
+        dispatch_in_time(&mut event_loop, &mut state);
+        assert_eq!(state.take_log(), ["ping"]);
+        let thread = thread::spawn(move || sender.send("message"));
+        while state.log.len() < 2 {
+            dispatch_in_time(&mut event_loop, &mut state);
+        }
+        assert_eq!(state.take_log(), ["message", "closed"]);
+        thread.join().unwrap().unwrap();
+        ours.write_all(b"bytes").unwrap();
+        dispatch_in_time(&mut event_loop, &mut state);
+        assert_eq!(state.take_log(), ["bytes"]);
+        scheduler.schedule(async { "future" }).unwrap();
+        dispatch_in_time(&mut event_loop, &mut state);
+        assert_eq!(state.take_log(), ["future"]);
+    }
+
+    #[test]
+    fn of_signals_are_dispatched() {
+        common::in_child("of_signals_are_dispatched", || {
+            let (mut event_loop, mut state, _) = hosting();
+            let signals = [calloop::signals::Signal::SIGUSR1];
+            let signals = calloop::signals::Signals::new(&signals).unwrap();
+            let callback = |event: calloop::signals::Event, _: &mut (), state: &mut State| {
+                state.note(format!("{:?}", event.signal()));
+            };
+            state.inner.insert_source(signals, callback).unwrap();
+            // To this thread, which is the one that has it masked.
+            nix::sys::signal::raise(nix::sys::signal::Signal::SIGUSR1).unwrap();
+            dispatch_in_time(&mut event_loop, &mut state);
+            assert_eq!(state.take_log(), ["SIGUSR1"]);
+        });
+    }
+
+    #[test]
+    fn are_inserted_before_the_loop_is_hosted_as_well_as_after() {
+        let (mut event_loop, handle) = EventLoop::new().unwrap();
+        let inner = calloop::EventLoop::<State>::try_new().unwrap();
+        let mut state = State {
+            handle,
+            inner: inner.handle(),
+            log: Vec::new(),
+            fired: Vec::new(),
+            inner_token: None,
+        };
+        state.inner_timer(10 * MS);
+        let ping = state.inner_ping("ping");
+        ping.ping();
+        state.handle.insert_calloop(inner).unwrap();
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        assert_eq!(state.take_log(), ["ping"]);
+        assert_on_time(&mut state, 1);
+    }
+
+    #[test]
+    fn have_their_turn_by_the_priority_of_the_bridge() {
+        for (priority, expected) in
+            [(Priority::High, ["hosted", "own"]), (Priority::Low, ["own", "hosted"])]
+        {
+            let (mut event_loop, mut state, _) =
+                hosting_with(SourceOptions::new().priority(priority));
+            let hosted = state.inner_ping("hosted");
+            let (own, source) = make_ping();
+            state.handle.insert_source(source, |(), state: &mut State| state.note("own")).unwrap();
+            event_loop.dispatch(ZERO, &mut state).unwrap();
+            for _ in 0..3 {
+                own.ping();
+                hosted.ping();
+                event_loop.dispatch(None, &mut state).unwrap();
+                assert_eq!(state.take_log(), expected);
+            }
+        }
+    }
+}
+
+mod failures {
+    use super::*;
+
+    fn failing(state: &State) -> UnixStream {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let generic =
+            calloop::generic::Generic::new(theirs, calloop::Interest::READ, calloop::Mode::Level);
+        let fail = |_, stream: &mut calloop::generic::NoIoDrop<UnixStream>, _: &mut State| {
+            let mut stream: &UnixStream = stream;
+            stream.read_exact(&mut [0])?;
+            Err::<calloop::PostAction, _>(io::Error::other("the tablet is on fire"))
+        };
+        state.inner.insert_source(generic, fail).unwrap();
+        ours
+    }
+
+    #[test]
+    fn of_hosted_sources_come_out_under_the_bridges_name_with_their_causes() {
+        for (options, name) in [
+            (SourceOptions::new().name("calloop"), "calloop"),
+            (SourceOptions::new().name("seat"), "seat"),
+        ] {
+            let (mut event_loop, mut state, token) = hosting_with(options);
+            let mut ours = failing(&state);
+            ours.write_all(b"x").unwrap();
+            let error = event_loop.dispatch(None, &mut state).unwrap_err();
+            assert_eq!(error.token(), Some(AnyToken::from(token)));
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("source `{name}` failed: ")), "{text}");
+            assert!(text.ends_with("the tablet is on fire"), "{text}");
+            let calloop = error.source().unwrap();
+            assert!(calloop.is::<calloop::Error>());
+            let io = calloop.source().unwrap();
+            assert_eq!(io.downcast_ref::<io::Error>().unwrap().kind(), io::ErrorKind::Other);
+
+            // The bridge is still there, and works.
+            state.inner_timer(10 * MS);
+            event_loop.run(None, &mut state, |_| ()).unwrap();
+            assert_on_time(&mut state, 1);
+        }
+    }
+
+    #[test]
+    fn without_options_the_name_is_calloop() {
+        let (mut event_loop, handle) = EventLoop::new().unwrap();
+        let inner = calloop::EventLoop::<State>::try_new().unwrap();
+        let mut state = State {
+            handle,
+            inner: inner.handle(),
+            log: Vec::new(),
+            fired: Vec::new(),
+            inner_token: None,
+        };
+        let mut ours = failing(&state);
+        state.handle.insert_calloop(inner).unwrap();
+        ours.write_all(b"x").unwrap();
+        let error = event_loop.dispatch(None, &mut state).unwrap_err();
+        assert!(error.to_string().starts_with("source `calloop` failed: "), "{error}");
+    }
+
+    #[test]
+    fn in_the_steps_outside_of_its_turn_follow_the_policy() {
+        let (mut event_loop, mut state, _) = hosting();
+        let mut ours = failing(&state);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        event_loop.on_error(|error, state: &mut State| {
+            state.note(error);
+            soloop::ErrorAction::Remove
+        });
+        // Ready only once the round is under way: met by the step that ends it.
+        state.handle.insert_idle(move |_| ours.write_all(b"x").unwrap());
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.log.len(), 1, "{:?}", state.log);
+        assert!(state.log[0].ends_with("the tablet is on fire"));
+        // Removed: nothing of the hosted loop runs any more.
+        state.inner_idle("idle");
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.log.len(), 1);
+    }
+
+    #[test]
+    fn a_panic_leaves_two_loops_that_go_on() {
+        let (mut event_loop, mut state, _) = hosting();
+        let ping = state.inner_ping("ping");
+        let panicking = |_, _: &mut (), _: &mut State| panic!("on purpose");
+        state.inner.insert_source(Timer::from_duration(MS), panicking).unwrap();
+        let dispatch = |event_loop: &mut EventLoop<State>, state: &mut State| {
+            catch_unwind(AssertUnwindSafe(|| event_loop.run(LONG, state, |_| ())))
+        };
+        assert!(dispatch(&mut event_loop, &mut state).is_err());
+        // In the steps outside of its turn.
+        state.inner.insert_idle(|_| panic!("on purpose"));
+        assert!(dispatch(&mut event_loop, &mut state).is_err());
+        state.handle.insert_idle(|state: &mut State| {
+            state.inner.insert_idle(|_| panic!("on purpose"));
+        });
+        assert!(dispatch(&mut event_loop, &mut state).is_err());
+
+        ping.ping();
+        dispatch_in_time(&mut event_loop, &mut state);
+        assert_eq!(state.take_log(), ["ping"]);
+        state.inner_timer(10 * MS);
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        assert_on_time(&mut state, 1);
+    }
+}
+
+mod handles {
+    use super::*;
+
+    #[test]
+    fn of_both_loops_work_in_each_others_callbacks() {
+        let (mut event_loop, mut state, _) = hosting();
+        let ping = state.inner_ping("again");
+        state.inner.insert_idle(|state| {
+            let callback = |_, state: &mut State| {
+                state.note("own timer");
+                state.inner_timer(5 * MS);
+                soloop::TimeoutAction::Drop
+            };
+            state.handle.insert_source(soloop::Timer::from_duration(MS), callback).unwrap();
+        });
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        assert_eq!(state.take_log(), ["own timer"]);
+        assert_on_time(&mut state, 1);
+        ping.ping();
+        dispatch_in_time(&mut event_loop, &mut state);
+        assert_eq!(state.take_log(), ["again"]);
+    }
+
+    #[test]
+    fn are_reached_through_the_token() {
+        let (mut event_loop, mut state, token) = hosting();
+        event_loop.apply_pending(&mut state).unwrap();
+        let handle = event_loop.get(token).unwrap().handle();
+        handle.insert_idle(|state| state.note("got"));
+        state.handle.visit(token, |bridge, _| {
+            bridge.handle().insert_idle(|state| state.note("visited"));
+        });
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.take_log(), ["got", "visited"]);
+    }
+
+    #[test]
+    fn a_hosted_callback_may_remove_the_bridge() {
+        let fds = open_fds();
+        let (mut event_loop, mut state, token) = hosting();
+        let ping = state.inner_ping("ping");
+        let remove = move |_, _: &mut (), state: &mut State| {
+            assert!(state.handle.remove(token));
+            assert!(!state.handle.contains(token));
+            state.note("removed");
+            TimeoutAction::ToDuration(MS)
+        };
+        state.inner.insert_source(Timer::from_duration(MS), remove).unwrap();
+        while state.log.is_empty() {
+            dispatch_in_time(&mut event_loop, &mut state);
+        }
+        ping.ping();
+        event_loop.dispatch(10 * MS, &mut state).unwrap();
+        assert_eq!(state.take_log(), ["removed"]);
+        drop((event_loop, state, ping));
+        assert_eq!(open_fds(), fds);
+    }
+}
+
+mod tokens {
+    use super::*;
+
+    #[test]
+    fn disable_and_enable_a_bridge() {
+        let (mut event_loop, mut state, token) = hosting();
+        let ping = state.inner_ping("ping");
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        state.handle.disable(token);
+        ping.ping();
+        state.inner_timer(ZERO);
+        state.inner_idle("idle");
+        for _ in 0..3 {
+            event_loop.dispatch(MS, &mut state).unwrap();
+        }
+        assert_eq!((state.log.len(), state.fired.len()), (0, 0));
+        state.handle.enable(token);
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        assert_eq!(state.take_log(), ["ping", "idle"]);
+        assert_eq!(state.fired.len(), 1);
+    }
+
+    #[test]
+    fn take_gives_the_loop_back_with_all_that_is_in_it() {
+        let (mut event_loop, mut state, token) = hosting();
+        let ping = state.inner_ping("ping");
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        state.handle.take(token, move |bridge, _| sender.send(bridge.into_inner()).unwrap());
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        let mut inner = receiver.recv().unwrap();
+
+        // On its own,
+        ping.ping();
+        event_loop.dispatch(MS, &mut state).unwrap();
+        assert_eq!(state.take_log(), [""; 0]);
+        inner.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.take_log(), ["ping"]);
+        // and hosted once more.
+        state.handle.insert_calloop(inner).unwrap();
+        state.inner_timer(10 * MS);
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        assert_on_time(&mut state, 1);
+    }
+
+    #[test]
+    fn of_a_bridge_that_is_gone_do_nothing() {
+        let (mut event_loop, mut state, token) = hosting();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert!(state.handle.remove(token));
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert!(event_loop.get(token).is_none());
+        assert!(!state.handle.enable(token));
+    }
+}
+
+mod from_outside {
+    use super::*;
+
+    /// Not with mio's poll(2) backend, where a loop has no fd.
+    #[cfg(not(mio_unsupported_force_poll_poll))]
+    #[test]
+    fn the_fd_is_readable_when_a_hosted_timer_is_due() {
+        let (mut event_loop, mut state, _) = hosting();
+        // From the first look on, also if it comes late.
+        state.inner_timer_then(20 * MS, |_| ());
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        for round in 0..5 {
+            assert!(round > 0 || is_readable(event_loop.as_fd()), "a loop may be unprepared");
+            event_loop.dispatch(ZERO, &mut state).unwrap();
+            assert!(!is_readable(event_loop.as_fd()), "too early");
+            assert!(readable_within(event_loop.as_fd(), LONG));
+            event_loop.dispatch(ZERO, &mut state).unwrap();
+            assert_on_time(&mut state, 1);
+            assert!(!is_readable(event_loop.as_fd()));
+
+            let (ping, source) = make_ping();
+            let insert = |(), state: &mut State| _ = state.inner_timer_then(20 * MS, |_| ());
+            state.handle.insert_source(source, insert).unwrap();
+            ping.ping();
+            event_loop.dispatch(ZERO, &mut state).unwrap();
+        }
+    }
+
+    #[cfg(not(mio_unsupported_force_poll_poll))]
+    #[test]
+    fn a_loop_in_a_calloop_hosts_another() {
+        let (inner, state, _) = hosting();
+        state.inner_timer(20 * MS);
+        struct Outer {
+            soloop: EventLoop<State>,
+            state: State,
+        }
+        let mut outer = calloop::EventLoop::<Outer>::try_new().unwrap();
+        let fd = inner.as_fd().try_clone_to_owned().unwrap();
+        let source =
+            calloop::generic::Generic::new(fd, calloop::Interest::READ, calloop::Mode::Level);
+        let dispatch = |_, _: &mut _, outer: &mut Outer| {
+            outer.soloop.dispatch(ZERO, &mut outer.state).map_err(io::Error::other)?;
+            Ok(calloop::PostAction::Continue)
+        };
+        outer.handle().insert_source(source, dispatch).unwrap();
+        let mut data = Outer { soloop: inner, state };
+        while data.state.fired.is_empty() {
+            let started = Instant::now();
+            outer.dispatch(LONG, &mut data).unwrap();
+            assert!(started.elapsed() < LONG);
+        }
+        assert_on_time(&mut data.state, 1);
+    }
+}
+
+/// A loop that hosts one sleeps like any other: its rounds are those that something asked for.
+#[test]
+fn an_idle_bridge_does_not_keep_the_loop_awake() {
+    let (mut event_loop, mut state, _) = hosting();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    state.inner_timer(100 * MS);
+    let before = event_loop.stats().rounds;
+    event_loop.run(None, &mut state, |_| ()).unwrap();
+    let rounds = event_loop.stats().rounds - before;
+    assert!(rounds <= 3, "{rounds} rounds for one timer");
+}
+
+#[test]
+fn an_observer_sees_hosted_callbacks_under_the_bridges_name() {
+    let (mut event_loop, mut state, token) = hosting();
+    let (sender, reports) = std::sync::mpsc::channel();
+    event_loop.observe(move |report| {
+        if report.duration >= 5 * MS {
+            sender.send((report.name.to_owned(), report.kind, report.token)).unwrap();
+        }
+    });
+    let slow = |_: &mut State| {
+        let started = Instant::now();
+        while started.elapsed() < 10 * MS {}
+    };
+    state.inner.insert_idle(slow);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    let (name, kind, reported) = reports.try_recv().unwrap();
+    assert_eq!((&*name, kind, reported), ("calloop", CallbackKind::Op, Some(token.into())));
+}
+
+/// The kernel nests epoll instances only so deep.
+#[cfg(not(mio_unsupported_force_poll_poll))]
+#[test]
+fn a_loop_that_can_not_be_hosted_is_given_back_as_it_was() {
+    use rustix::event::epoll;
+
+    let (mut event_loop, mut state, _) = hosting();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    let mut nested = vec![epoll::create(epoll::CreateFlags::CLOEXEC).unwrap()];
+    for depth in 0..3 {
+        let next = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let data = epoll::EventData::new_u64(0);
+        epoll::add(&next, &nested[depth], data, epoll::EventFlags::IN).unwrap();
+        nested.push(next);
+    }
+    let inner = calloop::EventLoop::<State>::try_new().unwrap();
+    let deep = calloop::generic::Generic::new(
+        nested.pop().unwrap(),
+        calloop::Interest::READ,
+        calloop::Mode::Level,
+    );
+    let ignore = |_, _: &mut _, _: &mut State| Ok(calloop::PostAction::Continue);
+    inner.handle().insert_source(deep, ignore).unwrap();
+
+    let refused = state.handle.insert_calloop(inner).unwrap_err();
+    assert!(refused.to_string().contains("calloop"), "{refused}");
+    let mut inner = refused.source;
+    inner.handle().insert_idle(|state| state.note("alone"));
+    inner.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(state.take_log(), ["alone"]);
+    // The loop that hosts another goes on.
+    state.inner_timer(10 * MS);
+    event_loop.run(None, &mut state, |_| ()).unwrap();
+    assert_on_time(&mut state, 1);
+}
