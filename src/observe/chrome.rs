@@ -8,7 +8,8 @@ use crate::{CallbackReport, Observer, WaitReport};
 
 /// An [`Observer`] that writes each wait and each callback as a JSON trace, in the array form of the
 /// [Trace Event Format](https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU),
-/// which `chrome://tracing` and Perfetto open.
+/// which `chrome://tracing` and Perfetto open. `examples/trace_picture.rs` draws it without either: `docs/trace.svg`
+/// shows ninety milliseconds of the example compositor.
 ///
 /// It writes one line an event, so that a file should come in a [`BufWriter`](std::io::BufWriter). The array
 /// is closed when the trace is dropped, with the loop, by
