@@ -382,6 +382,13 @@ fn a_full_socket_is_flushed_when_there_is_room() {
             break;
         }
     }
+    // As long as there is none, the loop sleeps.
+    for _ in 0..3 {
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+    }
+    let before = Instant::now();
+    event_loop.dispatch(Duration::from_millis(20), &mut state).unwrap();
+    assert!(before.elapsed().as_millis() >= 20);
     let reader = std::thread::spawn(move || {
         use std::io::Read;
         // Each sync is 12 bytes, as is the first one and the registry.
