@@ -16,13 +16,14 @@ use std::time::Duration;
 
 use slotmap::SecondaryMap;
 
+use crate::backlog::{Backlog, ReadyEvent};
 use crate::clock::Clock;
 use crate::error::{BoxError, Error, ErrorAction, Result};
 use crate::handle::{LoopData, LoopHandle};
 use crate::insight::{Counters, Insight, Subject, watched};
 use crate::options::Priority;
 use crate::poller::{Alarm, WAKER};
-use crate::ready::{Ready, ReadyEvent, Woken};
+use crate::ready::{Ready, Woken};
 use crate::registrations::{Budget, Registrations};
 use crate::remote::{Mailbox, Posted};
 use crate::settle::own_handle;
@@ -80,7 +81,7 @@ pub struct EventLoop<Data> {
     /// The sources with lifecycle hooks.
     pub(crate) hooks: Vec<SourceKey>,
     /// What was found and is not delivered yet.
-    pub(crate) backlog: VecDeque<ReadyEvent>,
+    pub(crate) backlog: Backlog,
     /// What has more to say but no budget left in this round, or said it with an error.
     pub(crate) carried: Vec<ReadyEvent>,
     /// A round ended with an error or a panic: the next dispatch delivers the rest of it, without a wait.
@@ -144,7 +145,7 @@ impl<Data> EventLoop<Data> {
             events: mio::Events::with_capacity(EVENTS),
             slots: SecondaryMap::new(),
             hooks: Vec::new(),
-            backlog: VecDeque::new(),
+            backlog: Backlog::default(),
             carried: Vec::new(),
             unfinished: false,
             hosts: false,
@@ -308,7 +309,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let registrations = &own_handle(&self.shared, data)?.registrations;
         if let Some(event) = self.current.take() {
             if registrations.is_notifier(event.interest) {
-                self.backlog.push_back(event);
+                self.backlog.push(event);
             } else if registrations.needs_rearm(event.interest)
                 && let Some(key) = registrations.source_of(event.interest)
             {
@@ -324,11 +325,11 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Settles pending ops, and runs what was posted.
     #[inline(always)]
     fn settle_all(&mut self, data: &mut Data) -> Result<()> {
-        let handle = own_handle(&self.shared, data)?;
+        own_handle(&self.shared, data)?;
         if !self.shared.ready.is_awake() && self.shared.ready.rouse() {
             self.stirred = true;
             self.counters.wakeups += 1;
-            self.collect_woken(handle);
+            self.collect_woken();
         }
         self.stirred |= self.settle(data)?;
         self.stirred |= self.run_mail(data)?;
@@ -350,9 +351,7 @@ impl<Data: LoopData> EventLoop<Data> {
             match slot.source_mut().before_sleep() {
                 Ok(None) => {}
                 Ok(Some((readiness, token))) => {
-                    if let Some(event) = registrations.event(token.key()) {
-                        self.backlog.push_back(ReadyEvent { readiness, ..event });
-                    }
+                    self.backlog.push(ReadyEvent { readiness, ..ReadyEvent::new(token.key()) });
                 }
                 Err(error) => {
                     let error = self.failure(key, error.into(), data);
@@ -369,7 +368,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Calls the hooks of the first `prepared` sources that have some, with the events from `found` on.
     fn before_handle_events(&mut self, prepared: usize, found: usize, data: &mut Data) {
         let registrations = &data.loop_handle().registrations;
-        let events = &self.backlog.make_contiguous()[found..];
+        let events = &self.backlog.as_slice()[found..];
         for &key in &self.hooks[..prepared] {
             if let Some(slot) = self.slots.get_mut(key)
                 && registrations.is_enabled(key)
@@ -393,7 +392,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if data.loop_handle().registrations.is_prioritized() {
             return self.deliver_by_priority(data);
         }
-        while let Some(event) = self.backlog.pop_front() {
+        while let Some(event) = self.backlog.pop() {
             self.call(event, data)?;
         }
         while let Some(event) = data.loop_handle().registrations.next_due(Priority::Normal) {
@@ -405,10 +404,14 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline(never)]
     fn deliver_by_priority(&mut self, data: &mut Data) -> Result<()> {
         // Sorted here and not after the wait: an unfinished round goes on with what woke the loop since.
-        let backlog = self.backlog.make_contiguous();
-        backlog.sort_by_key(|event| std::cmp::Reverse(event.priority));
+        let registrations = &data.loop_handle().registrations;
+        let backlog = self.backlog.as_mut_slice();
+        backlog.sort_by_key(|event| std::cmp::Reverse(registrations.priority_of(event)));
         for priority in Priority::DESCENDING {
-            while let Some(event) = self.backlog.pop_front_if(|event| event.priority == priority) {
+            while let Some(event) = {
+                let registrations = &data.loop_handle().registrations;
+                self.backlog.pop_if(|event| registrations.priority_of(event) >= priority)
+            } {
                 self.call(event, data)?;
             }
             while let Some(event) = data.loop_handle().registrations.next_due(priority) {
@@ -420,9 +423,9 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Calls back for one event, again and again while the source says so and has budget left.
     #[inline]
-    fn call(&mut self, event: ReadyEvent, data: &mut Data) -> Result<()> {
+    fn call(&mut self, mut event: ReadyEvent, data: &mut Data) -> Result<()> {
         let registrations = &mut data.loop_handle().registrations;
-        let Some((key, rearms)) = registrations.begin_turn(event.interest) else {
+        let Some((key, rearms)) = registrations.begin_turn(&mut event) else {
             return Ok(());
         };
         let budget = registrations.budget(key);
@@ -460,7 +463,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn go_on(
         &mut self,
         mut answer: Option<Result<PostAction, BoxError>>,
-        event: ReadyEvent,
+        mut event: ReadyEvent,
         key: SourceKey,
         mut budget: Budget,
         data: &mut Data,
@@ -470,7 +473,7 @@ impl<Data: LoopData> EventLoop<Data> {
             let mut settled = Ok(false);
             if own_handle(&self.shared, data)?.has_ops() {
                 settled = self.settle_pending(data);
-                if data.loop_handle().registrations.begin_turn(event.interest).is_none() {
+                if data.loop_handle().registrations.begin_turn(&mut event).is_none() {
                     self.current = None;
                     return settled.map(drop);
                 }

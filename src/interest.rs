@@ -90,20 +90,28 @@ impl Readiness {
         priority: false,
     };
 
-    /// What `event` says, as far as `interest` asked for it.
+    /// What `event` says.
     #[inline]
-    pub(crate) fn of(event: &mio::event::Event, interest: Interest) -> Self {
-        let error = event.is_error();
-        let read_closed = event.is_read_closed();
-        let write_closed = event.is_write_closed();
-        let priority = event.is_priority();
+    pub(crate) fn of(event: &mio::event::Event) -> Self {
         Self {
-            readable: interest.readable && (event.is_readable() || read_closed || error),
-            writable: interest.writable && (event.is_writable() || write_closed || error),
-            error,
-            read_closed,
-            write_closed,
-            priority: interest.priority && priority,
+            readable: event.is_readable(),
+            writable: event.is_writable(),
+            error: event.is_error(),
+            read_closed: event.is_read_closed(),
+            write_closed: event.is_write_closed(),
+            priority: event.is_priority(),
+        }
+    }
+
+    /// This, as far as `interest` asked for it.
+    #[inline]
+    pub(crate) fn limited_to(self, interest: Interest) -> Self {
+        let Self { readable, writable, error, read_closed, write_closed, priority } = self;
+        Self {
+            readable: interest.readable & (readable | read_closed | error),
+            writable: interest.writable & (writable | write_closed | error),
+            priority: interest.priority & priority,
+            ..self
         }
     }
 }

@@ -60,6 +60,7 @@
 mod assertions;
 
 mod abandoned;
+mod backlog;
 mod block_on;
 mod clock;
 mod deadlines;

@@ -18,22 +18,12 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-use crate::Readiness;
-use crate::options::Priority;
 use crate::shared::Shared;
 use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering, Waker};
 use crate::token::InterestKey;
 
 #[cfg(all(loom, test))]
 mod loom;
-
-/// An event that a round delivers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ReadyEvent {
-    pub(crate) interest: InterestKey,
-    pub(crate) readiness: Readiness,
-    pub(crate) priority: Priority,
-}
 
 /// What is in the ready queue.
 #[derive(Debug)]

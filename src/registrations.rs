@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use slotmap::{Key, SlotMap, SparseSecondaryMap};
 
+use crate::backlog::ReadyEvent;
 use crate::clock::{Clock, nanos};
 use crate::deadlines::{Deadlines, Position};
 use crate::options::{Priority, SourceOptions};
-use crate::ready::ReadyEvent;
 use crate::shared::Shared;
 use crate::token::{InterestKey, SourceKey};
 use crate::{AnyToken, Interest, Mode, Readiness};
@@ -295,15 +295,27 @@ impl Registrations {
         self.options.get_mut(key)
     }
 
-    /// Starts the turn of the source that holds `interest`, or goes on with it after ops were applied: which one, and
+    /// Starts the turn of the source that `event` is for, or goes on with it after ops were applied: which one, and
     /// whether the mode asks for a re-registration after each event. `None` if the interest is gone: a source that
     /// is disabled or removed holds none.
     #[inline]
-    pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<(SourceKey, bool)> {
-        let interest = self.interests.get(interest)?;
+    pub(crate) fn begin_turn(&mut self, event: &mut ReadyEvent) -> Option<(SourceKey, bool)> {
+        let interest = self.interests.get_mut(event.interest)?;
         self.running = interest.source;
         self.touched = false;
-        let rearms = matches!(interest.watch, Watch::Io(IoWatch { rearm: Rearm::Level, .. }));
+        let mut rearms = false;
+        if let Watch::Io(io) = &mut interest.watch {
+            rearms = io.rearm == Rearm::Level;
+            if event.raw {
+                match io.rearm {
+                    Rearm::OneShot => io.rearm = Rearm::Spent,
+                    Rearm::Spent => return None,
+                    _ => {}
+                }
+                event.readiness = event.readiness.limited_to(io.wants.into());
+                event.raw = false;
+            }
+        }
         Some((interest.source, rearms))
     }
 
@@ -416,30 +428,19 @@ impl Registrations {
         })
     }
 
-    /// What the loop has to deliver for an event of the kernel; `None` if its interest is gone.
-    #[inline]
-    pub(crate) fn kernel_event(&mut self, event: &mio::event::Event) -> Option<ReadyEvent> {
-        let key = InterestKey::from_mio(event.token());
-        let interest = self.interests.get_mut(key)?;
-        let Watch::Io(io) = &mut interest.watch else {
-            return None;
-        };
-        match io.rearm {
-            Rearm::OneShot => io.rearm = Rearm::Spent,
-            Rearm::Spent => return None,
-            _ => {}
+    /// What `event` says to `source`; `None` if it is another's.
+    pub(crate) fn readiness_for(&self, source: SourceKey, event: &ReadyEvent) -> Option<Readiness> {
+        let interest = self.interests.get(event.interest)?;
+        match interest.watch {
+            _ if interest.source != source => None,
+            Watch::Io(io) if event.raw => Some(event.readiness.limited_to(io.wants.into())),
+            _ => Some(event.readiness),
         }
-        let readiness = Readiness::of(event, io.wants.into());
-        let source = interest.source;
-        Some(ReadyEvent { interest: key, readiness, priority: self.priority(source) })
     }
 
-    /// An event without readiness, for an interest that is not watched by the kernel.
-    #[inline]
-    pub(crate) fn event(&self, key: InterestKey) -> Option<ReadyEvent> {
-        let interest = self.interests.get(key)?;
-        let priority = self.priority(interest.source);
-        Some(ReadyEvent { interest: key, readiness: Readiness::EMPTY, priority })
+    /// The priority of an event; one that is nobody's any more goes first, and out of the way.
+    pub(crate) fn priority_of(&self, event: &ReadyEvent) -> Priority {
+        self.source_of(event.interest).map_or(Priority::High, |source| self.priority(source))
     }
 
     #[inline]
@@ -519,7 +520,7 @@ impl Registrations {
             }
         })?;
         self.delivered = Some((interest, at));
-        Some(ReadyEvent { interest, readiness: Readiness::EMPTY, priority })
+        Some(ReadyEvent::new(interest))
     }
 
     /// How long ago the deadline was that is being delivered, if `interest` is one.

@@ -6,10 +6,10 @@
 use std::any::Any;
 use std::fmt;
 
+use crate::backlog::ReadyEvent;
 use crate::error::BoxError;
 #[cfg(all(unix, feature = "calloop"))]
 use crate::hosts::Step;
-use crate::ready::ReadyEvent;
 use crate::source::AnySource;
 use crate::{EventSource, InterestToken, PostAction};
 

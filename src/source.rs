@@ -4,7 +4,7 @@ use std::any::Any;
 use std::error::Error;
 use std::io;
 
-use crate::ready::ReadyEvent;
+use crate::backlog::ReadyEvent;
 use crate::registrations::Registrations;
 use crate::token::SourceKey;
 use crate::{InterestToken, PostAction, Readiness, Registrar};
@@ -252,10 +252,10 @@ impl Iterator for EventIterator<'_> {
     type Item = (Readiness, InterestToken);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let event = self
-            .events
-            .find(|event| self.registrations.source_of(event.interest) == Some(self.source))?;
-        Some((event.readiness, InterestToken::new(event.interest)))
+        self.events.find_map(|event| {
+            let readiness = self.registrations.readiness_for(self.source, event)?;
+            Some((readiness, InterestToken::new(event.interest)))
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::backlog::ReadyEvent;
 use crate::error::Result;
 use crate::poller::{ALARM, Alarm, WAKER};
 use crate::ready::Woken;
@@ -37,7 +38,7 @@ impl<Data: LoopData> EventLoop<Data> {
         } else if let Some(nearest) = handle.registrations.nearest_deadline() {
             timeout = self.set_alarm(nearest, timeout, handle)?;
         }
-        self.poll(timeout, handle)?;
+        self.poll(timeout)?;
         if !self.carried.is_empty() {
             self.take_up_carried(handle);
         }
@@ -49,10 +50,11 @@ impl<Data: LoopData> EventLoop<Data> {
     fn take_up_carried(&mut self, handle: &LoopHandle<Data>) {
         for event in self.carried.drain(..) {
             // The kernel tells of an fd again by itself.
+            let found = self.backlog.as_slice();
             let known = handle.registrations.is_io(event.interest)
-                && self.backlog.iter().any(|found| found.interest == event.interest);
+                && found.iter().any(|found| found.interest == event.interest);
             if !known {
-                self.backlog.push_back(event);
+                self.backlog.push(event);
             }
         }
     }
@@ -89,14 +91,15 @@ impl<Data: LoopData> EventLoop<Data> {
         timeout: Option<Duration>,
         handle: &mut LoopHandle<Data>,
     ) -> Result<()> {
-        self.poll(Some(Duration::ZERO), handle)?;
+        self.poll(Some(Duration::ZERO))?;
+        self.backlog.retain(|event| handle.registrations.source_of(event.interest).is_some());
         if self.backlog.is_empty() && self.mail.is_empty() {
             let clock = &handle.registrations.clock;
             let until = handle.registrations.nearest_deadline().map(|at| {
                 Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
             });
             match (timeout, until) {
-                (None, None) => self.poll(None, handle)?,
+                (None, None) => self.poll(None)?,
                 (Some(step), None) | (None, Some(step)) => clock.advance(step),
                 (Some(timeout), Some(until)) => clock.advance(timeout.min(until)),
             }
@@ -108,11 +111,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Asks the kernel and the ready queue, and queues what they say.
     #[inline(always)]
-    fn poll(
-        &mut self,
-        mut timeout: Option<Duration>,
-        handle: &mut LoopHandle<Data>,
-    ) -> io::Result<()> {
+    fn poll(&mut self, mut timeout: Option<Duration>) -> io::Result<()> {
         let ready = &self.shared.ready;
         let mut started = None;
         if timeout != Some(Duration::ZERO) {
@@ -133,28 +132,22 @@ impl<Data: LoopData> EventLoop<Data> {
             match event.token() {
                 WAKER => {}
                 ALARM => self.shared.alarm.fired(),
-                _ => {
-                    if let Some(event) = handle.registrations.kernel_event(event) {
-                        self.backlog.push_back(event);
-                    }
-                }
+                _ => self.backlog.push(ReadyEvent::raw(event)),
             }
         }
         if notified {
-            self.collect_woken(handle);
+            self.collect_woken();
         }
         Ok(())
     }
 
     /// Empties the ready queue into the backlog.
-    pub(crate) fn collect_woken(&mut self, handle: &LoopHandle<Data>) {
+    pub(crate) fn collect_woken(&mut self) {
         self.shared.ready.take(&mut self.woken);
         for woken in self.woken.drain(..) {
             match woken {
                 Woken::Notifier(notifier) => {
-                    if let Some(event) = handle.registrations.event(notifier.dequeued()) {
-                        self.backlog.push_back(event);
-                    }
+                    self.backlog.push(ReadyEvent::new(notifier.dequeued()));
                 }
                 Woken::Mail => self.mail.append(&mut self.mailbox.take()),
             }

@@ -1,0 +1,103 @@
+//! The events that a round has to deliver, first in, first out.
+//!
+//! A vector and a cursor: what was delivered stays in front of the cursor until all is, so that neither end moves
+//! anything.
+
+use crate::Readiness;
+use crate::token::InterestKey;
+
+/// An event that a round delivers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadyEvent {
+    pub(crate) interest: InterestKey,
+    pub(crate) readiness: Readiness,
+    /// It is as the kernel told it, who tells more than the interest asked for.
+    pub(crate) raw: bool,
+}
+
+impl ReadyEvent {
+    /// An event without readiness, for an interest that is not watched by the kernel.
+    #[inline]
+    pub(crate) fn new(interest: InterestKey) -> Self {
+        Self { interest, readiness: Readiness::EMPTY, raw: false }
+    }
+
+    /// An event of the kernel, whose interest may be gone.
+    #[inline]
+    pub(crate) fn raw(event: &mio::event::Event) -> Self {
+        let interest = InterestKey::from_mio(event.token());
+        Self { interest, readiness: Readiness::of(event), raw: true }
+    }
+}
+
+static_assertions::const_assert!(size_of::<ReadyEvent>() <= 16);
+
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    events: Vec<ReadyEvent>,
+    /// The first that is not delivered; 0 if there is none.
+    next: usize,
+}
+
+impl Backlog {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.next == self.events.len()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.events.len() - self.next
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, event: ReadyEvent) {
+        self.events.push(event);
+    }
+
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<ReadyEvent> {
+        match self.events.get(self.next) {
+            Some(&event) => {
+                self.next += 1;
+                Some(event)
+            }
+            None => {
+                self.clear();
+                None
+            }
+        }
+    }
+
+    /// The next one, if `wanted` says so of it.
+    pub(crate) fn pop_if(
+        &mut self,
+        wanted: impl FnOnce(&ReadyEvent) -> bool,
+    ) -> Option<ReadyEvent> {
+        if self.events.get(self.next).is_some_and(|event| !wanted(event)) {
+            return None;
+        }
+        self.pop()
+    }
+
+    #[inline]
+    fn clear(&mut self) {
+        self.events.clear();
+        self.next = 0;
+    }
+
+    /// Drops what is not `wanted`.
+    pub(crate) fn retain(&mut self, wanted: impl FnMut(&ReadyEvent) -> bool) {
+        self.events.drain(..self.next);
+        self.next = 0;
+        self.events.retain(wanted);
+    }
+
+    /// What is not delivered.
+    pub(crate) fn as_slice(&self) -> &[ReadyEvent] {
+        &self.events[self.next..]
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [ReadyEvent] {
+        &mut self.events[self.next..]
+    }
+}
