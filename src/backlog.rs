@@ -6,35 +6,56 @@
 use crate::Readiness;
 use crate::token::InterestKey;
 
-/// An event that a round delivers.
+/// An event that is being delivered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReadyEvent {
     pub(crate) interest: InterestKey,
     pub(crate) readiness: Readiness,
-    /// It is as the kernel told it, who tells more than the interest asked for.
-    pub(crate) raw: bool,
 }
 
 impl ReadyEvent {
     /// An event without readiness, for an interest that is not watched by the kernel.
     #[inline]
     pub(crate) fn new(interest: InterestKey) -> Self {
-        Self { interest, readiness: Readiness::EMPTY, raw: false }
-    }
-
-    /// An event of the kernel, whose interest may be gone.
-    #[inline]
-    pub(crate) fn raw(event: &mio::event::Event) -> Self {
-        let interest = InterestKey::from_mio(event.token());
-        Self { interest, readiness: Readiness::of(event), raw: true }
+        Self { interest, readiness: Readiness::EMPTY }
     }
 }
 
-static_assertions::const_assert!(size_of::<ReadyEvent>() <= 16);
+/// What was found ready. Its interest may be gone.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    /// As the kernel told it, read when its turn comes.
+    Kernel(mio::event::Event),
+    Ready(ReadyEvent),
+}
+
+impl Found {
+    #[inline]
+    pub(crate) fn interest(&self) -> InterestKey {
+        match self {
+            Self::Kernel(event) => InterestKey::from_mio(event.token()),
+            Self::Ready(event) => event.interest,
+        }
+    }
+}
+
+impl From<&mio::event::Event> for Found {
+    #[inline]
+    fn from(event: &mio::event::Event) -> Self {
+        Self::Kernel(event.clone())
+    }
+}
+
+impl From<ReadyEvent> for Found {
+    #[inline]
+    fn from(event: ReadyEvent) -> Self {
+        Self::Ready(event)
+    }
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
-    events: Vec<ReadyEvent>,
+    events: Vec<Found>,
     /// The first that is not delivered; 0 if there is none.
     next: usize,
 }
@@ -50,14 +71,15 @@ impl Backlog {
     }
 
     #[inline]
-    pub(crate) fn push(&mut self, event: ReadyEvent) {
-        self.events.push(event);
+    pub(crate) fn push(&mut self, event: impl Into<Found>) {
+        self.events.push(event.into());
     }
 
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<ReadyEvent> {
+    pub(crate) fn pop(&mut self) -> Option<Found> {
         match self.events.get(self.next) {
-            Some(&event) => {
+            Some(event) => {
+                let event = event.clone();
                 self.next += 1;
                 Some(event)
             }
@@ -71,8 +93,8 @@ impl Backlog {
     /// The next one, if `wanted` says so of it.
     pub(crate) fn pop_if(
         &mut self,
-        wanted: impl FnOnce(&ReadyEvent) -> bool,
-    ) -> Option<ReadyEvent> {
+        wanted: impl FnOnce(&Found) -> bool,
+    ) -> Option<Found> {
         if self.events.get(self.next).is_some_and(|event| !wanted(event)) {
             return None;
         }
@@ -86,18 +108,18 @@ impl Backlog {
     }
 
     /// Drops what is not `wanted`.
-    pub(crate) fn retain(&mut self, wanted: impl FnMut(&ReadyEvent) -> bool) {
+    pub(crate) fn retain(&mut self, wanted: impl FnMut(&Found) -> bool) {
         self.events.drain(..self.next);
         self.next = 0;
         self.events.retain(wanted);
     }
 
     /// What is not delivered.
-    pub(crate) fn as_slice(&self) -> &[ReadyEvent] {
+    pub(crate) fn as_slice(&self) -> &[Found] {
         &self.events[self.next..]
     }
 
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [ReadyEvent] {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [Found] {
         &mut self.events[self.next..]
     }
 }

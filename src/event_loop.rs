@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use slotmap::SecondaryMap;
 
-use crate::backlog::{Backlog, ReadyEvent};
+use crate::backlog::{Backlog, Found, ReadyEvent};
 use crate::clock::Clock;
 use crate::error::{BoxError, Error, ErrorAction, Result};
 use crate::handle::{LoopData, LoopHandle};
@@ -24,7 +24,7 @@ use crate::insight::{Counters, Insight, Subject, watched};
 use crate::options::Priority;
 use crate::poller::{Alarm, WAKER};
 use crate::ready::{Ready, Woken};
-use crate::registrations::{Budget, Registrations};
+use crate::registrations::{Budget, Registrations, Turn};
 use crate::remote::{Mailbox, Posted};
 use crate::settle::own_handle;
 use crate::shared::Shared;
@@ -392,11 +392,11 @@ impl<Data: LoopData> EventLoop<Data> {
         if data.loop_handle().registrations.is_prioritized() {
             return self.deliver_by_priority(data);
         }
-        while let Some(event) = self.backlog.pop() {
-            self.call(event, data)?;
+        while let Some(found) = self.backlog.pop() {
+            self.call(found, data)?;
         }
         while let Some(event) = data.loop_handle().registrations.next_due(Priority::Normal) {
-            self.call(event, data)?;
+            self.call(event.into(), data)?;
         }
         Ok(())
     }
@@ -408,24 +408,24 @@ impl<Data: LoopData> EventLoop<Data> {
         let backlog = self.backlog.as_mut_slice();
         backlog.sort_by_key(|event| std::cmp::Reverse(registrations.priority_of(event)));
         for priority in Priority::DESCENDING {
-            while let Some(event) = {
+            while let Some(found) = {
                 let registrations = &data.loop_handle().registrations;
-                self.backlog.pop_if(|event| registrations.priority_of(event) >= priority)
+                self.backlog.pop_if(|found| registrations.priority_of(found) >= priority)
             } {
-                self.call(event, data)?;
+                self.call(found, data)?;
             }
             while let Some(event) = data.loop_handle().registrations.next_due(priority) {
-                self.call(event, data)?;
+                self.call(event.into(), data)?;
             }
         }
         Ok(())
     }
 
     /// Calls back for one event, again and again while the source says so and has budget left.
-    #[inline]
-    fn call(&mut self, mut event: ReadyEvent, data: &mut Data) -> Result<()> {
+    #[inline(always)]
+    fn call(&mut self, found: Found, data: &mut Data) -> Result<()> {
         let registrations = &mut data.loop_handle().registrations;
-        let Some((key, rearms)) = registrations.begin_turn(&mut event) else {
+        let Some(Turn { source: key, event, rearms }) = registrations.begin_turn(found) else {
             return Ok(());
         };
         let budget = registrations.budget(key);
@@ -463,7 +463,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn go_on(
         &mut self,
         mut answer: Option<Result<PostAction, BoxError>>,
-        mut event: ReadyEvent,
+        event: ReadyEvent,
         key: SourceKey,
         mut budget: Budget,
         data: &mut Data,
@@ -473,7 +473,7 @@ impl<Data: LoopData> EventLoop<Data> {
             let mut settled = Ok(false);
             if own_handle(&self.shared, data)?.has_ops() {
                 settled = self.settle_pending(data);
-                if data.loop_handle().registrations.begin_turn(&mut event).is_none() {
+                if !data.loop_handle().registrations.resume_turn(event.interest) {
                     self.current = None;
                     return settled.map(drop);
                 }

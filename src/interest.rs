@@ -90,28 +90,19 @@ impl Readiness {
         priority: false,
     };
 
-    /// What `event` says.
+    /// What `event` says, as far as `interest` asked for it.
     #[inline]
-    pub(crate) fn of(event: &mio::event::Event) -> Self {
+    pub(crate) fn of(event: &mio::event::Event, interest: Interest) -> Self {
+        let error = event.is_error();
+        let read_closed = event.is_read_closed();
+        let write_closed = event.is_write_closed();
         Self {
-            readable: event.is_readable(),
-            writable: event.is_writable(),
-            error: event.is_error(),
-            read_closed: event.is_read_closed(),
-            write_closed: event.is_write_closed(),
-            priority: event.is_priority(),
-        }
-    }
-
-    /// This, as far as `interest` asked for it.
-    #[inline]
-    pub(crate) fn limited_to(self, interest: Interest) -> Self {
-        let Self { readable, writable, error, read_closed, write_closed, priority } = self;
-        Self {
-            readable: interest.readable & (readable | read_closed | error),
-            writable: interest.writable & (writable | write_closed | error),
-            priority: interest.priority & priority,
-            ..self
+            readable: interest.readable & (event.is_readable() | read_closed | error),
+            writable: interest.writable & (event.is_writable() | write_closed | error),
+            error,
+            read_closed,
+            write_closed,
+            priority: interest.priority & event.is_priority(),
         }
     }
 }

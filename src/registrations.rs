@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use slotmap::{Key, SlotMap, SparseSecondaryMap};
 
-use crate::backlog::ReadyEvent;
+use crate::backlog::{Found, ReadyEvent};
 use crate::clock::{Clock, nanos};
 use crate::deadlines::{Deadlines, Position};
 use crate::options::{Priority, SourceOptions};
@@ -136,6 +136,14 @@ pub(crate) struct Registrations {
     running: SourceKey,
     /// Whether an op that names `running` was queued since its callback was called.
     touched: bool,
+}
+
+/// The turn of a source: what is delivered to it.
+pub(crate) struct Turn {
+    pub(crate) source: SourceKey,
+    pub(crate) event: ReadyEvent,
+    /// Whether the mode asks for a re-registration after each event.
+    pub(crate) rearms: bool,
 }
 
 /// What a source may use up in one round.
@@ -295,28 +303,36 @@ impl Registrations {
         self.options.get_mut(key)
     }
 
-    /// Starts the turn of the source that `event` is for, or goes on with it after ops were applied: which one, and
-    /// whether the mode asks for a re-registration after each event. `None` if the interest is gone: a source that
-    /// is disabled or removed holds none.
+    /// Starts the turn of the source that an event was found for. `None` if the interest is gone: a source that is
+    /// disabled or removed holds none.
     #[inline]
-    pub(crate) fn begin_turn(&mut self, event: &mut ReadyEvent) -> Option<(SourceKey, bool)> {
-        let interest = self.interests.get_mut(event.interest)?;
-        self.running = interest.source;
-        self.touched = false;
-        let mut rearms = false;
-        if let Watch::Io(io) = &mut interest.watch {
-            rearms = io.rearm == Rearm::Level;
-            if event.raw {
+    pub(crate) fn begin_turn(&mut self, found: Found) -> Option<Turn> {
+        let interest = self.interests.get_mut(found.interest())?;
+        let source = interest.source;
+        let (event, rearms) = match (found, &mut interest.watch) {
+            (Found::Kernel(event), Watch::Io(io)) => {
                 match io.rearm {
                     Rearm::OneShot => io.rearm = Rearm::Spent,
                     Rearm::Spent => return None,
                     _ => {}
                 }
-                event.readiness = event.readiness.limited_to(io.wants.into());
-                event.raw = false;
+                let interest = InterestKey::from_mio(event.token());
+                let readiness = Readiness::of(&event, io.wants.into());
+                (ReadyEvent { interest, readiness }, io.rearm == Rearm::Level)
             }
-        }
-        Some((interest.source, rearms))
+            (Found::Kernel(_), _) => return None,
+            (Found::Ready(event), Watch::Io(io)) => (event, io.rearm == Rearm::Level),
+            (Found::Ready(event), _) => (event, false),
+        };
+        self.running = source;
+        self.touched = false;
+        Some(Turn { source, event, rearms })
+    }
+
+    /// Goes on with the turn of the source that holds `interest` after ops were applied; whether it still does.
+    pub(crate) fn resume_turn(&mut self, interest: InterestKey) -> bool {
+        self.touched = false;
+        self.interests.contains_key(interest)
     }
 
     /// What the source may use up in a turn that begins now.
@@ -429,18 +445,19 @@ impl Registrations {
     }
 
     /// What `event` says to `source`; `None` if it is another's.
-    pub(crate) fn readiness_for(&self, source: SourceKey, event: &ReadyEvent) -> Option<Readiness> {
-        let interest = self.interests.get(event.interest)?;
-        match interest.watch {
+    pub(crate) fn readiness_for(&self, source: SourceKey, found: &Found) -> Option<Readiness> {
+        let interest = self.interests.get(found.interest())?;
+        match (found, interest.watch) {
             _ if interest.source != source => None,
-            Watch::Io(io) if event.raw => Some(event.readiness.limited_to(io.wants.into())),
-            _ => Some(event.readiness),
+            (Found::Kernel(event), Watch::Io(io)) => Some(Readiness::of(event, io.wants.into())),
+            (Found::Kernel(_), _) => None,
+            (Found::Ready(event), _) => Some(event.readiness),
         }
     }
 
     /// The priority of an event; one that is nobody's any more goes first, and out of the way.
-    pub(crate) fn priority_of(&self, event: &ReadyEvent) -> Priority {
-        self.source_of(event.interest).map_or(Priority::High, |source| self.priority(source))
+    pub(crate) fn priority_of(&self, event: &Found) -> Priority {
+        self.source_of(event.interest()).map_or(Priority::High, |source| self.priority(source))
     }
 
     #[inline]

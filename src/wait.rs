@@ -52,7 +52,7 @@ impl<Data: LoopData> EventLoop<Data> {
             // The kernel tells of an fd again by itself.
             let found = self.backlog.as_slice();
             let known = handle.registrations.is_io(event.interest)
-                && found.iter().any(|found| found.interest == event.interest);
+                && found.iter().any(|found| found.interest() == event.interest);
             if !known {
                 self.backlog.push(event);
             }
@@ -92,7 +92,7 @@ impl<Data: LoopData> EventLoop<Data> {
         handle: &mut LoopHandle<Data>,
     ) -> Result<()> {
         self.poll(Some(Duration::ZERO))?;
-        self.backlog.retain(|event| handle.registrations.source_of(event.interest).is_some());
+        self.backlog.retain(|event| handle.registrations.source_of(event.interest()).is_some());
         if self.backlog.is_empty() && self.mail.is_empty() {
             let clock = &handle.registrations.clock;
             let until = handle.registrations.nearest_deadline().map(|at| {
@@ -132,7 +132,7 @@ impl<Data: LoopData> EventLoop<Data> {
             match event.token() {
                 WAKER => {}
                 ALARM => self.shared.alarm.fired(),
-                _ => self.backlog.push(ReadyEvent::raw(event)),
+                _ => self.backlog.push(event),
             }
         }
         if notified {
