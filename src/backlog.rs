@@ -91,10 +91,7 @@ impl Backlog {
     }
 
     /// The next one, if `wanted` says so of it.
-    pub(crate) fn pop_if(
-        &mut self,
-        wanted: impl FnOnce(&Found) -> bool,
-    ) -> Option<Found> {
+    pub(crate) fn pop_if(&mut self, wanted: impl FnOnce(&Found) -> bool) -> Option<Found> {
         if self.events.get(self.next).is_some_and(|event| !wanted(event)) {
             return None;
         }

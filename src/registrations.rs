@@ -455,6 +455,15 @@ impl Registrations {
         }
     }
 
+    /// Whether [`begin_turn`](Self::begin_turn) would find something to deliver.
+    pub(crate) fn delivers(&self, found: &Found) -> bool {
+        match (found, self.interests.get(found.interest()).map(|interest| interest.watch)) {
+            (Found::Kernel(_), Some(Watch::Io(io))) => io.rearm != Rearm::Spent,
+            (Found::Ready(_), Some(_)) => true,
+            _ => false,
+        }
+    }
+
     /// The priority of an event; one that is nobody's any more goes first, and out of the way.
     pub(crate) fn priority_of(&self, event: &Found) -> Priority {
         self.source_of(event.interest()).map_or(Priority::High, |source| self.priority(source))

@@ -92,7 +92,7 @@ impl<Data: LoopData> EventLoop<Data> {
         handle: &mut LoopHandle<Data>,
     ) -> Result<()> {
         self.poll(Some(Duration::ZERO))?;
-        self.backlog.retain(|event| handle.registrations.source_of(event.interest()).is_some());
+        self.backlog.retain(|found| handle.registrations.delivers(found));
         if self.backlog.is_empty() && self.mail.is_empty() {
             let clock = &handle.registrations.clock;
             let until = handle.registrations.nearest_deadline().map(|at| {

@@ -21,9 +21,9 @@ use calloop::{EventLoop, LoopSignal, Poll, RegistrationToken, TokenFactory};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::fd_watch::FdWatch;
+use crate::backlog::ReadyEvent;
 use crate::error::BoxError;
 use crate::hosts::Step;
-use crate::ready::ReadyEvent;
 use crate::slot::AnySlot;
 use crate::source::AnySource;
 use crate::{

@@ -52,6 +52,13 @@ struct Shared {
 }
 
 impl Shared {
+    /// Tells the loop, if the source is in one.
+    fn tell(&self) {
+        if let Some(notifier) = &*self.notifier() {
+            notifier.notify();
+        }
+    }
+
     fn notifier(&self) -> MutexGuard<'_, Option<Notifier>> {
         self.notifier.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -65,11 +72,10 @@ pub struct Ping {
 
 impl Ping {
     /// Has the callback of the source run. Does nothing once the source is gone.
+    #[inline]
     pub fn ping(&self) {
-        if !self.shared.pinged.swap(true, Ordering::AcqRel)
-            && let Some(notifier) = &*self.shared.notifier()
-        {
-            notifier.notify();
+        if !self.shared.pinged.swap(true, Ordering::AcqRel) {
+            self.shared.tell();
         }
     }
 }
