@@ -155,9 +155,17 @@ impl Deadlines {
     /// Takes all that is due at once: sorting it is faster than taking it off the top one by one where it is much,
     /// and what is left makes a new heap in linear time.
     fn expire_rest(&mut self, now: i64, moved: &mut impl FnMut(InterestKey, Position)) {
-        let mut due: Vec<_> = self.heap.extract_if(.., |entry| entry.at <= now).collect();
-        due.sort_unstable_by_key(Entry::order);
-        self.due.extend(due.iter().map(|entry| (entry.key, entry.at)));
+        let due: Vec<_> = self.heap.extract_if(.., |entry| entry.at <= now).collect();
+        // Sorted by one number: the deadline, the sequence number, and the place of the entry.
+        let first = due.iter().map(|entry| entry.at).min().unwrap_or(now);
+        let order = |(place, entry): (usize, &Entry)| {
+            let since = u128::from(entry.at.abs_diff(first));
+            since << 64 | u128::from(entry.sequence) << 32 | place as u128
+        };
+        let mut order: Vec<u128> = due.iter().enumerate().map(order).collect();
+        order.sort_unstable();
+        let due = order.into_iter().map(|order| &due[order as u32 as usize]);
+        self.due.extend(due.map(|entry| (entry.key, entry.at)));
         for at in 0..self.heap.len() {
             self.place(at, self.heap[at], moved);
         }

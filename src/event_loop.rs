@@ -505,11 +505,11 @@ impl<Data: LoopData> EventLoop<Data> {
         let registrations = &mut own_handle(&self.shared, data)?.registrations;
         let touched = registrations.was_touched();
         match answer {
-            Ok(PostAction::Remove) if registrations.is_once(key) => {
-                self.act(PostAction::Remove, event, key, data)
-            }
-            // A registration brought up to date contradicts no op that follows.
-            Ok(PostAction::Disable | PostAction::Remove) if touched => {
+            // A registration brought up to date contradicts no op that follows. What goes after its first event
+            // goes whatever was asked for.
+            Ok(PostAction::Disable | PostAction::Remove)
+                if touched && !registrations.is_once(key) =>
+            {
                 self.act(PostAction::Continue, event, key, data)
             }
             Ok(action) => self.act(action, event, key, data),

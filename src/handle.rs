@@ -509,6 +509,7 @@ impl<'a> Attempt<'a> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if !self.done {
+            self.registrations.sweep(self.key);
             self.registrations.forget_source(self.key);
         }
     }

@@ -124,6 +124,8 @@ pub(crate) struct Registrations {
     interests: SlotMap<InterestKey, InterestState>,
     /// One queue a priority.
     deadlines: [Deadlines; Priority::COUNT],
+    /// The time that was last read for what expired.
+    reached: i64,
     /// The deadline that was delivered last.
     delivered: Option<(InterestKey, i64)>,
     /// The timers that enable sources again which failed.
@@ -167,6 +169,7 @@ impl Registrations {
             options: SparseSecondaryMap::new(),
             interests: SlotMap::with_key(),
             deadlines: Default::default(),
+            reached: i64::MIN,
             delivered: None,
             retries: SparseSecondaryMap::new(),
             prioritized: false,
@@ -192,9 +195,8 @@ impl Registrations {
         key
     }
 
-    /// Forgets a source, with all the interests it left behind.
+    /// Forgets a source, which holds no interest.
     pub(crate) fn forget_source(&mut self, key: SourceKey) {
-        self.sweep(key);
         if self.sources.remove(key).is_some_and(|state| state.flags & OPTIONS != 0) {
             self.options.remove(key);
         }
@@ -527,6 +529,7 @@ impl Registrations {
 
     fn expire_from(&mut self, nearest: i64) {
         let now = self.clock.now_stamp();
+        self.reached = now;
         if now < nearest {
             return;
         }
@@ -534,6 +537,12 @@ impl Registrations {
             queue.expire(now, |key, to| set_position(&mut self.interests, key, to));
         }
         self.nearest_changed();
+    }
+
+    /// Whether `at` has passed, as far as that is known without a look at the clock.
+    #[inline]
+    pub(crate) fn is_reached(&self, at: i64) -> bool {
+        at <= self.reached
     }
 
     /// The next of what expired of `priority`, in the order of deadlines.

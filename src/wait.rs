@@ -71,6 +71,9 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.shared.alarm.is_set_to(nearest) {
             return Ok(timeout);
         }
+        if handle.registrations.is_reached(nearest) {
+            return Ok(Some(Duration::ZERO));
+        }
         let now = handle.registrations.clock.now_stamp();
         if nearest <= now {
             return Ok(Some(Duration::ZERO));
