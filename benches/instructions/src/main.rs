@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let wanted: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let mut baseline = read_baseline();
     let mut worse = Vec::new();
-    println!("{:<18} {:>10} {:>10} {:>8}", "instructions per", "baseline", "now", "change");
+    println!("{:<24} {:>10} {:>10} {:>8}", "instructions per", "baseline", "now", "change");
     for workload in WORKLOADS {
         let name = workload.name;
         if !wanted.is_empty() && !wanted.iter().any(|wanted| *wanted == name) {
@@ -43,12 +43,12 @@ fn main() -> ExitCode {
         match baseline.get(name) {
             Some(&before) => {
                 let change = (now / before - 1.0) * 100.0;
-                println!("{name:<18} {before:>10.1} {now:>10.1} {change:>+7.1}%");
+                println!("{name:<24} {before:>10.1} {now:>10.1} {change:>+7.1}%");
                 if change > TOLERANCE {
                     worse.push(name);
                 }
             }
-            None => println!("{name:<18} {:>10} {now:>10.1}", "–"),
+            None => println!("{name:<24} {:>10} {now:>10.1}", "–"),
         }
         if bless {
             baseline.insert(name.to_owned(), now);

@@ -23,6 +23,8 @@ pub const WORKLOADS: &[Workload] = &[
     Workload { name: "fd-churn", operations: 2_000, run: fd_churn },
     Workload { name: "channel-self", operations: 20_000, run: channel_self },
     Workload { name: "channel-1000", operations: 20_000, run: channel_many },
+    Workload { name: "channel-1000-unobserved", operations: 20_000, run: channel_many_unobserved },
+    Workload { name: "channel-1000-observed", operations: 20_000, run: channel_many_observed },
     Workload { name: "ping-burst", operations: 50_000, run: ping_burst },
     Workload { name: "ping-self", operations: 5_000, run: ping_self },
     Workload { name: "timer-insert", operations: 20_000, run: timer_insert },
@@ -138,7 +140,24 @@ fn channel_self(messages: u64) {
 }
 
 fn channel_many(messages: u64) {
+    send_through_many(messages, |_| ());
+}
+
+/// Whoever observed is gone: costs what a loop costs that never was observed.
+fn channel_many_unobserved(messages: u64) {
+    send_through_many(messages, |event_loop| {
+        event_loop.enable_stats(true);
+        event_loop.enable_stats(false);
+    });
+}
+
+fn channel_many_observed(messages: u64) {
+    send_through_many(messages, |event_loop| event_loop.enable_stats(true));
+}
+
+fn send_through_many(messages: u64, prepare: impl FnOnce(&mut EventLoop<State>)) {
     let (mut event_loop, mut state) = new();
+    prepare(&mut event_loop);
     let senders: Vec<_> = (0..1000)
         .map(|_| {
             let (sender, channel) = channel();
