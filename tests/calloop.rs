@@ -1,4 +1,4 @@
-//! A calloop loop hosted by this one. (The other direction: tests/nesting.rs.)
+//! A calloop loop hosted by this one. (The other direction: tests/nesting.rs, examples/in_calloop.rs.)
 #![cfg(all(target_os = "linux", feature = "calloop"))]
 
 use std::error::Error as _;

@@ -49,6 +49,8 @@ impl<Data: 'static> LoopHandle<Data> {
     /// The source is called `calloop` in errors and reports; [`insert_calloop_with`](Self::insert_calloop_with)
     /// gives it another name, or a priority.
     ///
+    /// `examples/hosts_calloop.rs` has a library that is written for calloop run under a program on soloop.
+    ///
     /// # What runs when
     ///
     /// The hosted loop is one source, which has its turn when any of its fds or timers is ready, and then
