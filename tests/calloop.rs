@@ -455,11 +455,17 @@ mod sources {
             let (mut event_loop, mut state, _) =
                 hosting_with(SourceOptions::new().priority(priority));
             let hosted = state.inner_ping("hosted");
-            let (own, source) = make_ping();
-            state.handle.insert_source(source, |(), state: &mut State| state.note("own")).unwrap();
+            let (mut own, stream) = UnixStream::pair().unwrap();
+            let source = soloop::Generic::new(stream, soloop::Interest::READ, soloop::Mode::Level);
+            let read = |ready: soloop::Ready<'_, UnixStream>, state: &mut State| {
+                ready.io.read_exact(&mut [0])?;
+                state.note("own");
+                Ok(soloop::PostAction::Continue)
+            };
+            state.handle.insert_source(source, read).unwrap();
             event_loop.dispatch(ZERO, &mut state).unwrap();
             for _ in 0..3 {
-                own.ping();
+                own.write_all(b"x").unwrap();
                 hosted.ping();
                 event_loop.dispatch(None, &mut state).unwrap();
                 assert_eq!(state.take_log(), expected);
