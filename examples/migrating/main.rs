@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ type Run = fn() -> Result<Vec<String>>;
 /// Each pattern: its name, on calloop, on soloop.
 macro_rules! patterns {
     ($($name:ident)*) => {
-        const PATTERNS: &[(&str, Run, Run)] =
+        pub(crate) const PATTERNS: &[(&str, Run, Run)] =
             &[$((stringify!($name), before::$name::run, after::$name::run)),*];
     };
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-use soloop::{Generic, Ready};
+use soloop::Generic;
 
 #[derive(Default)]
 pub struct Handshake {
@@ -12,7 +12,7 @@ pub fn run() -> Result<Vec<String>> {
     let (mut event_loop, mut state) = new_loop(Handshake::default())?;
     let (mut client, server) = UnixStream::pair()?;
     let source = Generic::new(server, Interest::READ, Mode::Level);
-    let greet = |ready: Ready<'_, UnixStream>, state: &mut State<Handshake>| {
+    let pending = state.handle.insert_source(source, |ready, state| {
         let mut hello = [0; 5];
         ready.io.read_exact(&mut hello)?;
         state.log.push("hello".into());
@@ -21,8 +21,8 @@ pub fn run() -> Result<Vec<String>> {
             state.own.session = Some(source.into_inner());
         });
         Ok(PostAction::Continue)
-    };
-    state.own.pending = Some(state.handle.insert_source(source, greet)?);
+    })?;
+    state.own.pending = Some(pending);
 
     client.write_all(b"hello, then")?;
     event_loop.dispatch(None, &mut state)?;

@@ -16,7 +16,7 @@ impl Drop for Lease {
 pub fn run() -> Result<Vec<String>> {
     let (mut event_loop, mut state) = new_loop(())?;
     let (ping, pings) = make_ping();
-    let token = state.handle.insert_source(pings, |(), state: &mut State<()>| {
+    let token = state.handle.insert_source(pings, |(), state| {
         state.log.push("leased".into());
     })?;
     let lease = Lease { token, remote: state.handle.remote() };

@@ -4,7 +4,7 @@ pub type Output = Option<IdleToken>;
 
 fn damage(state: &mut State<Output>) {
     if state.own.is_none() {
-        let redraw = state.handle.insert_idle(|state: &mut State<Output>| {
+        let redraw = state.handle.insert_idle(|state| {
             state.own = None;
             state.log.push("redraw".into());
         });

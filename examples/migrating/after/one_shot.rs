@@ -7,7 +7,7 @@ pub fn run() -> Result<Vec<String>> {
     let (mut gpu, fence) = UnixStream::pair()?;
     let buffer = String::from("buffer"); // to be consumed when the fence is signalled
     let fence = Generic::new(fence, Interest::READ, Mode::Level);
-    state.handle.insert_once(fence, move |_, state: &mut State<()>| {
+    state.handle.insert_once(fence, move |_, state| {
         state.log.push(buffer);
         Ok(PostAction::Remove)
     })?;

@@ -5,7 +5,7 @@ use soloop::{TimeoutAction, Timer};
 pub fn run() -> Result<Vec<String>> {
     let (mut event_loop, mut state) = new_loop(())?;
     let timer = Timer::from_duration(Duration::from_secs(3600));
-    let token = state.handle.insert_source(timer, |_, state: &mut State<()>| {
+    let token = state.handle.insert_source(timer, |_, state| {
         state.log.push("fired".into());
         TimeoutAction::Drop
     })?;

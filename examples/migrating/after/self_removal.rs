@@ -5,7 +5,7 @@ use soloop::channel::{Channel, Event, channel};
 pub fn run() -> Result<Vec<String>> {
     let (mut event_loop, mut state) = new_loop(None::<Token<Channel<&str>>>)?;
     let (sender, messages) = channel();
-    let token = state.handle.insert_source(messages, |event, state: &mut State<_>| {
+    let token = state.handle.insert_source(messages, |event, state| {
         let Event::Msg(text) = event else { return };
         if text == "stop" {
             state.handle.remove(state.own.expect("it is there"));

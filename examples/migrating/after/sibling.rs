@@ -8,11 +8,11 @@ pub fn run() -> Result<Vec<String>> {
     let (mut event_loop, mut state) = new_loop(Keyboard::None)?;
     let (lock, locks) = make_ping();
     let (press, keys) = make_ping();
-    state.handle.insert_source(locks, |(), state: &mut State<Keyboard>| {
+    state.handle.insert_source(locks, |(), state| {
         state.log.push("locked".into());
         state.handle.disable(state.own.expect("it is there"));
     })?;
-    let keyboard = state.handle.insert_source(keys, |(), state: &mut State<Keyboard>| {
+    let keyboard = state.handle.insert_source(keys, |(), state| {
         state.log.push("key".into());
     })?;
     state.own = Some(keyboard);

@@ -13,12 +13,11 @@ fn input(state: &mut State<Screen>) -> Result<()> {
         state.handle.update(dims, move |timer| timer.set_duration(time));
         return Ok(());
     }
-    let dims =
-        state.handle.insert_source(Timer::from_duration(time), |_, state: &mut State<_>| {
-            state.log.push("dimmed".into());
-            state.own = Screen::Dimmed;
-            TimeoutAction::Drop
-        })?;
+    let dims = state.handle.insert_source(Timer::from_duration(time), |_, state| {
+        state.log.push("dimmed".into());
+        state.own = Screen::Dimmed;
+        TimeoutAction::Drop
+    })?;
     state.own = Screen::Bright { dims };
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The patterns of MIGRATING.md as programs on calloop have them.
 #![allow(unreachable_pub, dead_code, reason = "whoever includes this uses its part")]
+#![allow(clippy::disallowed_types, reason = "what programs on calloop share is counted")]
 
 pub mod async_tasks;
 pub mod error_gates;
