@@ -62,8 +62,8 @@ impl<Data: 'static> LoopHandle<Data> {
     /// [`Error::Source`](crate::Error::Source) with calloop's error in it. calloop drops the rest of a batch that
     /// fails or panics: timers that were due in it do not fire.
     ///
-    /// A round of a loop that hosts one takes three dispatches of the hosted loop more, about 16 system calls. A
-    /// loop that hosts none spends nothing.
+    /// A round that waits takes three dispatches of the hosted loop more, 17 system calls, measured at 8 µs of
+    /// processor time. A loop that hosts none spends nothing.
     ///
     /// # Limits
     ///
@@ -75,7 +75,8 @@ impl<Data: 'static> LoopHandle<Data> {
     /// * Idles that idles insert run one level a dispatch, as in calloop. Here, an idle that
     ///   an idle inserted that was inserted by an idle may have to wait for the next event.
     /// * If this loop is itself watched from outside, what is asked of the hosted loop between two dispatches is
-    ///   seen by the next dispatch, as with calloop.
+    ///   seen by the next dispatch, as with calloop. When such a watch begins the loop is ready once, to set the
+    ///   alarms of what it hosts.
     ///
     /// # Errors
     ///
