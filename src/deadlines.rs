@@ -175,23 +175,27 @@ impl Deadlines {
         self.shrink();
     }
 
-    /// Takes out the first of what expired and was not moved or cancelled since, and when that was: `position`
-    /// tells where it was in the heap, unless it was cancelled.
+    /// Takes out the first of what expired and was not moved or cancelled since, when that was, and what `look` says
+    /// of it besides where it was in the heap; of what was cancelled it says nothing.
     #[inline]
-    pub(crate) fn next_due(
+    pub(crate) fn next_due<T>(
         &mut self,
-        position: impl Fn(InterestKey) -> Option<Position>,
-    ) -> Option<(InterestKey, i64)> {
+        look: impl Fn(InterestKey) -> Option<(Position, T)>,
+    ) -> Option<(InterestKey, i64, T)> {
         while let Some(&(key, at)) = self.due.get(self.next_due) {
             self.next_due += 1;
-            if position(key).is_some_and(|position| self.find(key, position).is_none()) {
-                return Some((key, at));
+            if let Some((position, found)) = look(key)
+                && self.find(key, position).is_none()
+            {
+                return Some((key, at, found));
             }
         }
         if self.next_due > 0 {
             self.next_due = 0;
             self.due.clear();
-            self.due.shrink_to(1024);
+            if self.due.capacity() > 1024 {
+                self.due.shrink_to(1024);
+            }
         }
         None
     }
@@ -312,7 +316,7 @@ mod tests {
         }
 
         fn next_due(&mut self) -> Option<InterestKey> {
-            self.queue.next_due(|key| self.positions.get(&key).copied()).map(|(key, _)| key)
+            self.queue.next_due(|key| Some((*self.positions.get(&key)?, ()))).map(|(key, ..)| key)
         }
     }
 

@@ -393,10 +393,10 @@ impl<Data: LoopData> EventLoop<Data> {
             return self.deliver_by_priority(data);
         }
         while let Some(found) = self.backlog.pop() {
-            self.call(found, data)?;
+            self.call_for(found, data)?;
         }
-        while let Some(event) = data.loop_handle().registrations.next_due(Priority::Normal) {
-            self.call(event.into(), data)?;
+        while let Some(turn) = data.loop_handle().registrations.begin_next_due(Priority::Normal) {
+            self.call(turn, data)?;
         }
         Ok(())
     }
@@ -412,23 +412,29 @@ impl<Data: LoopData> EventLoop<Data> {
                 let registrations = &data.loop_handle().registrations;
                 self.backlog.pop_if(|found| registrations.priority_of(found) >= priority)
             } {
-                self.call(found, data)?;
+                self.call_for(found, data)?;
             }
-            while let Some(event) = data.loop_handle().registrations.next_due(priority) {
-                self.call(event.into(), data)?;
+            while let Some(turn) = data.loop_handle().registrations.begin_next_due(priority) {
+                self.call(turn, data)?;
             }
         }
         Ok(())
     }
 
+    /// Calls back for what was found, unless it is nobody's any more.
+    #[inline(always)]
+    fn call_for(&mut self, found: Found, data: &mut Data) -> Result<()> {
+        match data.loop_handle().registrations.begin_turn(found) {
+            Some(turn) => self.call(turn, data),
+            None => Ok(()),
+        }
+    }
+
     /// Calls back for one event, again and again while the source says so and has budget left.
     #[inline(always)]
-    fn call(&mut self, found: Found, data: &mut Data) -> Result<()> {
-        let registrations = &mut data.loop_handle().registrations;
-        let Some(Turn { source: key, event, rearms }) = registrations.begin_turn(found) else {
-            return Ok(());
-        };
-        let budget = registrations.budget(key);
+    fn call(&mut self, turn: Turn, data: &mut Data) -> Result<()> {
+        let Turn { source: key, event, rearms } = turn;
+        let budget = data.loop_handle().registrations.budget(key);
         self.current = Some(event);
         match self.call_once(event, key, data) {
             // The most frequent answer asks for nothing.

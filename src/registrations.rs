@@ -519,7 +519,7 @@ impl Registrations {
     }
 
     /// Takes what has expired by now out of the queues, if there is anything in them;
-    /// [`next_due`](Self::next_due) delivers it.
+    /// [`begin_next_due`](Self::begin_next_due) has it delivered.
     #[inline(always)]
     pub(crate) fn expire(&mut self) {
         if let Some(nearest) = self.nearest_deadline() {
@@ -545,17 +545,20 @@ impl Registrations {
         at <= self.reached
     }
 
-    /// The next of what expired of `priority`, in the order of deadlines.
+    /// Starts the turn of the next of what expired of `priority`, in the order of deadlines.
     #[inline]
-    pub(crate) fn next_due(&mut self, priority: Priority) -> Option<ReadyEvent> {
-        let (interest, at) = self.deadlines[priority.index()].next_due(|key| {
-            match self.interests.get(key)?.watch {
-                Watch::Deadline(position) => Some(position),
+    pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Turn> {
+        let (interest, at, source) = self.deadlines[priority.index()].next_due(|key| {
+            let interest = self.interests.get(key)?;
+            match interest.watch {
+                Watch::Deadline(position) => Some((position, interest.source)),
                 _ => None,
             }
         })?;
         self.delivered = Some((interest, at));
-        Some(ReadyEvent::new(interest))
+        self.running = source;
+        self.touched = false;
+        Some(Turn { source, event: ReadyEvent::new(interest), rearms: false })
     }
 
     /// How long ago the deadline was that is being delivered, if `interest` is one.
