@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -60,7 +61,11 @@ pub struct Window {
 
 impl Client {
     pub fn connect(compositor: &Compositor) -> Self {
-        let connection = Connection::from_socket(compositor.raw_client()).unwrap();
+        Self::over(compositor.raw_client())
+    }
+
+    pub fn over(stream: UnixStream) -> Self {
+        let connection = Connection::from_socket(stream).unwrap();
         let (globals, events): (GlobalList, EventQueue<Heard>) =
             registry_queue_init(&connection).unwrap();
         let queue = events.handle();

@@ -17,8 +17,11 @@ pub struct Compositor {
     stderr: Receiver<String>,
 }
 
-/// The example, which cargo builds together with its tests.
+/// The example, which cargo builds together with its tests; those of `examples/smithay` test that one.
 pub fn binary() -> PathBuf {
+    if let Some(binary) = option_env!("CARGO_BIN_EXE_soloop-smithay") {
+        return binary.into();
+    }
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
     let binary = profile.join("examples/compositor");
@@ -40,11 +43,25 @@ pub fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
 impl Compositor {
     /// Starts it, and waits until it listens.
     pub fn start(arguments: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), arguments)
+    }
+
+    /// In a directory in which there may be something.
+    pub fn start_in(dir: tempfile::TempDir, arguments: &[&str]) -> Self {
+        Self::start_with(dir, arguments, &[])
+    }
+
+    /// With further variables in its environment.
+    pub fn start_with(
+        dir: tempfile::TempDir,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let child = Command::new(binary())
             .args(["--socket", "wl", "--size", "640x480"])
             .args(arguments)
             .env("XDG_RUNTIME_DIR", dir.path())
+            .envs(environment.iter().copied())
             .current_dir(dir.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
