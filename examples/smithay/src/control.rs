@@ -1,0 +1,200 @@
+//! The control socket: a Unix stream on which programs and people drive the compositor, line by line.
+//!
+//! Each line is a command and is answered by lines of data and then one line that starts with `ok` or with
+//! `error`; a screenshot when it is on the disk, so perhaps after the commands that follow it. They are those
+//! of `examples/compositor`:
+//!
+//! ```text
+//! windows                       window INDEX pid=PID X Y WIDTHxHEIGHT [active] app_id="…" title="…"   (each)
+//!                               ok N windows
+//! screenshot PATH               ok PATH WIDTHxHEIGHT, when the PNG file is complete
+//! key CODE [press|release]      ok; CODE as in linux/input-event-codes.h; without either, it is struck
+//! pointer X Y [BUTTON]          ok; BUTTON is left, middle or right, and is clicked
+//! tile                          ok, and the windows are arranged side by side
+//! stats                         lines of statistics, then ok
+//! quit                          ok, and the compositor ends
+//! ```
+//!
+//! Who sends a line of more than [`MAX_LINE`] bytes or does not read the answers is disconnected.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::str::FromStr;
+
+use smithay::backend::input::ButtonState::{Pressed, Released};
+
+use crate::state::State;
+use crate::{event_loop, input, render, windows};
+
+/// The longest line, in bytes.
+const MAX_LINE: usize = 4096;
+
+/// One client of the control socket.
+pub struct Conversation {
+    stream: UnixStream,
+    input: Vec<u8>,
+}
+
+impl Conversation {
+    pub fn new(stream: UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self { stream, input: Vec::new() })
+    }
+
+    /// Everything that has arrived; whether more may come.
+    fn read(&mut self) -> bool {
+        let mut buffer = [0; 1024];
+        loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return false,
+                Ok(count) => self.input.extend(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+            if self.input.len() > MAX_LINE {
+                return true;
+            }
+        }
+    }
+}
+
+impl AsFd for Conversation {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+/// Where an answer goes, now or later.
+pub struct Reply(UnixStream);
+
+impl Reply {
+    /// Ends an answer. Who does not read answers of a few lines is not worth waiting for.
+    pub fn end(mut self, lines: &[String], result: Result<String, String>) {
+        let last = match result {
+            Ok(word) if word.is_empty() => "ok".to_owned(),
+            Ok(word) => format!("ok {word}"),
+            Err(message) => format!("error {message}"),
+        };
+        let answer: String =
+            lines.iter().chain([&last]).flat_map(|line| [line.as_str(), "\n"]).collect();
+        if self.0.write_all(answer.as_bytes()).is_err() {
+            // It has hung up, or is made to.
+            let _ = self.0.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Obeys the commands that have arrived; whether the conversation goes on.
+pub fn go_on(conversation: &mut Conversation, state: &mut State) -> bool {
+    let more = conversation.read();
+    while let Some(end) = conversation.input.iter().position(|byte| *byte == b'\n') {
+        let line: Vec<u8> = conversation.input.drain(..=end).collect();
+        let Ok(stream) = conversation.stream.try_clone() else { return false };
+        obey(state, &line[..end], Reply(stream));
+    }
+    if conversation.input.len() > MAX_LINE {
+        if let Ok(stream) = conversation.stream.try_clone() {
+            Reply(stream).end(&[], Err(format!("a line of more than {MAX_LINE} bytes")));
+        }
+        return false;
+    }
+    more
+}
+
+fn obey(state: &mut State, line: &[u8], reply: Reply) {
+    let Ok(line) = std::str::from_utf8(line) else {
+        return reply.end(&[], Err("this is not UTF-8".to_owned()));
+    };
+    let (command, rest) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let mut lines = Vec::new();
+    let result = match (command, words.as_slice()) {
+        ("screenshot", [_, ..]) => {
+            return render::take_screenshot(state, Path::new(rest.trim()), move |result| {
+                reply.end(&[], result);
+            });
+        }
+        ("windows", []) => {
+            lines = windows::list(state);
+            Ok(format!("{} windows", lines.len()))
+        }
+        ("stats", []) => {
+            lines = state.statistics();
+            Ok(String::new())
+        }
+        ("key", [code, stroke @ ..]) => key(state, code, stroke),
+        ("pointer", [x, y, button @ ..]) => pointer(state, x, y, button),
+        ("tile", []) => {
+            windows::tile(state);
+            Ok(String::new())
+        }
+        ("quit", []) => {
+            event_loop::stop(&mut state.handle);
+            Ok(String::new())
+        }
+        ("", _) => Err("an empty line".to_owned()),
+        ("screenshot", _) => Err("usage: screenshot PATH".to_owned()),
+        ("key", _) => Err(KEY.to_owned()),
+        ("pointer", _) => Err(POINTER.to_owned()),
+        ("windows" | "stats" | "quit" | "tile", _) => Err(format!("{command} takes no arguments")),
+        _ => Err(format!(
+            "{command:?} is not a command; there are windows, screenshot, key, pointer, tile, stats, quit"
+        )),
+    };
+    reply.end(&lines, result);
+}
+
+const KEY: &str = "usage: key CODE [press|release]";
+const POINTER: &str = "usage: pointer X Y [left|middle|right]";
+
+fn key(state: &mut State, code: &str, stroke: &[&str]) -> Result<String, String> {
+    let code = number(code)?;
+    if !input::KEYS.contains(&code) {
+        return Err(format!("there is no key {code}"));
+    }
+    let (press, release) = match stroke {
+        [] => (true, true),
+        ["press"] => (true, false),
+        ["release"] => (false, true),
+        _ => return Err(KEY.to_owned()),
+    };
+    if press {
+        input::key(state, code, true);
+    }
+    if release {
+        input::key(state, code, false);
+    }
+    Ok(String::new())
+}
+
+fn pointer(state: &mut State, x: &str, y: &str, button: &[&str]) -> Result<String, String> {
+    let point = (number(x)?, number(y)?);
+    let button = match button {
+        [] => None,
+        ["left"] => Some(input::BUTTON_LEFT),
+        ["middle"] => Some(input::BUTTON_MIDDLE),
+        ["right"] => Some(input::BUTTON_RIGHT),
+        _ => return Err(POINTER.to_owned()),
+    };
+    if !render::bounds(state).to_f64().contains(point) {
+        return Err(format!("{x} {y} is not on the output"));
+    }
+    input::move_pointer_to(state, point.into());
+    if let Some(button) = button {
+        input::button(state, button, Pressed);
+        input::button(state, button, Released);
+    }
+    Ok(String::new())
+}
+
+fn number<T: FromStr>(word: &str) -> Result<T, String>
+where
+    T::Err: Display,
+{
+    word.parse().map_err(|_| format!("{word:?} is not a number"))
+}

@@ -1,0 +1,74 @@
+//! Who has the keyboard and what the pointer looks like; `relative-pointer`, and who is told that nobody is
+//! there: `ext-idle-notify`, `idle-inhibit`.
+
+use smithay::input::pointer::CursorImageStatus;
+use smithay::input::{Seat, SeatHandler, SeatState};
+use smithay::reexports::wayland_server::Resource;
+use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
+use smithay::utils::IsAlive;
+use smithay::wayland::idle_inhibit::IdleInhibitHandler;
+use smithay::wayland::idle_notify::{IdleNotifierHandler, IdleNotifierState};
+use smithay::wayland::seat::WaylandFocus;
+use smithay::wayland::selection::data_device::set_data_device_focus;
+use smithay::wayland::selection::primary_selection::set_primary_focus;
+use smithay::{
+    delegate_idle_inhibit, delegate_idle_notify, delegate_relative_pointer, delegate_seat,
+};
+
+use crate::focus::KeyboardFocus;
+use crate::frames;
+use crate::state::State;
+
+impl SeatHandler for State {
+    type KeyboardFocus = KeyboardFocus;
+    type PointerFocus = WlSurface;
+    type TouchFocus = WlSurface;
+
+    fn seat_state(&mut self) -> &mut SeatState<Self> {
+        &mut self.globals.seat
+    }
+
+    fn focus_changed(&mut self, seat: &Seat<Self>, focus: Option<&KeyboardFocus>) {
+        let client = focus.and_then(WaylandFocus::wl_surface).and_then(|surface| surface.client());
+        set_data_device_focus(&self.display, seat, client.clone());
+        set_primary_focus(&self.display, seat, client);
+    }
+
+    fn cursor_image(&mut self, _: &Seat<Self>, image: CursorImageStatus) {
+        self.cursor = image;
+        frames::schedule(self);
+    }
+}
+
+impl IdleNotifierHandler for State {
+    fn idle_notifier_state(&mut self) -> &mut IdleNotifierState<Self> {
+        &mut self.globals.idle_notifier
+    }
+}
+
+impl IdleInhibitHandler for State {
+    fn inhibit(&mut self, surface: WlSurface) {
+        self.globals.idle_inhibitors.push(surface);
+        update_inhibition(self);
+    }
+
+    fn uninhibit(&mut self, surface: WlSurface) {
+        self.globals.idle_inhibitors.retain(|inhibitor| *inhibitor != surface);
+        update_inhibition(self);
+    }
+}
+
+/// The surfaces that keep the seat from being idle may have changed, or died.
+pub fn update_inhibition(state: &mut State) {
+    let globals = &mut state.globals;
+    if globals.idle_inhibitors.is_empty() && !globals.idle_notifier.is_inhibited() {
+        return;
+    }
+    globals.idle_inhibitors.retain(IsAlive::alive);
+    globals.idle_notifier.set_is_inhibited(!globals.idle_inhibitors.is_empty());
+}
+
+delegate_seat!(State);
+delegate_relative_pointer!(State);
+delegate_idle_notify!(State);
+delegate_idle_inhibit!(State);

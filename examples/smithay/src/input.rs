@@ -1,0 +1,218 @@
+//! Input: keys, buttons, the pointer, fingers, and what they mean to the window manager.
+//!
+//! It comes from the window of the winit backend, from the control socket, or from the conformance suite.
+
+use std::ops::RangeInclusive;
+
+use smithay::backend::input::{ButtonState, KeyState, TouchSlot};
+use smithay::input::keyboard::{FilterResult, Keycode, Keysym, ModifiersState};
+use smithay::input::pointer::{
+    ButtonEvent, Focus, GrabStartData, MotionEvent, RelativeMotionEvent,
+};
+use smithay::input::touch;
+use smithay::utils::{Logical, Point, SERIAL_COUNTER};
+
+use crate::grabs::{Edges, MoveGrab, ResizeGrab};
+use crate::state::State;
+use crate::{event_loop, frames, render, windows};
+
+/// A key, by its number in `linux/input-event-codes.h`.
+pub const KEYS: RangeInclusive<u32> = 1..=247;
+pub const BUTTON_LEFT: u32 = 0x110;
+pub const BUTTON_RIGHT: u32 = 0x111;
+pub const BUTTON_MIDDLE: u32 = 0x112;
+
+/// What lies between the number of a key in Linux and in X11's keymaps.
+const KEYCODE_OFFSET: u32 = 8;
+
+/// What a key means to the window manager.
+enum Action {
+    Next,
+    Close,
+    Tile,
+    Quit,
+}
+
+fn action(modifiers: &ModifiersState, key: Keysym) -> Option<Action> {
+    match key {
+        Keysym::Tab if modifiers.alt => Some(Action::Next),
+        Keysym::F4 if modifiers.alt => Some(Action::Close),
+        Keysym::Return if modifiers.alt => Some(Action::Tile),
+        Keysym::BackSpace if modifiers.alt && modifiers.ctrl => Some(Action::Quit),
+        _ => None,
+    }
+}
+
+/// Somebody is there.
+fn notice(state: &mut State) {
+    let seat = state.seat.clone();
+    state.globals.idle_notifier.notify_activity(&seat);
+}
+
+/// Presses or releases a key.
+pub fn key(state: &mut State, code: u32, pressed: bool) {
+    notice(state);
+    let Some(keyboard) = state.seat.get_keyboard() else { return };
+    let key_state = if pressed { KeyState::Pressed } else { KeyState::Released };
+    let (serial, time) = (SERIAL_COUNTER.next_serial(), state.now_milliseconds());
+    let keycode = Keycode::new(code + KEYCODE_OFFSET);
+    let action = keyboard.input(state, keycode, key_state, serial, time, |_, modifiers, key| {
+        match action(modifiers, key.modified_sym()) {
+            Some(action) if pressed => FilterResult::Intercept(action),
+            _ => FilterResult::Forward,
+        }
+    });
+    match action {
+        Some(Action::Next) => windows::next(state),
+        Some(Action::Close) => windows::close_active(state),
+        Some(Action::Tile) => windows::tile(state),
+        Some(Action::Quit) => event_loop::stop(&mut state.handle),
+        None => {}
+    }
+}
+
+/// Moves the pointer to a point of the output.
+pub fn move_pointer_to(state: &mut State, location: Point<f64, Logical>) {
+    notice(state);
+    let Some(pointer) = state.seat.get_pointer() else { return };
+    let location = within_output(state, location);
+    let under = state.surface_under(location);
+    state.pointer_target = under.clone();
+    let time = state.now_milliseconds();
+    let event = MotionEvent { location, serial: SERIAL_COUNTER.next_serial(), time };
+    pointer.motion(state, under, &event);
+    pointer.frame(state);
+    frames::schedule(state);
+}
+
+/// Moves the pointer by a distance.
+pub fn move_pointer_by(state: &mut State, delta: Point<f64, Logical>) {
+    notice(state);
+    let Some(pointer) = state.seat.get_pointer() else { return };
+    let location = within_output(state, pointer.current_location() + delta);
+    let under = state.surface_under(location);
+    state.pointer_target = under.clone();
+    let now = state.now();
+    let motion = MotionEvent {
+        location,
+        serial: SERIAL_COUNTER.next_serial(),
+        time: now.as_millis() as u32,
+    };
+    let relative =
+        RelativeMotionEvent { delta, delta_unaccel: delta, utime: now.as_micros() as u64 };
+    pointer.motion(state, under.clone(), &motion);
+    pointer.relative_motion(state, under, &relative);
+    pointer.frame(state);
+    frames::schedule(state);
+}
+
+/// Finds out anew what is under the pointer: something has come, gone or moved.
+pub fn refocus_pointer(state: &mut State) {
+    let Some(pointer) = state.seat.get_pointer() else { return };
+    if pointer.is_grabbed() {
+        return;
+    }
+    let location = pointer.current_location();
+    let under = state.surface_under(location);
+    if under == state.pointer_target {
+        return;
+    }
+    state.pointer_target = under.clone();
+    let time = state.now_milliseconds();
+    pointer.motion(
+        state,
+        under,
+        &MotionEvent { location, serial: SERIAL_COUNTER.next_serial(), time },
+    );
+    pointer.frame(state);
+}
+
+fn within_output(state: &State, location: Point<f64, Logical>) -> Point<f64, Logical> {
+    let size = render::bounds(state).size.to_f64();
+    let inside = |at: f64, side: f64| at.clamp(0.0, side - 1.0);
+    (inside(location.x, size.w), inside(location.y, size.h)).into()
+}
+
+/// Presses or releases a button where the pointer is. What is pressed comes to the front; with Alt, it is
+/// dragged.
+pub fn button(state: &mut State, button: u32, button_state: ButtonState) {
+    notice(state);
+    let Some(pointer) = state.seat.get_pointer() else { return };
+    let serial = SERIAL_COUNTER.next_serial();
+    let location = pointer.current_location();
+    if button_state == ButtonState::Pressed && !pointer.is_grabbed() {
+        raise_at(state, location);
+        if drag(state, button, location) {
+            return;
+        }
+    }
+    let time = state.now_milliseconds();
+    pointer.button(state, &ButtonEvent { serial, time, button, state: button_state });
+    pointer.frame(state);
+}
+
+fn raise_at(state: &mut State, location: Point<f64, Logical>) {
+    let on_window = state.space.element_under(location).map(|(window, _)| window.clone());
+    if let Some(window) = on_window
+        && state.active_window().as_ref() != Some(&window)
+    {
+        windows::activate(state, &window);
+    }
+}
+
+/// Starts to move or resize the window at a point, if that is what the button means.
+fn drag(state: &mut State, button: u32, location: Point<f64, Logical>) -> bool {
+    let alt = state.seat.get_keyboard().is_some_and(|keyboard| keyboard.modifier_state().alt);
+    let (true, Some(pointer)) = (alt, state.seat.get_pointer()) else { return false };
+    let Some((window, _)) = state.space.element_under(location) else { return false };
+    let window = window.clone();
+    let Some(geometry) = state.space.element_geometry(&window) else { return false };
+    let start = GrabStartData { focus: None, button, location };
+    let serial = SERIAL_COUNTER.next_serial();
+    // The grab sees this button pressed, and ends with its release.
+    let press =
+        ButtonEvent { serial, time: state.now_milliseconds(), button, state: ButtonState::Pressed };
+    match button {
+        BUTTON_LEFT => {
+            windows::restore_for_move(state, &window);
+            let Some(grab) = MoveGrab::new(state, window, start) else { return false };
+            pointer.set_grab(state, grab, serial, Focus::Clear);
+        }
+        BUTTON_RIGHT => {
+            let edges = Edges::nearest(geometry, location);
+            let Some(grab) = ResizeGrab::new(state, window, start, edges) else { return false };
+            pointer.set_grab(state, grab, serial, Focus::Clear);
+        }
+        _ => return false,
+    }
+    pointer.button(state, &press);
+    true
+}
+
+/// A finger touches the output.
+pub fn touch_down(state: &mut State, slot: TouchSlot, location: Point<f64, Logical>) {
+    notice(state);
+    let Some(touch) = state.seat.get_touch() else { return };
+    raise_at(state, location);
+    let under = state.surface_under(location);
+    let (serial, time) = (SERIAL_COUNTER.next_serial(), state.now_milliseconds());
+    touch.down(state, under, &touch::DownEvent { slot, location, serial, time });
+    touch.frame(state);
+}
+
+pub fn touch_motion(state: &mut State, slot: TouchSlot, location: Point<f64, Logical>) {
+    notice(state);
+    let Some(touch) = state.seat.get_touch() else { return };
+    let under = state.surface_under(location);
+    let time = state.now_milliseconds();
+    touch.motion(state, under, &touch::MotionEvent { slot, location, time });
+    touch.frame(state);
+}
+
+pub fn touch_up(state: &mut State, slot: TouchSlot) {
+    notice(state);
+    let Some(touch) = state.seat.get_touch() else { return };
+    let (serial, time) = (SERIAL_COUNTER.next_serial(), state.now_milliseconds());
+    touch.up(state, &touch::UpEvent { slot, serial, time });
+    touch.frame(state);
+}

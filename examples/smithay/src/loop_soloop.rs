@@ -1,0 +1,152 @@
+//! soloop as the loop of the compositor: everything the program asks of a loop, and all that knows which.
+//!
+//! `loop_calloop.rs` has the same items for calloop, to be read beside this one. The handle is a plain field
+//! of the state; [`Loop`] stays where it is run.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::time::Instant;
+
+use smithay::reexports::wayland_server::{Display, ListeningSocket};
+use soloop::{
+    EventLoop, Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Priority, Signals,
+    SourceOptions, TimeoutAction, Timer, Token,
+};
+
+use crate::control::{self, Conversation};
+use crate::state::State;
+use crate::{Result, connection};
+
+/// Which loop this is.
+pub const NAME: &str = "soloop";
+
+/// What callbacks change: a field of the state.
+pub type Handle = LoopHandle<State>;
+/// What names the listening socket.
+pub type Listener = Token<Generic<ListeningSocket>>;
+/// Reaches the state from another thread, or from a place that has no state.
+pub type Remote = soloop::Remote<State>;
+
+impl LoopData for State {
+    fn loop_handle(&mut self) -> &mut LoopHandle<Self> {
+        &mut self.handle
+    }
+}
+
+/// What waits and calls back.
+pub struct Loop(EventLoop<State>);
+
+impl Loop {
+    /// The loop, its handle, and the handle that takes calloop's sources.
+    pub fn new() -> Result<(Self, Handle, calloop::LoopHandle<'static, State>)> {
+        let (event_loop, mut handle) = EventLoop::new()?;
+        let hosted = calloop::EventLoop::try_new()?;
+        let foreign = hosted.handle();
+        handle.insert_calloop(hosted)?;
+        Ok((Self(event_loop), handle, foreign))
+    }
+
+    /// Until somebody stops it.
+    pub fn run(&mut self, state: &mut State) -> Result<()> {
+        Ok(self.0.run(None, state, State::after_round)?)
+    }
+}
+
+pub fn stop(handle: &mut Handle) {
+    handle.stop();
+}
+
+pub fn remote(handle: &mut Handle) -> Result<Remote> {
+    Ok(handle.remote())
+}
+
+/// Serves the clients of a display.
+pub fn serve(handle: &mut Handle, display: Display<State>) -> Result<()> {
+    let source = Generic::new(display, Interest::READ, Mode::Level);
+    let options = SourceOptions::new().name("wayland clients");
+    handle.insert_source_with(options, source, |ready, state: &mut State| {
+        ready.io.dispatch_clients(state)?;
+        Ok(PostAction::Continue)
+    })?;
+    Ok(())
+}
+
+/// Accepts Wayland clients. When that fails, it is disabled until [`enable`].
+pub fn listen(handle: &mut Handle, socket: ListeningSocket) -> Result<Listener> {
+    let source = Generic::new(socket, Interest::READ, Mode::Level);
+    let options = SourceOptions::new().name("wayland socket");
+    Ok(handle.insert_source_with(options, source, |ready, state: &mut State| {
+        match ready.io.accept() {
+            Ok(Some(stream)) => drop(connection::welcome(state, stream)),
+            Ok(None) => {}
+            Err(error) => {
+                connection::take_a_break(state, &error);
+                return Ok(PostAction::Disable);
+            }
+        }
+        Ok(PostAction::Continue)
+    })?)
+}
+
+pub fn enable(handle: &mut Handle, listener: &Listener) {
+    handle.enable(listener);
+}
+
+/// Accepts clients of the control socket, and obeys them line by line.
+pub fn listen_to_control(handle: &mut Handle, socket: UnixListener) -> Result<()> {
+    socket.set_nonblocking(true)?;
+    let source = Generic::new(socket, Interest::READ, Mode::Level);
+    let options = SourceOptions::new().name("control socket");
+    handle.insert_source_with(options, source, |ready, state: &mut State| {
+        let conversation = Conversation::new(ready.io.accept()?.0)?;
+        let source = Generic::new(conversation, Interest::READ, Mode::Level);
+        let inserted = state.handle.insert_source(source, |ready, state: &mut State| {
+            let goes_on = control::go_on(ready.io, state);
+            Ok(if goes_on { PostAction::Continue } else { PostAction::Remove })
+        });
+        inserted.map(|_| PostAction::Continue).map_err(io::Error::from)
+    })?;
+    Ok(())
+}
+
+/// Calls back at a deadline, before the clients are served, and again whenever that says so.
+pub fn at(
+    handle: &mut Handle,
+    name: &'static str,
+    deadline: Instant,
+    mut callback: impl FnMut(&mut State, Instant) -> Option<Instant> + 'static,
+) -> Result<()> {
+    let options = SourceOptions::new().name(name).priority(Priority::High);
+    let timer = Timer::from_deadline(deadline);
+    handle.insert_source_with(options, timer, move |deadline, state: &mut State| {
+        callback(state, deadline).map_or(TimeoutAction::Drop, TimeoutAction::ToInstant)
+    })?;
+    Ok(())
+}
+
+/// Calls back once, when an fd is readable: a fence has been passed.
+pub fn when_readable(
+    handle: &mut Handle,
+    fd: OwnedFd,
+    callback: impl FnOnce(&mut State) + 'static,
+) -> Result<()> {
+    let source = Generic::new(fd, Interest::READ, Mode::OneShot);
+    handle.insert_once(source, |_, state: &mut State| {
+        callback(state);
+        Ok(PostAction::Remove)
+    })?;
+    Ok(())
+}
+
+/// Calls back with the number of each of these signals that arrives.
+pub fn on_signals(
+    handle: &mut Handle,
+    signals: &[i32],
+    callback: fn(&mut State, i32),
+) -> Result<()> {
+    handle.insert_source(Signals::new(signals)?, move |signal, state: &mut State| {
+        callback(state, signal.number);
+    })?;
+    Ok(())
+}

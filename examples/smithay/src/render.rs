@@ -1,0 +1,224 @@
+//! Drawing the output: windows, layers, what is dragged, the cursor; and pictures of it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use smithay::backend::allocator::Fourcc;
+use smithay::backend::renderer::damage::OutputDamageTracker;
+use smithay::backend::renderer::element::Kind;
+use smithay::backend::renderer::element::surface::{
+    WaylandSurfaceRenderElement, render_elements_from_surface_tree,
+};
+use smithay::backend::renderer::{
+    Bind, ExportMem, ImportAll, ImportMem, Renderer, Texture, TextureMapping,
+};
+use smithay::desktop::space::render_output;
+use smithay::desktop::utils::send_frames_surface_tree;
+use smithay::desktop::{Space, Window, layer_map_for_output};
+use smithay::input::pointer::{CursorImageStatus, CursorImageSurfaceData};
+use smithay::output::Output;
+use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
+use smithay::utils::{IsAlive, Logical, Physical, Point, Rectangle, Size};
+use smithay::wayland::compositor::with_states;
+
+use crate::Result;
+use crate::backend::Backend;
+use crate::state::State;
+
+/// What is behind everything: a dark blue.
+const BACKGROUND: [f32; 4] = [0.10, 0.13, 0.18, 1.0];
+
+/// The output, in the coordinates of windows.
+pub fn bounds(state: &State) -> Rectangle<i32, Logical> {
+    state.space.output_geometry(&state.output).unwrap_or_default()
+}
+
+/// What is drawn above all windows: surfaces, and where they are.
+type Overlays = Vec<(WlSurface, Point<i32, Physical>)>;
+
+fn overlays(state: &State) -> Overlays {
+    let pointer = state.pointer_location();
+    let cursor = match &state.cursor {
+        CursorImageStatus::Surface(surface) if surface.alive() => {
+            let hotspot = with_states(surface, |states| {
+                let data = states.data_map.get::<CursorImageSurfaceData>();
+                data.and_then(|data| data.lock().ok()).map(|data| data.hotspot)
+            });
+            Some((surface.clone(), pointer - hotspot.unwrap_or_default().to_f64()))
+        }
+        _ => None,
+    };
+    let icon = state.drag_icon.clone().filter(IsAlive::alive).map(|icon| (icon, pointer));
+    let at = |(surface, at): (WlSurface, Point<f64, Logical>)| {
+        (surface, at.to_physical(1.0).to_i32_round())
+    };
+    cursor.into_iter().chain(icon).map(at).collect()
+}
+
+/// Draws what has changed; whether anything has.
+pub fn draw(state: &mut State) -> Result<bool> {
+    let overlays = overlays(state);
+    let State { backend, space, output, frames, .. } = state;
+    match backend {
+        Backend::Headless(headless) => {
+            let mut target = headless.renderer.bind(&mut headless.image)?;
+            let damage = &mut frames.damage;
+            paint(&mut headless.renderer, &mut target, 1, space, output, &overlays, damage)
+                .map(|damage| damage.is_some())
+        }
+        #[cfg(feature = "winit")]
+        Backend::Winit(winit) => {
+            let age = winit.window.buffer_age().unwrap_or(0);
+            let (renderer, mut target) = winit.window.bind()?;
+            let damage = &mut frames.damage;
+            let damage = paint(renderer, &mut target, age, space, output, &overlays, damage)?;
+            drop(target);
+            if let Some(damage) = &damage {
+                winit.window.submit(Some(damage))?;
+            }
+            Ok(damage.is_some())
+        }
+    }
+}
+
+/// Draws what has changed since `age` frames ago on `target`, and tells what that is.
+fn paint<R>(
+    renderer: &mut R,
+    target: &mut R::Framebuffer<'_>,
+    age: usize,
+    space: &Space<Window>,
+    output: &Output,
+    overlays: &Overlays,
+    damage: &mut OutputDamageTracker,
+) -> Result<Option<Vec<Rectangle<i32, Physical>>>>
+where
+    R: Renderer + ImportAll + ImportMem,
+    R::TextureId: Clone + Texture + 'static,
+    R::Error: Send + Sync + 'static,
+{
+    let overlays: Vec<WaylandSurfaceRenderElement<R>> = overlays
+        .iter()
+        .flat_map(|(surface, at)| {
+            render_elements_from_surface_tree(renderer, surface, *at, 1.0, 1.0, Kind::Cursor)
+        })
+        .collect();
+    let drawn =
+        render_output(output, renderer, target, 1.0, age, [space], &overlays, damage, BACKGROUND)?;
+    Ok(drawn.damage.cloned())
+}
+
+/// Tells those who wait for a frame that this is the time for the next one.
+pub fn send_frame_callbacks(state: &State) {
+    let (output, time) = (&state.output, state.now());
+    for window in state.space.elements() {
+        window.send_frame(output, time, None, |_, _| Some(output.clone()));
+    }
+    for layer in layer_map_for_output(output).layers() {
+        layer.send_frame(output, time, None, |_, _| Some(output.clone()));
+    }
+    for (surface, _) in overlays(state) {
+        send_frames_surface_tree(&surface, output, time, None, |_, _| Some(output.clone()));
+    }
+}
+
+/// Writes what the output shows to a PNG file, in a thread of its own, and tells `done` how that went.
+pub fn take_screenshot(
+    state: &mut State,
+    path: &Path,
+    done: impl FnOnce(Result<String, String>) + Send + 'static,
+) {
+    let path = path.to_owned();
+    let picture = match draw(state).and_then(|_| Picture::take(state)) {
+        Ok(picture) => picture,
+        Err(error) => return done(Err(format!("no picture for {}: {error}", path.display()))),
+    };
+    let worker = std::thread::spawn(move || {
+        let (width, height) = (picture.width, picture.height);
+        done(match picture.write(&path) {
+            Ok(()) => Ok(format!("{} {width}x{height}", path.display())),
+            Err(error) => Err(format!("{} can't be written: {error}", path.display())),
+        });
+    });
+    state.screenshots.0.push(worker);
+}
+
+/// The threads that write pictures, waited for at the end.
+#[derive(Default)]
+pub struct Screenshots(Vec<JoinHandle<()>>);
+
+impl Drop for Screenshots {
+    fn drop(&mut self) {
+        for worker in self.0.drain(..) {
+            // One that has panicked has said so.
+            let _ = worker.join();
+        }
+    }
+}
+
+/// RGBA, from the top left on.
+struct Picture {
+    width: u32,
+    height: u32,
+    pixels: Vec<u8>,
+}
+
+impl Picture {
+    fn take(state: &mut State) -> Result<Self> {
+        match &mut state.backend {
+            Backend::Headless(headless) => {
+                let size = headless.size();
+                let target = headless.renderer.bind(&mut headless.image)?;
+                Self::copy(&mut headless.renderer, &target, size)
+            }
+            #[cfg(feature = "winit")]
+            Backend::Winit(winit) => {
+                let size = winit.size();
+                let overlays = overlays(state);
+                let State { backend: Backend::Winit(winit), space, output, .. } = state else {
+                    unreachable!()
+                };
+                // What the window shows is not there any more: it is drawn once again.
+                let mut damage = OutputDamageTracker::from_output(output);
+                let (renderer, mut target) = winit.window.bind()?;
+                paint(renderer, &mut target, 0, space, output, &overlays, &mut damage)?;
+                Self::copy(renderer, &target, size)
+            }
+        }
+    }
+
+    fn copy<R: ExportMem>(
+        renderer: &mut R,
+        target: &R::Framebuffer<'_>,
+        size: Size<i32, Physical>,
+    ) -> Result<Self>
+    where
+        R::Error: Send + Sync + 'static,
+    {
+        let region = Rectangle::from_size((size.w, size.h).into());
+        let mapping = renderer.copy_framebuffer(target, region, Fourcc::Abgr8888)?;
+        let flipped = mapping.flipped();
+        let bytes = renderer.map_texture(&mapping)?;
+        let row = bytes.len() / size.h as usize;
+        let rows = bytes.chunks_exact(row).map(|row| &row[..4 * size.w as usize]);
+        let pixels = if flipped {
+            rows.rev().flatten().copied().collect()
+        } else {
+            rows.flatten().copied().collect()
+        };
+        Ok(Self { width: size.w as u32, height: size.h as u32, pixels })
+    }
+
+    /// Opaque, since an output is.
+    fn write(&self, path: &PathBuf) -> io::Result<()> {
+        let file = io::BufWriter::new(std::fs::File::create(path)?);
+        let mut encoder = png::Encoder::new(file, self.width, self.height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_compression(png::Compression::Fast);
+        let mut writer = encoder.write_header().map_err(io::Error::other)?;
+        let rgb: Vec<u8> =
+            self.pixels.chunks_exact(4).flat_map(|pixel| &pixel[..3]).copied().collect();
+        writer.write_image_data(&rgb).map_err(io::Error::other)?;
+        writer.finish().map_err(io::Error::other)
+    }
+}

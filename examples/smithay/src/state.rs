@@ -1,0 +1,222 @@
+//! The one state. Its handle of the loop is a plain field of it.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use smithay::desktop::{PopupGrab, PopupManager, Space, Window};
+use smithay::input::pointer::CursorImageStatus;
+use smithay::input::{Seat, SeatState};
+use smithay::output::{Mode, Output, PhysicalProperties, Scale, Subpixel};
+use smithay::reexports::wayland_server::DisplayHandle;
+use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
+use smithay::utils::{Logical, Point, Transform};
+use smithay::wayland::compositor::CompositorState;
+use smithay::wayland::dmabuf::DmabufState;
+use smithay::wayland::idle_inhibit::IdleInhibitManagerState;
+use smithay::wayland::idle_notify::IdleNotifierState;
+use smithay::wayland::output::OutputManagerState;
+use smithay::wayland::relative_pointer::RelativePointerManagerState;
+use smithay::wayland::selection::data_device::DataDeviceState;
+use smithay::wayland::selection::primary_selection::PrimarySelectionState;
+use smithay::wayland::shell::wlr_layer::WlrLayerShellState;
+use smithay::wayland::shell::xdg::XdgShellState;
+use smithay::wayland::shm::ShmState;
+use smithay::wayland::viewporter::ViewporterState;
+
+use crate::Result;
+use crate::backend::Backend;
+use crate::clients::Clients;
+use crate::connection::{self, Connections};
+use crate::event_loop::{self, Handle, Remote};
+use crate::frames::Frames;
+use crate::render::Screenshots;
+use crate::windows::{self, Windows};
+#[cfg(feature = "xwayland")]
+use crate::xwayland::XwaylandSession;
+
+/// The delay before a key that is held down repeats, in milliseconds, and how often it does in a second.
+const KEY_REPEAT: (i32, i32) = (400, 25);
+
+pub struct State {
+    pub handle: Handle,
+    /// Where sources of calloop's kind go: Smithay's own.
+    pub foreign: calloop::LoopHandle<'static, State>,
+    pub remote: Remote,
+    pub display: DisplayHandle,
+    pub globals: Globals,
+    pub connections: Connections,
+    pub clients: Clients,
+
+    pub seat: Seat<State>,
+    pub space: Space<Window>,
+    pub windows: Windows,
+    pub popups: PopupManager,
+    /// The menus that have keys and clicks to themselves.
+    pub popup_grab: Option<PopupGrab<State>>,
+    pub output: Output,
+    /// What was under the pointer when it was last told, and where that was.
+    pub pointer_target: Option<(WlSurface, Point<f64, Logical>)>,
+    /// What the client under the pointer has it look like.
+    pub cursor: CursorImageStatus,
+    /// Where something is dragged to.
+    pub drag_icon: Option<WlSurface>,
+
+    pub backend: Backend,
+    pub frames: Frames,
+    pub screenshots: Screenshots,
+    /// Where one goes that a signal asks for.
+    pub screenshot_path: PathBuf,
+    /// What times of events count from.
+    pub epoch: Instant,
+    #[cfg(feature = "xwayland")]
+    pub xwayland: Option<XwaylandSession>,
+}
+
+/// The globals that Smithay keeps a state for.
+pub struct Globals {
+    pub compositor: CompositorState,
+    pub data_device: DataDeviceState,
+    pub dmabuf: DmabufState,
+    pub idle_notifier: IdleNotifierState<State>,
+    pub layer_shell: WlrLayerShellState,
+    pub primary_selection: PrimarySelectionState,
+    pub seat: SeatState<State>,
+    pub shm: ShmState,
+    pub xdg_shell: XdgShellState,
+    /// The surfaces that keep the seat from being idle.
+    pub idle_inhibitors: Vec<WlSurface>,
+    #[cfg(feature = "xwayland")]
+    pub xwayland_shell: smithay::wayland::xwayland_shell::XWaylandShellState,
+}
+
+impl Globals {
+    fn new(display: &DisplayHandle, foreign: &calloop::LoopHandle<'static, State>) -> Self {
+        // These need nothing kept.
+        ViewporterState::new::<State>(display);
+        RelativePointerManagerState::new::<State>(display);
+        OutputManagerState::new_with_xdg_output::<State>(display);
+        IdleInhibitManagerState::new::<State>(display);
+        Self {
+            compositor: CompositorState::new_v6::<State>(display),
+            data_device: DataDeviceState::new::<State>(display),
+            dmabuf: DmabufState::new(),
+            idle_notifier: IdleNotifierState::new(display, foreign.clone()),
+            layer_shell: WlrLayerShellState::new::<State>(display),
+            primary_selection: PrimarySelectionState::new::<State>(display),
+            seat: SeatState::new(),
+            shm: ShmState::new::<State>(display, []),
+            xdg_shell: XdgShellState::new::<State>(display),
+            idle_inhibitors: Vec::new(),
+            #[cfg(feature = "xwayland")]
+            xwayland_shell: smithay::wayland::xwayland_shell::XWaylandShellState::new::<State>(
+                display,
+            ),
+        }
+    }
+}
+
+impl State {
+    /// A compositor without clients, which draws on `backend`.
+    ///
+    /// # Errors
+    ///
+    /// No keymap can be compiled, or the loop refuses a source.
+    pub fn new(
+        mut handle: Handle,
+        foreign: calloop::LoopHandle<'static, State>,
+        display: &DisplayHandle,
+        mut backend: Backend,
+    ) -> Result<Self> {
+        let mut globals = Globals::new(display, &foreign);
+        let mut seat = globals.seat.new_wl_seat(display, "seat-0");
+        let (delay, rate) = KEY_REPEAT;
+        seat.add_keyboard(Default::default(), delay, rate)
+            .map_err(|error| format!("no keyboard: {error}"))?;
+        seat.add_pointer();
+        seat.add_touch();
+
+        let output = output(&backend);
+        output.create_global::<State>(display);
+        let mut space = Space::default();
+        space.map_output(&output, (0, 0));
+
+        let formats = backend.dmabuf_formats();
+        globals.dmabuf.create_global::<State>(display, formats);
+
+        Ok(Self {
+            remote: event_loop::remote(&mut handle)?,
+            handle,
+            foreign,
+            display: display.clone(),
+            globals,
+            connections: Connections::default(),
+            clients: Clients::default(),
+            seat,
+            space,
+            windows: Windows::default(),
+            popups: PopupManager::default(),
+            popup_grab: None,
+            frames: Frames::new(&output),
+            output,
+            pointer_target: None,
+            cursor: CursorImageStatus::default_named(),
+            drag_icon: None,
+            backend,
+            screenshots: Screenshots::default(),
+            screenshot_path: PathBuf::new(),
+            epoch: Instant::now(),
+            #[cfg(feature = "xwayland")]
+            xwayland: None,
+        })
+    }
+
+    /// The time of events, from the start on.
+    pub fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    pub fn now_milliseconds(&self) -> u32 {
+        self.now().as_millis() as u32
+    }
+
+    /// What follows each round of the loop.
+    pub fn after_round(&mut self) {
+        windows::settle_focus(self);
+        connection::flush(self);
+    }
+
+    pub fn pointer_location(&self) -> Point<f64, Logical> {
+        self.seat.get_pointer().map(|pointer| pointer.current_location()).unwrap_or_default()
+    }
+
+    pub fn statistics(&self) -> Vec<String> {
+        vec![
+            format!("loop: {}", event_loop::NAME),
+            self.connections.statistics(),
+            self.frames.statistics(),
+            self.clients.statistics(),
+        ]
+    }
+}
+
+fn output(backend: &Backend) -> Output {
+    let output = Output::new(
+        backend.name().to_owned(),
+        PhysicalProperties {
+            size: (0, 0).into(),
+            subpixel: Subpixel::Unknown,
+            make: "soloop".to_owned(),
+            model: backend.name().to_owned(),
+        },
+    );
+    let mode = Mode { size: backend.size(), refresh: 60_000 };
+    output.set_preferred(mode);
+    output.change_current_state(
+        Some(mode),
+        Some(backend.transform()),
+        Some(Scale::Integer(1)),
+        Some((0, 0).into()),
+    );
+    debug_assert!(matches!(backend.transform(), Transform::Normal | Transform::Flipped180));
+    output
+}

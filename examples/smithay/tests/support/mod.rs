@@ -1,0 +1,45 @@
+//! What the tests share: the compositor as a process, and a client that does as it is told, both those of
+//! soloop's own example; and the programs they need.
+#![allow(dead_code, unreachable_pub, reason = "no test needs all of it")]
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+#[path = "../../../../tests/compositor/client.rs"]
+pub mod client;
+#[path = "../../../../tests/compositor/server.rs"]
+pub mod server;
+
+use server::{Compositor, PATIENCE};
+
+/// From frame to frame.
+pub const PERIOD: Duration = Duration::from_nanos(16_666_667);
+
+/// A program that a test needs. A test is not skipped for want of one.
+pub fn program(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|directory| directory.join(name));
+    found.into_iter().find(|program| program.exists()).unwrap_or_else(|| {
+        panic!("{name} is not installed: examples/smithay/setup installs it");
+    })
+}
+
+/// The line of a window, once there is one with these words in it.
+pub fn window_line(compositor: &Compositor, words: &str) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    let mut control = compositor.control();
+    loop {
+        let windows = control.ask("windows");
+        if let Some(line) = windows.iter().find(|line| line.contains(words)) {
+            return line.clone();
+        }
+        assert!(Instant::now() < deadline, "no window with {words:?} in {windows:#?}");
+    }
+}
+
+/// `x`, `y`, width and height in the line of a window.
+pub fn rect(line: &str) -> [i32; 4] {
+    let words: Vec<&str> = line.split(' ').collect();
+    let (width, height) = words[5].split_once('x').unwrap();
+    [words[3], words[4], width, height].map(|word| word.parse().unwrap())
+}
