@@ -83,6 +83,7 @@ impl<'a> Registrar<'a> {
                 registry.reregister(io, key.into_mio(), wanted).map(|()| Rearm::emulating(mode))?
             }
         };
+        self.registrations.note_rearm(rearm);
         *self.io_watch(key)? = IoWatch { fd: -1, wants: interest.into(), rearm };
         Ok(())
     }
@@ -147,6 +148,7 @@ impl<'a> Registrar<'a> {
             self.forget_fd(before.fd, key);
             rearm
         };
+        self.registrations.note_rearm(rearm);
         *self.io_watch(key)? = IoWatch { fd: raw, wants: interest.into(), rearm };
         Ok(())
     }
@@ -248,6 +250,7 @@ impl<'a> Registrar<'a> {
     ) -> io::Result<InterestToken> {
         match result {
             Ok(rearm) => {
+                self.registrations.note_rearm(rearm);
                 self.io_watch(key)?.rearm = rearm;
                 Ok(InterestToken::new(key))
             }

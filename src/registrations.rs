@@ -132,6 +132,8 @@ pub(crate) struct Registrations {
     pub(crate) retries: SparseSecondaryMap<SourceKey, AnyToken>,
     /// Whether any source ever had a priority other than the default.
     prioritized: bool,
+    /// Whether there ever was a one-shot interest of which the kernel does not know that it is one.
+    emulates_oneshot: bool,
     /// Whether any source ever had a budget other than the default.
     budgeted: bool,
     /// The source whose turn it is, or was last.
@@ -173,6 +175,7 @@ impl Registrations {
             delivered: None,
             retries: SparseSecondaryMap::new(),
             prioritized: false,
+            emulates_oneshot: false,
             budgeted: false,
             running: SourceKey::null(),
             touched: false,
@@ -309,15 +312,10 @@ impl Registrations {
     /// disabled or removed holds none.
     #[inline]
     pub(crate) fn begin_turn(&mut self, found: Found) -> Option<Turn> {
-        let interest = self.interests.get_mut(found.interest())?;
+        let interest = self.interests.get(found.interest())?;
         let source = interest.source;
-        let (event, rearms) = match (found, &mut interest.watch) {
+        let (event, rearms) = match (found, &interest.watch) {
             (Found::Kernel(event), Watch::Io(io)) => {
-                match io.rearm {
-                    Rearm::OneShot => io.rearm = Rearm::Spent,
-                    Rearm::Spent => return None,
-                    _ => {}
-                }
                 let interest = InterestKey::from_mio(event.token());
                 let readiness = Readiness::of(&event, io.wants.into());
                 (ReadyEvent { interest, readiness }, io.rearm == Rearm::Level)
@@ -457,13 +455,28 @@ impl Registrations {
         }
     }
 
-    /// Whether [`begin_turn`](Self::begin_turn) would find something to deliver.
-    pub(crate) fn delivers(&self, found: &Found) -> bool {
-        match (found, self.interests.get(found.interest()).map(|interest| interest.watch)) {
-            (Found::Kernel(_), Some(Watch::Io(io))) => io.rearm != Rearm::Spent,
-            (Found::Ready(_), Some(_)) => true,
-            _ => false,
+    /// Notes how an fd is watched from now on.
+    pub(crate) fn note_rearm(&mut self, rearm: Rearm) {
+        self.emulates_oneshot |= rearm == Rearm::OneShot;
+    }
+
+    /// Whether to deliver what the kernel told: not what comes after the event of a one-shot interest of which the
+    /// kernel does not know that it is one.
+    #[inline]
+    pub(crate) fn admits(&mut self, event: &mio::event::Event) -> bool {
+        !self.emulates_oneshot || self.spend_oneshot(InterestKey::from_mio(event.token()))
+    }
+
+    #[cold]
+    fn spend_oneshot(&mut self, interest: InterestKey) -> bool {
+        let Some(Watch::Io(io)) = self.interests.get_mut(interest).map(|it| &mut it.watch) else {
+            return false;
+        };
+        if io.rearm == Rearm::OneShot {
+            io.rearm = Rearm::Spent;
+            return true;
         }
+        io.rearm != Rearm::Spent
     }
 
     /// The priority of an event; one that is nobody's any more goes first, and out of the way.

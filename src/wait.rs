@@ -38,7 +38,7 @@ impl<Data: LoopData> EventLoop<Data> {
         } else if let Some(nearest) = handle.registrations.nearest_deadline() {
             timeout = self.set_alarm(nearest, timeout, handle)?;
         }
-        self.poll(timeout)?;
+        self.poll(timeout, handle)?;
         if !self.carried.is_empty() {
             self.take_up_carried(handle);
         }
@@ -94,15 +94,15 @@ impl<Data: LoopData> EventLoop<Data> {
         timeout: Option<Duration>,
         handle: &mut LoopHandle<Data>,
     ) -> Result<()> {
-        self.poll(Some(Duration::ZERO))?;
-        self.backlog.retain(|found| handle.registrations.delivers(found));
+        self.poll(Some(Duration::ZERO), handle)?;
+        self.backlog.retain(|found| handle.registrations.source_of(found.interest()).is_some());
         if self.backlog.is_empty() && self.mail.is_empty() {
             let clock = &handle.registrations.clock;
             let until = handle.registrations.nearest_deadline().map(|at| {
                 Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
             });
             match (timeout, until) {
-                (None, None) => self.poll(None)?,
+                (None, None) => self.poll(None, handle)?,
                 (Some(step), None) | (None, Some(step)) => clock.advance(step),
                 (Some(timeout), Some(until)) => clock.advance(timeout.min(until)),
             }
@@ -114,7 +114,11 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Asks the kernel and the ready queue, and queues what they say.
     #[inline(always)]
-    fn poll(&mut self, mut timeout: Option<Duration>) -> io::Result<()> {
+    fn poll(
+        &mut self,
+        mut timeout: Option<Duration>,
+        handle: &mut LoopHandle<Data>,
+    ) -> io::Result<()> {
         let ready = &self.shared.ready;
         let mut started = None;
         if timeout != Some(Duration::ZERO) {
@@ -135,7 +139,8 @@ impl<Data: LoopData> EventLoop<Data> {
             match event.token() {
                 WAKER => {}
                 ALARM => self.shared.alarm.fired(),
-                _ => self.backlog.push(event),
+                _ if handle.registrations.admits(event) => self.backlog.push(event),
+                _ => {}
             }
         }
         if notified {

@@ -155,6 +155,21 @@ mod once_failed {
     }
 
     #[test]
+    fn an_event_from_before_an_update_is_not_that_of_the_new_one_shot() {
+        let low = Options { priority: 2, ..PLAIN };
+        check(&[
+            insert(Kind::Ping, PLAIN, vec![(vec![Op::Update(Pick(0), 2)], End::Continue)]),
+            insert(Kind::MioLevel, low, vec![(vec![], End::Continue)]),
+            Op::Dispatch(0),
+            poke(0),
+            poke(1),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+        ]);
+    }
+
+    #[test]
     fn a_round_that_a_panic_left_keeps_to_the_priorities() {
         let high = Options { priority: 1, ..PLAIN };
         check(&[
