@@ -210,8 +210,11 @@ fn garbage_and_torn_buffers_are_errors_of_their_client() {
         let error = client.protocol_error();
         assert_eq!(error.object_interface, "wl_buffer", "{error}");
         // libwayland leaves it to the client to hang up then.
-        drop((window, client));
-        compositor.stderr_line("is disconnected");
+        drop((window, pool, buffer, client));
+        let deadline = Instant::now() + PATIENCE;
+        while compositor.control().ask("windows").len() != 2 {
+            assert!(Instant::now() < deadline, "the torn window stays");
+        }
         compositor.screenshot();
     });
 }
