@@ -150,6 +150,20 @@ fn forget(state: &mut State, client: &ClientId, cause: &str) {
     }
 }
 
+/// With each frame: buries those of whose end libwayland's backend does not tell, which are those that broke the
+/// protocol.
+pub fn bury(state: &mut State) {
+    let display = state.display.backend_handle();
+    let clients = state.connections.clients.keys();
+    let dead: Vec<ClientId> = clients
+        .filter(|client| display.get_client_data((*client).clone()).is_err())
+        .cloned()
+        .collect();
+    for client in dead {
+        forget(state, &client, "a protocol error");
+    }
+}
+
 /// Writes to each client what is buffered for it; what does not go is tried again by libwayland when it can.
 pub fn flush(state: &mut State) {
     if let Err(error) = state.display.flush_clients() {

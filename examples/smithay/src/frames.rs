@@ -10,7 +10,7 @@ use smithay::backend::renderer::damage::OutputDamageTracker;
 use smithay::output::Output;
 
 use crate::state::State;
-use crate::{event_loop, render};
+use crate::{connection, event_loop, render};
 
 /// From frame to frame: 60 Hz.
 pub const PERIOD: Duration = Duration::from_nanos(16_666_667);
@@ -84,6 +84,7 @@ fn draw(state: &mut State, deadline: Instant) -> Option<Instant> {
     state.frames.scheduled = false;
     state.frames.late += late;
     state.frames.latest = state.frames.latest.max(late);
+    connection::bury(state);
     state.space.refresh();
     state.popups.cleanup();
     match render::draw(state) {
