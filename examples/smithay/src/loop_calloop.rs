@@ -33,7 +33,8 @@ pub struct Handle {
 pub type Listener = RegistrationToken;
 /// Reaches the state from another thread, or from a place that has no state.
 #[derive(Clone)]
-pub struct Remote(Sender<Box<dyn FnOnce(&mut State) + Send>>);
+pub struct Remote(Sender<Post>);
+type Post = Box<dyn FnOnce(&mut State) + Send>;
 
 impl Remote {
     pub fn post(&self, callback: impl FnOnce(&mut State) + Send + 'static) -> bool {
@@ -65,7 +66,7 @@ pub fn stop(handle: &mut Handle) {
 }
 
 pub fn remote(handle: &mut Handle) -> Result<Remote> {
-    let (sender, posts) = channel::<Box<dyn FnOnce(&mut State) + Send>>();
+    let (sender, posts) = channel::<Post>();
     let inserted =
         handle.sources.insert_source(posts, |event, (), state: &mut State| match event {
             channel::Event::Msg(callback) => callback(state),
