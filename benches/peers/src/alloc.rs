@@ -1,4 +1,4 @@
-//! A global allocator that counts while it is asked to, for D5 and H1.
+//! A global allocator that counts while it is asked to, for D5, H1 and the footprint.
 //!
 //! It counts what is asked of it (not the overhead of the system's allocator), by all threads. Off, it
 //! costs the load of a flag.

@@ -2,12 +2,17 @@
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- \
-//!     [--quick] [--only A1,B3] [--peers raw,soloop] [--json] [--svg FILE]
+//!     [--growth | --footprint] [--quick] [--only A1,B3] [--peers raw,soloop] [--json] [--svg FILE]
 //! ```
 //!
 //! Each workload runs for at least nine rounds (five with `--quick`), and more if they are short, in each of which
 //! all peers take their turn, the first one changing, so that what the machine does meanwhile hits all alike. The
 //! table shows medians. A peer that does not come to the expected sum fails the run.
+//!
+//! `--growth` has the core workloads at sizes from 10 to 1 M, in nanoseconds an operation: soloop, calloop and
+//! raw, if no others are asked for. `--footprint` has the bytes and the fds of a source of each kind, and how
+//! often a loop without a source sleeps in a second, for soloop and calloop (once is the wait itself).
+//! `benches/peers/build-cost` compares what the two take to build.
 //!
 //! `--features c-peers` adds libuv, libevent, GLib, sd-event and wl_event_loop.
 //!
@@ -17,6 +22,10 @@
 //!   A4 is the wait and the callback alone.
 //! * B1, C1: both threads work at once; the time is that of the receiving one, or of the round trip.
 //! * D1 includes what each callback captures (its number), D1 and D2 the applying of pending ops.
+//! * With `--growth`, D1, D2, T1 and T4 take a loop of their own for each n, whose tables have to grow: what
+//!   that takes is shared by n. So is, in A5, B3, B4, C2, D3 and E2, what a dispatch takes. D1 and T1 are
+//!   insertions alone, without the making of the ping. D2 removes in the order of insertion, T2 to T4 are in
+//!   random order. T3 is a visit and its application.
 //! * D6 is lateness, not cost: how long after its deadline a callback runs.
 //! * raw reads its eventfds, as eventfd(2) has it. In C1 to C3 a loop that does without can be faster.
 //! * A peer is missing where it has no means for a workload, or where it would take minutes.
@@ -29,18 +38,29 @@ use report::Row;
 use workloads::{Unit, Workload};
 
 mod alloc;
+mod footprint;
 mod peers;
+mod plot;
 mod report;
 mod workloads;
 
 #[global_allocator]
 static ALLOCATOR: alloc::Counting = alloc::Counting;
 
-const USAGE: &str =
-    "usage: peers [--quick] [--only A1,B3] [--peers raw,soloop] [--json] [--svg FILE]";
+const USAGE: &str = "usage: peers [--growth | --footprint] [--quick] [--only A1,B3] [--peers raw,soloop] [--json] [--svg FILE]";
+
+/// What is measured.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum What {
+    #[default]
+    Workloads,
+    Growth,
+    Footprint,
+}
 
 #[derive(Default)]
 struct Options {
+    what: What,
     quick: bool,
     json: bool,
     only: Option<Vec<String>>,
@@ -57,6 +77,8 @@ impl Options {
         let mut options = Self::default();
         while let Some(argument) = arguments.next() {
             match &*argument {
+                "--growth" => options.what = What::Growth,
+                "--footprint" => options.what = What::Footprint,
                 "--quick" => options.quick = true,
                 "--json" => options.json = true,
                 "--only" => options.only = list(arguments.next()?),
@@ -68,13 +90,13 @@ impl Options {
         Some(options)
     }
 
-    /// `D1` selects `D1-10k` and so on.
+    /// `D1` selects `D1-10k`, `D1@10k` and so on.
     fn selects(&self, id: &str) -> bool {
         let id = id.to_lowercase();
         self.only.as_ref().is_none_or(|only| {
             only.iter().any(|item| {
                 id.strip_prefix(item.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '@']))
             })
         })
     }
@@ -110,21 +132,29 @@ fn main() -> ExitCode {
     let mut peers = all_peers();
     if let Some(names) = &options.peers {
         peers.retain(|peer| names.iter().any(|name| name == peer.name()));
+    } else if options.what == What::Growth {
+        peers.retain(|peer| report::COLORS.iter().any(|(name, _)| *name == peer.name()));
     }
     eprintln!("load: {}", load());
-    if !options.json {
+    let workloads = match options.what {
+        What::Workloads => workloads::all(options.quick),
+        What::Growth => workloads::growth(options.quick),
+        What::Footprint => Vec::new(),
+    };
+    let one_by_one = !options.json && options.what == What::Workloads;
+    if one_by_one {
         report::table_head();
     }
     let mut all = Vec::new();
     let mut show = |rows: Vec<Row>| {
         if options.json {
             report::json(&rows);
-        } else {
+        } else if one_by_one {
             report::table(&rows);
         }
         all.extend(rows);
     };
-    for workload in workloads::all(options.quick) {
+    for workload in workloads {
         if !workload.ids.iter().any(|id| options.selects(id)) {
             continue;
         }
@@ -134,7 +164,8 @@ fn main() -> ExitCode {
             }
         }
     }
-    for (id, fewer, more) in workloads::TRACED {
+    let traced = if options.what == What::Workloads { &workloads::TRACED[..] } else { &[] };
+    for &(id, fewer, more) in traced {
         let id = (id, format!("H1-{id}-syscalls"));
         if options.selects(&id.1) {
             match system_calls(id.0, fewer, more, &peers) {
@@ -143,14 +174,40 @@ fn main() -> ExitCode {
             }
         }
     }
+    if options.what == What::Footprint {
+        let mut rows = footprint::rows();
+        rows.retain(|row| {
+            options.selects(&row.workload) && peers.iter().any(|peer| peer.name() == row.peer)
+        });
+        show(rows);
+    }
     eprintln!("load: {}", load());
+    match options.what {
+        What::Growth if !options.json => report::grid(
+            &all,
+            |row| format!("{:<4}{:<38}{:<8}", split(row).0, row.title, row.peer),
+            |row| split(row).1.to_owned(),
+        ),
+        What::Footprint if !options.json => report::grid(
+            &all,
+            |row| row.title.clone(),
+            |row| format!("{} {}", row.peer, row.unit.name()),
+        ),
+        _ => {}
+    }
+    let draw = if options.what == What::Growth { plot::svg } else { report::svg };
     if let Some(file) = &options.svg
-        && let Err(error) = std::fs::write(file, report::svg(&all))
+        && let Err(error) = std::fs::write(file, draw(&all))
     {
         eprintln!("{file}: {error}");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// Workload and size of a row of `--growth`.
+fn split(row: &Row) -> (&str, &str) {
+    row.workload.split_once('@').unwrap_or((&row.workload, ""))
 }
 
 /// How many rounds there are of a workload that takes no time.
@@ -199,7 +256,7 @@ fn measure(workload: &Workload, peers: &[Box<dyn Peer>], quick: bool) -> Vec<Vec
 fn row(workload: &Workload, id: usize, peer: &'static str, median: f64, iqr_pct: f64) -> Row {
     Row {
         workload: workload.ids[id].clone(),
-        title: workload.title.clone(),
+        title: workload.titles[id].clone(),
         unit: workload.unit,
         peer,
         median,
@@ -229,7 +286,7 @@ fn system_calls(
 ) -> std::io::Result<Vec<Row>> {
     let workload = Workload {
         ids: vec![format!("H1-{id}-syscalls")],
-        title: format!("system calls for an event of {id}, its cause included"),
+        titles: vec![format!("system calls for an event of {id}, its cause included")],
         unit: Unit::SystemCalls,
         rounds: None,
         without: &[],

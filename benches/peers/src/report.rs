@@ -1,8 +1,12 @@
-//! Medians, as a table, as JSON or as a picture.
+//! Medians, as tables, as JSON or as a picture.
 
 use std::fmt::Write;
 
 use crate::workloads::Unit;
+
+/// The peers in pictures, and their colours.
+pub const COLORS: [(&str, &str); 3] =
+    [("soloop", "#2a6fbb"), ("calloop", "#d98b2b"), ("raw", "#888888")];
 
 /// What one peer came to in one workload.
 pub struct Row {
@@ -77,6 +81,42 @@ pub fn table(rows: &[Row]) {
     }
 }
 
+/// A table of many rows: each in the line and in the column that it is assigned.
+pub fn grid(rows: &[Row], line: impl Fn(&Row) -> String, column: impl Fn(&Row) -> String) {
+    let mut columns: Vec<String> = Vec::new();
+    let mut lines: Vec<(String, Vec<(usize, f64)>)> = Vec::new();
+    for row in rows {
+        let (line, column) = (line(row), column(row));
+        let at = columns.iter().position(|name| *name == column).unwrap_or_else(|| {
+            columns.push(column);
+            columns.len() - 1
+        });
+        match lines.iter_mut().find(|(name, _)| *name == line) {
+            Some((_, cells)) => cells.push((at, row.median)),
+            None => lines.push((line, vec![(at, row.median)])),
+        }
+    }
+    let width = |names: &mut dyn Iterator<Item = &String>| {
+        names.map(|name| name.chars().count()).max().unwrap_or(0)
+    };
+    let first = width(&mut lines.iter().map(|(name, _)| name));
+    let other = width(&mut columns.iter()).max(9) + 1;
+    let head: String = columns.iter().map(|name| format!("{name:>other$}")).collect();
+    println!("{:first$}{head}", "");
+    for (name, cells) in &lines {
+        let cell = |at| match cells.iter().find(|(of, _)| *of == at) {
+            Some((_, value)) => format!("{value:>other$.1}"),
+            None => format!("{:>other$}", "–"),
+        };
+        println!("{name:first$}{}", (0..columns.len()).map(cell).collect::<String>());
+    }
+}
+
+/// Text as XML has it.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
 /// One object a line. `median_ns` is in `unit`, which is not always nanoseconds.
 pub fn json(rows: &[Row]) {
     for row in rows {
@@ -104,7 +144,6 @@ pub fn svg(rows: &[Row]) -> String {
     const HEIGHT: usize = 96;
     const LEFT: f64 = 62.0;
     const BAR: f64 = 140.0;
-    let colors = [("soloop", "#2a6fbb"), ("calloop", "#d98b2b"), ("raw", "#888888")];
     let mut ids: Vec<&str> = Vec::new();
     for row in rows {
         if row.unit == Unit::Nanoseconds && !ids.contains(&row.workload.as_str()) {
@@ -122,9 +161,9 @@ pub fn svg(rows: &[Row]) -> String {
     );
     for (n, &id) in ids.iter().enumerate() {
         let (x, y) = (n % COLUMNS * WIDTH, n / COLUMNS * HEIGHT + 30);
-        let of: Vec<(&Row, &str)> = colors
-            .iter()
-            .filter_map(|&(peer, color)| {
+        let of: Vec<(&Row, &str)> = COLORS
+            .into_iter()
+            .filter_map(|(peer, color)| {
                 let row = rows
                     .iter()
                     .find(|row| row.workload == id && row.peer == peer && row.median > 0.0)?;
@@ -143,7 +182,7 @@ pub fn svg(rows: &[Row]) -> String {
             out,
             "<g transform=\"translate({x},{y})\"><text x=\"8\" y=\"14\"><tspan font-weight=\"bold\">{id}</tspan> \
              {}</text>",
-            title.replace('&', "&amp;").replace('<', "&lt;"),
+            escape(&title),
         );
         for decade in 0..=(high - low) as i32 {
             let at = LEFT + BAR * f64::from(decade) / (high - low);

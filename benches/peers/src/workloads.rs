@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::alloc;
-use crate::peers::{Fds, Measured, Peer, Random};
+use crate::peers::{Bulk, Fds, Measured, Peer, Random};
 
 /// What a number stands for.
 #[derive(Clone, Copy, PartialEq)]
@@ -12,6 +12,8 @@ pub enum Unit {
     Bytes,
     Allocations,
     SystemCalls,
+    Fds,
+    Sleeps,
 }
 
 impl Unit {
@@ -21,6 +23,8 @@ impl Unit {
             Self::Bytes => "bytes",
             Self::Allocations => "allocations",
             Self::SystemCalls => "system calls",
+            Self::Fds => "fds",
+            Self::Sleeps => "sleeps",
         }
     }
 }
@@ -29,9 +33,10 @@ type Run = Box<dyn Fn(&dyn Peer) -> Option<Vec<f64>>>;
 
 /// One or more ids that are measured together.
 pub struct Workload {
-    /// As many as `run` answers numbers.
+    /// As many as `run` answers numbers. With a size at the end (`A2@10k`) if it is one of [`growth`]'s.
     pub ids: Vec<String>,
-    pub title: String,
+    /// One for each id.
+    pub titles: Vec<String>,
     pub unit: Unit,
     /// How many rounds, if not as many as the others.
     pub rounds: Option<usize>,
@@ -48,7 +53,7 @@ impl Workload {
     ) -> Self {
         Self {
             ids: ids.iter().map(|&id| id.to_owned()).collect(),
-            title: title.to_owned(),
+            titles: vec![title.to_owned(); ids.len()],
             unit: Unit::Nanoseconds,
             rounds: None,
             without: &[],
@@ -90,6 +95,19 @@ fn sum_below(n: usize) -> u64 {
 fn level(peer: &dyn Peer, watched: usize, ready: usize, turns: usize) -> Option<Vec<f64>> {
     let spec = Fds { watched, ready, turns };
     per(peer.level(spec), ready * turns, spec.sum_per_turn() * turns as u64)
+}
+
+/// The times of one insertion and of one removal of `n`, over several runs.
+fn bulk(n: usize, runs: usize, run: impl Fn() -> Option<Bulk>) -> Option<Vec<f64>> {
+    let (mut insert, mut remove) = (Duration::ZERO, Duration::ZERO);
+    for _ in 0..runs {
+        let bulk = run()?;
+        assert_eq!(bulk.sum, n as u64, "did not remove all of them");
+        insert += bulk.insert;
+        remove += bulk.remove;
+    }
+    let per = |time: Duration| time.as_nanos() as f64 / (n * runs) as f64;
+    Some(vec![per(insert), per(remove)])
 }
 
 /// An hour to two hours from now.
@@ -165,7 +183,7 @@ pub fn all(quick: bool) -> Vec<Workload> {
     ));
     add(Workload::new(&["B3"], "1000 channels, 1 message each, send and dispatch", move |peer| {
         let sent = 1000 * turns;
-        per(peer.many_channels(1000, turns), sent, sent as u64)
+        per(peer.many_channels(1000, 1, turns), sent, sent as u64)
     }));
 
     let trips = scale(10_000);
@@ -188,12 +206,7 @@ pub fn all(quick: bool) -> Vec<Workload> {
         let mut workload = Workload::new(
             &[&format!("D1-{size}"), &format!("D2-{size}")],
             &format!("insert (D1), cancel (D2) {n} timers with random far deadlines"),
-            move |peer| {
-                let timers = peer.timers(&far(n))?;
-                assert_eq!(timers.sum, n as u64, "did not cancel all timers");
-                let per = |time: Duration| time.as_nanos() as f64 / n as f64;
-                Some(vec![per(timers.insert), per(timers.cancel)])
-            },
+            move |peer| bulk(n, 1, || peer.timers(&far(n))),
         );
         workload.without = slow;
         add(workload);
@@ -290,6 +303,97 @@ pub fn all(quick: bool) -> Vec<Workload> {
         allocations(peer, || peer.fire(&batches), 1000, sum_below(1000))
     });
     list
+}
+
+/// The sizes of [`growth`], and how an id has them.
+pub const SIZES: [(usize, &str); 6] =
+    [(10, "10"), (100, "100"), (1000, "1k"), (10_000, "10k"), (100_000, "100k"), (1_000_000, "1m")];
+
+/// What is measured beside, or with, n of a kind, for each size n. What takes an fd each ends at 10 k.
+pub fn growth(quick: bool) -> Vec<Workload> {
+    /// Runs about as many operations as the last argument says, with the size before it.
+    type Sized = fn(&dyn Peer, usize, usize) -> Option<Vec<f64>>;
+    let ops = if quick { 10_000 } else { 40_000 };
+    let mut list = Vec::new();
+    let mut add = |sizes: &[(usize, &str)], measured: &[(&str, &str)], run: Sized| {
+        // Most of calloop's timers would take minutes from here on, and its pings more fds than there are.
+        let slow = if measured[0].0 == "D3" { 1_000_000 } else { 100_000 };
+        for &(n, size) in sizes {
+            list.push(Workload {
+                ids: measured.iter().map(|(id, _)| format!("{id}@{size}")).collect(),
+                titles: measured.iter().map(|&(_, title)| title.to_owned()).collect(),
+                unit: Unit::Nanoseconds,
+                rounds: None,
+                without: if n >= slow { &["calloop"] } else { &[] },
+                run: Box::new(move |peer| run(peer, n, ops)),
+            });
+        }
+    };
+    fn turns(ops: usize, n: usize) -> usize {
+        (ops / n).max(1)
+    }
+    let (few, all) = (&SIZES[..4], &SIZES[..]);
+
+    add(few, &[("A2", "1 ready fd of n, level, read")], |peer, n, ops| level(peer, n, 1, ops));
+    add(few, &[("A5", "n ready fds of n, level, read")], |peer, n, ops| {
+        level(peer, n, n, turns(ops, n))
+    });
+    add(few, &[("A4", "n ready fds of n, edge, no read")], |peer, n, ops| {
+        let spec = Fds { watched: n, ready: n, turns: turns(ops, n) };
+        per(peer.edge(spec), n * spec.turns, (n * spec.turns) as u64)
+    });
+    add(few, &[("G1", "empty dispatch beside n sources")], |peer, n, ops| {
+        per(peer.empty(n, ops), ops, 0)
+    });
+    add(few, &[("F1", "insert and remove an fd beside n")], |peer, n, ops| {
+        per(peer.fd_churn(n, ops), ops, ops as u64)
+    });
+    add(few, &[("B3", "n channels, 1 message each")], |peer, n, ops| {
+        let sent = n * turns(ops, n);
+        per(peer.many_channels(n, 1, turns(ops, n)), sent, sent as u64)
+    });
+    add(few, &[("B4", "1 channel, a backlog of n messages")], |peer, n, ops| {
+        let sent = n * turns(ops, n);
+        per(peer.many_channels(1, n, turns(ops, n)), sent, sent as u64)
+    });
+    add(few, &[("C2", "n pings, then 1 dispatch")], |peer, n, ops| {
+        let turns = turns(ops, n);
+        per(peer.ping_burst(n, turns), n * turns, turns as u64)
+    });
+    add(few, &[("E2", "n idles a dispatch")], |peer, n, ops| {
+        let turns = turns(ops, n);
+        per(peer.idle_batch(n, turns), n * turns, sum_below(n) * turns as u64)
+    });
+    add(all, &[("D1", "insert n timers"), ("D2", "cancel n timers")], |peer, n, ops| {
+        bulk(n, turns(ops, n), || peer.timers(&far(n)))
+    });
+    add(all, &[("D3", "fire n due timers")], |peer, n, _| {
+        per(peer.fire(&[soon(n)]), n, sum_below(n))
+    });
+    add(all, &[("D4", "re-arm one timer beside n")], |peer, n, ops| {
+        per(peer.rearm(n, ops), ops, ops as u64)
+    });
+    add(all, &[("T1", "insert n pings"), ("T4", "remove n pings")], |peer, n, ops| {
+        let order = shuffled(n);
+        bulk(n, turns(ops, n), || peer.pings(&order))
+    });
+    add(all, &[("T2", "`contains` by token, n live")], |peer, n, ops| {
+        per(peer.contains(&shuffled(n), ops), ops, ops as u64)
+    });
+    add(all, &[("T3", "`visit` by token, n live")], |peer, n, ops| {
+        per(peer.visit(&shuffled(n), ops), ops, ops as u64)
+    });
+    list
+}
+
+/// 0, 1, …, n − 1 in a random order, the same each time.
+fn shuffled(n: usize) -> Vec<usize> {
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let mut order: Vec<usize> = (0..n).collect();
+    for last in (1..n).rev() {
+        order.swap(last, random.below(last as u64 + 1) as usize);
+    }
+    order
 }
 
 /// What H1 traces in a child, and how many operations it does there: the difference of the two counts

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
 
-use super::{Fds, Mailbox, Measured, Meter, Peer, Timers};
+use super::{Bulk, Fds, Mailbox, Measured, Meter, Peer};
 
 type Callback = extern "C" fn(*mut c_void);
 
@@ -453,7 +453,7 @@ impl Peer for C {
         self.ping_burst(1, turns)
     }
 
-    fn timers(&self, deadlines: &[Instant]) -> Option<Timers> {
+    fn timers(&self, deadlines: &[Instant]) -> Option<Bulk> {
         let event_loop = self.open();
         let state = new_state();
         let arguments = self.arguments(state, deadlines.len());
@@ -475,12 +475,12 @@ impl Peer for C {
         }
         // libuv frees what was closed in its next turn.
         event_loop.turn(false);
-        let cancel = meter.stop(0).elapsed;
+        let remove = meter.stop(0).elapsed;
         assert_eq!(count(state), 0);
         drop(event_loop);
         // SAFETY: the loop is gone.
         unsafe { free_state(state) };
-        Some(Timers { insert, cancel, bytes, sum: cancelled })
+        Some(Bulk { insert, remove, bytes, sum: cancelled })
     }
 
     fn fire(&self, batches: &[Vec<Instant>]) -> Option<Measured> {

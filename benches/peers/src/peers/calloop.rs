@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use calloop::channel::{self, Sender, channel};
 use calloop::generic::Generic;
-use calloop::ping::make_ping;
+use calloop::ping::{Ping, PingSource, make_ping};
 use calloop::timer::{TimeoutAction, Timer};
 use calloop::{Dispatcher, EventLoop, Interest, LoopHandle, Mode, PostAction, RegistrationToken};
 use rustix::fd::OwnedFd;
 
-use super::{Fds, Measured, Meter, Peer, Timers};
+use super::{Bulk, Fds, Measured, Meter, Peer};
 use crate::alloc;
 
 pub struct Calloop;
@@ -49,6 +49,11 @@ fn insert_timer(
     };
     let token = handle.insert_source(Timer::from_deadline(deadline), callback);
     token.expect("a timer")
+}
+
+fn insert_ping(handle: &LoopHandle<'static, State>, source: PingSource) -> RegistrationToken {
+    let token = handle.insert_source(source, |(), _, state: &mut State| state.sum += 1);
+    token.expect("a ping")
 }
 
 impl Peer for Calloop {
@@ -161,7 +166,7 @@ impl Peer for Calloop {
         Some(meter.stop(state.sum))
     }
 
-    fn many_channels(&self, channels: usize, turns: usize) -> Option<Measured> {
+    fn many_channels(&self, channels: usize, each: usize, turns: usize) -> Option<Measured> {
         let (mut event_loop, mut state) = new();
         let senders: Vec<Sender<u64>> = (0..channels)
             .map(|_| {
@@ -177,9 +182,11 @@ impl Peer for Calloop {
             })
             .collect();
         let mut turn = || {
-            let until = state.sum + channels as u64;
+            let until = state.sum + (channels * each) as u64;
             for sender in &senders {
-                sender.send(1).expect("the loop receives");
+                for _ in 0..each {
+                    sender.send(1).expect("the loop receives");
+                }
             }
             while state.sum < until {
                 event_loop.dispatch(None, &mut state).expect("dispatch");
@@ -188,13 +195,13 @@ impl Peer for Calloop {
         turn();
         let meter = Meter::start();
         (0..turns).for_each(|_| turn());
-        Some(meter.stop(state.sum - channels as u64))
+        Some(meter.stop(state.sum - (channels * each) as u64))
     }
 
     fn ping_pong(&self, trips: u64) -> Option<Measured> {
         let (ping, pinged) = make_ping().expect("a ping");
         let (pong, ponged) = make_ping().expect("a ping");
-        let run = move |source, answer: calloop::ping::Ping, starts: bool, ready: &dyn Fn()| {
+        let run = move |source, answer: Ping, starts: bool, ready: &dyn Fn()| {
             let (mut event_loop, mut state) = new();
             let first = starts.then(|| answer.clone());
             let token =
@@ -225,9 +232,7 @@ impl Peer for Calloop {
     fn ping_burst(&self, pings: usize, turns: usize) -> Option<Measured> {
         let (mut event_loop, mut state) = new();
         let (ping, source) = make_ping().expect("a ping");
-        let token =
-            event_loop.handle().insert_source(source, |(), _, state: &mut State| state.sum += 1);
-        token.expect("a ping");
+        insert_ping(&event_loop.handle(), source);
         let meter = Meter::start();
         for _ in 0..turns {
             for _ in 0..pings {
@@ -242,7 +247,7 @@ impl Peer for Calloop {
         self.ping_burst(1, turns)
     }
 
-    fn timers(&self, deadlines: &[Instant]) -> Option<Timers> {
+    fn timers(&self, deadlines: &[Instant]) -> Option<Bulk> {
         let (mut event_loop, mut state) = new();
         let handle = event_loop.handle();
         let mut tokens = Vec::with_capacity(deadlines.len());
@@ -259,10 +264,10 @@ impl Peer for Calloop {
             handle.remove(token);
             sum += 1;
         }
-        let cancel = meter.stop(0).elapsed;
+        let remove = meter.stop(0).elapsed;
         event_loop.dispatch(Duration::ZERO, &mut state).expect("dispatch");
         assert_eq!(state.count, 0);
-        Some(Timers { insert, cancel, bytes, sum })
+        Some(Bulk { insert, remove, bytes, sum })
     }
 
     fn fire(&self, batches: &[Vec<Instant>]) -> Option<Measured> {
@@ -388,6 +393,28 @@ impl Peer for Calloop {
             handle.remove(token);
         }
         Some(meter.stop(times as u64))
+    }
+
+    fn pings(&self, order: &[usize]) -> Option<Bulk> {
+        let (event_loop, _state) = new();
+        let handle = event_loop.handle();
+        let (pings, sources): (Vec<_>, Vec<_>) =
+            order.iter().map(|_| make_ping().expect("a ping")).unzip();
+        let mut tokens = Vec::with_capacity(order.len());
+        let live = alloc::live();
+        let meter = Meter::start();
+        for source in sources {
+            tokens.push(insert_ping(&handle, source));
+        }
+        let insert = meter.stop(0).elapsed;
+        let bytes = alloc::live().wrapping_sub(live);
+        let meter = Meter::start();
+        for &n in order {
+            handle.remove(tokens[n]);
+        }
+        let remove = meter.stop(0).elapsed;
+        drop(pings);
+        Some(Bulk { insert, remove, bytes, sum: order.len() as u64 })
     }
 
     fn channel_churn(&self, times: usize) -> Option<Measured> {

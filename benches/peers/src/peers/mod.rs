@@ -78,13 +78,13 @@ impl Fds {
     }
 }
 
-/// What inserting and cancelling timers took.
-pub struct Timers {
+/// What inserting and removing many sources took.
+pub struct Bulk {
     pub insert: Duration,
-    pub cancel: Duration,
+    pub remove: Duration,
     /// Live bytes they added, if allocations are counted.
     pub bytes: u64,
-    /// How many were cancelled.
+    /// How many were removed.
     pub sum: u64,
 }
 
@@ -124,8 +124,8 @@ pub trait Peer {
         None
     }
 
-    /// B3. A turn sends one message (1) through each channel, then dispatches until all have arrived.
-    fn many_channels(&self, _channels: usize, _turns: usize) -> Option<Measured> {
+    /// B3, B4. A turn sends `each` messages (1) through each channel, then dispatches until all have arrived.
+    fn many_channels(&self, _channels: usize, _each: usize, _turns: usize) -> Option<Measured> {
         None
     }
 
@@ -146,7 +146,7 @@ pub trait Peer {
 
     /// D1, D2, D5. Inserts a timer for each deadline, with a callback of its own, and cancels them all, in
     /// the order in which they were inserted.
-    fn timers(&self, _deadlines: &[Instant]) -> Option<Timers> {
+    fn timers(&self, _deadlines: &[Instant]) -> Option<Bulk> {
         None
     }
 
@@ -183,6 +183,22 @@ pub trait Peer {
 
     /// F1. Inserts and removes a source for an open fd, beside `others` more.
     fn fd_churn(&self, _others: usize, _times: usize) -> Option<Measured> {
+        None
+    }
+
+    /// T1, T4. Inserts pings that are there already, and removes them by their tokens, in `order`.
+    fn pings(&self, _order: &[usize]) -> Option<Bulk> {
+        None
+    }
+
+    /// T2. Asks of tokens, in `order` and over again, whether their sources are there. The sum is how often
+    /// they are.
+    fn contains(&self, _order: &[usize], _times: usize) -> Option<Measured> {
+        None
+    }
+
+    /// T3. Reaches into sources by their tokens, in `order` and over again. The sum is how often.
+    fn visit(&self, _order: &[usize], _times: usize) -> Option<Measured> {
         None
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use super::{EVENTS, Fds, Mailbox, Measured, Meter, Peer, Timers};
+use super::{Bulk, EVENTS, Fds, Mailbox, Measured, Meter, Peer};
 use crate::alloc;
 
 pub struct Raw;
@@ -295,7 +295,7 @@ impl Peer for Raw {
     }
 
     /// Each with an eventfd of its own.
-    fn many_channels(&self, channels: usize, turns: usize) -> Option<Measured> {
+    fn many_channels(&self, channels: usize, each: usize, turns: usize) -> Option<Measured> {
         struct Many {
             mailboxes: Vec<Arc<Mailbox<u64>>>,
             batch: Vec<u64>,
@@ -322,9 +322,11 @@ impl Peer for Raw {
             })
             .collect();
         let mut turn = || {
-            let until = state.sum + channels as u64;
+            let until = state.sum + (channels * each) as u64;
             for (mailbox, wake) in &senders {
-                send(mailbox, wake, 1);
+                for _ in 0..each {
+                    send(mailbox, wake, 1);
+                }
             }
             while state.sum < until {
                 epoll.turn(-1, &mut state);
@@ -333,7 +335,7 @@ impl Peer for Raw {
         turn();
         let meter = Meter::start();
         (0..turns).for_each(|_| turn());
-        Some(meter.stop(state.sum - channels as u64))
+        Some(meter.stop(state.sum - (channels * each) as u64))
     }
 
     fn ping_pong(&self, trips: u64) -> Option<Measured> {
@@ -395,7 +397,7 @@ impl Peer for Raw {
         self.ping_burst(1, turns)
     }
 
-    fn timers(&self, deadlines: &[Instant]) -> Option<Timers> {
+    fn timers(&self, deadlines: &[Instant]) -> Option<Bulk> {
         let mut timers = BTreeMap::new();
         let live = alloc::live();
         let meter = Meter::start();
@@ -407,8 +409,8 @@ impl Peer for Raw {
         for (n, &deadline) in deadlines.iter().enumerate() {
             sum += u64::from(timers.remove(&(deadline, n as u64)).is_some());
         }
-        let cancel = meter.stop(0).elapsed;
-        Some(Timers { insert, cancel, bytes, sum })
+        let remove = meter.stop(0).elapsed;
+        Some(Bulk { insert, remove, bytes, sum })
     }
 
     fn fire(&self, batches: &[Vec<Instant>]) -> Option<Measured> {

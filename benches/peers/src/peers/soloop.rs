@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use soloop::{
-    EventLoop, Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Sender, TimeoutAction,
-    Timer, channel, make_ping,
+    EventLoop, Generic, Interest, LoopData, LoopHandle, Mode, Ping, PingSource, PostAction, Sender,
+    TimeoutAction, Timer, Token, channel, make_ping,
 };
 
-use super::{Fds, Measured, Meter, Peer, Timers};
+use super::{Bulk, Fds, Measured, Meter, Peer};
 use crate::alloc;
 use rustix::fd::OwnedFd;
 
@@ -34,7 +34,7 @@ fn new() -> (EventLoop<State>, State) {
 }
 
 /// Watches `fd` for reading.
-fn watch(state: &mut State, fd: Arc<OwnedFd>) -> soloop::Token<Generic<Arc<OwnedFd>>> {
+fn watch(state: &mut State, fd: Arc<OwnedFd>) -> Token<Generic<Arc<OwnedFd>>> {
     let source = Generic::new(fd, Interest::READ, Mode::Level);
     let token = state.handle.insert_source(source, |ready, state: &mut State| {
         state.sum += super::read(&**ready.io);
@@ -44,17 +44,13 @@ fn watch(state: &mut State, fd: Arc<OwnedFd>) -> soloop::Token<Generic<Arc<Owned
     token.expect("an eventfd can be watched")
 }
 
-fn insert_timers(state: &mut State, deadlines: &[Instant]) -> Vec<soloop::Token<Timer>> {
+fn insert_timers(state: &mut State, deadlines: &[Instant]) -> Vec<Token<Timer>> {
     let mut tokens = Vec::with_capacity(deadlines.len());
     insert_timers_into(&mut tokens, state, deadlines);
     tokens
 }
 
-fn insert_timers_into(
-    tokens: &mut Vec<soloop::Token<Timer>>,
-    state: &mut State,
-    deadlines: &[Instant],
-) {
+fn insert_timers_into(tokens: &mut Vec<Token<Timer>>, state: &mut State, deadlines: &[Instant]) {
     for (n, &deadline) in deadlines.iter().enumerate() {
         let callback = move |_deadline: Instant, state: &mut State| {
             state.sum += n as u64;
@@ -64,6 +60,25 @@ fn insert_timers_into(
         let token = state.handle.insert_source(Timer::from_deadline(deadline), callback);
         tokens.push(token.expect("a timer"));
     }
+}
+
+fn insert_ping(state: &mut State, source: PingSource) -> Token<PingSource> {
+    let token = state.handle.insert_source(source, |(), state: &mut State| state.sum += 1);
+    token.expect("a ping")
+}
+
+fn insert_pings(
+    event_loop: &mut EventLoop<State>,
+    state: &mut State,
+    n: usize,
+) -> (Vec<Ping>, Vec<Token<PingSource>>) {
+    let insert = |_| {
+        let (ping, source) = make_ping();
+        (ping, insert_ping(state, source))
+    };
+    let inserted = (0..n).map(insert).unzip();
+    event_loop.apply_pending(state).expect("insertion");
+    inserted
 }
 
 impl Peer for Soloop {
@@ -183,7 +198,7 @@ impl Peer for Soloop {
         Some(meter.stop(state.sum))
     }
 
-    fn many_channels(&self, channels: usize, turns: usize) -> Option<Measured> {
+    fn many_channels(&self, channels: usize, each: usize, turns: usize) -> Option<Measured> {
         let (mut event_loop, mut state) = new();
         let senders: Vec<Sender<u64>> = (0..channels)
             .map(|_| {
@@ -199,9 +214,11 @@ impl Peer for Soloop {
             .collect();
         event_loop.dispatch(Duration::ZERO, &mut state).expect("dispatch");
         let mut turn = || {
-            let until = state.sum + channels as u64;
+            let until = state.sum + (channels * each) as u64;
             for sender in &senders {
-                sender.send(1).expect("the loop receives");
+                for _ in 0..each {
+                    sender.send(1).expect("the loop receives");
+                }
             }
             while state.sum < until {
                 event_loop.dispatch(None, &mut state).expect("dispatch");
@@ -210,13 +227,13 @@ impl Peer for Soloop {
         turn();
         let meter = Meter::start();
         (0..turns).for_each(|_| turn());
-        Some(meter.stop(state.sum - channels as u64))
+        Some(meter.stop(state.sum - (channels * each) as u64))
     }
 
     fn ping_pong(&self, trips: u64) -> Option<Measured> {
         let (ping, pinged) = make_ping();
         let (pong, ponged) = make_ping();
-        let run = move |source, answer: soloop::Ping, starts: bool, ready: &dyn Fn()| {
+        let run = move |source, answer: Ping, starts: bool, ready: &dyn Fn()| {
             let (mut event_loop, mut state) = new();
             let first = starts.then(|| answer.clone());
             let token = state.handle.insert_source(source, move |(), state: &mut State| {
@@ -247,8 +264,7 @@ impl Peer for Soloop {
     fn ping_burst(&self, pings: usize, turns: usize) -> Option<Measured> {
         let (mut event_loop, mut state) = new();
         let (ping, source) = make_ping();
-        let token = state.handle.insert_source(source, |(), state: &mut State| state.sum += 1);
-        token.expect("a ping");
+        insert_ping(&mut state, source);
         event_loop.apply_pending(&mut state).expect("insertion");
         let meter = Meter::start();
         for _ in 0..turns {
@@ -264,7 +280,7 @@ impl Peer for Soloop {
         self.ping_burst(1, turns)
     }
 
-    fn timers(&self, deadlines: &[Instant]) -> Option<Timers> {
+    fn timers(&self, deadlines: &[Instant]) -> Option<Bulk> {
         let (mut event_loop, mut state) = new();
         let mut tokens = Vec::with_capacity(deadlines.len());
         let live = alloc::live();
@@ -279,10 +295,10 @@ impl Peer for Soloop {
             sum += u64::from(state.handle.remove(token));
         }
         event_loop.apply_pending(&mut state).expect("removal");
-        let cancel = meter.stop(0).elapsed;
+        let remove = meter.stop(0).elapsed;
         event_loop.dispatch(Duration::ZERO, &mut state).expect("dispatch");
         assert_eq!(state.count, 0);
-        Some(Timers { insert, cancel, bytes, sum })
+        Some(Bulk { insert, remove, bytes, sum })
     }
 
     fn fire(&self, batches: &[Vec<Instant>]) -> Option<Measured> {
@@ -400,6 +416,51 @@ impl Peer for Soloop {
             event_loop.apply_pending(&mut state).expect("removal");
         }
         Some(meter.stop(sum))
+    }
+
+    fn pings(&self, order: &[usize]) -> Option<Bulk> {
+        let (mut event_loop, mut state) = new();
+        let (pings, sources): (Vec<_>, Vec<_>) = order.iter().map(|_| make_ping()).unzip();
+        let mut tokens = Vec::with_capacity(order.len());
+        let live = alloc::live();
+        let meter = Meter::start();
+        for source in sources {
+            tokens.push(insert_ping(&mut state, source));
+        }
+        event_loop.apply_pending(&mut state).expect("insertion");
+        let insert = meter.stop(0).elapsed;
+        let bytes = alloc::live().wrapping_sub(live);
+        let meter = Meter::start();
+        let mut sum = 0;
+        for &n in order {
+            sum += u64::from(state.handle.remove(tokens[n]));
+        }
+        event_loop.apply_pending(&mut state).expect("removal");
+        let remove = meter.stop(0).elapsed;
+        drop(pings);
+        Some(Bulk { insert, remove, bytes, sum })
+    }
+
+    fn contains(&self, order: &[usize], times: usize) -> Option<Measured> {
+        let (mut event_loop, mut state) = new();
+        let (_pings, tokens) = insert_pings(&mut event_loop, &mut state, order.len());
+        let meter = Meter::start();
+        let mut sum = 0;
+        for &n in order.iter().cycle().take(times) {
+            sum += u64::from(state.handle.contains(tokens[n]));
+        }
+        Some(meter.stop(sum))
+    }
+
+    fn visit(&self, order: &[usize], times: usize) -> Option<Measured> {
+        let (mut event_loop, mut state) = new();
+        let (_pings, tokens) = insert_pings(&mut event_loop, &mut state, order.len());
+        let meter = Meter::start();
+        for &n in order.iter().cycle().take(times) {
+            state.handle.visit(tokens[n], |_source, state| state.sum += 1);
+            event_loop.apply_pending(&mut state).expect("visit");
+        }
+        Some(meter.stop(state.sum))
     }
 
     fn channel_churn(&self, times: usize) -> Option<Measured> {

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio_util::time::DelayQueue;
 
-use super::{Fds, Measured, Meter, Peer, Timers};
+use super::{Bulk, Fds, Measured, Meter, Peer};
 use crate::alloc;
 
 pub struct Tokio;
@@ -179,7 +179,7 @@ impl Peer for Tokio {
         }))
     }
 
-    fn many_channels(&self, channels: usize, turns: usize) -> Option<Measured> {
+    fn many_channels(&self, channels: usize, each: usize, turns: usize) -> Option<Measured> {
         let runtime = runtime();
         Some(runtime.block_on(async {
             let sum = Arc::new(Sum::default());
@@ -196,9 +196,11 @@ impl Peer for Tokio {
                 })
                 .collect();
             let turn = async || {
-                sum.expect(channels as u64);
+                sum.expect((channels * each) as u64);
                 for sender in &senders {
-                    sender.send(1_u64).expect("the loop receives");
+                    for _ in 0..each {
+                        sender.send(1_u64).expect("the loop receives");
+                    }
                 }
                 sum.reach().await;
             };
@@ -207,7 +209,7 @@ impl Peer for Tokio {
             for _ in 0..turns {
                 turn().await;
             }
-            meter.stop(sum.get() - channels as u64)
+            meter.stop(sum.get() - (channels * each) as u64)
         }))
     }
 
@@ -279,7 +281,7 @@ impl Peer for Tokio {
         self.ping_burst(1, turns)
     }
 
-    fn timers(&self, deadlines: &[Instant]) -> Option<Timers> {
+    fn timers(&self, deadlines: &[Instant]) -> Option<Bulk> {
         let runtime = runtime();
         let _guard = runtime.enter();
         let mut keys = Vec::with_capacity(deadlines.len());
@@ -296,8 +298,8 @@ impl Peer for Tokio {
         for key in keys {
             sum += u64::from(queue.try_remove(&key).is_some());
         }
-        let cancel = meter.stop(0).elapsed;
-        Some(Timers { insert, cancel, bytes, sum })
+        let remove = meter.stop(0).elapsed;
+        Some(Bulk { insert, remove, bytes, sum })
     }
 
     fn fire(&self, batches: &[Vec<Instant>]) -> Option<Measured> {
