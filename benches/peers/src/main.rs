@@ -87,7 +87,8 @@ impl Options {
                 _ => return None,
             }
         }
-        Some(options)
+        let drawable = options.what != What::Footprint || options.svg.is_none();
+        drawable.then_some(options)
     }
 
     /// `D1` selects `D1-10k`, `D1@10k` and so on.
