@@ -48,6 +48,8 @@ pub struct Heard {
     pub keys: Vec<(u32, bool)>,
     pub keyboard_entered: bool,
     pub pointer: Option<(f64, f64)>,
+    /// What the pointer is on.
+    pub pointed: Option<WlSurface>,
     pub buttons: Vec<(u32, bool)>,
     pub popup_done: bool,
 }
@@ -286,11 +288,14 @@ impl Dispatch<WlPointer, ()> for Heard {
         use wayland_client::WEnum::Value;
         use wl_pointer::{ButtonState, Event};
         match event {
-            Event::Enter { surface_x, surface_y, .. }
-            | Event::Motion { surface_x, surface_y, .. } => {
+            Event::Enter { surface, surface_x, surface_y, .. } => {
+                heard.pointer = Some((surface_x, surface_y));
+                heard.pointed = Some(surface);
+            }
+            Event::Motion { surface_x, surface_y, .. } => {
                 heard.pointer = Some((surface_x, surface_y));
             }
-            Event::Leave { .. } => heard.pointer = None,
+            Event::Leave { .. } => (heard.pointer, heard.pointed) = (None, None),
             Event::Button { button, state, .. } => {
                 heard.buttons.push((button, state == Value(ButtonState::Pressed)));
             }

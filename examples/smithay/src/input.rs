@@ -9,8 +9,11 @@ use smithay::input::keyboard::{FilterResult, Keycode, Keysym, ModifiersState};
 use smithay::input::pointer::{
     ButtonEvent, Focus, GrabStartData, MotionEvent, RelativeMotionEvent,
 };
-use smithay::input::touch;
-use smithay::utils::{Logical, Point, SERIAL_COUNTER};
+use smithay::input::touch::{self, TouchDownGrab};
+use smithay::reexports::wayland_server::Resource;
+use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
+use smithay::utils::{IsAlive, Logical, Point, SERIAL_COUNTER};
+use smithay::wayland::compositor::get_parent;
 
 use crate::grabs::{Edges, MoveGrab, ResizeGrab};
 use crate::state::State;
@@ -195,6 +198,9 @@ pub fn touch_down(state: &mut State, slot: TouchSlot, location: Point<f64, Logic
     let Some(touch) = state.seat.get_touch() else { return };
     raise_at(state, location);
     let under = state.surface_under(location);
+    if let Some((surface, _)) = &under {
+        state.touched.push((slot, surface.clone()));
+    }
     let (serial, time) = (SERIAL_COUNTER.next_serial(), state.now_milliseconds());
     touch.down(state, under, &touch::DownEvent { slot, location, serial, time });
     touch.frame(state);
@@ -211,8 +217,35 @@ pub fn touch_motion(state: &mut State, slot: TouchSlot, location: Point<f64, Log
 
 pub fn touch_up(state: &mut State, slot: TouchSlot) {
     notice(state);
+    end_touch(state, slot);
+}
+
+fn end_touch(state: &mut State, slot: TouchSlot) {
+    state.touched.retain(|(touched, _)| *touched != slot);
     let Some(touch) = state.seat.get_touch() else { return };
     let (serial, time) = (SERIAL_COUNTER.next_serial(), state.now_milliseconds());
     touch.up(state, &touch::UpEvent { slot, serial, time });
     touch.frame(state);
+}
+
+/// Ends the touches of a surface that is about to go, or of one below it, while its client can still be told. What
+/// is dragged goes on.
+pub fn end_touches_on(state: &mut State, surface: &WlSurface) {
+    state.touched.retain(|(_, touched)| touched.alive());
+    let Some(touch) = state.seat.get_touch() else { return };
+    let plain = touch.with_grab(|_, grab| grab.is::<TouchDownGrab<State>>());
+    // A client that is being torn down can't be sent anything.
+    if surface.client().is_none() || !plain.unwrap_or(true) {
+        return;
+    }
+    let touched = state.touched.iter().filter(|(_, touched)| is_within(touched, surface));
+    let slots: Vec<TouchSlot> = touched.map(|(slot, _)| *slot).collect();
+    for slot in slots {
+        end_touch(state, slot);
+    }
+}
+
+/// Whether one surface is the other, or a subsurface of it or of one of its.
+fn is_within(surface: &WlSurface, other: &WlSurface) -> bool {
+    surface == other || get_parent(surface).is_some_and(|parent| is_within(&parent, other))
 }

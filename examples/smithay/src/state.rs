@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use smithay::backend::input::TouchSlot;
 use smithay::desktop::{PopupGrab, PopupManager, Space, Window};
 use smithay::input::pointer::CursorImageStatus;
 use smithay::input::{Seat, SeatState};
@@ -56,6 +57,8 @@ pub struct State {
     pub output: Output,
     /// What was under the pointer when it was last told, and where that was.
     pub pointer_target: Option<(WlSurface, Point<f64, Logical>)>,
+    /// What each finger has touched first, while it is down.
+    pub touched: Vec<(TouchSlot, WlSurface)>,
     /// What the client under the pointer has it look like.
     pub cursor: CursorImageStatus,
     /// Where something is dragged to.
@@ -159,6 +162,7 @@ impl State {
             frames: Frames::new(&output),
             output,
             pointer_target: None,
+            touched: Vec::new(),
             cursor: CursorImageStatus::default_named(),
             drag_icon: None,
             backend,

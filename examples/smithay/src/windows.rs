@@ -10,7 +10,7 @@ use smithay::utils::{IsAlive, Logical, Point, Rectangle, SERIAL_COUNTER, Size};
 use smithay::wayland::compositor::with_states;
 use smithay::wayland::seat::WaylandFocus;
 use smithay::wayland::shell::wlr_layer::Layer;
-use smithay::wayland::shell::xdg::{ToplevelSurface, XdgToplevelSurfaceData};
+use smithay::wayland::shell::xdg::{SurfaceCachedState, ToplevelSurface, XdgToplevelSurfaceData};
 
 use crate::focus::KeyboardFocus;
 use crate::grabs::Resizing;
@@ -108,6 +108,32 @@ pub fn remove(state: &mut State, window: &Window) {
     state.windows.unmapped.retain(|unmapped| unmapped != window);
     state.windows.floating.remove(window);
     hide(state, window);
+}
+
+/// A surface of a window, or of one of its subsurfaces, has been committed.
+///
+/// The space knows a window by the corner of its geometry. That of a client which sets none is all of its
+/// surfaces: one that reaches out to the left or to the top is not to push the others.
+pub fn commit(state: &mut State, window: &Window) {
+    let before = window.bbox().loc;
+    window.on_commit();
+    let moved = window.bbox().loc - before;
+    if moved == Point::default()
+        || state.windows.floating.contains_key(window)
+        || sets_geometry(window)
+    {
+        return;
+    }
+    if let Some(at) = state.space.element_location(window) {
+        state.space.map_element(window.clone(), at + moved, false);
+    }
+}
+
+fn sets_geometry(window: &Window) -> bool {
+    let Some(surface) = window.wl_surface() else { return false };
+    with_states(&surface, |states| {
+        states.cached_state.get::<SurfaceCachedState>().current().geometry.is_some()
+    })
 }
 
 /// A window of Wayland's has been committed, perhaps with content, perhaps without.

@@ -1,4 +1,4 @@
-//! Surfaces and what is in them: `wl_compositor`, `wl_subcompositor`, `wl_shm`, `linux-dmabuf`.
+//! Surfaces and what is in them: `wl_surface`, `wl_shm`, `linux-dmabuf`.
 
 use smithay::backend::renderer::utils::on_commit_buffer_handler;
 use smithay::reexports::wayland_server::Client;
@@ -9,12 +9,12 @@ use smithay::wayland::compositor::{
 };
 use smithay::wayland::dmabuf::{DmabufGlobal, DmabufHandler, DmabufState, ImportNotifier};
 use smithay::wayland::shm::{ShmHandler, ShmState};
-use smithay::{delegate_compositor, delegate_dmabuf, delegate_shm, delegate_viewporter};
+use smithay::{delegate_dmabuf, delegate_shm, delegate_viewporter};
 
-use super::{layer, popups, seat, shell};
+use super::{layer, popups, seat, shell, subsurfaces};
 use crate::connection::Peer;
 use crate::state::State;
-use crate::{fence, frames, input};
+use crate::{fence, frames, input, windows};
 
 impl CompositorHandler for State {
     fn compositor_state(&mut self) -> &mut CompositorState {
@@ -27,15 +27,17 @@ impl CompositorHandler for State {
 
     fn new_surface(&mut self, surface: &WlSurface) {
         fence::watch_commits(surface);
+        subsurfaces::watch_commits(surface);
     }
 
     fn commit(&mut self, surface: &WlSurface) {
+        subsurfaces::place(surface);
         on_commit_buffer_handler::<Self>(surface);
         self.popups.commit(surface);
         if !is_sync_subsurface(surface) {
             let root = root(surface);
             if let Some(window) = self.window_of(&root) {
-                window.on_commit();
+                windows::commit(self, &window);
             }
             if *surface == root {
                 shell::committed(self, surface);
@@ -102,7 +104,6 @@ impl DmabufHandler for State {
     }
 }
 
-delegate_compositor!(State);
 delegate_shm!(State);
 delegate_dmabuf!(State);
 delegate_viewporter!(State);

@@ -12,7 +12,7 @@ use smithay::wayland::shell::xdg::PopupSurface;
 
 use crate::focus::KeyboardFocus;
 use crate::state::State;
-use crate::windows;
+use crate::{input, windows};
 
 impl WlrLayerShellHandler for State {
     fn shell_state(&mut self) -> &mut WlrLayerShellState {
@@ -41,6 +41,7 @@ impl WlrLayerShellHandler for State {
     }
 
     fn layer_destroyed(&mut self, surface: WlrLayerSurface) {
+        input::end_touches_on(self, surface.wl_surface());
         let mut layers = layer_map_for_output(&self.output);
         let layer = layers.layers().find(|layer| *layer.layer_surface() == surface).cloned();
         if let Some(layer) = layer {

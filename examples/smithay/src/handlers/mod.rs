@@ -7,3 +7,4 @@ pub mod popups;
 mod seat;
 mod selections;
 pub mod shell;
+mod subsurfaces;

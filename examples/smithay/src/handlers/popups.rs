@@ -112,6 +112,7 @@ pub fn dismiss(state: &mut State) {
 /// A popup is no more. The pointer leaves it while the surface is there to be told so, unless all of its
 /// client has gone.
 pub fn gone(state: &mut State, popup: &PopupSurface) {
+    input::end_touches_on(state, popup.wl_surface());
     state.popups.cleanup();
     if popup.wl_surface().client().is_some() {
         input::refocus_pointer(state);

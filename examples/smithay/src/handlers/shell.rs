@@ -16,6 +16,7 @@ use smithay::wayland::shell::xdg::{
 
 use super::popups;
 use crate::grabs::{Edges, MoveGrab, ResizeGrab};
+use crate::input;
 use crate::state::State;
 use crate::windows::{self, Placement};
 
@@ -29,6 +30,7 @@ impl XdgShellHandler for State {
     }
 
     fn toplevel_destroyed(&mut self, surface: ToplevelSurface) {
+        input::end_touches_on(self, surface.wl_surface());
         if let Some(window) = self.window_of(surface.wl_surface()) {
             windows::remove(self, &window);
         }
