@@ -694,6 +694,34 @@ mod tokens {
         assert_on_time(&mut state, 1);
     }
 
+    /// Where the next source of a calloop loop goes, as the token says: into the first place that is free.
+    fn next_place(inner: &calloop::EventLoop<'static, State>) -> String {
+        let source = Timer::from_duration(LONG);
+        let token = inner.handle().insert_source(source, |_, _, _| TimeoutAction::Drop).unwrap();
+        inner.handle().remove(token);
+        let shown = format!("{token:?}");
+        let place = shown.split("id: ").nth(1).and_then(|rest| rest.split(',').next());
+        place.unwrap_or_else(|| panic!("calloop's tokens look otherwise now: {shown}")).to_owned()
+    }
+
+    /// calloop does not say how many sources there are.
+    #[test]
+    fn of_the_bridge_itself_are_not_left_in_a_loop_that_is_given_back() {
+        let (mut event_loop, mut state, _) = hosting();
+        let mut inner = calloop::EventLoop::try_new().unwrap();
+        let place = next_place(&inner);
+        for _ in 0..3 {
+            let token = state.handle.insert_calloop(inner).unwrap();
+            event_loop.dispatch(ZERO, &mut state).unwrap();
+            let (sender, receiver) = std::sync::mpsc::channel();
+            state.handle.take(token, move |bridge, _| sender.send(bridge.into_inner()).unwrap());
+            event_loop.dispatch(ZERO, &mut state).unwrap();
+            inner = receiver.recv().unwrap();
+            inner.dispatch(ZERO, &mut state).unwrap();
+            assert_eq!(next_place(&inner), place);
+        }
+    }
+
     #[test]
     fn of_a_bridge_that_is_gone_do_nothing() {
         let (mut event_loop, mut state, token) = hosting();
