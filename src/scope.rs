@@ -102,7 +102,8 @@ impl Scope {
 
     /// Removes its sources, as a drop does; it can be used again.
     pub fn clear(&self) {
-        let guards = std::mem::take(&mut *self.members.lock());
+        // Drained and not replaced: those that leave have places still, which those that come must not get.
+        let guards: Vec<_> = self.members.lock().drain().collect();
         drop(guards);
     }
 

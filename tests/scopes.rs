@@ -242,6 +242,21 @@ mod scopes {
         }
     }
 
+    #[test]
+    fn what_leaves_one_late_takes_nobody_with_it() {
+        let (mut event_loop, mut state) = new_loop();
+        let scope = Scope::new();
+        insert_timer(&mut state, in_scope(&scope));
+        scope.clear();
+        // The first one is there still; when it goes, its place is not that of the second one.
+        let second = insert_timer(&mut state, in_scope(&scope));
+        event_loop.apply_pending(&mut state).unwrap();
+        assert_eq!(scope.len(), 1);
+        drop(scope);
+        event_loop.apply_pending(&mut state).unwrap();
+        assert!(!state.handle.contains(second));
+    }
+
     /// A task with two children: one that it waits for, and one that is not asked.
     async fn parent(cx: Cx, started: mpsc::Sender<Arc<()>>) {
         let scope = Scope::new();
