@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
@@ -116,6 +117,36 @@ fn one_that_has_ended_already_is_told_of() {
     wait_for(child.get_ref(), WaitIdOptions::EXITED);
     insert(&mut state, child);
     assert_eq!(dispatch(&mut event_loop, &mut state), ["3"]);
+}
+
+#[test]
+fn one_whose_callback_panics_is_told_of_once() {
+    // One that was known to have ended, and one that the kernel tells of.
+    for known in [true, false] {
+        let (mut event_loop, mut state) = new_loop();
+        let (child, stdin) = spawn(7);
+        let mut stdin = Some(stdin);
+        if known {
+            stdin = None;
+            wait_for(&child, WaitIdOptions::EXITED);
+        }
+        let child = Child::new(child).unwrap();
+        drop(stdin);
+        let token = state.handle.insert_source(child, |_, state: &mut State| {
+            state.note("it has ended");
+            std::panic::resume_unwind(Box::new("as planned"));
+        });
+        let token = token.unwrap();
+        let dispatch = AssertUnwindSafe(|| event_loop.dispatch(LONG, &mut state));
+        assert!(catch_unwind(dispatch).is_err());
+        state.handle.disable(token);
+        state.handle.enable(token);
+        // The rest of the round that the panic ended, and the next one.
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.log, ["it has ended"]);
+        assert!(!state.handle.contains(token));
+    }
 }
 
 #[test]

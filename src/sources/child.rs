@@ -70,6 +70,8 @@ use crate::{Interest, Mode};
 pub struct Child {
     child: std::process::Child,
     watch: Watch,
+    /// Its end was told of.
+    told: bool,
 }
 
 /// What tells that the child may have ended.
@@ -113,7 +115,7 @@ impl Child {
                 watch = Watch::Ended(None);
             }
         }
-        Ok(Self { child, watch })
+        Ok(Self { child, watch, told: false })
     }
 
     /// The child.
@@ -223,8 +225,13 @@ impl EventSource for Child {
         if !self.watch.is_ready(token) {
             return Ok(PostAction::Continue);
         }
+        if self.told {
+            // The callback panicked, or asked for something else than the removal.
+            return Ok(PostAction::Remove);
+        }
         match self.child.try_wait()? {
             Some(status) => {
+                self.told = true;
                 callback(status);
                 Ok(PostAction::Remove)
             }
