@@ -4,6 +4,7 @@
 mod common;
 
 use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 
 use common::{LONG, State, ZERO, in_child, new_loop, run_child};
@@ -188,6 +189,33 @@ fn the_default_is_back_after_the_last_listener() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.signal(), Some(TERM), "{text}");
     assert!(text.contains("alive") && text.contains("now") && !text.contains("too late"), "{text}");
+}
+
+#[test]
+fn a_callback_that_panics_or_disables_its_source_loses_no_other_signal() {
+    in_child("a_callback_that_panics", || {
+        let (mut event_loop, mut state) = new_loop();
+        let callback = |signal: soloop::Signal, state: &mut State| {
+            state.note(signal.number);
+            match state.log.len() {
+                1 => std::panic::resume_unwind(Box::new("as planned")),
+                2 => state.handle.disable(state.tokens[0]),
+                _ => false,
+            };
+        };
+        let source = Signals::new([USR1, USR2, TERM]).unwrap();
+        let token = state.handle.insert_source(source, callback).unwrap();
+        state.tokens.push(token.into());
+        [USR1, USR2, TERM].into_iter().for_each(raise);
+        let first = AssertUnwindSafe(|| event_loop.dispatch(ZERO, &mut state));
+        assert!(catch_unwind(first).is_err());
+        // The rest of the round that the panic ended, and the next one.
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.log, ["10", "12"]);
+        state.handle.enable(token);
+        assert_eq!(dispatch(&mut event_loop, &mut state), ["10", "12", "15"]);
+    });
 }
 
 #[test]

@@ -10,7 +10,7 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -131,7 +131,7 @@ impl Signals {
         for number in signals {
             let number = *number.borrow();
             if !self.listeners.contains_key(&number) && !added.contains_key(&number) {
-                added.insert(number, Listener::new(number, &self.wake, &self.waker)?);
+                added.insert(number, Listener::new(number, &self.waker)?);
             }
         }
         self.listeners.extend(added);
@@ -203,6 +203,9 @@ impl EventSource for Signals {
         while matches!((&self.wake).read(&mut bytes), Ok(1..)) {}
         match self.listeners.values_mut().find_map(Listener::take) {
             Some(signal) => {
+                // There may be others. Said before the callback, which may panic or disable; a socket that is full
+                // says so already.
+                let _ = (&self.waker).write(&[0]);
                 callback(signal);
                 Ok(PostAction::Again)
             }
@@ -219,7 +222,7 @@ struct Listener {
 }
 
 impl Listener {
-    fn new(number: i32, wake: &UnixStream, waker: &UnixStream) -> io::Result<Self> {
+    fn new(number: i32, waker: &UnixStream) -> io::Result<Self> {
         if FORBIDDEN.contains(&number) {
             let name = signal_name(number).unwrap_or("signal");
             let message = format!("{name} ({number}) can't be listened to");
@@ -231,7 +234,7 @@ impl Listener {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         listened_to(number)?;
-        match arrivals::Arrivals::new(number, wake, waker) {
+        match arrivals::Arrivals::new(number, waker) {
             Ok(arrivals) => Ok(Self { arrivals, number }),
             Err(error) => {
                 no_longer_listened_to(number);
@@ -265,7 +268,7 @@ mod arrivals {
     }
 
     impl Arrivals {
-        pub(super) fn new(number: i32, _: &UnixStream, waker: &UnixStream) -> io::Result<Self> {
+        pub(super) fn new(number: i32, waker: &UnixStream) -> io::Result<Self> {
             let arrived = Arc::new(AtomicBool::new(false));
             let mut arrivals = Self { arrived, actions: Vec::new() };
             let waker = waker.try_clone()?;
@@ -310,9 +313,12 @@ mod arrivals {
     }
 
     impl Arrivals {
-        pub(super) fn new(number: i32, wake: &UnixStream, waker: &UnixStream) -> io::Result<Self> {
-            let (wake, waker) = (wake.try_clone()?, waker.try_clone()?);
-            let delivery = SignalDelivery::with_pipe(wake, waker, WithOrigin::default(), [number])?;
+        pub(super) fn new(number: i32, waker: &UnixStream) -> io::Result<Self> {
+            // It empties the end that it is given to read from whenever it is asked. That of the source also tells
+            // of the other signals, which may come between two questions: it gets one with nothing in it.
+            let (empty, waker) = (waker.try_clone()?, waker.try_clone()?);
+            let origin = WithOrigin::default();
+            let delivery = SignalDelivery::with_pipe(empty, waker, origin, [number])?;
             Ok(Self { delivery, arrived: VecDeque::new() })
         }
 
@@ -381,3 +387,20 @@ impl std::panic::RefUnwindSafe for Signals {}
 assert_traits!(Signals: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
 assert_traits!(Signal: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 assert_traits!(Sender: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_at_one_signal_does_not_hush_the_others() {
+        // It does nothing to a process that does not listen.
+        let urgent = signal_hook::consts::SIGURG;
+        let mut signals = Signals::new([urgent, signal_hook::consts::SIGWINCH]).unwrap();
+        signal_hook::low_level::raise(urgent).unwrap();
+        // As if the signal had come after a look at its own listener: there is none.
+        let other = signals.listeners.get_mut(&signal_hook::consts::SIGWINCH).unwrap();
+        assert_eq!(other.take(), None);
+        assert!(signals.wake.read(&mut [0]).is_ok(), "the loop is told");
+    }
+}
