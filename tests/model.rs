@@ -4,17 +4,21 @@
 //!
 //! `SOLOOP_MODEL_CASES` is the number of programs. One that fails is written to `model.proptest-regressions` as a
 //! seed, which stands for it as long as the strategies below stay what they are: it goes to `once_failed`.
-#![cfg(feature = "executor")]
+#![cfg(all(target_os = "linux", feature = "executor", feature = "signals"))]
 #![allow(unreachable_pub, reason = "the modules are shared with the fuzz target")]
 
 mod common;
 #[path = "model/mod.rs"]
 mod model;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use model::check;
+use model::log::Data;
 use model::ops::{self, Body, End, Kind, Op, Options, Pick, Policy, Step};
+use model::tally::Tally;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -35,16 +39,23 @@ fn kind() -> impl Strategy<Value = Kind> {
         1 => Just(Kind::MioOneShot),
         1 => Just(Kind::Executor),
         2 => Just(Kind::Bell),
+        2 => (0..3_u8).prop_map(Kind::Signals),
+        1 => (0..4_u8).prop_map(Kind::Wall),
+        3 => Just(Kind::Task),
+        2 => pick().prop_map(Kind::Waiter),
+        2 => Just(if Kind::Stream.is_there() { Kind::Stream } else { Kind::Task }),
+        // These take a millisecond each.
+        1 => prop_oneof![Just(Kind::Child), Just(Kind::EndedChild)],
     ]
 }
 
 fn options() -> impl Strategy<Value = Options> {
     let priority = prop_oneof![3 => Just(0_u8), 1 => Just(1), 1 => Just(2)];
     let budget = prop_oneof![3 => Just(0_u8), 1 => 1..4_u8];
-    (priority, budget, prop::bool::weighted(0.1)).prop_map(|(priority, budget, once)| Options {
-        priority,
-        budget,
-        once,
+    let scope = prop_oneof![6 => Just(0_u8), 2 => Just(1), 1 => Just(2), 1 => Just(3)];
+    let (once, part) = (prop::bool::weighted(0.1), prop::bool::weighted(0.1));
+    (priority, budget, scope, once, part).prop_map(|(priority, budget, scope, once, part)| {
+        Options { priority, budget, scope, once, part }
     })
 }
 
@@ -82,6 +93,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => pick().prop_map(Op::HangUp),
         1 => pick().prop_map(Op::RemoteRemove),
         1 => Just(Op::Wakeup),
+        1 => (0..2_u8).prop_map(Op::ClearScope),
+        1 => (0..2_u8).prop_map(Op::DropScope),
         1 => policy.prop_map(Op::Policy),
         1 => (0..10_u8).prop_map(Op::Advance),
         2 => (kind(), options()).prop_map(|(kind, options)| Op::Insert(kind, options, Vec::new())),
@@ -95,6 +108,7 @@ fn op() -> impl Strategy<Value = Op> {
                 .prop_map(|(kind, options, steps)| Op::Insert(kind, options, steps)),
             1 => (pick(), body(inner.clone())).prop_map(|(pick, body)| Op::Take(pick, body)),
             2 => (pick(), body(inner.clone())).prop_map(|(pick, body)| Op::Visit(pick, body)),
+            1 => (pick(), body(inner.clone())).prop_map(|(pick, body)| Op::Inspect(pick, body)),
             1 => body(inner.clone()).prop_map(Op::Idle),
             1 => body(inner).prop_map(Op::Post),
         ]
@@ -109,29 +123,52 @@ fn program() -> impl Strategy<Value = Vec<Op>> {
 #[test]
 fn the_loop_agrees_with_a_naive_model() {
     let cases = std::env::var("SOLOOP_MODEL_CASES").map_or(500, |cases| cases.parse().unwrap());
-    let executed = AtomicU64::new(0);
+    let tally = Mutex::new(Tally::default());
+    let in_all = AtomicU64::new(0);
     let config = Config { cases, ..Config::with_source_file(file!()) };
     // In a process of its own, since it counts fds.
     common::in_child("the_loop_agrees", || {
+        let started = Instant::now();
+        // What `signal-hook` keeps for good is there before anything is counted.
+        check(&[]);
         let fds = common::open_fds();
         let agrees = TestRunner::new(config).run(&program(), |program| {
-            check(&program);
-            executed.fetch_add(ops::count(&program), Ordering::Relaxed);
+            let did = check(&program);
+            tally.lock().unwrap().add(did);
+            in_all.fetch_add(ops::count(&program), Ordering::Relaxed);
             prop_assert_eq!(common::open_fds(), fds);
             Ok(())
         });
         if let Err(error) = agrees {
             panic!("{error}");
         }
-        println!("{cases} programs of {} ops", executed.into_inner());
+        let tally = tally.into_inner().unwrap();
+        let (in_all, took) = (in_all.into_inner(), started.elapsed());
+        println!("{cases} programs of {in_all} ops, {} executed, in {took:.1?}", tally.executed());
+        println!("{tally:#?}");
+        if cases >= 500 {
+            all_is_reached(&tally);
+        }
     });
+}
+
+/// A kind of source that is never called, an op that never does anything, would hide whatever is wrong with them.
+fn all_is_reached(tally: &Tally) {
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_there()) {
+        let (inserted, called) = tally.of(kind);
+        assert!(inserted > 0 && called > 0, "{kind:?}: inserted {inserted} times, called {called}");
+    }
+    for data in [Data::Closed, Data::Fd(0, true), Data::Joined(None), Data::Joined(Some(0))] {
+        assert!(tally.told(data) > 0, "nobody was told {data:?}");
+    }
+    assert_eq!(tally.idle_ops().collect::<Vec<_>>(), [""; 0]);
 }
 
 /// Programs that once failed, as small as they get.
 mod once_failed {
     use super::*;
 
-    const PLAIN: Options = Options { priority: 0, budget: 0, once: false };
+    const PLAIN: Options = Options { priority: 0, budget: 0, scope: 0, once: false, part: false };
 
     fn insert(kind: Kind, options: Options, steps: Vec<(Vec<Op>, End)>) -> Op {
         let step = |(ops, end)| Step { read: false, ops, end };
@@ -243,5 +280,46 @@ mod once_failed {
             Op::Dispatch(0),
             Op::Dispatch(0),
         ]);
+    }
+    #[test]
+    fn what_leaves_a_scope_late_takes_nobody_with_it() {
+        let member = || insert(Kind::Timer(9), Options { scope: 1, ..PLAIN }, vec![]);
+        check(&[
+            member(),
+            Op::ClearScope(0),
+            member(),
+            Op::Dispatch(0),
+            Op::DropScope(0),
+            Op::Dispatch(0),
+        ]);
+    }
+
+    #[test]
+    fn the_end_of_a_child_is_told_of_once() {
+        for kind in [Kind::Child, Kind::EndedChild] {
+            check(&[
+                insert(kind, PLAIN, vec![(vec![], End::Panic)]),
+                poke(0),
+                Op::Dispatch(0),
+                Op::Disable(Pick(0)),
+                Op::Enable(Pick(0)),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+            ]);
+        }
+    }
+
+    #[test]
+    fn a_panic_or_a_disable_loses_no_other_signal() {
+        for step in [(vec![], End::Panic), (vec![Op::Disable(Pick(0))], End::Continue)] {
+            check(&[
+                insert(Kind::Signals(2), PLAIN, vec![step]),
+                poke(0),
+                Op::Dispatch(0),
+                Op::Enable(Pick(0)),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+            ]);
+        }
     }
 }

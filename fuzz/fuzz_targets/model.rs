@@ -1,6 +1,7 @@
 //! Programs from the fuzzer, on the loop and on a naive model of it: `cargo +nightly fuzz run model`.
 #![no_main]
 
+#[allow(dead_code, reason = "the test counts what its programs did")]
 #[path = "../../tests/model/mod.rs"]
 mod model;
 

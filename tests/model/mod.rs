@@ -1,34 +1,46 @@
 //! A program runs on the real loop and on a naive model of it, and both have to observe the same.
 
+pub mod log;
 pub mod naive;
 pub mod ops;
 pub mod real;
+pub mod tally;
+
+use std::sync::{Mutex, PoisonError};
 
 use naive::Model;
-use ops::{Entry, Op};
+use ops::Op;
 use real::World;
+use tally::Tally;
 
-/// Runs `program` on both, op by op. Panics where they differ.
-pub fn check(program: &[Op]) {
+/// A signal is heard by every loop of the process: one program at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Runs `program` on both, op by op, and tells what it did. Panics where they differ.
+pub fn check(program: &[Op]) -> Tally {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut event_loop, mut world) = World::new();
     let mut model = Model::new();
+    let mut tally = Tally::default();
     for (place, op) in program.iter().enumerate() {
-        let start = world.log.len();
         match op {
             Op::Dispatch(timeout) => world.dispatch(&mut event_loop, *timeout),
             op => world.execute(op.clone(), 1),
         }
-        model.expect(&world.log[start..]);
+        let seen = world.log.take();
+        model.expect(&seen);
         match op {
             Op::Dispatch(timeout) => model.dispatch(*timeout),
             op => model.execute(op, 1),
         }
-        let seen: &[Entry] = &world.log[start..];
         assert!(
             seen == model.log,
             "op {place}: {op:?}\nthe loop:  {seen:?}\nthe model: {:?}",
             model.log
         );
+        tally.count(&seen, |source| model.kind(source));
     }
     world.end(event_loop);
+    tally.count_inserted(model.kinds());
+    tally
 }

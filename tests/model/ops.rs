@@ -1,4 +1,7 @@
 //! The language of the model: what a program may do to a loop, from outside and from within its callbacks.
+//!
+//! Two sources have tests of their own alone. `WaylandSource` reads from a Wayland display, whose protocol would have to
+//! be spoken; `CalloopLoop` waits for the timers of another loop, which follow the system's clock.
 
 /// What a program is made of. An op is executed at most once, so that every program ends.
 #[derive(Clone, Debug)]
@@ -9,16 +12,22 @@ pub enum Op {
     /// Its closure drops the source, then does the ops.
     Take(Pick, Body),
     Visit(Pick, Body),
-    /// Moves a timer to so many milliseconds from now, gives an interval that period, an fd another mode.
+    /// Shows the loop to a closure, which looks up the source and does the ops.
+    Inspect(Pick, Body),
+    /// Moves a timer to so many milliseconds from now, gives an interval that period, an fd another mode; has signals
+    /// listened to, and a timer on the wall's clock due, as their kinds say.
     Update(Pick, u8),
     Enable(Pick),
     Disable(Pick),
     Idle(Body),
     CancelIdle(Pick),
-    /// Writes to an fd, pings, sends, schedules, notifies.
+    /// Writes to an fd, pings, sends, schedules, notifies, raises signals, has a child end, lets a task go on.
     Poke(Pick),
-    /// Closes the other end of an fd, drops the sender.
+    /// Closes the other end of an fd, drops the sender, ends a stream or the input of a child.
     HangUp(Pick),
+    ClearScope(u8),
+    /// Another one takes its place.
+    DropScope(u8),
     Post(Body),
     RemoteRemove(Pick),
     Wakeup,
@@ -30,7 +39,7 @@ pub enum Op {
 }
 
 /// One of the sources (or idles) inserted so far, counted from the last one; it may be gone.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
 pub struct Pick(pub u8);
 
@@ -64,6 +73,56 @@ pub enum Kind {
     Executor,
     /// A source of the tests' own, on a notifier.
     Bell,
+    /// Of one or both of two signals: those that a poke of it raises.
+    Signals(u8),
+    /// A child process, which waits for its input.
+    Child,
+    /// One that has ended when it is inserted.
+    EndedChild,
+    /// On the wall's clock: due at once or in a year, the time of day or since the boot.
+    Wall(u8),
+    /// Of what it is poked with.
+    Stream,
+    /// Its steps are closures that it sends to the state, and it waits for a poke before those that read.
+    Task,
+    /// A task that first waits for the result of another one, once for each.
+    Waiter(Pick),
+}
+
+impl Kind {
+    /// One of each, for those who count them.
+    pub const ALL: [Self; 21] = [
+        Self::Timer(0),
+        Self::Part(0),
+        Self::Interval(0),
+        Self::Ping,
+        Self::Channel,
+        Self::SyncChannel,
+        Self::Level,
+        Self::Edge,
+        Self::OneShot,
+        Self::MioLevel,
+        Self::MioEdge,
+        Self::MioOneShot,
+        Self::Executor,
+        Self::Bell,
+        Self::Signals(0),
+        Self::Child,
+        Self::EndedChild,
+        Self::Wall(0),
+        Self::Stream,
+        Self::Task,
+        Self::Waiter(Pick(0)),
+    ];
+
+    /// Whether this build of the loop has it.
+    pub fn is_there(self) -> bool {
+        self != Self::Stream || cfg!(feature = "futures-core")
+    }
+
+    pub fn is_child(self) -> bool {
+        matches!(self, Self::Child | Self::EndedChild)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,8 +132,12 @@ pub struct Options {
     pub priority: u8,
     /// 0: the default.
     pub budget: u8,
-    /// `insert_once` (and no other option).
+    /// In none, the first, the second, or one that is gone.
+    pub scope: u8,
+    /// `insert_once`; a task is plainly spawned, without any option and without a handle to its result.
     pub once: bool,
+    /// `insert_part`, with the whole as the part.
+    pub part: bool,
 }
 
 /// What a callback does when it is called for the first, the second… time. After the last one it drains
@@ -91,16 +154,17 @@ pub struct Step {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
 pub enum End {
-    /// A timer drops. To an interval this and the two that follow are one.
+    /// A timer drops, but one on the wall's clock keeps. To an interval this and the two that follow are one.
     Continue,
-    /// A timer goes on 3 ms from now.
+    /// A timer goes on 3 ms from now, one on the wall's clock at once; a task yields.
     Again,
     /// A timer goes on at once.
     Reregister,
-    /// A timer goes on 5 ms after its deadline.
+    /// A timer goes on 5 ms after its deadline, one on the wall's clock in a year.
     Disable,
+    /// A task returns.
     Remove,
-    /// For those that can answer with one.
+    /// For those that can answer with one. A task panics where no closure of it runs.
     Error,
     Panic,
 }
@@ -124,43 +188,31 @@ pub enum Policy {
 /// Of bounded channels.
 pub const BOUND: usize = 2;
 
+/// How many scopes there are.
+pub const SCOPES: usize = 2;
+
+/// How many child processes a program may have: they take a millisecond each.
+pub const CHILDREN: usize = 2;
+
+/// What children end with: when poked, and when their input ends.
+pub const POKED: i32 = 3;
+pub const BEREFT: i32 = 1;
+
+/// How many signals of one number are told apart before they are delivered: with their origin, so many as the
+/// queue of `signal-hook` holds.
+pub const SIGNALS: usize = if cfg!(feature = "signal-origin") { 5 } else { 1 };
+
+/// Which of the two signals a number stands for.
+pub fn signals(which: u8) -> [bool; 2] {
+    match which % 3 {
+        0 => [true, false],
+        1 => [false, true],
+        _ => [true, true],
+    }
+}
+
 /// How deep ops nest: those deeper inside are not executed.
 pub const DEPTH: usize = 4;
-
-/// What is observed. The loop and the model have to write the same.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Entry {
-    /// An op answered; the time in milliseconds.
-    Did(&'static str, bool),
-    Called(usize, Data),
-    Ran(&'static str),
-    Visited(usize),
-    Taken(usize),
-    Dispatched(Outcome),
-    Now(u64),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Data {
-    /// How many bytes were read, and whether the other end is closed.
-    Fd(usize, bool),
-    /// The deadline in milliseconds.
-    Timer(i64),
-    /// The same, and how many were missed.
-    Tick(i64, u64),
-    Ping,
-    Msg(u32),
-    Closed,
-    Bell,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    Fine,
-    /// The error of this source.
-    Failed(usize),
-    Panicked,
-}
 
 /// How many ops a program has at all depths.
 pub fn count(ops: &[Op]) -> u64 {
@@ -168,9 +220,8 @@ pub fn count(ops: &[Op]) -> u64 {
         .map(|op| {
             1 + match op {
                 Op::Insert(_, _, steps) => steps.iter().map(|step| count(&step.ops)).sum(),
-                Op::Take(_, body) | Op::Visit(_, body) | Op::Idle(body) | Op::Post(body) => {
-                    count(&body.ops)
-                }
+                Op::Take(_, body) | Op::Visit(_, body) | Op::Inspect(_, body) => count(&body.ops),
+                Op::Idle(body) | Op::Post(body) => count(&body.ops),
                 _ => 0,
             }
         })

@@ -1,0 +1,245 @@
+//! Ops, and what a program does from outside of the loop.
+
+use super::source::Source;
+use super::{Mail, Model, Pending, Woken};
+use crate::model::log::Entry;
+use crate::model::ops::{
+    BEREFT, BOUND, CHILDREN, DEPTH, Kind, Op, Options, POKED, Pick, SCOPES, SIGNALS, Step,
+};
+
+impl Model {
+    pub(super) fn execute_all(&mut self, ops: &[Op], depth: usize) {
+        if depth <= DEPTH {
+            ops.iter().for_each(|op| self.execute(op, depth));
+        }
+    }
+
+    pub fn execute(&mut self, op: &Op, depth: usize) {
+        let picked = |pick: Pick| pick.of(self.sources.len());
+        let (name, done) = match op {
+            Op::Insert(kind, options, steps) => {
+                ("insert", self.insert(*kind, *options, steps, depth))
+            }
+            Op::Remove(pick) => ("remove", self.ask(picked(*pick), Pending::Remove)),
+            Op::Enable(pick) => ("enable", self.ask(picked(*pick), Pending::Enable)),
+            Op::Disable(pick) => ("disable", self.ask(picked(*pick), Pending::Disable)),
+            Op::Update(pick, to) => {
+                ("update", self.ask(picked(*pick), |id| Pending::Update(id, *to)))
+            }
+            Op::Take(pick, body) => {
+                ("take", self.ask(picked(*pick), |id| Pending::Take(id, body.clone(), depth)))
+            }
+            Op::Visit(pick, body) => {
+                ("visit", self.ask(picked(*pick), |id| Pending::Visit(id, body.clone(), depth)))
+            }
+            Op::Idle(body) => {
+                self.idles.push_back((self.idles_ever, Some((body.clone(), depth))));
+                self.idles_ever += 1;
+                ("idle", true)
+            }
+            Op::CancelIdle(pick) => {
+                let number = pick.of(self.idles_ever);
+                let idle = self.idles.iter_mut().find(|idle| Some(idle.0) == number);
+                ("cancel", idle.is_some_and(|idle| idle.1.take().is_some()))
+            }
+            Op::Poke(pick) => {
+                self.messages += 1;
+                ("poke", picked(*pick).is_some_and(|id| self.poke(id)))
+            }
+            Op::HangUp(pick) => {
+                picked(*pick).inspect(|id| self.hang_up(*id));
+                ("hang up", true)
+            }
+            Op::Inspect(pick, body) => {
+                self.pending.push_back(Pending::Inspect(picked(*pick), body.clone(), depth));
+                ("inspect", true)
+            }
+            Op::ClearScope(which) => {
+                self.let_go(*which);
+                ("clear", true)
+            }
+            Op::DropScope(which) => {
+                self.let_go(*which);
+                ("drop", true)
+            }
+            Op::Post(body) => {
+                self.post(Mail::Body(body.clone(), depth));
+                ("post", true)
+            }
+            Op::RemoteRemove(pick) => {
+                let id = picked(*pick);
+                if let Some(id) = id {
+                    self.post(Mail::Remove(id));
+                }
+                ("remote", id.is_some())
+            }
+            Op::Wakeup => {
+                self.notified = true;
+                ("wake", true)
+            }
+            Op::Policy(policy) => {
+                self.policy = *policy;
+                ("policy", true)
+            }
+            Op::Advance(by) => {
+                self.now += i64::from(*by);
+                ("advance", true)
+            }
+            Op::Dispatch(_) => return,
+        };
+        self.log.push(Entry::Did(name, done));
+    }
+
+    fn ask(&mut self, id: Option<usize>, op: impl FnOnce(usize) -> Pending) -> bool {
+        let Some(id) = id.filter(|&id| self.sources[id].live) else { return false };
+        let op = op(id);
+        let removes = matches!(op, Pending::Remove(_) | Pending::Take(..));
+        self.request(id, op);
+        self.sources[id].live = !removes;
+        true
+    }
+
+    fn post(&mut self, mail: Mail) {
+        if self.mailbox.is_empty() {
+            self.woken.push(Woken::Mail);
+            self.notified = true;
+        }
+        self.mailbox.push_back(mail);
+    }
+
+    fn poke(&mut self, id: usize) -> bool {
+        let source = &mut self.sources[id];
+        match source.kind {
+            Kind::Timer(_) | Kind::Part(_) | Kind::Interval(_) => false,
+            Kind::Ping => {
+                if !std::mem::replace(&mut source.pinged, true) && source.enabled {
+                    self.notify(id);
+                }
+                true
+            }
+            Kind::Bell => {
+                source.pulls += 1;
+                let enabled = source.enabled;
+                if enabled {
+                    self.notify(id);
+                }
+                enabled
+            }
+            Kind::Channel | Kind::SyncChannel | Kind::Executor => {
+                let full = source.kind == Kind::SyncChannel && source.messages.len() >= BOUND;
+                let closed = source.hung_up && source.kind != Kind::Executor;
+                if closed || source.dropped || full {
+                    return false;
+                }
+                source.messages.push_back(self.messages);
+                self.tell(id);
+                true
+            }
+            Kind::Signals(_) => {
+                self.raise(id);
+                true
+            }
+            Kind::Child => {
+                let runs = source.exit.is_none();
+                source.exit.get_or_insert(POKED);
+                runs
+            }
+            Kind::EndedChild | Kind::Wall(_) => false,
+            Kind::Stream => {
+                let open = !source.hung_up;
+                if open {
+                    source.messages.push_back(self.messages);
+                    self.unpark(id);
+                }
+                open
+            }
+            Kind::Task | Kind::Waiter(_) => {
+                source.pokes += 1;
+                self.unpark(id);
+                true
+            }
+            _ => {
+                if source.hung_up || source.dropped {
+                    return false;
+                }
+                source.bytes += 1;
+                source.listed |= source.is_edge();
+                true
+            }
+        }
+    }
+
+    /// Tells the loop that a channel has something.
+    pub(super) fn tell(&mut self, id: usize) {
+        let source = &mut self.sources[id];
+        if !source.told && source.enabled {
+            source.told = true;
+            self.notify(id);
+        }
+    }
+
+    fn hang_up(&mut self, id: usize) {
+        let source = &mut self.sources[id];
+        if std::mem::replace(&mut source.hung_up, true) {
+            return;
+        }
+        source.listed |= source.is_edge();
+        match source.kind {
+            Kind::Channel | Kind::SyncChannel => self.tell(id),
+            Kind::Stream => self.unpark(id),
+            Kind::Child => drop(source.exit.get_or_insert(BEREFT)),
+            _ => {}
+        }
+    }
+
+    /// Every source that listens hears of it.
+    fn raise(&mut self, id: usize) {
+        for which in 0..2 {
+            if !self.sources[id].signals[which].raised {
+                continue;
+            }
+            for source in self.sources.iter_mut().filter(|source| !source.dropped) {
+                let signal = &mut source.signals[which];
+                if signal.listens {
+                    signal.arrived = (signal.arrived + 1).min(SIGNALS);
+                    source.bytes += 1;
+                }
+            }
+        }
+    }
+
+    fn let_go(&mut self, which: u8) {
+        let members = std::mem::take(&mut self.scopes[usize::from(which) % SCOPES]);
+        self.log.push(Entry::Members(members.len()));
+        for &id in &members {
+            self.sources[id].scope = None;
+        }
+        self.abandoned.push(members);
+    }
+
+    fn insert(&mut self, kind: Kind, options: Options, steps: &[Step], depth: usize) -> bool {
+        if kind.is_child() {
+            if self.children == CHILDREN {
+                return false;
+            }
+            self.children += 1;
+        }
+        let id = self.sources.len();
+        let task = self.new_task(kind, options);
+        let mut source = Source::new(kind, options, steps, depth);
+        source.task = task;
+        self.sources.push(source);
+        self.register(id);
+        self.pending.push_back(Pending::Stored(id));
+        match usize::from(options.scope % 4) {
+            0 => {}
+            _ if self.sources[id].is_task() && options.once => {}
+            n @ 1..=SCOPES => {
+                self.sources[id].scope = Some(n - 1);
+                self.scopes[n - 1].push(id);
+            }
+            _ => self.abandoned.push(vec![id]),
+        }
+        true
+    }
+}

@@ -1,0 +1,215 @@
+//! Settling, and what it does to sources: registrations, changes, removals.
+
+use super::source::{Armed, When, is_due};
+use super::{Flow, Mail, Model, Pending, Stop, Woken};
+use crate::model::log::Entry;
+use crate::model::ops::{Body, Kind, signals};
+
+impl Model {
+    /// Runs a closure.
+    pub(super) fn body(&mut self, entry: Entry, body: Body, depth: usize) -> Flow {
+        self.log.push(entry);
+        self.execute_all(&body.ops, depth + 1);
+        if body.panics { Err(Stop::Panicked) } else { Ok(()) }
+    }
+
+    /// Whether there was any.
+    pub(super) fn run_mail(&mut self) -> Flow<bool> {
+        let any = !self.mail.is_empty();
+        while let Some(mail) = self.mail.pop_front() {
+            match mail {
+                Mail::Body(body, depth) => self.body(Entry::Ran("posted"), body, depth)?,
+                Mail::Remove(id) => self.request_removal(id),
+            }
+            self.settle()?;
+        }
+        Ok(any)
+    }
+
+    /// Whether closures ran.
+    pub(super) fn settle(&mut self) -> Flow<bool> {
+        let mut ran = false;
+        while let Some(op) = self.next_op() {
+            match op {
+                Pending::Stored(id) => self.sources[id].stored = true,
+                Pending::Enable(id) => self.register(id),
+                Pending::Disable(id) => self.unregister(id),
+                Pending::Update(id, to) => {
+                    if self.sources[id].dropped {
+                        continue;
+                    }
+                    self.update(id, to);
+                    self.reregister(id);
+                }
+                Pending::Remove(id) => self.remove(id),
+                Pending::Take(id, body, depth) => {
+                    if self.sources[id].dropped {
+                        continue;
+                    }
+                    self.remove(id);
+                    ran = true;
+                    self.body(Entry::Taken(id), body, depth)?;
+                }
+                Pending::Visit(id, body, depth) => {
+                    if self.sources[id].dropped {
+                        continue;
+                    }
+                    ran = true;
+                    self.body(Entry::Visited(id), body, depth)?;
+                }
+                Pending::Inspect(id, body, depth) => {
+                    ran = true;
+                    self.body(Entry::Inspected(self.view(id)), body, depth)?;
+                }
+                Pending::RemoveAll(ids) => self.remove_all(ids),
+            }
+        }
+        Ok(ran)
+    }
+
+    /// What was let go by now is removed after what was asked for before.
+    fn next_op(&mut self) -> Option<Pending> {
+        for mut ids in std::mem::take(&mut self.abandoned) {
+            ids.retain(|&id| std::mem::take(&mut self.sources[id].live));
+            self.pending.push_back(Pending::RemoveAll(ids));
+        }
+        self.pending.pop_front()
+    }
+
+    fn remove_all(&mut self, mut ids: Vec<usize>) {
+        while !ids.is_empty() {
+            let next = self.expected.get(self.log.len());
+            let seen = ids.iter().position(|&id| next == Some(&Entry::Dropped(id)));
+            self.remove(ids.remove(seen.unwrap_or(0)));
+        }
+    }
+
+    fn update(&mut self, id: usize, to: u8) {
+        let source = &mut self.sources[id];
+        match source.kind {
+            Kind::Part(_) if matches!(source.when, When::Never) => {}
+            Kind::Timer(_) | Kind::Part(_) => source.when = When::After(to.into()),
+            Kind::Interval(period) if period == to => {}
+            Kind::Interval(_) => {
+                source.kind = Kind::Interval(to);
+                source.when = When::After(to.into());
+            }
+            Kind::Level | Kind::Edge | Kind::OneShot => {
+                source.kind = [Kind::Level, Kind::Edge, Kind::OneShot][usize::from(to) % 3];
+            }
+            Kind::Signals(_) => source.listen(signals(to)),
+            Kind::Wall(_) => source.expired = is_due(to),
+            _ => {}
+        }
+    }
+
+    pub(super) fn register(&mut self, id: usize) {
+        let source = &mut self.sources[id];
+        if source.enabled || source.dropped {
+            return;
+        }
+        source.enabled = true;
+        source.generation += 1;
+        source.listed = true;
+        source.queued = false;
+        source.told = source.has_event();
+        if source.is_notifier() && source.has_event() {
+            self.notify(id);
+        }
+        self.arm(id);
+    }
+
+    pub(super) fn reregister(&mut self, id: usize) {
+        if self.sources[id].enabled {
+            let source = &mut self.sources[id];
+            source.listed = true;
+            if source.has_messages() {
+                let has_event = source.has_event();
+                // Of these, channels alone look anew whether they have anything.
+                source.told = has_event || source.told && !source.is_channel();
+                if has_event {
+                    self.notify(id);
+                }
+            }
+            self.arm(id);
+        }
+    }
+
+    /// What the loop does after each event of an fd whose mode it emulates.
+    pub(super) fn rearm(&mut self, id: usize) {
+        if self.sources[id].emulated && self.sources[id].kind == Kind::Level {
+            self.reregister(id);
+        }
+    }
+
+    pub(super) fn unregister(&mut self, id: usize) {
+        let source = &mut self.sources[id];
+        source.enabled = false;
+        source.armed = Armed::No;
+    }
+
+    /// The removal that a source asked for by its answer.
+    pub(super) fn finish(&mut self, id: usize) {
+        self.sources[id].live = false;
+        self.remove(id);
+    }
+
+    pub(super) fn remove(&mut self, id: usize) {
+        self.unregister(id);
+        self.sources[id].dropped = true;
+        if let Some(scope) = self.sources[id].scope.take() {
+            self.scopes[scope].retain(|member| *member != id);
+        }
+        self.forget(id);
+    }
+
+    /// Its callback is dropped; a task with its future.
+    pub(super) fn forget(&mut self, id: usize) {
+        if !std::mem::replace(&mut self.sources[id].forgotten, true) {
+            self.log.push(Entry::Dropped(id));
+        }
+        self.cancel(id);
+    }
+
+    pub(super) fn arm(&mut self, id: usize) {
+        let source = &mut self.sources[id];
+        if let Kind::Timer(_) | Kind::Part(_) | Kind::Interval(_) = source.kind {
+            if matches!(source.when, When::Never) {
+                source.armed = Armed::No;
+            }
+            if let When::After(after) = source.when {
+                source.when = When::At(self.now + after);
+            }
+            if let When::At(at) = source.when {
+                // Armed for the same, it keeps its turn.
+                if matches!(source.armed, Armed::At(to, _) | Armed::Due(to) if to == at) {
+                    return;
+                }
+                source.armed = Armed::At(at, self.armings);
+                self.armings += 1;
+            }
+        }
+    }
+
+    pub(super) fn notify(&mut self, id: usize) {
+        let source = &mut self.sources[id];
+        if !source.queued {
+            source.queued = true;
+            let interest = (id, source.generation);
+            self.woken.push(Woken::Interest(interest));
+            self.notified = true;
+        }
+    }
+
+    pub(super) fn request(&mut self, id: usize, op: Pending) {
+        if self.sources[id].live {
+            self.sources[id].touched |= !matches!(op, Pending::Visit(..));
+            self.pending.push_back(op);
+        }
+    }
+
+    pub(super) fn request_removal(&mut self, id: usize) {
+        self.request(id, Pending::Remove(id));
+        self.sources[id].live = false;
+    }
+}
