@@ -95,10 +95,23 @@ impl AsFd for Conversation {
     }
 }
 
+/// Takes the place of a socket that nobody listens on any more.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    UnixListener::bind(path).or_else(|error| {
+        if error.kind() != ErrorKind::AddrInUse || UnixStream::connect(path).is_ok() {
+            return Err(error);
+        }
+        std::fs::remove_file(path)?;
+        UnixListener::bind(path)
+    })
+}
+
 impl Control {
     /// Listens at `path`.
     pub fn insert<D: ControlHost>(handle: &mut LoopHandle<D>, path: &Path) -> io::Result<Self> {
-        let listener = UnixListener::bind(path)?;
+        let listener = bind(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("no control socket {}: {error}", path.display()))
+        })?;
         listener.set_nonblocking(true)?;
         let source = Generic::new(listener, Interest::READ, Mode::Level);
         let options = SourceOptions::new().name("control socket");

@@ -173,7 +173,8 @@ impl RuntimeDir {
     }
 }
 
-/// Listens under the name that is asked for, or the first that is free.
+/// Listens under the name that is asked for, or the first that is free. A socket and a lock file that a killed
+/// compositor left behind are taken over: the lock is one of the kernel's, which dies with its process.
 fn bind(
     runtime: &Path,
     name: Option<&OsStr>,
@@ -182,10 +183,14 @@ fn bind(
         Some(name) => vec![name.to_owned()],
         None => (1..33).map(|number| format!("wayland-{number}").into()).collect(),
     };
-    for name in candidates {
-        match ListeningSocket::bind_absolute(runtime.join(&name)) {
-            Ok(socket) => return Ok((socket, name)),
-            Err(BindError::AlreadyInUse) => {}
+    for candidate in candidates {
+        match ListeningSocket::bind_absolute(runtime.join(&candidate)) {
+            Ok(socket) => return Ok((socket, candidate)),
+            Err(BindError::AlreadyInUse) if name.is_none() => {}
+            Err(BindError::AlreadyInUse) => {
+                let path = runtime.join(candidate);
+                return Err(format!("another compositor listens at {}", path.display()).into());
+            }
             Err(error) => return Err(format!("no socket in {}: {error}", runtime.display()).into()),
         }
     }

@@ -109,9 +109,20 @@ impl State {
             self.protocol.raise(window);
             shell::ping(self, window);
         }
-        self.active = window;
+        let before = std::mem::replace(&mut self.active, window);
         self.protocol.focus_keyboard(window);
-        rendering::damage_all(self);
+        // The frames of both change, and what is on top.
+        for window in [before, window].into_iter().flatten() {
+            self.damage_window(window);
+        }
+    }
+
+    /// Has a window repainted, with its frame and whatever else belongs to it.
+    fn damage_window(&mut self, window: SurfaceKey) {
+        let area = self.protocol.area_of_window(window);
+        if !area.is_empty() {
+            rendering::damage(self, decoration::extent(area));
+        }
     }
 }
 
@@ -124,6 +135,11 @@ impl ProtocolHost for State {
                 input::refocus(self);
             }
         }
+    }
+
+    fn window_changed(&mut self, window: SurfaceKey) {
+        self.damage_window(window);
+        input::refocus(self);
     }
 
     fn frame_wanted(&mut self) {
@@ -213,7 +229,9 @@ impl RenderHost for State {
     fn paint(&mut self, canvas: &mut Canvas) {
         canvas.draw(&self.background, Point::default(), 1);
         for window in self.protocol.windows() {
-            if !window.frameless {
+            // Most of a frame is arithmetic: not for windows that are elsewhere.
+            let own = decoration::extent(window.rect).intersection(&canvas.clip());
+            if !window.frameless && !own.is_empty() {
                 let active = self.active == Some(window.key);
                 Frame { window: window.rect, title: window.title, active }.draw(canvas);
             }

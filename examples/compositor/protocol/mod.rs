@@ -91,6 +91,8 @@ pub trait ProtocolHost:
 {
     /// The output shows something else from now on: in `area`, or anywhere.
     fn changed(&mut self, area: Option<Rect>);
+    /// A window has come, or its title is another.
+    fn window_changed(&mut self, window: SurfaceKey);
     /// A client waits for a frame.
     fn frame_wanted(&mut self);
     /// Where a new window of this size goes.

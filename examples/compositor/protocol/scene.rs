@@ -137,6 +137,15 @@ impl Protocol {
         areas.reduce(|one, other| one.union(&other)).unwrap_or_default()
     }
 
+    /// What a window covers, with its subsurfaces, and without its popups.
+    pub fn area_of_window(&self, key: SurfaceKey) -> Rect {
+        let surfaces = self.area_of_tree(key);
+        match self.window_origin(key) {
+            Some(origin) => surfaces.union(&Rect::at(origin, self.geometry(key).size())),
+            None => surfaces,
+        }
+    }
+
     /// The surface that takes input at a point of the output.
     pub fn surface_at(&self, point: Point) -> Option<SurfaceKey> {
         let mut surfaces = Vec::new();

@@ -94,11 +94,14 @@ pub fn committed<D: ProtocolHost>(data: &mut D, key: SurfaceKey) {
                 data.as_mut().set_position(key, position);
             }
             data.window_mapped(key);
+            data.window_changed(key);
         }
-        XdgRole::Popup(_) => protocol.popups.push(key),
+        XdgRole::Popup(_) => {
+            protocol.popups.push(key);
+            data.changed(None);
+        }
         XdgRole::None => {}
     }
-    data.changed(None);
 }
 
 /// Takes a surface off the output as its role object goes.

@@ -206,7 +206,9 @@ impl Protocol {
             outcome.rearranged = true;
         }
         if before != (surface.size(), surface.content.is_some()) {
-            outcome.rearranged = true;
+            // Of a window that is about to be mapped, the mapping tells.
+            let mapped = self.windows.contains(&key) || self.popups.contains(&key);
+            outcome.rearranged |= mapped || surface.xdg.is_none() || surface.content.is_none();
         }
         if before.1 && surface.content.is_none() {
             if let Some(xdg) = &mut surface.xdg {

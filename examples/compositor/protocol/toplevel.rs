@@ -130,7 +130,7 @@ impl<D: ProtocolHost> Dispatch<XdgToplevel, SurfaceKey, D> for Protocol {
         match request {
             Request::SetTitle { title } => {
                 toplevel.title = title;
-                return data.changed(None);
+                return data.window_changed(*key);
             }
             Request::SetAppId { app_id } => {
                 toplevel.app_id = app_id;

@@ -57,6 +57,11 @@ impl Canvas {
         self.clip = clip.intersection(&self.bounds());
     }
 
+    /// What is to be repainted.
+    pub fn clip(&self) -> Rect {
+        self.clip
+    }
+
     /// The row `y` from `left` to `right`, which are inside.
     fn span(&mut self, y: i32, left: i32, right: i32) -> &mut [u8] {
         let row = y as usize * self.image.stride;

@@ -151,7 +151,10 @@ fn text(canvas: &mut Canvas, at: Point, text: impl Iterator<Item = char>, rgb: u
     }
 }
 
-/// Where a new window of this size goes: to the place where it hides least of the others.
+/// How many windows count when the next one is placed. Those further down are hidden by these.
+const PLACED: usize = 64;
+
+/// Where a new window of this size goes: to the place where it hides least of the others, from the bottom up.
 pub fn place(size: (i32, i32), others: &[Rect], output: Rect) -> Point {
     const STEP: usize = 16;
     const MARGIN: i32 = 20;
@@ -161,9 +164,10 @@ pub fn place(size: (i32, i32), others: &[Rect], output: Rect) -> Point {
         let left = output.x + MARGIN;
         (left..=last.x.max(left)).step_by(STEP).map(move |x| Point::new(x, y))
     });
+    let others: Vec<Rect> = others.iter().rev().take(PLACED).map(|other| extent(*other)).collect();
     let hidden = |at: &Point| -> i64 {
         let place = extent(Rect::at(*at, size));
-        let overlaps = others.iter().map(|other| extent(*other).intersection(&place));
+        let overlaps = others.iter().map(|other| other.intersection(&place));
         overlaps.map(|overlap| i64::from(overlap.width) * i64::from(overlap.height)).sum()
     };
     candidates.min_by_key(hidden).unwrap_or(Point::new(output.x, top))

@@ -180,5 +180,5 @@ fn who_asks_is_told_on_time_that_nobody_is_there() {
     println!("told after {times:.1?}");
     assert!(times[0] >= TIMEOUT - Duration::from_millis(5), "{times:?}");
     // On time: within a frame, for most of them whatever else the machine does.
-    assert!(times[times.len() / 2] < TIMEOUT + support::PERIOD, "{times:?}");
+    assert!(times[times.len() / 2] < TIMEOUT + support::witness::PERIOD, "{times:?}");
 }

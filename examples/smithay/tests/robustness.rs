@@ -4,66 +4,19 @@ mod support;
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::client::Client;
 use support::server::{Compositor, PATIENCE, binary};
-use support::{PERIOD, program, window_line};
+use support::witness::Witness;
+use support::{program, window_line};
 use wayland_client::protocol::wl_shm::Format;
 
 const RED: u32 = 0xffff0000;
 const GREEN: u32 = 0xff00ff00;
 /// How long harm is done where it could go on for ever.
 const WHILE: Duration = Duration::from_secs(2);
-/// How many frames say something about when they come.
-const LEAST: usize = 60;
-
-/// A client that animates a window in a thread of its own, until it is asked how that went.
-struct Witness {
-    stop: mpsc::Sender<()>,
-    thread: JoinHandle<Vec<Duration>>,
-}
-
-impl Witness {
-    fn start(compositor: &Compositor) -> Self {
-        let mut client = Client::connect(compositor);
-        let window = client.window("witness", (32, 32), GREEN);
-        client.frames(&window, 5);
-        let (stop, stopped) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            let mut intervals = Vec::new();
-            let mut last = Instant::now();
-            while intervals.len() < LEAST || stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
-                client.frames(&window, 1);
-                let now = Instant::now();
-                intervals.push(now - last);
-                last = now;
-            }
-            intervals
-        });
-        Self { stop, thread }
-    }
-
-    /// Prints how its frames came. None is to be late by a whole frame, but for one in ten, in which the
-    /// machine may have had something else to do.
-    fn end(self, what: &str) {
-        self.stop.send(()).unwrap();
-        let mut intervals = self.thread.join().unwrap();
-        intervals.sort();
-        let at = |share: usize| intervals[(intervals.len() - 1) * share / 100];
-        println!(
-            "{what}: {} frames, from one to the next {:.2?} (median), {:.2?} (90 of 100), {:.2?} (all)",
-            intervals.len(),
-            at(50),
-            at(90),
-            at(100)
-        );
-        assert!(at(90) < 2 * PERIOD, "frames are late: {what}");
-    }
-}
 
 /// Does `harm` beside a witness.
 fn beside_a_witness(what: &str, harm: impl FnOnce(&Compositor)) {

@@ -3,17 +3,16 @@
 #![allow(dead_code, unreachable_pub, reason = "no test needs all of it")]
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 #[path = "../../../../tests/compositor/client.rs"]
 pub mod client;
 #[path = "../../../../tests/compositor/server.rs"]
 pub mod server;
+#[path = "../../../../tests/compositor/witness.rs"]
+pub mod witness;
 
 use server::{Compositor, PATIENCE};
-
-/// From frame to frame.
-pub const PERIOD: Duration = Duration::from_nanos(16_666_667);
 
 /// A program that a test needs. A test is not skipped for want of one.
 pub fn program(name: &str) -> PathBuf {
