@@ -117,7 +117,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn program() -> impl Strategy<Value = Vec<Op>> {
     let dispatch = prop_oneof![Just(0_u8), 1..30_u8].prop_map(Op::Dispatch);
-    vec(prop_oneof![2 => op(), 1 => dispatch], 0..60)
+    vec(prop_oneof![20 => op(), 10 => dispatch, 1 => Just(Op::Settle)], 0..60)
 }
 
 #[test]

@@ -25,12 +25,14 @@ pub fn check(program: &[Op]) -> Tally {
     for (place, op) in program.iter().enumerate() {
         match op {
             Op::Dispatch(timeout) => world.dispatch(&mut event_loop, *timeout),
+            Op::Settle => world.settle(&mut event_loop),
             op => world.execute(op.clone(), 1),
         }
         let seen = world.log.take();
         model.expect(&seen);
         match op {
             Op::Dispatch(timeout) => model.dispatch(*timeout),
+            Op::Settle => model.apply_pending(),
             op => model.execute(op, 1),
         }
         assert!(

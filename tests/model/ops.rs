@@ -36,6 +36,8 @@ pub enum Op {
     Advance(u8),
     /// With a timeout of so many milliseconds. Nothing inside a callback, which can't reach the loop.
     Dispatch(u8),
+    /// `apply_pending`, likewise.
+    Settle,
 }
 
 /// One of the sources (or idles) inserted so far, counted from the last one; it may be gone.

@@ -127,7 +127,17 @@ impl Model {
 
     pub fn dispatch(&mut self, timeout: u8) {
         self.rounds += 1;
-        let outcome = match self.turn(timeout.into()) {
+        let turn = self.turn(timeout.into());
+        self.note(turn);
+    }
+
+    pub fn apply_pending(&mut self) {
+        let settled = self.settle_all();
+        self.note(settled);
+    }
+
+    fn note(&mut self, result: Flow) {
+        let outcome = match result {
             Ok(()) => Outcome::Fine,
             Err(Stop::Failed(source)) => Outcome::Failed(source),
             Err(Stop::Panicked) => Outcome::Panicked,
@@ -145,12 +155,7 @@ impl Model {
                 self.ready.push_back(interest);
             }
         }
-        if std::mem::take(&mut self.notified) {
-            self.stirred = true;
-            self.collect();
-        }
-        self.stirred |= self.settle()?;
-        self.stirred |= self.run_mail()?;
+        self.settle_all()?;
         if !self.unfinished {
             self.wait(timeout);
         }
@@ -164,6 +169,16 @@ impl Model {
                 self.settle()?;
             }
         }
+        Ok(())
+    }
+
+    fn settle_all(&mut self) -> Flow {
+        if std::mem::take(&mut self.notified) {
+            self.stirred = true;
+            self.collect();
+        }
+        self.stirred |= self.settle()?;
+        self.stirred |= self.run_mail()?;
         Ok(())
     }
 

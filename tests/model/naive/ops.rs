@@ -85,7 +85,7 @@ impl Model {
                 self.now += i64::from(*by);
                 ("advance", true)
             }
-            Op::Dispatch(_) => return,
+            Op::Dispatch(_) | Op::Settle => return,
         };
         self.log.push(Entry::Did(name, done));
     }

@@ -83,7 +83,15 @@ impl World {
         if std::mem::take(&mut self.wall_due) {
             system::wait_for_expiry();
         }
-        let result = catch_unwind(AssertUnwindSafe(|| event_loop.dispatch(ms(timeout), self)));
+        self.run(|world| event_loop.dispatch(ms(timeout), world));
+    }
+
+    pub fn settle(&mut self, event_loop: &mut EventLoop<Self>) {
+        self.run(|world| event_loop.apply_pending(world));
+    }
+
+    fn run(&mut self, turn: impl FnOnce(&mut Self) -> soloop::Result<()>) {
+        let result = catch_unwind(AssertUnwindSafe(|| turn(self)));
         let outcome = match result {
             Ok(Ok(())) => Outcome::Fine,
             Ok(Err(Error::Source { token, .. })) => {
@@ -105,7 +113,7 @@ impl World {
         }
     }
 
-    /// An op that is not a dispatch.
+    /// An op of the handle's, or of the world around the loop.
     pub fn execute(&mut self, op: Op, depth: usize) {
         let answer = match op {
             Op::Insert(kind, options, steps) => {
@@ -182,7 +190,7 @@ impl World {
                 self.clock.advance(ms(by));
                 ("advance", true)
             }
-            Op::Dispatch(_) => return,
+            Op::Dispatch(_) | Op::Settle => return,
         };
         self.log.push(Entry::Did(answer.0, answer.1));
     }
