@@ -26,6 +26,7 @@ use super::server::{Compositor, PATIENCE};
 
 pub struct Client {
     pub connection: Connection,
+    pub globals: GlobalList,
     events: EventQueue<Heard>,
     pub queue: QueueHandle<Heard>,
     pub heard: Heard,
@@ -77,6 +78,7 @@ impl Client {
             shm: globals.bind(&queue, 1..=1, ()).unwrap(),
             wm_base: globals.bind(&queue, 5..=5, ()).unwrap(),
             seat: globals.bind(&queue, 7..=7, ()).unwrap(),
+            globals,
             heard: Heard::default(),
             connection,
             events,

@@ -9,7 +9,8 @@
 //!                               ok N windows
 //! screenshot PATH               ok PATH WIDTHxHEIGHT, when the PNG file is complete
 //! key CODE [press|release]      ok; CODE as in linux/input-event-codes.h; without either, it is struck
-//! pointer X Y [BUTTON]          ok; BUTTON is left, middle or right, and is clicked
+//! pointer X Y [BUTTON [press|release]]
+//!                               ok; BUTTON is left, middle or right; without either, it is clicked
 //! tile                          ok, and the windows are arranged side by side
 //! stats                         lines of statistics, then ok
 //! quit                          ok, and the compositor ends
@@ -28,7 +29,7 @@ use std::str::FromStr;
 use smithay::backend::input::ButtonState::{Pressed, Released};
 
 use crate::state::State;
-use crate::{event_loop, input, render, windows};
+use crate::{event_loop, input, placing, render, windows};
 
 /// The longest line, in bytes.
 const MAX_LINE: usize = 4096;
@@ -130,7 +131,7 @@ fn obey(state: &mut State, line: &[u8], reply: Reply) {
         ("key", [code, stroke @ ..]) => key(state, code, stroke),
         ("pointer", [x, y, button @ ..]) => pointer(state, x, y, button),
         ("tile", []) => {
-            windows::tile(state);
+            placing::tile(state);
             Ok(String::new())
         }
         ("quit", []) => {
@@ -150,7 +151,7 @@ fn obey(state: &mut State, line: &[u8], reply: Reply) {
 }
 
 const KEY: &str = "usage: key CODE [press|release]";
-const POINTER: &str = "usage: pointer X Y [left|middle|right]";
+const POINTER: &str = "usage: pointer X Y [left|middle|right [press|release]]";
 
 fn key(state: &mut State, code: &str, stroke: &[&str]) -> Result<String, String> {
     let code = number(code)?;
@@ -174,19 +175,28 @@ fn key(state: &mut State, code: &str, stroke: &[&str]) -> Result<String, String>
 
 fn pointer(state: &mut State, x: &str, y: &str, button: &[&str]) -> Result<String, String> {
     let point = (number(x)?, number(y)?);
-    let button = match button {
-        [] => None,
-        ["left"] => Some(input::BUTTON_LEFT),
-        ["middle"] => Some(input::BUTTON_MIDDLE),
-        ["right"] => Some(input::BUTTON_RIGHT),
+    let (name, press, release) = match button {
+        [] => (None, false, false),
+        [name] => (Some(*name), true, true),
+        [name, "press"] => (Some(*name), true, false),
+        [name, "release"] => (Some(*name), false, true),
         _ => return Err(POINTER.to_owned()),
+    };
+    let button = match name {
+        None => None,
+        Some("left") => Some(input::BUTTON_LEFT),
+        Some("middle") => Some(input::BUTTON_MIDDLE),
+        Some("right") => Some(input::BUTTON_RIGHT),
+        Some(_) => return Err(POINTER.to_owned()),
     };
     if !render::bounds(state).to_f64().contains(point) {
         return Err(format!("{x} {y} is not on the output"));
     }
     input::move_pointer_to(state, point.into());
-    if let Some(button) = button {
+    if let Some(button) = button.filter(|_| press) {
         input::button(state, button, Pressed);
+    }
+    if let Some(button) = button.filter(|_| release) {
         input::button(state, button, Released);
     }
     Ok(String::new())

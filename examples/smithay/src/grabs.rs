@@ -11,9 +11,9 @@ use smithay::input::pointer::{
 use smithay::reexports::wayland_protocols::xdg::shell::server::xdg_toplevel::{self, ResizeEdge};
 use smithay::utils::{Logical, Point, Rectangle, Size};
 
-use crate::frames;
 use crate::handlers::shell::set_state;
 use crate::state::State;
+use crate::{frames, windows};
 
 type Start = GrabStartData<State>;
 type Focus = Option<(<State as SeatHandler>::PointerFocus, Point<f64, Logical>)>;
@@ -208,6 +208,9 @@ macro_rules! drag {
 
             fn unset(&mut self, state: &mut State) {
                 self.end(state);
+                // The pointer has been on nothing.
+                state.pointer_target = None;
+                windows::lost(state);
             }
 
             drag!(@pass axis, AxisFrame);

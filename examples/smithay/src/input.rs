@@ -17,7 +17,7 @@ use smithay::wayland::compositor::get_parent;
 
 use crate::grabs::{Edges, MoveGrab, ResizeGrab};
 use crate::state::State;
-use crate::{event_loop, frames, render, windows};
+use crate::{event_loop, frames, placing, render, windows};
 
 /// A key, by its number in `linux/input-event-codes.h`.
 pub const KEYS: RangeInclusive<u32> = 1..=247;
@@ -68,7 +68,7 @@ pub fn key(state: &mut State, code: u32, pressed: bool) {
     match action {
         Some(Action::Next) => windows::next(state),
         Some(Action::Close) => windows::close_active(state),
-        Some(Action::Tile) => windows::tile(state),
+        Some(Action::Tile) => placing::tile(state),
         Some(Action::Quit) => event_loop::stop(&mut state.handle),
         None => {}
     }

@@ -6,7 +6,7 @@
 //! | `session` | a session from its beginning to its end |
 //! | `state` | the one state, and the globals |
 //! | `handlers` | what Smithay asks of the state, a protocol a file |
-//! | `windows`, `grabs` | where windows are, and how people move them |
+//! | `windows`, `placing`, `grabs` | which windows there are, where they go, and how people move them |
 //! | `input`, `focus` | keys, buttons, fingers, and who gets them |
 //! | `render`, `frames`, `backend` | drawing, when, and on what |
 //! | `fence` | commits that wait for a fence |
@@ -28,6 +28,7 @@ mod grabs;
 mod handlers;
 pub mod input;
 pub mod options;
+mod placing;
 pub mod render;
 mod runtime_dir;
 pub mod session;

@@ -15,7 +15,7 @@ use crate::event_loop::{self, Loop};
 use crate::options::{self, Options};
 use crate::runtime_dir::{ControlSocket, RuntimeDir, bind};
 use crate::state::State;
-use crate::{Result, clients, render, windows};
+use crate::{Result, clients, placing, render};
 
 /// How long the demonstration runs.
 const DEMO: Duration = Duration::from_secs(2);
@@ -84,7 +84,7 @@ pub fn run(options: Options) -> Result<()> {
     if demo {
         let halfway = Instant::now() + DEMO / 2;
         event_loop::at(&mut state.handle, "arrange", halfway, |state, _| {
-            windows::tile(state);
+            placing::tile(state);
             None
         })?;
     }

@@ -14,13 +14,10 @@ use smithay::wayland::shell::xdg::{SurfaceCachedState, ToplevelSurface, XdgTople
 
 use crate::focus::KeyboardFocus;
 use crate::grabs::Resizing;
-use crate::handlers::popups;
 use crate::handlers::shell::set_state;
+use crate::handlers::{layer, popups};
 use crate::state::State;
-use crate::{connection, frames, input, render};
-
-/// How far apart windows are, and how far one is from that which it covers, in pixels.
-const GAP: i32 = 16;
+use crate::{connection, frames, input, placing, render};
 
 /// What there is to know of windows besides where the space has them.
 #[derive(Default)]
@@ -143,7 +140,7 @@ pub fn committed(state: &mut State, window: &Window) {
     let mapped = state.space.element_location(window).is_some();
     match (content.unwrap_or(false), mapped) {
         (true, false) => {
-            let origin = place_new(state, window);
+            let origin = placing::place_new(state, window);
             show(state, window, origin);
         }
         (false, true) => {
@@ -211,7 +208,9 @@ pub fn focus_topmost(state: &mut State) {
     set_keyboard_focus(state, focus);
 }
 
+/// Gives the keyboard to one who may have it: a layer that wants it for itself comes first.
 pub fn set_keyboard_focus(state: &mut State, focus: Option<KeyboardFocus>) {
+    let focus = layer::exclusive(state).or(focus);
     let surface = focus.clone().map(WlSurface::from);
     for window in state.space.elements() {
         let active = surface.is_some() && window.wl_surface().as_deref() == surface.as_ref();
@@ -290,7 +289,7 @@ pub fn restore_for_move(state: &mut State, window: &Window) {
 }
 
 /// Asks for a size, or leaves it to the client.
-fn set_size(window: &Window, rect: Option<Rectangle<i32, Logical>>) {
+pub fn set_size(window: &Window, rect: Option<Rectangle<i32, Logical>>) {
     if let Some(toplevel) = window.toplevel() {
         toplevel.with_pending_state(|pending| pending.size = rect.map(|rect| rect.size));
     }
@@ -300,65 +299,6 @@ fn set_size(window: &Window, rect: Option<Rectangle<i32, Logical>>) {
     {
         eprintln!("compositor: an X11 window keeps its size: {error}");
     }
-}
-
-/// Arranges the windows side by side.
-pub fn tile(state: &mut State) {
-    let windows: Vec<Window> = state.space.elements().cloned().collect();
-    let area = work_area(state);
-    let columns = (1..).find(|columns| columns * columns >= windows.len()).unwrap_or(1) as i32;
-    let rows = (windows.len() as i32 + columns - 1) / columns.max(1);
-    for (index, window) in windows.into_iter().enumerate() {
-        let (column, row) = (index as i32 % columns, index as i32 / columns);
-        let size =
-            Size::from(((area.size.w - GAP) / columns - GAP, (area.size.h - GAP) / rows - GAP));
-        let origin =
-            area.loc + Point::from((GAP + column * (size.w + GAP), GAP + row * (size.h + GAP)));
-        set_size(&window, Some(Rectangle::new(origin, size)));
-        if let Some(toplevel) = window.toplevel() {
-            toplevel.send_pending_configure();
-        }
-        state.space.map_element(window, origin, false);
-    }
-    frames::schedule(state);
-}
-
-/// Where a new window goes: where it covers no other, else a little off those that are there.
-pub fn place_new(state: &mut State, window: &Window) -> Point<i32, Logical> {
-    let area = work_area(state);
-    if let Some(toplevel) = window.toplevel() {
-        let states = toplevel.current_state().states;
-        if states.contains(xdg_toplevel::State::Fullscreen) {
-            return (0, 0).into();
-        }
-        if states.contains(xdg_toplevel::State::Maximized) {
-            return area.loc;
-        }
-    }
-    let size = window.geometry().size;
-    let others: Vec<Rectangle<i32, Logical>> =
-        state.space.elements().filter_map(|other| state.space.element_geometry(other)).collect();
-    free_place(area, size, &others)
-}
-
-fn free_place(
-    area: Rectangle<i32, Logical>,
-    size: Size<i32, Logical>,
-    others: &[Rectangle<i32, Logical>],
-) -> Point<i32, Logical> {
-    let right = area.loc.x + area.size.w - size.w;
-    let bottom = area.loc.y + area.size.h - size.h;
-    let step = GAP as usize;
-    for y in (area.loc.y + GAP..=bottom).step_by(step) {
-        for x in (area.loc.x + GAP..=right).step_by(step) {
-            let rect = Rectangle::new(Point::from((x, y)), size);
-            if !others.iter().any(|other| other.overlaps(rect)) {
-                return rect.loc;
-            }
-        }
-    }
-    let steps = others.len() as i32 % 12;
-    area.loc + Point::from((GAP * (2 + steps), GAP * (2 + steps)))
 }
 
 /// A line for each window on the output, from the bottom up.

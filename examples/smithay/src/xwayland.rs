@@ -26,7 +26,7 @@ use smithay::xwayland::{X11Surface, X11Wm, XWayland, XWaylandEvent, XwmHandler};
 use crate::grabs::{Edges, MoveGrab, ResizeGrab};
 use crate::state::State;
 use crate::windows::{self, Placement};
-use crate::{Result, frames};
+use crate::{Result, frames, placing};
 
 /// Xwayland, which runs as long as its client is connected.
 pub struct XwaylandSession {
@@ -135,7 +135,7 @@ impl XwmHandler for State {
     fn map_window_request(&mut self, _: XwmId, surface: X11Surface) {
         report("mapped", surface.set_mapped(true));
         let window = Window::new_x11_window(surface.clone());
-        let place = windows::place_new(self, &window);
+        let place = placing::place_new(self, &window);
         report("placed", surface.configure(Rectangle::new(place, surface.geometry().size)));
         windows::show(self, &window, place);
     }

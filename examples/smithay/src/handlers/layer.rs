@@ -3,16 +3,17 @@
 use smithay::delegate_layer_shell;
 use smithay::desktop::{LayerSurface, PopupKind, WindowSurfaceType, layer_map_for_output};
 use smithay::reexports::wayland_server::protocol::{wl_output::WlOutput, wl_surface::WlSurface};
+use smithay::utils::IsAlive;
 use smithay::wayland::compositor::with_states;
 use smithay::wayland::shell::wlr_layer::{
-    Layer, LayerSurface as WlrLayerSurface, LayerSurfaceData, WlrLayerShellHandler,
-    WlrLayerShellState,
+    KeyboardInteractivity, Layer, LayerSurface as WlrLayerSurface, LayerSurfaceData,
+    WlrLayerShellHandler, WlrLayerShellState,
 };
 use smithay::wayland::shell::xdg::PopupSurface;
 
 use crate::focus::KeyboardFocus;
 use crate::state::State;
-use crate::{input, windows};
+use crate::{input, placing, windows};
 
 impl WlrLayerShellHandler for State {
     fn shell_state(&mut self) -> &mut WlrLayerShellState {
@@ -48,6 +49,7 @@ impl WlrLayerShellHandler for State {
             layers.unmap_layer(&layer);
         }
         drop(layers);
+        placing::refit(self);
         windows::lost(self);
     }
 }
@@ -68,10 +70,29 @@ pub fn committed(state: &mut State, surface: &WlSurface) {
         layer.layer_surface().send_configure();
     }
     drop(layers);
+    placing::refit(state);
     let above = matches!(layer.layer(), Layer::Top | Layer::Overlay);
     if above && layer.can_receive_keyboard_focus() {
         windows::set_keyboard_focus(state, Some(KeyboardFocus::from(surface.clone())));
+    } else if has_keyboard(state, surface) {
+        windows::focus_topmost(state);
     }
+}
+
+fn has_keyboard(state: &State, surface: &WlSurface) -> bool {
+    let focus = state.seat.get_keyboard().and_then(|keyboard| keyboard.current_focus());
+    focus.is_some_and(|focus| WlSurface::from(focus) == *surface)
+}
+
+/// The layer that has the keyboard for itself, as a lock screen does, if there is one.
+pub fn exclusive(state: &State) -> Option<KeyboardFocus> {
+    let layers = layer_map_for_output(&state.output);
+    let above =
+        [Layer::Overlay, Layer::Top].into_iter().flat_map(|layer| layers.layers_on(layer).rev());
+    let mut exclusive = above.filter(|layer| {
+        layer.cached_state().keyboard_interactivity == KeyboardInteractivity::Exclusive
+    });
+    exclusive.find(|layer| layer.alive()).map(|layer| layer.wl_surface().clone().into())
 }
 
 delegate_layer_shell!(State);

@@ -1,7 +1,7 @@
 //! What Smithay asks of the state, a group of protocols a file.
 
 pub mod compositor;
-mod layer;
+pub mod layer;
 mod outputs;
 pub mod popups;
 mod seat;
