@@ -24,6 +24,8 @@ use crate::{connection, frames, input, placing, render};
 pub struct Windows {
     /// Those without content.
     unmapped: Vec<Window>,
+    /// Where those of them were that had some.
+    places: HashMap<Window, Point<i32, Logical>>,
     /// Where those were that are maximized or fullscreen.
     floating: HashMap<Window, Rectangle<i32, Logical>>,
     /// That which somebody resizes.
@@ -104,6 +106,7 @@ pub fn add(state: &mut State, window: Window) {
 pub fn remove(state: &mut State, window: &Window) {
     state.windows.unmapped.retain(|unmapped| unmapped != window);
     state.windows.floating.remove(window);
+    state.windows.places.remove(window);
     hide(state, window);
 }
 
@@ -140,10 +143,13 @@ pub fn committed(state: &mut State, window: &Window) {
     let mapped = state.space.element_location(window).is_some();
     match (content.unwrap_or(false), mapped) {
         (true, false) => {
-            let origin = placing::place_new(state, window);
+            let before = state.windows.places.remove(window);
+            let origin = before.unwrap_or_else(|| placing::place_new(state, window));
             show(state, window, origin);
         }
         (false, true) => {
+            let place = state.space.element_location(window).unwrap_or_default();
+            state.windows.places.insert(window.clone(), place);
             hide(state, window);
             state.windows.unmapped.push(window.clone());
         }

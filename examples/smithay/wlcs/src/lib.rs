@@ -79,11 +79,22 @@ struct Running {
 }
 
 impl Server {
-    fn post(&self, closure: impl FnOnce(&mut State) + Send + 'static) {
+    fn tell(&self, closure: impl FnOnce(&mut State) + Send + 'static) {
         if let Some(running) = &self.running {
-            running.remote.post(closure);
+            tell(&running.remote, closure);
         }
     }
+}
+
+/// Has the compositor do something, and waits for it: what clients of the suite ask for next is to come after it.
+fn tell(remote: &Remote, closure: impl FnOnce(&mut State) + Send + 'static) {
+    let (done, is_done) = mpsc::channel();
+    remote.post(move |state| {
+        closure(state);
+        let _ = done.send(());
+    });
+    // If the compositor has ended, it is dropped.
+    let _ = is_done.recv();
 }
 
 /// Runs a compositor, and sends what reaches it.
@@ -114,7 +125,7 @@ impl Wlcs for Server {
     }
 
     fn stop(&mut self) {
-        self.post(|state| event_loop::stop(&mut state.handle));
+        self.tell(|state| event_loop::stop(&mut state.handle));
         if let Some(running) = self.running.take() {
             // A panic has been reported by the thread itself.
             let _ = running.thread.join();
@@ -125,7 +136,7 @@ impl Wlcs for Server {
     fn create_client_socket(&self) -> io::Result<OwnedFd> {
         let (ours, theirs) = UnixStream::pair()?;
         let (clients, fd) = (Arc::clone(&self.clients), theirs.as_raw_fd());
-        self.post(move |state| {
+        self.tell(move |state| {
             if let Some(client) = connection::welcome(state, ours) {
                 clients.lock().unwrap_or_else(PoisonError::into_inner).insert(fd, client);
             }
@@ -148,7 +159,7 @@ impl Wlcs for Server {
             )
         };
         let clients = Arc::clone(&self.clients);
-        self.post(move |state| {
+        self.tell(move |state| {
             let client = clients.lock().unwrap_or_else(PoisonError::into_inner).get(&fd).cloned();
             let surface = client.and_then(|client| {
                 client.object_from_protocol_id::<WlSurface>(&state.display, surface).ok()
@@ -182,19 +193,19 @@ struct Mouse(Remote);
 
 impl Mouse {
     fn button(&self, button: i32, button_state: ButtonState) {
-        self.0.post(move |state| input::button(state, button as u32, button_state));
+        tell(&self.0, move |state| input::button(state, button as u32, button_state));
     }
 }
 
 impl Pointer for Mouse {
     fn move_absolute(&mut self, x: wl_fixed_t, y: wl_fixed_t) {
         let to = point(x, y);
-        self.0.post(move |state| input::move_pointer_to(state, to));
+        tell(&self.0, move |state| input::move_pointer_to(state, to));
     }
 
     fn move_relative(&mut self, x: wl_fixed_t, y: wl_fixed_t) {
         let by = point(x, y);
-        self.0.post(move |state| input::move_pointer_by(state, by));
+        tell(&self.0, move |state| input::move_pointer_by(state, by));
     }
 
     fn button_up(&mut self, button: i32) {
@@ -217,15 +228,15 @@ fn slot() -> TouchSlot {
 impl Touch for Finger {
     fn touch_down(&mut self, x: wl_fixed_t, y: wl_fixed_t) {
         let at = (f64::from(x), f64::from(y)).into();
-        self.0.post(move |state| input::touch_down(state, slot(), at));
+        tell(&self.0, move |state| input::touch_down(state, slot(), at));
     }
 
     fn touch_move(&mut self, x: wl_fixed_t, y: wl_fixed_t) {
         let at = (f64::from(x), f64::from(y)).into();
-        self.0.post(move |state| input::touch_motion(state, slot(), at));
+        tell(&self.0, move |state| input::touch_motion(state, slot(), at));
     }
 
     fn touch_up(&mut self) {
-        self.0.post(|state| input::touch_up(state, slot()));
+        tell(&self.0, |state| input::touch_up(state, slot()));
     }
 }
