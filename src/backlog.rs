@@ -3,21 +3,21 @@
 //! A vector and a cursor: what was delivered stays in front of the cursor until all is, so that neither end moves
 //! anything.
 
-use crate::Readiness;
+use crate::interest::ReadySet;
 use crate::token::InterestKey;
 
 /// An event that is being delivered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReadyEvent {
     pub(crate) interest: InterestKey,
-    pub(crate) readiness: Readiness,
+    pub(crate) readiness: ReadySet,
 }
 
 impl ReadyEvent {
     /// An event without readiness, for an interest that is not watched by the kernel.
     #[inline]
     pub(crate) fn new(interest: InterestKey) -> Self {
-        Self { interest, readiness: Readiness::EMPTY }
+        Self { interest, readiness: ReadySet::EMPTY }
     }
 }
 
@@ -76,32 +76,22 @@ impl Backlog {
     }
 
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Found> {
-        match self.events.get(self.next) {
-            Some(event) => {
-                let event = event.clone();
-                self.next += 1;
-                Some(event)
-            }
-            None => {
-                self.clear();
-                None
-            }
+    pub(crate) fn pop(&mut self) -> Option<&Found> {
+        if self.next == self.events.len() {
+            self.events.clear();
+            self.next = 0;
+            return None;
         }
+        self.next += 1;
+        Some(&self.events[self.next - 1])
     }
 
     /// The next one, if `wanted` says so of it.
-    pub(crate) fn pop_if(&mut self, wanted: impl FnOnce(&Found) -> bool) -> Option<Found> {
+    pub(crate) fn pop_if(&mut self, wanted: impl FnOnce(&Found) -> bool) -> Option<&Found> {
         if self.events.get(self.next).is_some_and(|event| !wanted(event)) {
             return None;
         }
         self.pop()
-    }
-
-    #[inline]
-    fn clear(&mut self) {
-        self.events.clear();
-        self.next = 0;
     }
 
     /// Drops what is not `wanted`.

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use slotmap::SecondaryMap;
 
-use crate::backlog::{Backlog, Found, ReadyEvent};
+use crate::backlog::{Backlog, ReadyEvent};
 use crate::clock::Clock;
-use crate::error::{BoxError, Error, ErrorAction, Result};
+use crate::error::{Error, ErrorAction, Result};
 use crate::handle::{LoopData, LoopHandle};
 use crate::insight::{Counters, Insight, Subject, watched};
 use crate::options::Priority;
@@ -28,10 +28,10 @@ use crate::registrations::{Budget, Registrations, Turn};
 use crate::remote::{Mailbox, Posted};
 use crate::settle::own_handle;
 use crate::shared::Shared;
-use crate::slot::{Slot, Spent};
+use crate::slot::{Answer, Failure, Slot};
 use crate::source::EventIterator;
-use crate::token::SourceKey;
-use crate::{EventSource, PostAction, Token};
+use crate::token::{InterestKey, SourceKey};
+use crate::{EventSource, Token};
 
 /// How many events of the kernel one wait takes in.
 const EVENTS: usize = 1024;
@@ -88,8 +88,8 @@ pub struct EventLoop<Data> {
     pub(crate) unfinished: bool,
     /// Whether there were sources that host a loop when this was last looked at.
     pub(crate) hosts: bool,
-    /// What is being delivered; stays if its callback panics.
-    pub(crate) current: Option<ReadyEvent>,
+    /// The interest whose event is being delivered; stays if the callback panics.
+    pub(crate) current: Option<InterestKey>,
     /// What is being removed; stays if its `unregister` panics.
     pub(crate) removing: Option<SourceKey>,
     /// Room for what the ready queue held.
@@ -307,11 +307,11 @@ impl<Data: LoopData> EventLoop<Data> {
     #[cold]
     fn recover(&mut self, data: &mut Data) -> Result<()> {
         let registrations = &own_handle(&self.shared, data)?.registrations;
-        if let Some(event) = self.current.take() {
-            if registrations.is_notifier(event.interest) {
-                self.backlog.push(event);
-            } else if registrations.needs_rearm(event.interest)
-                && let Some(key) = registrations.source_of(event.interest)
+        if let Some(interest) = self.current.take() {
+            if registrations.is_notifier(interest) {
+                self.backlog.push(ReadyEvent::new(interest));
+            } else if registrations.needs_rearm(interest)
+                && let Some(key) = registrations.source_of(interest)
             {
                 self.reregister(key, data)?;
             }
@@ -351,7 +351,8 @@ impl<Data: LoopData> EventLoop<Data> {
             match slot.source_mut().before_sleep() {
                 Ok(None) => {}
                 Ok(Some((readiness, token))) => {
-                    self.backlog.push(ReadyEvent { readiness, ..ReadyEvent::new(token.key()) });
+                    let readiness = readiness.into();
+                    self.backlog.push(ReadyEvent { interest: token.key(), readiness });
                 }
                 Err(error) => {
                     let error = self.failure(key, error.into(), data);
@@ -393,7 +394,9 @@ impl<Data: LoopData> EventLoop<Data> {
             return self.deliver_by_priority(data);
         }
         while let Some(found) = self.backlog.pop() {
-            self.call_for(found, data)?;
+            if let Some(turn) = data.loop_handle().registrations.begin_turn(found) {
+                self.call(turn, data)?;
+            }
         }
         while let Some(turn) = data.loop_handle().registrations.begin_next_due(Priority::Normal) {
             self.call(turn, data)?;
@@ -408,11 +411,13 @@ impl<Data: LoopData> EventLoop<Data> {
         let backlog = self.backlog.as_mut_slice();
         backlog.sort_by_key(|event| std::cmp::Reverse(registrations.priority_of(event)));
         for priority in Priority::DESCENDING {
-            while let Some(found) = {
-                let registrations = &data.loop_handle().registrations;
-                self.backlog.pop_if(|found| registrations.priority_of(found) >= priority)
-            } {
-                self.call_for(found, data)?;
+            while let registrations = &mut data.loop_handle().registrations
+                && let Some(found) =
+                    self.backlog.pop_if(|found| registrations.priority_of(found) >= priority)
+            {
+                if let Some(turn) = registrations.begin_turn(found) {
+                    self.call(turn, data)?;
+                }
             }
             while let Some(turn) = data.loop_handle().registrations.begin_next_due(priority) {
                 self.call(turn, data)?;
@@ -421,24 +426,15 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(())
     }
 
-    /// Calls back for what was found, unless it is nobody's any more.
-    #[inline(always)]
-    fn call_for(&mut self, found: Found, data: &mut Data) -> Result<()> {
-        match data.loop_handle().registrations.begin_turn(found) {
-            Some(turn) => self.call(turn, data),
-            None => Ok(()),
-        }
-    }
-
     /// Calls back for one event, again and again while the source says so and has budget left.
     #[inline(always)]
     fn call(&mut self, turn: Turn, data: &mut Data) -> Result<()> {
         let Turn { source: key, event, rearms } = turn;
         let budget = data.loop_handle().registrations.budget(key);
-        self.current = Some(event);
+        self.current = Some(event.interest);
         match self.call_once(event, key, data) {
             // The most frequent answer asks for nothing.
-            Some(Ok(PostAction::Continue)) if !rearms => {
+            Answer::Continue if !rearms => {
                 self.current = None;
                 self.settle(data).map(drop)
             }
@@ -446,35 +442,33 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// Has the source process an event; `None` if it is gone.
+    /// Has the source process an event, unless it is gone.
     #[inline]
-    fn call_once(
-        &mut self,
-        event: ReadyEvent,
-        key: SourceKey,
-        data: &mut Data,
-    ) -> Option<Result<PostAction, BoxError>> {
-        let slot = self.slots.get_mut(key)?;
+    fn call_once(&mut self, event: ReadyEvent, key: SourceKey, data: &mut Data) -> Answer {
+        let ReadyEvent { interest, readiness } = event;
+        let Some(slot) = self.slots.get_mut(key) else {
+            return Answer::Continue;
+        };
         self.counters.events += 1;
-        Some(match &mut self.insight {
-            None => slot.call(event, data),
+        match &mut self.insight {
+            None => slot.call(interest, readiness, data),
             Some(insight) => {
-                let subject = Subject::source(key, event.interest, slot.source().type_name());
-                insight.watch(subject, data, |data| slot.call(event, data))
+                let subject = Subject::source(key, interest, slot.source().type_name());
+                insight.watch(subject, data, |data| slot.call(interest, readiness, data))
             }
-        })
+        }
     }
 
     /// Ends the turn of a source that answered, or has it called back again.
     fn go_on(
         &mut self,
-        mut answer: Option<Result<PostAction, BoxError>>,
+        mut answer: Answer,
         event: ReadyEvent,
         key: SourceKey,
         mut budget: Budget,
         data: &mut Data,
     ) -> Result<()> {
-        while let Some(Ok(PostAction::Again)) = answer {
+        while let Answer::Again = answer {
             budget.callbacks -= 1;
             let mut settled = Ok(false);
             if own_handle(&self.shared, data)?.has_ops() {
@@ -491,10 +485,7 @@ impl<Data: LoopData> EventLoop<Data> {
             }
             answer = self.call_once(event, key, data);
         }
-        let done = match answer {
-            Some(answer) => self.answered(answer, event, key, data),
-            None => Ok(()),
-        };
+        let done = self.answered(answer, event, key, data);
         self.current = None;
         done.and_then(|()| self.settle(data)).map(drop)
     }
@@ -503,63 +494,63 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline(never)]
     fn answered(
         &mut self,
-        answer: Result<PostAction, BoxError>,
+        answer: Answer,
         event: ReadyEvent,
         key: SourceKey,
         data: &mut Data,
     ) -> Result<()> {
         let registrations = &mut own_handle(&self.shared, data)?.registrations;
-        let touched = registrations.was_touched();
         match answer {
             // A registration brought up to date contradicts no op that follows. What goes after its first event
             // goes whatever was asked for.
-            Ok(PostAction::Disable | PostAction::Remove)
-                if touched && !registrations.is_once(key) =>
+            Answer::Disable | Answer::Remove
+                if registrations.was_touched() && !registrations.is_once(key) =>
             {
-                self.act(PostAction::Continue, event, key, data)
+                self.rearm(event, key, data)
             }
-            Ok(action) => self.act(action, event, key, data),
-            Err(error) => {
-                if registrations.is_notifier(event.interest) {
-                    // It may have more, and tells of it only once.
-                    self.carried.push(event);
-                }
-                let (spent, error) = match error.downcast::<Spent>() {
-                    Ok(spent) => (true, spent.0),
-                    Err(error) => (false, error),
-                };
-                let error = self.failure(key, error, data);
-                if spent {
-                    self.act(PostAction::Remove, event, key, data)?;
-                }
-                let reported = self.report(key, error, data);
-                if !spent {
-                    self.act(PostAction::Continue, event, key, data)?;
-                }
-                reported
-            }
+            Answer::Again => Ok(()),
+            Answer::Continue => self.rearm(event, key, data),
+            Answer::Reregister => self.reregister(key, data),
+            Answer::Disable => self.disable(key, data),
+            Answer::Remove => self.remove_now(key, data),
+            Answer::Failed(failure) => self.failed(*failure, event, key, data),
         }
     }
 
-    /// Does what `action` asks of the loop.
-    fn act(
+    /// Has a source that goes on told of its next event, if its mode asks for something.
+    fn rearm(&mut self, event: ReadyEvent, key: SourceKey, data: &mut Data) -> Result<()> {
+        if data.loop_handle().registrations.needs_rearm(event.interest) {
+            self.reregister(key, data)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn remove_now(&mut self, key: SourceKey, data: &mut Data) -> Result<()> {
+        data.loop_handle().registrations.mark_removed(key);
+        self.remove(key, data).1
+    }
+
+    #[cold]
+    fn failed(
         &mut self,
-        action: PostAction,
+        Failure { error, spent }: Failure,
         event: ReadyEvent,
         key: SourceKey,
         data: &mut Data,
     ) -> Result<()> {
-        let registrations = &mut data.loop_handle().registrations;
-        match action {
-            PostAction::Again => Ok(()),
-            PostAction::Continue if !registrations.needs_rearm(event.interest) => Ok(()),
-            PostAction::Continue | PostAction::Reregister => self.reregister(key, data),
-            PostAction::Disable => self.disable(key, data),
-            PostAction::Remove => {
-                registrations.mark_removed(key);
-                self.remove(key, data).1
-            }
+        if data.loop_handle().registrations.is_notifier(event.interest) {
+            // It may have more, and tells of it only once.
+            self.carried.push(event);
         }
+        let error = self.failure(key, error, data);
+        if spent {
+            self.remove_now(key, data)?;
+            return self.report(key, error, data);
+        }
+        let reported = self.report(key, error, data);
+        self.rearm(event, key, data)?;
+        reported
     }
 
     /// Runs the idles that are queued by now.

@@ -89,20 +89,85 @@ impl Readiness {
         write_closed: false,
         priority: false,
     };
+}
 
-    /// What `event` says, as far as `interest` asked for it.
+/// A [`Readiness`] in one byte: what the queues carry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadySet(u8);
+
+const READABLE: u8 = 1;
+const WRITABLE: u8 = 1 << 1;
+const PRIORITY: u8 = 1 << 2;
+const ERROR: u8 = 1 << 3;
+const READ_CLOSED: u8 = 1 << 4;
+const WRITE_CLOSED: u8 = 1 << 5;
+
+impl ReadySet {
+    pub(crate) const EMPTY: Self = Self(0);
+
+    /// What `event` says, as far as an interest asked for it.
     #[inline]
-    pub(crate) fn of(event: &mio::event::Event, interest: Interest) -> Self {
-        let error = event.is_error();
-        let read_closed = event.is_read_closed();
-        let write_closed = event.is_write_closed();
+    pub(crate) fn of(event: &mio::event::Event, wants: Wants) -> Self {
+        let set = |is: bool, bits: u8| if is { bits } else { 0 };
+        let told = set(event.is_readable(), READABLE)
+            | set(event.is_writable(), WRITABLE)
+            | set(event.is_priority(), PRIORITY)
+            | set(event.is_error(), ERROR | READABLE | WRITABLE)
+            | set(event.is_read_closed(), READ_CLOSED | READABLE)
+            | set(event.is_write_closed(), WRITE_CLOSED | WRITABLE);
+        Self(told & (wants.0 | ERROR | READ_CLOSED | WRITE_CLOSED))
+    }
+}
+
+impl From<ReadySet> for Readiness {
+    #[inline]
+    fn from(ReadySet(bits): ReadySet) -> Self {
         Self {
-            readable: interest.readable & (event.is_readable() | read_closed | error),
-            writable: interest.writable & (event.is_writable() | write_closed | error),
-            error,
-            read_closed,
-            write_closed,
-            priority: interest.priority & event.is_priority(),
+            readable: bits & READABLE != 0,
+            writable: bits & WRITABLE != 0,
+            error: bits & ERROR != 0,
+            read_closed: bits & READ_CLOSED != 0,
+            write_closed: bits & WRITE_CLOSED != 0,
+            priority: bits & PRIORITY != 0,
+        }
+    }
+}
+
+impl From<Readiness> for ReadySet {
+    fn from(readiness: Readiness) -> Self {
+        let set = |is: bool, bit: u8| if is { bit } else { 0 };
+        Self(
+            set(readiness.readable, READABLE)
+                | set(readiness.writable, WRITABLE)
+                | set(readiness.priority, PRIORITY)
+                | set(readiness.error, ERROR)
+                | set(readiness.read_closed, READ_CLOSED)
+                | set(readiness.write_closed, WRITE_CLOSED),
+        )
+    }
+}
+
+/// An [`Interest`] in one byte.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wants(u8);
+
+impl From<Interest> for Wants {
+    fn from(interest: Interest) -> Self {
+        let set = |is: bool, bit: u8| if is { bit } else { 0 };
+        Self(
+            set(interest.readable, READABLE)
+                | set(interest.writable, WRITABLE)
+                | set(interest.priority, PRIORITY),
+        )
+    }
+}
+
+impl From<Wants> for Interest {
+    fn from(Wants(bits): Wants) -> Self {
+        Self {
+            readable: bits & READABLE != 0,
+            writable: bits & WRITABLE != 0,
+            priority: bits & PRIORITY != 0,
         }
     }
 }
@@ -156,5 +221,3 @@ assert_traits!(Interest: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 assert_traits!(Mode: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 assert_traits!(Readiness: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 assert_traits!(PostAction: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-// An event is copied from queue to queue.
-static_assertions::const_assert!(size_of::<Readiness>() <= 6);

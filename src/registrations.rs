@@ -15,10 +15,11 @@ use slotmap::{Key, SlotMap, SparseSecondaryMap};
 use crate::backlog::{Found, ReadyEvent};
 use crate::clock::{Clock, nanos};
 use crate::deadlines::{Deadlines, Position};
+use crate::interest::{ReadySet, Wants};
 use crate::options::{Priority, SourceOptions};
 use crate::shared::Shared;
 use crate::token::{InterestKey, SourceKey};
-use crate::{AnyToken, Interest, Mode, Readiness};
+use crate::{AnyToken, Mode, Readiness};
 
 /// What the loop knows of a source besides the source itself.
 #[derive(Debug)]
@@ -56,26 +57,6 @@ pub(crate) struct IoWatch {
     pub(crate) fd: i32,
     pub(crate) wants: Wants,
     pub(crate) rearm: Rearm,
-}
-
-/// An [`Interest`] in one byte.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wants(u8);
-
-impl From<Interest> for Wants {
-    fn from(interest: Interest) -> Self {
-        Self(
-            u8::from(interest.readable)
-                | u8::from(interest.writable) << 1
-                | u8::from(interest.priority) << 2,
-        )
-    }
-}
-
-impl From<Wants> for Interest {
-    fn from(wants: Wants) -> Self {
-        Self { readable: wants.0 & 1 != 0, writable: wants.0 & 2 != 0, priority: wants.0 & 4 != 0 }
-    }
 }
 
 /// What the loop does for a mode that the kernel was not asked for, because mio is edge-triggered.
@@ -311,18 +292,18 @@ impl Registrations {
     /// Starts the turn of the source that an event was found for. `None` if the interest is gone: a source that is
     /// disabled or removed holds none.
     #[inline]
-    pub(crate) fn begin_turn(&mut self, found: Found) -> Option<Turn> {
+    pub(crate) fn begin_turn(&mut self, found: &Found) -> Option<Turn> {
         let interest = self.interests.get(found.interest())?;
         let source = interest.source;
         let (event, rearms) = match (found, &interest.watch) {
             (Found::Kernel(event), Watch::Io(io)) => {
                 let interest = InterestKey::from_mio(event.token());
-                let readiness = Readiness::of(&event, io.wants.into());
+                let readiness = ReadySet::of(event, io.wants);
                 (ReadyEvent { interest, readiness }, io.rearm == Rearm::Level)
             }
             (Found::Kernel(_), _) => return None,
-            (Found::Ready(event), Watch::Io(io)) => (event, io.rearm == Rearm::Level),
-            (Found::Ready(event), _) => (event, false),
+            (Found::Ready(event), Watch::Io(io)) => (*event, io.rearm == Rearm::Level),
+            (Found::Ready(event), _) => (*event, false),
         };
         self.running = source;
         self.touched = false;
@@ -449,9 +430,9 @@ impl Registrations {
         let interest = self.interests.get(found.interest())?;
         match (found, interest.watch) {
             _ if interest.source != source => None,
-            (Found::Kernel(event), Watch::Io(io)) => Some(Readiness::of(event, io.wants.into())),
+            (Found::Kernel(event), Watch::Io(io)) => Some(ReadySet::of(event, io.wants).into()),
             (Found::Kernel(_), _) => None,
-            (Found::Ready(event), _) => Some(event.readiness),
+            (Found::Ready(event), _) => Some(event.readiness.into()),
         }
     }
 

@@ -6,17 +6,18 @@
 use std::any::Any;
 use std::fmt;
 
-use crate::backlog::ReadyEvent;
 use crate::error::BoxError;
 #[cfg(all(unix, feature = "calloop"))]
 use crate::hosts::Step;
+use crate::interest::ReadySet;
 use crate::source::AnySource;
+use crate::token::InterestKey;
 use crate::{EventSource, InterestToken, PostAction};
 
-/// What the loop stores of a source: a `FnMut(ReadyEvent, &mut Data)` that lends its source out.
+/// What the loop stores of a source: a `FnMut(event, &mut Data)` that lends its source out.
 pub(crate) trait AnySlot<Data> {
-    /// Has the source process `event`, and calls back for what it makes of it.
-    fn call(&mut self, event: ReadyEvent, data: &mut Data) -> Result<PostAction, BoxError>;
+    /// Has the source process an event, and calls back for what it makes of it.
+    fn call(&mut self, interest: InterestKey, readiness: ReadySet, data: &mut Data) -> Answer;
     fn source(&self) -> &dyn AnySource;
     fn source_mut(&mut self) -> &mut dyn AnySource;
     /// The source; its callback is dropped.
@@ -30,6 +31,44 @@ pub(crate) trait AnySlot<Data> {
 
 pub(crate) type Slot<Data> = Box<dyn AnySlot<Data>>;
 
+/// What came of an event. Flat, a failure behind one pointer, and the event in pieces: so all of it goes through
+/// registers. (A structure that is written in parts and read as a whole has the processor wait for its stores.)
+pub(crate) enum Answer {
+    Continue,
+    Again,
+    Reregister,
+    Disable,
+    Remove,
+    Failed(Box<Failure>),
+}
+
+/// What a source failed with.
+pub(crate) struct Failure {
+    pub(crate) error: BoxError,
+    /// It was the one event of a source that goes after it.
+    pub(crate) spent: bool,
+}
+
+impl From<PostAction> for Answer {
+    #[inline]
+    fn from(action: PostAction) -> Self {
+        match action {
+            PostAction::Continue => Self::Continue,
+            PostAction::Again => Self::Again,
+            PostAction::Reregister => Self::Reregister,
+            PostAction::Disable => Self::Disable,
+            PostAction::Remove => Self::Remove,
+        }
+    }
+}
+
+impl Answer {
+    #[inline]
+    pub(crate) fn failed(error: impl Into<BoxError>, spent: bool) -> Self {
+        Self::Failed(Box::new(Failure { error: error.into(), spent }))
+    }
+}
+
 /// A source whose callback runs for each of its events.
 pub(crate) struct Repeated<S, F> {
     pub(crate) source: S,
@@ -42,8 +81,13 @@ where
     F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
 {
     #[inline]
-    fn call(&mut self, event: ReadyEvent, data: &mut Data) -> Result<PostAction, BoxError> {
-        process(&mut self.source, event, |event| (self.callback)(event, data))
+    fn call(&mut self, interest: InterestKey, readiness: ReadySet, data: &mut Data) -> Answer {
+        let token = InterestToken::new(interest);
+        let callback = |event: S::Event<'_>| (self.callback)(event, data);
+        match self.source.process_events(readiness.into(), token, callback) {
+            Ok(action) => action.into(),
+            Err(error) => Answer::failed(error, false),
+        }
     }
 
     fn source(&self) -> &dyn AnySource {
@@ -71,23 +115,26 @@ where
     S: EventSource,
     F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
 {
-    fn call(&mut self, event: ReadyEvent, data: &mut Data) -> Result<PostAction, BoxError> {
+    fn call(&mut self, interest: InterestKey, readiness: ReadySet, data: &mut Data) -> Answer {
         if self.callback.is_none() {
             // It panicked, and so the source is still there.
-            return Ok(PostAction::Remove);
+            return Answer::Remove;
         }
-        let action = process(&mut self.source, event, |event| match self.callback.take() {
+        let token = InterestToken::new(interest);
+        let callback = |event: S::Event<'_>| match self.callback.take() {
             Some(callback) => callback(event, data),
             None => panic!(
                 "`{}` emitted two events in one call of `process_events`",
                 std::any::type_name::<S>()
             ),
-        });
-        if self.callback.is_some() {
-            return action;
+        };
+        let answer = self.source.process_events(readiness.into(), token, callback);
+        let spent = self.callback.is_none();
+        match answer {
+            Ok(_) if spent => Answer::Remove,
+            Ok(action) => action.into(),
+            Err(error) => Answer::failed(error, spent),
         }
-        let spent = |error| -> BoxError { Box::new(Spent(error)) };
-        action.map(|_| PostAction::Remove).map_err(spent)
     }
 
     fn source(&self) -> &dyn AnySource {
@@ -103,28 +150,6 @@ where
     }
 }
 
-/// The error of a callback that runs once.
-#[derive(Debug)]
-pub(crate) struct Spent(pub(crate) BoxError);
-
-impl fmt::Display for Spent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for Spent {}
-
-#[inline]
-fn process<S: EventSource>(
-    source: &mut S,
-    event: ReadyEvent,
-    callback: impl FnMut(S::Event<'_>) -> S::Ret,
-) -> Result<PostAction, BoxError> {
-    let token = InterestToken::new(event.interest);
-    source.process_events(event.readiness, token, callback).map_err(Into::into)
-}
-
 /// The source as an `S`. A token says its type, so that this fails only for one of another loop.
 pub(crate) fn downcast_mut<S: EventSource>(source: &mut dyn AnySource) -> Option<&mut S> {
     (source as &mut dyn Any).downcast_mut()
@@ -135,3 +160,6 @@ impl<Data> fmt::Debug for dyn AnySlot<Data> {
         f.write_str(self.source().type_name())
     }
 }
+
+// Two registers.
+static_assertions::const_assert!(size_of::<Answer>() <= 16);

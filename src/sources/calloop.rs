@@ -21,11 +21,12 @@ use calloop::{EventLoop, LoopSignal, Poll, RegistrationToken, TokenFactory};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::fd_watch::FdWatch;
-use crate::backlog::ReadyEvent;
 use crate::error::BoxError;
 use crate::hosts::Step;
-use crate::slot::AnySlot;
+use crate::interest::ReadySet;
+use crate::slot::{Answer, AnySlot};
 use crate::source::AnySource;
+use crate::token::InterestKey;
 use crate::{
     EventSource, InsertError, Interest, InterestToken, LoopHandle, Mode, PostAction, Readiness,
     Registrar, SourceOptions, Token,
@@ -271,10 +272,13 @@ struct HostSlot<Data: 'static> {
 }
 
 impl<Data: 'static> AnySlot<Data> for HostSlot<Data> {
-    fn call(&mut self, event: ReadyEvent, data: &mut Data) -> Result<PostAction, BoxError> {
-        let token = InterestToken::new(event.interest);
+    fn call(&mut self, interest: InterestKey, readiness: ReadySet, data: &mut Data) -> Answer {
+        let token = InterestToken::new(interest);
         let dispatch = |turn: CalloopTurn<'_, Data>| turn.dispatch(data);
-        Ok(self.source.process_events(event.readiness, token, dispatch)?)
+        match self.source.process_events(readiness.into(), token, dispatch) {
+            Ok(action) => action.into(),
+            Err(error) => Answer::failed(error, false),
+        }
     }
 
     fn source(&self) -> &dyn AnySource {
