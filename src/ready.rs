@@ -28,6 +28,7 @@ mod loom;
 /// What is in the ready queue.
 #[derive(Debug)]
 pub(crate) enum Woken {
+    Interest(InterestKey),
     Notifier(Arc<NotifierState>),
     /// Something was posted to the loop's mailbox.
     Mail,
@@ -138,12 +139,48 @@ impl Ready {
     }
 }
 
+/// Makes an interest ready, each time anew: for sources that know by themselves whether the loop is going to look.
+#[derive(Clone)]
+pub(crate) struct Doorbell {
+    interest: InterestKey,
+    shared: Arc<Shared>,
+}
+
+impl Doorbell {
+    pub(crate) fn new(interest: InterestKey, shared: Arc<Shared>) -> Self {
+        Self { interest, shared }
+    }
+
+    pub(crate) fn ring(&self) {
+        if self.queue_up() {
+            self.interrupt();
+        }
+    }
+
+    /// The first half of [`ring`](Self::ring): whether the loop sleeps, and is to be interrupted.
+    #[inline]
+    #[must_use]
+    pub(crate) fn queue_up(&self) -> bool {
+        self.shared.ready.push(Woken::Interest(self.interest))
+    }
+
+    /// The second half of [`ring`](Self::ring).
+    pub(crate) fn interrupt(&self) {
+        self.shared.ready.interrupt();
+    }
+}
+
+impl fmt::Debug for Doorbell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Doorbell").field(&self.interest).finish()
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct NotifierState {
-    interest: InterestKey,
+    doorbell: Doorbell,
     /// Whether it is in the queue.
     queued: AtomicBool,
-    shared: Arc<Shared>,
 }
 
 impl NotifierState {
@@ -153,7 +190,7 @@ impl NotifierState {
         // Not a store: whoever finds it queued does not push, and this swap is how the loop then sees what
         // it did before.
         self.queued.swap(false, Ordering::AcqRel);
-        self.interest
+        self.doorbell.interest
     }
 }
 
@@ -220,34 +257,26 @@ pub struct Notifier(Arc<NotifierState>);
 
 impl Notifier {
     pub(crate) fn new(interest: InterestKey, shared: Arc<Shared>) -> Self {
-        Self(Arc::new(NotifierState { interest, queued: AtomicBool::new(false), shared }))
+        let doorbell = Doorbell::new(interest, shared);
+        Self(Arc::new(NotifierState { doorbell, queued: AtomicBool::new(false) }))
     }
 
     /// Makes the source ready: its `process_events` is called in the current or the next round. Calls
     /// until then have no further effect.
     #[inline]
     pub fn notify(&self) {
-        if self.queue_up() {
-            self.interrupt();
+        let NotifierState { doorbell, queued } = &*self.0;
+        if !queued.swap(true, Ordering::AcqRel)
+            && doorbell.shared.ready.push(Woken::Notifier(Arc::clone(&self.0)))
+        {
+            doorbell.interrupt();
         }
-    }
-
-    /// The first half of [`notify`](Self::notify): whether the loop sleeps, and is to be interrupted.
-    #[inline]
-    pub(crate) fn queue_up(&self) -> bool {
-        !self.0.queued.swap(true, Ordering::AcqRel)
-            && self.0.shared.ready.push(Woken::Notifier(Arc::clone(&self.0)))
-    }
-
-    /// The second half of [`notify`](Self::notify).
-    pub(crate) fn interrupt(&self) {
-        self.0.shared.ready.interrupt();
     }
 }
 
 impl fmt::Debug for Notifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Notifier").field(&self.0.interest).finish()
+        f.debug_tuple("Notifier").field(&self.0.doorbell.interest).finish()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a source sees of the loop.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 #[cfg(unix)]
@@ -9,8 +10,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use crate::clock::Clock;
 use crate::deadlines::Position;
 use crate::poller;
-use crate::ready::Notifier;
+use crate::ready::{Doorbell, Notifier};
 use crate::registrations::{IoWatch, Rearm, Registrations, Watch};
+use crate::shared::Shared;
 use crate::token::{InterestKey, SourceKey};
 use crate::{Interest, InterestToken, Mode};
 
@@ -216,9 +218,21 @@ impl<'a> Registrar<'a> {
     /// A way to make the source ready from any thread.
     #[inline]
     pub fn notifier(&mut self) -> (InterestToken, Notifier) {
+        let (token, shared) = self.add_notifier();
+        (token, Notifier::new(token.key(), shared))
+    }
+
+    /// A [`notifier`](Self::notifier) that does not know whether it told the loop already.
+    #[inline]
+    pub(crate) fn doorbell(&mut self) -> (InterestToken, Doorbell) {
+        let (token, shared) = self.add_notifier();
+        (token, Doorbell::new(token.key(), shared))
+    }
+
+    #[inline]
+    fn add_notifier(&mut self) -> (InterestToken, Arc<Shared>) {
         let key = self.registrations.add_interest(self.source, Watch::Notifier);
-        let shared = std::sync::Arc::clone(&self.registrations.shared);
-        (InterestToken::new(key), Notifier::new(key, shared))
+        (InterestToken::new(key), Arc::clone(&self.registrations.shared))
     }
 
     /// Releases a notifier: its clones do nothing any more. Does nothing if `token` is not a notifier

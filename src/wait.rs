@@ -154,6 +154,7 @@ impl<Data: LoopData> EventLoop<Data> {
         self.shared.ready.take(&mut self.woken);
         for woken in self.woken.drain(..) {
             match woken {
+                Woken::Interest(interest) => self.backlog.push(ReadyEvent::new(interest)),
                 Woken::Notifier(notifier) => {
                     self.backlog.push(ReadyEvent::new(notifier.dequeued()));
                 }

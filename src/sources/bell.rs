@@ -1,7 +1,7 @@
 //! How a `std::task::Waker` makes a source ready: the part that the sources of futures and
 //! that of Wayland events share.
 //!
-//! A bell holds what there is to do, whether the loop knows, and the notifier while the source is registered,
+//! A bell holds what there is to do, whether the loop knows, and the doorbell while the source is registered,
 //! behind one lock. Whoever adds work tells the loop unless it knows; the source answers `Again` as long as
 //! there is work, and only an answer of `Continue` makes the bell silent. So a wake-up that comes while the
 //! future is being polled is seen, none costs a round of its own, and none is lost to a panic: the loop
@@ -10,7 +10,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
-use crate::{InterestToken, Notifier, PostAction, Registrar};
+use crate::ready::Doorbell;
+use crate::{InterestToken, PostAction, Registrar};
 
 /// What a bell collects.
 pub(crate) trait Work: Default {
@@ -35,15 +36,15 @@ struct State<W> {
     work: W,
     /// The loop will look, or is looking.
     told: bool,
-    notifier: Option<Notifier>,
+    doorbell: Option<Doorbell>,
 }
 
 impl<W: Work> State<W> {
     fn tell(&mut self) {
         if !self.told
-            && let Some(notifier) = &self.notifier
+            && let Some(doorbell) = &self.doorbell
         {
-            notifier.notify();
+            doorbell.ring();
             self.told = true;
         }
     }
@@ -97,10 +98,10 @@ impl<W: Work> Listener<W> {
 
     /// Registers, and tells the loop of what came before.
     pub(crate) fn register(&mut self, registrar: &mut Registrar<'_>) {
-        let (token, notifier) = registrar.notifier();
+        let (token, doorbell) = registrar.doorbell();
         self.token = Some(token);
         let mut state = self.bell.lock();
-        state.notifier = Some(notifier);
+        state.doorbell = Some(doorbell);
         state.told = false;
         if !state.work.is_empty() {
             state.tell();
@@ -124,7 +125,7 @@ impl<W: Work> Listener<W> {
         if let Some(token) = self.token.take() {
             registrar.release(token);
         }
-        self.bell.lock().notifier = None;
+        self.bell.lock().doorbell = None;
     }
 
     pub(crate) fn is(&self, token: InterestToken) -> bool {
@@ -171,7 +172,7 @@ impl Listener<bool> {
 /// A waker may outlive the source and its loop: it then holds none of the loop's fds.
 impl<W: Work> Drop for Listener<W> {
     fn drop(&mut self) {
-        self.bell.lock().notifier = None;
+        self.bell.lock().doorbell = None;
     }
 }
 

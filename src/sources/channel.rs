@@ -11,7 +11,8 @@ use std::io;
 use std::sync::mpsc::{RecvError, SendError, TryRecvError, TrySendError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::{EventSource, InterestToken, Notifier, PostAction, Readiness, Registrar};
+use crate::ready::Doorbell;
+use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// What the callback of a [`Channel`] receives.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -56,7 +57,7 @@ pub enum Event<T> {
 /// # Ok::<(), soloop::Error>(())
 /// ```
 pub fn channel<T>() -> (Sender<T>, Channel<T>) {
-    let shared = Shared::new(None);
+    let shared = Shared::new(UNBOUNDED);
     (Sender { shared: Arc::clone(&shared) }, Channel::new(shared))
 }
 
@@ -96,13 +97,17 @@ pub fn channel<T>() -> (Sender<T>, Channel<T>) {
 /// # Ok::<(), soloop::Error>(())
 /// ```
 pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Channel<T>) {
-    let shared = Shared::new(Some(bound));
+    let shared = Shared::new(bound);
     (SyncSender { shared: Arc::clone(&shared) }, Channel::new(shared))
 }
 
+/// The bound of a channel that has none.
+const UNBOUNDED: usize = usize::MAX;
+
 struct Shared<T> {
     queue: Mutex<Queue<T>>,
-    bound: Option<usize>,
+    /// How many messages it holds.
+    bound: usize,
     /// For senders: there may be room, or the message was received.
     taken: Condvar,
     /// For a thread in [`Channel::recv`].
@@ -116,12 +121,12 @@ struct Queue<T> {
     received: u64,
     receiver_gone: bool,
     /// How many threads wait in [`Channel::recv`].
-    receivers_waiting: usize,
+    receivers_waiting: u32,
     /// How many senders wait for room, or for their message to be received.
-    senders_waiting: usize,
+    senders_waiting: u32,
     /// The loop knows that there is something and will ask for more.
     notified: bool,
-    notifier: Option<Notifier>,
+    doorbell: Option<Doorbell>,
 }
 
 impl<T> Queue<T> {
@@ -132,7 +137,7 @@ impl<T> Queue<T> {
 }
 
 impl<T> Shared<T> {
-    fn new(bound: Option<usize>) -> Arc<Self> {
+    fn new(bound: usize) -> Arc<Self> {
         let queue = Queue {
             messages: VecDeque::new(),
             senders: 1,
@@ -141,7 +146,7 @@ impl<T> Shared<T> {
             receivers_waiting: 0,
             senders_waiting: 0,
             notified: false,
-            notifier: None,
+            doorbell: None,
         };
         Arc::new(Self {
             queue: Mutex::new(queue),
@@ -169,14 +174,14 @@ impl<T> Shared<T> {
     #[inline]
     fn tell_loop(mut queue: MutexGuard<'_, Queue<T>>) {
         if !queue.notified
-            && let Some(notifier) = &queue.notifier
+            && let Some(doorbell) = &queue.doorbell
         {
             // Unlocked before the loop wakes up, which is going to lock.
-            let asleep = notifier.queue_up().then(|| notifier.clone());
+            let asleep = doorbell.queue_up().then(|| doorbell.clone());
             queue.notified = true;
             drop(queue);
-            if let Some(notifier) = asleep {
-                notifier.interrupt();
+            if let Some(doorbell) = asleep {
+                doorbell.interrupt();
             }
         }
     }
@@ -268,7 +273,7 @@ impl<T> SyncSender<T> {
     /// The message comes back if the channel is gone; with a bound of 0 also if it goes before the message
     /// is received.
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
-        let bound = self.shared.bound.unwrap_or(usize::MAX);
+        let bound = self.shared.bound;
         let queue = self.shared.lock();
         let queue = self.shared.wait_until(queue, |queue| queue.messages.len() < bound.max(1));
         if queue.receiver_gone {
@@ -299,9 +304,8 @@ impl<T> SyncSender<T> {
             return Err(TrySendError::Disconnected(message));
         }
         let room = match self.shared.bound {
-            Some(0) => queue.receivers_waiting > queue.messages.len(),
-            Some(bound) => queue.messages.len() < bound,
-            None => true,
+            0 => queue.receivers_waiting as usize > queue.messages.len(),
+            bound => queue.messages.len() < bound,
         };
         if !room {
             return Err(TrySendError::Full(message));
@@ -388,19 +392,19 @@ impl<T> Shared<T> {
     /// Takes the next message, and from an unbounded queue all others into `batch`, which is empty.
     fn refill(&self, batch: &mut VecDeque<T>) -> Option<T> {
         let mut queue = self.lock();
-        if self.bound.is_none() {
-            std::mem::swap(&mut queue.messages, batch);
-            return batch.pop_front();
-        }
-        let message = queue.messages.pop_front();
-        if message.is_some() {
-            queue.received += 1;
-            if queue.senders_waiting > 0 {
-                drop(queue);
-                self.taken.notify_all();
+        let message = queue.messages.pop_front()?;
+        if self.bound == UNBOUNDED {
+            if !queue.messages.is_empty() {
+                std::mem::swap(&mut queue.messages, batch);
             }
+            return Some(message);
         }
-        message
+        queue.received += 1;
+        if queue.senders_waiting > 0 {
+            drop(queue);
+            self.taken.notify_all();
+        }
+        Some(message)
     }
 
     /// Whether all senders are gone and nothing is left in the queue.
@@ -422,17 +426,17 @@ impl<T> Drop for Channel<T> {
         let mut queue = self.shared.lock();
         queue.receiver_gone = true;
         // A sender that waits for its message to be received takes it back.
-        let handed_back = self.shared.bound == Some(0);
+        let handed_back = self.shared.bound == 0;
         let messages =
             if handed_back { VecDeque::new() } else { std::mem::take(&mut queue.messages) };
-        let notifier = queue.notifier.take();
+        let doorbell = queue.doorbell.take();
         let senders_waiting = queue.senders_waiting > 0;
         drop(queue);
         if senders_waiting {
             self.shared.taken.notify_all();
         }
         // The destructors of messages are user code: outside of the lock.
-        drop((messages, notifier));
+        drop((messages, doorbell));
     }
 }
 
@@ -448,16 +452,16 @@ impl<T: 'static> EventSource for Channel<T> {
     type Error = Infallible;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let (token, notifier) = registrar.notifier();
+        let (token, doorbell) = registrar.doorbell();
         self.token = Some(token);
         let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut queue = self.shared.lock();
         // What was sent before is told of now.
         queue.notified = !batch.is_empty() || queue.has_more();
         if queue.notified {
-            notifier.notify();
+            doorbell.ring();
         }
-        queue.notifier = Some(notifier);
+        queue.doorbell = Some(doorbell);
         Ok(())
     }
 
@@ -470,21 +474,22 @@ impl<T: 'static> EventSource for Channel<T> {
         let mut queue = self.shared.lock();
         queue.notified = !batch.is_empty() || queue.has_more();
         if queue.notified
-            && let Some(notifier) = &queue.notifier
+            && let Some(doorbell) = &queue.doorbell
         {
-            notifier.notify();
+            doorbell.ring();
         }
         Ok(())
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.shared.lock().notifier = None;
+        self.shared.lock().doorbell = None;
         if let Some(token) = self.token.take() {
             registrar.release(token);
         }
         Ok(())
     }
 
+    #[inline]
     fn process_events<F>(
         &mut self,
         _: Readiness,

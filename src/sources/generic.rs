@@ -126,6 +126,7 @@ impl<T: AsFd + 'static> EventSource for Generic<T> {
         }
     }
 
+    #[inline]
     fn process_events<F>(
         &mut self,
         readiness: Readiness,

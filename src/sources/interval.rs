@@ -191,6 +191,7 @@ impl EventSource for Interval {
         Ok(())
     }
 
+    #[inline]
     fn process_events<F>(
         &mut self,
         _: Readiness,

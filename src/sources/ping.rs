@@ -5,7 +5,8 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{EventSource, InterestToken, Notifier, PostAction, Readiness, Registrar};
+use crate::ready::Doorbell;
+use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// Makes a ping and the source it arrives at.
 ///
@@ -48,19 +49,19 @@ pub fn make_ping() -> (Ping, PingSource) {
 #[derive(Debug, Default)]
 struct Shared {
     pinged: AtomicBool,
-    notifier: Mutex<Option<Notifier>>,
+    doorbell: Mutex<Option<Doorbell>>,
 }
 
 impl Shared {
     /// Tells the loop, if the source is in one.
     fn tell(&self) {
-        if let Some(notifier) = &*self.notifier() {
-            notifier.notify();
+        if let Some(doorbell) = &*self.doorbell() {
+            doorbell.ring();
         }
     }
 
-    fn notifier(&self) -> MutexGuard<'_, Option<Notifier>> {
-        self.notifier.lock().unwrap_or_else(PoisonError::into_inner)
+    fn doorbell(&self) -> MutexGuard<'_, Option<Doorbell>> {
+        self.doorbell.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,14 +94,14 @@ impl EventSource for PingSource {
     type Error = Infallible;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let (token, notifier) = registrar.notifier();
+        let (token, doorbell) = registrar.doorbell();
         self.token = Some(token);
-        let mut slot = self.shared.notifier();
-        // Looked at under the lock: a ping that comes later finds the notifier.
+        let mut slot = self.shared.doorbell();
+        // Looked at under the lock: a ping that comes later finds the doorbell.
         if self.shared.pinged.load(Ordering::Acquire) {
-            notifier.notify();
+            doorbell.ring();
         }
-        *slot = Some(notifier);
+        *slot = Some(doorbell);
         Ok(())
     }
 
@@ -109,13 +110,14 @@ impl EventSource for PingSource {
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        *self.shared.notifier() = None;
+        *self.shared.doorbell() = None;
         if let Some(token) = self.token.take() {
             registrar.release(token);
         }
         Ok(())
     }
 
+    #[inline]
     fn process_events<F>(
         &mut self,
         _: Readiness,

@@ -167,6 +167,7 @@ impl EventSource for Timer {
         Ok(())
     }
 
+    #[inline]
     fn process_events<F>(
         &mut self,
         _: Readiness,
