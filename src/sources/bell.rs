@@ -85,11 +85,13 @@ impl Wake for Bell<bool> {
 pub(crate) struct Listener<W: Work> {
     bell: Arc<Bell<W>>,
     token: Option<InterestToken>,
+    /// Its last answer was `Again`.
+    again: bool,
 }
 
 impl<W: Work> Listener<W> {
     pub(crate) fn new() -> Self {
-        Self { bell: Arc::default(), token: None }
+        Self { bell: Arc::default(), token: None, again: false }
     }
 
     pub(crate) fn bell(&self) -> &Arc<Bell<W>> {
@@ -100,6 +102,7 @@ impl<W: Work> Listener<W> {
     pub(crate) fn register(&mut self, registrar: &mut Registrar<'_>) {
         let (token, doorbell) = registrar.doorbell();
         self.token = Some(token);
+        self.again = false;
         let mut state = self.bell.lock();
         state.doorbell = Some(doorbell);
         state.told = false;
@@ -108,16 +111,18 @@ impl<W: Work> Listener<W> {
         }
     }
 
-    /// Tells the loop anew if there is work: a composite source may have answered with `Reregister` what
+    /// Tells the loop anew of the work that is left: a composite source may have answered with `Reregister` what
     /// was an `Again` here.
     pub(crate) fn reregister(&mut self, registrar: &mut Registrar<'_>) {
         if self.token.is_none() {
             return self.register(registrar);
         }
-        let mut state = self.bell.lock();
-        if !state.work.is_empty() {
+        if std::mem::take(&mut self.again) {
+            let mut state = self.bell.lock();
             state.told = false;
-            state.tell();
+            if !state.work.is_empty() {
+                state.tell();
+            }
         }
     }
 
@@ -143,10 +148,11 @@ impl<W: Work> Listener<W> {
     }
 
     /// What to answer after a step: `Again` if there is work.
-    pub(crate) fn answer(&self) -> PostAction {
+    pub(crate) fn answer(&mut self) -> PostAction {
         let mut state = self.bell.lock();
         state.told = !state.work.is_empty();
-        if state.told { PostAction::Again } else { PostAction::Continue }
+        self.again = state.told;
+        if self.again { PostAction::Again } else { PostAction::Continue }
     }
 }
 

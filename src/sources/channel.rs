@@ -339,11 +339,13 @@ pub struct Channel<T> {
     /// What an unbounded channel took out of the queue and did not deliver yet.
     batch: Mutex<VecDeque<T>>,
     token: Option<InterestToken>,
+    /// Its last answer was `Again`.
+    again: bool,
 }
 
 impl<T> Channel<T> {
     fn new(shared: Arc<Shared<T>>) -> Self {
-        Self { shared, batch: Mutex::default(), token: None }
+        Self { shared, batch: Mutex::default(), token: None, again: false }
     }
 
     /// Receives a message without the loop; blocks until there is one.
@@ -454,6 +456,7 @@ impl<T: 'static> EventSource for Channel<T> {
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         let (token, doorbell) = registrar.doorbell();
         self.token = Some(token);
+        self.again = false;
         let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut queue = self.shared.lock();
         // What was sent before is told of now.
@@ -470,13 +473,15 @@ impl<T: 'static> EventSource for Channel<T> {
             return self.register(registrar);
         }
         // A composite source may have answered with `Reregister` what was an `Again` here.
-        let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let mut queue = self.shared.lock();
-        queue.notified = !batch.is_empty() || queue.has_more();
-        if queue.notified
-            && let Some(doorbell) = &queue.doorbell
-        {
-            doorbell.ring();
+        if std::mem::take(&mut self.again) {
+            let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let mut queue = self.shared.lock();
+            queue.notified = !batch.is_empty() || queue.has_more();
+            if queue.notified
+                && let Some(doorbell) = &queue.doorbell
+            {
+                doorbell.ring();
+            }
         }
         Ok(())
     }
@@ -505,17 +510,17 @@ impl<T: 'static> EventSource for Channel<T> {
         let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(message) = batch.pop_front().or_else(|| self.shared.refill(batch)) {
             callback(Event::Msg(message));
-            let more = !batch.is_empty() || self.shared.has_more();
-            return Ok(if more { PostAction::Again } else { PostAction::Continue });
+            self.again = !batch.is_empty() || self.shared.has_more();
+        } else if !self.shared.has_more() {
+            self.again = false;
+        } else if !self.shared.is_closed() {
+            self.again = true;
+        } else {
+            self.again = false;
+            callback(Event::Closed);
+            return Ok(PostAction::Remove);
         }
-        if !self.shared.has_more() {
-            return Ok(PostAction::Continue);
-        }
-        if !self.shared.is_closed() {
-            return Ok(PostAction::Again);
-        }
-        callback(Event::Closed);
-        Ok(PostAction::Remove)
+        Ok(if self.again { PostAction::Again } else { PostAction::Continue })
     }
 }
 

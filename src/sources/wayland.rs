@@ -189,7 +189,8 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
             return Err(error.into());
         }
         let changed = self.full != self.waits_for_room;
-        Ok(if changed { PostAction::Reregister } else { self.bell.answer() })
+        let answer = self.bell.answer();
+        Ok(if changed { PostAction::Reregister } else { answer })
     }
 
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {

@@ -48,6 +48,7 @@ impl Model {
             Kind::Stream => source.next_item(),
             _ if !source.has_event() => {
                 source.told = false;
+                source.again = false;
                 Err(End::Continue)
             }
             Kind::Ping => {
@@ -108,11 +109,10 @@ impl Model {
             (Kind::Ping, _) => End::Continue,
             (Kind::Channel | Kind::SyncChannel, _) if data == Data::Closed => End::Remove,
             (Kind::Channel | Kind::SyncChannel | Kind::Executor, _) => {
-                source.told = source.has_event();
-                if source.told { End::Again } else { End::Continue }
+                source.told_of_more(source.has_event())
             }
             (Kind::Stream, _) if data == Data::Closed => End::Remove,
-            (Kind::Stream, _) => source.told_of_more(),
+            (Kind::Stream, _) => source.told_of_more(source.rung),
             // There may be more of them.
             (Kind::Signals(_), _) => End::Again,
             (Kind::Child | Kind::EndedChild, _) => End::Remove,
@@ -164,12 +164,13 @@ impl Source {
             }
             self.parked = true;
         }
-        Err(self.told_of_more())
+        Err(self.told_of_more(self.rung))
     }
 
-    /// What a stream or a task answers when it goes on.
-    pub(super) fn told_of_more(&mut self) -> End {
-        self.told = self.rung;
-        if self.rung { End::Again } else { End::Continue }
+    /// What one that tells once answers when it goes on.
+    pub(super) fn told_of_more(&mut self, more: bool) -> End {
+        self.told = more;
+        self.again = more;
+        if more { End::Again } else { End::Continue }
     }
 }

@@ -113,6 +113,7 @@ impl Model {
         source.listed = true;
         source.queued = false;
         source.told = source.has_event();
+        source.again = false;
         if source.is_notifier() && source.has_event() {
             self.notify(id);
         }
@@ -123,11 +124,10 @@ impl Model {
         if self.sources[id].enabled {
             let source = &mut self.sources[id];
             source.listed = true;
-            if source.has_messages() {
-                let has_event = source.has_event();
-                // Of these, channels alone look anew whether they have anything.
-                source.told = has_event || source.told && !source.is_channel();
-                if has_event {
+            // As part of another source, its answer may have been overruled.
+            if std::mem::take(&mut source.again) {
+                source.told = source.has_event();
+                if source.told {
                     self.notify(id);
                 }
             }

@@ -61,6 +61,8 @@ pub struct Source {
     pub messages: VecDeque<u32>,
     /// The loop knows of the messages.
     pub told: bool,
+    /// Its last answer was that there are more.
+    pub again: bool,
     // Streams and tasks: to be polled; waiting to be woken, and how many pokes nobody waited for.
     pub rung: bool,
     pub parked: bool,
@@ -139,6 +141,7 @@ impl Source {
             pulls: 0,
             messages: VecDeque::new(),
             told: false,
+            again: false,
             rung: matches!(kind, Kind::Stream | Kind::Task | Kind::Waiter(_)),
             parked: false,
             pokes: 0,
@@ -192,10 +195,6 @@ impl Source {
     /// Whether it is one of those that tell the loop once of what they have.
     pub fn has_messages(&self) -> bool {
         matches!(self.kind, Kind::Channel | Kind::SyncChannel | Kind::Executor) || self.is_polled()
-    }
-
-    pub fn is_channel(&self) -> bool {
-        matches!(self.kind, Kind::Channel | Kind::SyncChannel)
     }
 
     pub fn is_polled(&self) -> bool {

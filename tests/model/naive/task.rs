@@ -70,7 +70,8 @@ impl Model {
                 }
             }
         }
-        Ok(self.sources[id].told_of_more())
+        let source = &mut self.sources[id];
+        Ok(source.told_of_more(source.rung))
     }
 
     fn run_closure(&mut self, id: usize, data: Data, step: Option<Step>) -> Flow<Option<End>> {
