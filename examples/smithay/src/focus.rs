@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use smithay::desktop::{PopupKind, Window};
+use smithay::desktop::PopupKind;
 use smithay::input::Seat;
 use smithay::input::keyboard::{KeyboardTarget, KeysymHandle, ModifiersState};
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
@@ -11,6 +11,7 @@ use smithay::wayland::seat::WaylandFocus;
 #[cfg(feature = "xwayland")]
 use smithay::xwayland::X11Surface;
 
+use crate::element::Window;
 use crate::state::State;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,17 @@ impl KeyboardFocus {
             #[cfg(feature = "xwayland")]
             x11: window.x11_surface().cloned(),
         })
+    }
+
+    /// The surface of an X11 window that Smithay does not know to have one, and so would not tell.
+    #[cfg(feature = "xwayland")]
+    fn numbered(&self) -> Option<&WlSurface> {
+        self.x11.as_ref().filter(|window| window.wl_surface().is_none()).map(|_| &self.surface)
+    }
+
+    #[cfg(not(feature = "xwayland"))]
+    fn numbered(&self) -> Option<&WlSurface> {
+        None
     }
 
     fn target(&self) -> &dyn Target {
@@ -148,11 +160,18 @@ impl KeyboardTarget<State> for KeyboardFocus {
         keys: Vec<KeysymHandle<'_>>,
         serial: Serial,
     ) {
+        if let Some(surface) = self.numbered() {
+            self.target().enter(seat, state, Vec::new(), serial);
+            return KeyboardTarget::enter(surface, seat, state, keys, serial);
+        }
         self.target().enter(seat, state, keys, serial);
     }
 
     fn leave(&self, seat: &Seat<State>, state: &mut State, serial: Serial) {
         self.target().leave(seat, state, serial);
+        if let Some(surface) = self.numbered() {
+            KeyboardTarget::leave(surface, seat, state, serial);
+        }
     }
 
     fn key(
@@ -164,7 +183,10 @@ impl KeyboardTarget<State> for KeyboardFocus {
         serial: Serial,
         time: u32,
     ) {
-        self.target().key(seat, state, key, pressed, serial, time);
+        match self.numbered() {
+            Some(surface) => KeyboardTarget::key(surface, seat, state, key, pressed, serial, time),
+            None => self.target().key(seat, state, key, pressed, serial, time),
+        }
     }
 
     fn modifiers(
@@ -174,6 +196,9 @@ impl KeyboardTarget<State> for KeyboardFocus {
         modifiers: ModifiersState,
         serial: Serial,
     ) {
-        self.target().modifiers(seat, state, modifiers, serial);
+        match self.numbered() {
+            Some(surface) => KeyboardTarget::modifiers(surface, seat, state, modifiers, serial),
+            None => self.target().modifiers(seat, state, modifiers, serial),
+        }
     }
 }

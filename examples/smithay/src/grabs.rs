@@ -1,6 +1,5 @@
 //! Moving and resizing windows with the pointer: grabs, which have the pointer until its button is released.
 
-use smithay::desktop::Window;
 use smithay::input::SeatHandler;
 use smithay::input::pointer::{
     AxisFrame, ButtonEvent, GestureHoldBeginEvent, GestureHoldEndEvent, GesturePinchBeginEvent,
@@ -11,6 +10,7 @@ use smithay::input::pointer::{
 use smithay::reexports::wayland_protocols::xdg::shell::server::xdg_toplevel::{self, ResizeEdge};
 use smithay::utils::{Logical, Point, Rectangle, Size};
 
+use crate::element::Window;
 use crate::handlers::shell::set_state;
 use crate::state::State;
 use crate::{frames, windows};

@@ -6,7 +6,7 @@
 //! | `session` | a session from its beginning to its end |
 //! | `state` | the one state, and the globals |
 //! | `handlers` | what Smithay asks of the state, a protocol a file |
-//! | `windows`, `placing`, `grabs` | which windows there are, where they go, and how people move them |
+//! | `element`, `windows`, `placing`, `grabs` | which windows there are, where they go, and how people move them |
 //! | `input`, `focus` | keys, buttons, fingers, and who gets them |
 //! | `render`, `frames`, `backend` | drawing, when, and on what |
 //! | `fence` | commits that wait for a fence |
@@ -18,6 +18,7 @@ pub mod backend;
 mod clients;
 pub mod connection;
 mod control;
+mod element;
 #[cfg_attr(feature = "on-calloop", path = "loop_calloop.rs")]
 #[cfg_attr(not(feature = "on-calloop"), path = "loop_soloop.rs")]
 pub mod event_loop;

@@ -1,9 +1,9 @@
 //! Where windows go: new ones, those side by side, and those that fill what panels leave.
 
-use smithay::desktop::Window;
 use smithay::reexports::wayland_protocols::xdg::shell::server::xdg_toplevel;
 use smithay::utils::{Logical, Point, Rectangle, Size};
 
+use crate::element::Window;
 use crate::frames;
 use crate::state::State;
 use crate::windows::{set_size, work_area};

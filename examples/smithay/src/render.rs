@@ -15,7 +15,7 @@ use smithay::backend::renderer::{
 };
 use smithay::desktop::space::render_output;
 use smithay::desktop::utils::send_frames_surface_tree;
-use smithay::desktop::{Space, Window, layer_map_for_output};
+use smithay::desktop::{Space, layer_map_for_output};
 use smithay::input::pointer::{CursorImageStatus, CursorImageSurfaceData};
 use smithay::output::Output;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
@@ -24,6 +24,7 @@ use smithay::wayland::compositor::with_states;
 
 use crate::Result;
 use crate::backend::Backend;
+use crate::element::Window;
 use crate::state::State;
 
 /// What is behind everything: a dark blue.
@@ -112,7 +113,7 @@ where
 pub fn send_frame_callbacks(state: &State) {
     let (output, time) = (&state.output, state.now());
     for window in state.space.elements() {
-        window.send_frame(output, time, None, |_, _| Some(output.clone()));
+        window.send_frame(output, time);
     }
     for layer in layer_map_for_output(output).layers() {
         layer.send_frame(output, time, None, |_, _| Some(output.clone()));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use smithay::backend::input::TouchSlot;
-use smithay::desktop::{PopupGrab, PopupManager, Space, Window};
+use smithay::desktop::{PopupGrab, PopupManager, Space};
 use smithay::input::pointer::CursorImageStatus;
 use smithay::input::{Seat, SeatState};
 use smithay::output::{Mode, Output, PhysicalProperties, Scale, Subpixel};
@@ -28,6 +28,7 @@ use crate::Result;
 use crate::backend::Backend;
 use crate::clients::Clients;
 use crate::connection::{self, Connections};
+use crate::element::Window;
 use crate::event_loop::{self, Handle, Remote};
 use crate::frames::Frames;
 use crate::render::Screenshots;
@@ -185,6 +186,8 @@ impl State {
 
     /// What follows each round of the loop.
     pub fn after_round(&mut self) {
+        #[cfg(feature = "xwayland")]
+        crate::xwayland::associate(self);
         windows::settle_focus(self);
         connection::flush(self);
     }

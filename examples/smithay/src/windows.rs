@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 
 use smithay::backend::renderer::utils::with_renderer_surface_state;
-use smithay::desktop::{Window, WindowSurfaceType, layer_map_for_output};
+use smithay::desktop::{WindowSurfaceType, layer_map_for_output};
 use smithay::reexports::wayland_protocols::xdg::shell::server::xdg_toplevel;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::utils::{IsAlive, Logical, Point, Rectangle, SERIAL_COUNTER, Size};
 use smithay::wayland::compositor::with_states;
-use smithay::wayland::seat::WaylandFocus;
 use smithay::wayland::shell::wlr_layer::Layer;
 use smithay::wayland::shell::xdg::{SurfaceCachedState, ToplevelSurface, XdgToplevelSurfaceData};
 
+use crate::element::Window;
 use crate::focus::KeyboardFocus;
 use crate::grabs::Resizing;
 use crate::handlers::shell::set_state;

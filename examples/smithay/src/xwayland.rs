@@ -1,17 +1,17 @@
 //! X11 programs: Xwayland, and the window manager that it needs.
 //!
-//! Smithay's window manager is a source of calloop's kind; so it goes where those go. It learns which surface
-//! is which window's as Xwayland tells since version 23.1; windows of an older one (Debian 12 has 22.1) are
-//! managed, but Smithay 0.7 does not draw them.
+//! Smithay's window manager is a source of calloop's kind; so it goes where those go. Which surface is which window's it
+//! learns as Xwayland tells since version 23.1; an older one (Debian 12 has 22.1) tells a number, see [`associate`].
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
 
 use smithay::delegate_xwayland_shell;
-use smithay::desktop::Window;
+use smithay::reexports::wayland_server::Client;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::utils::{Logical, Rectangle, Size};
+use smithay::wayland::compositor::{get_role, give_role};
 use smithay::wayland::selection::SelectionTarget;
 use smithay::wayland::selection::data_device::{
     clear_data_device_selection, request_data_device_client_selection, set_data_device_selection,
@@ -19,10 +19,13 @@ use smithay::wayland::selection::data_device::{
 use smithay::wayland::selection::primary_selection::{
     clear_primary_selection, request_primary_client_selection, set_primary_selection,
 };
-use smithay::wayland::xwayland_shell::{XWaylandShellHandler, XWaylandShellState};
+use smithay::wayland::xwayland_shell::{
+    XWAYLAND_SHELL_ROLE, XWaylandShellHandler, XWaylandShellState,
+};
 use smithay::xwayland::xwm::{Reorder, ResizeEdge, X11Window, XwmId};
 use smithay::xwayland::{X11Surface, X11Wm, XWayland, XWaylandEvent, XwmHandler};
 
+use crate::element::Window;
 use crate::grabs::{Edges, MoveGrab, ResizeGrab};
 use crate::state::State;
 use crate::windows::{self, Placement};
@@ -32,6 +35,7 @@ use crate::{Result, frames, placing};
 pub struct XwaylandSession {
     /// What `DISPLAY` is for its clients.
     pub display: String,
+    client: Client,
     /// Once it is ready.
     wm: Option<X11Wm>,
 }
@@ -54,6 +58,7 @@ pub fn start(state: &mut State, runtime: &Path) -> Result<String> {
     )
     .map_err(|error| format!("Xwayland can't be started: {error}"))?;
     let display = format!(":{}", server.display_number());
+    let connected = client.clone();
     let inserted = state.foreign.insert_source(server, move |event, (), state| match event {
         XWaylandEvent::Ready { x11_socket, .. } => {
             let wm = X11Wm::start_wm(state.foreign.clone(), x11_socket, client.clone());
@@ -69,8 +74,35 @@ pub fn start(state: &mut State, runtime: &Path) -> Result<String> {
         }
     });
     inserted.map_err(|error| error.error)?;
-    state.xwayland = Some(XwaylandSession { display: display.clone(), wm: None });
+    state.xwayland =
+        Some(XwaylandSession { display: display.clone(), client: connected, wm: None });
     Ok(display)
+}
+
+/// Finds the surfaces of windows of which Xwayland has told the number, as it does before version 23.1.
+#[allow(deprecated, reason = "there is no other way with an old Xwayland")]
+pub fn associate(state: &mut State) {
+    let Some(client) = state.xwayland.as_ref().map(|session| session.client.clone()) else {
+        return;
+    };
+    let without = |window: &&Window| window.is_x11() && window.wl_surface().is_none();
+    let windows: Vec<Window> = state.space.elements().filter(without).cloned().collect();
+    for window in windows {
+        let Some(x11) = window.x11_surface() else { continue };
+        let surface = x11.wl_surface_id().and_then(|number| {
+            client.object_from_protocol_id::<WlSurface>(&state.display, number).ok()
+        });
+        // A number may be that of the last time, and another's now, one that is something else already.
+        let Some(surface) = surface.filter(|surface| get_role(surface).is_none()) else { continue };
+        if give_role(&surface, XWAYLAND_SHELL_ROLE).is_err() {
+            continue;
+        }
+        window.associate(surface);
+        if !x11.is_override_redirect() {
+            windows::activate(state, &window);
+        }
+        frames::schedule(state);
+    }
 }
 
 /// Has an X11 window on top in X11's order as well.

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::server::{Compositor, PATIENCE};
+use support::server::{Compositor, PATIENCE, Picture, lines, wait_for_line};
 use support::{program, rect, window_line};
 use wayland_client::globals::{GlobalListContents, registry_queue_init};
 use wayland_client::protocol::{wl_registry::WlRegistry, wl_seat::WlSeat};
@@ -17,8 +17,7 @@ use wayland_protocols::ext::idle_notify::v1::client::{
     ext_idle_notifier_v1::ExtIdleNotifierV1,
 };
 
-/// Their windows are managed: mapped, placed beside others, and gone when they are closed. Whether they are
-/// drawn as well is up to Xwayland's version, see `xwayland.rs`.
+/// Their windows are managed: mapped, placed beside others, drawn, and gone when they are closed.
 #[test]
 fn x11_programs_are_windows_among_others() {
     program("Xwayland");
@@ -40,12 +39,52 @@ fn x11_programs_are_windows_among_others() {
     for (name, value) in expected {
         assert!(found.contains(&format!("\n{name}={value}\n")), "{line}: {found}");
     }
+    // Its face is white, with black hands and marks, to the last corner.
+    let corner = (x + width - 2, y + height - 2);
+    let shown = |picture: &Picture| {
+        let inside = (y..y + height).flat_map(|y| (x..x + width).map(move |x| (x, y)));
+        picture.pixel(x + 1, y + 1) == 0xff_ff_ff
+            && picture.pixel(corner.0, corner.1) == 0xff_ff_ff
+            && inside.clone().any(|(x, y)| picture.pixel(x, y) == 0)
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while !shown(&compositor.screenshot()) {
+        assert!(Instant::now() < deadline, "it is not drawn");
+    }
     clock.kill().unwrap();
     clock.wait().unwrap();
     let deadline = Instant::now() + PATIENCE;
     while compositor.control().ask("windows") != ["ok 0 windows"] {
         assert!(Instant::now() < deadline, "it stays");
     }
+}
+
+#[test]
+fn x11_programs_hear_keys_and_buttons() {
+    program("Xwayland");
+    let compositor = Compositor::start(&["--xwayland", "--serve"]);
+    let display = compositor.stdout_line("DISPLAY=");
+    let display = display.split('=').next_back().unwrap();
+    // Line by line, though its output is a pipe.
+    let mut tester = Command::new("stdbuf")
+        .args(["-oL", program("xev").to_str().unwrap()])
+        .env("DISPLAY", display)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let heard = lines(tester.stdout.take().unwrap());
+    let [x, y, ..] = rect(&window_line(&compositor, "title=\"Event Tester\""));
+    wait_for_line(&heard, "FocusIn event");
+    let mut control = compositor.control();
+    control.ask("key 30");
+    wait_for_line(&heard, "KeyPress event");
+    wait_for_line(&heard, "keycode 38 (keysym 0x61, a)");
+    wait_for_line(&heard, "KeyRelease event");
+    control.ask(&format!("pointer {} {} left", x + 20, y + 30));
+    wait_for_line(&heard, "ButtonPress event");
+    wait_for_line(&heard, "(20,30)");
+    tester.kill().unwrap();
+    tester.wait().unwrap();
 }
 
 /// An X server without a screen.

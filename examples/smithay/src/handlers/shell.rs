@@ -1,7 +1,6 @@
 //! Windows of Wayland clients: `xdg_toplevel`.
 
 use smithay::delegate_xdg_shell;
-use smithay::desktop::Window;
 use smithay::input::Seat;
 use smithay::input::pointer::{Focus, GrabStartData};
 use smithay::reexports::wayland_protocols::xdg::shell::server::xdg_toplevel::{self, ResizeEdge};
@@ -15,6 +14,7 @@ use smithay::wayland::shell::xdg::{
 };
 
 use super::popups;
+use crate::element::Window;
 use crate::grabs::{Edges, MoveGrab, ResizeGrab};
 use crate::input;
 use crate::state::State;
