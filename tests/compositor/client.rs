@@ -26,6 +26,7 @@ use super::server::{Compositor, PATIENCE};
 
 pub struct Client {
     pub connection: Connection,
+    #[allow(dead_code, reason = "for tests that bind more than what follows")]
     pub globals: GlobalList,
     events: EventQueue<Heard>,
     pub queue: QueueHandle<Heard>,
