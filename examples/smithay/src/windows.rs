@@ -14,6 +14,7 @@ use smithay::wayland::shell::xdg::{SurfaceCachedState, ToplevelSurface, XdgTople
 use crate::element::Window;
 use crate::focus::KeyboardFocus;
 use crate::grabs::Resizing;
+use crate::handlers::compositor::root;
 use crate::handlers::shell::set_state;
 use crate::handlers::{layer, popups};
 use crate::state::State;
@@ -127,6 +128,14 @@ pub fn commit(state: &mut State, window: &Window) {
     if let Some(at) = state.space.element_location(window) {
         state.space.map_element(window.clone(), at + moved, false);
     }
+}
+
+/// Whether the pointer is over a window, or was when it was last told.
+pub fn concerns_pointer(state: &State, window: &Window, surface: &WlSurface) -> bool {
+    let over = state.space.element_bbox(window);
+    let over = over.is_some_and(|over| over.to_f64().contains(state.pointer_location()));
+    let target = state.pointer_target.as_ref();
+    over || target.is_some_and(|(target, _)| target.alive() && root(target) == *surface)
 }
 
 fn sets_geometry(window: &Window) -> bool {

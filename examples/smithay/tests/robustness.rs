@@ -136,6 +136,8 @@ fn five_hundred_clients_at_once_are_served() {
     for (client, _) in &mut clients {
         client.until("its frame", |heard| heard.frames == 1);
     }
+    let stats = compositor.control().ask("stats");
+    println!("500 clients: {}", stats.iter().find(|line| line.starts_with("frames")).unwrap());
     witness.end("500 clients draw");
     drop(clients);
     for _ in 0..500 {

@@ -34,10 +34,12 @@ impl CompositorHandler for State {
         subsurfaces::place(surface);
         on_commit_buffer_handler::<Self>(surface);
         self.popups.commit(surface);
+        let mut far = false;
         if !is_sync_subsurface(surface) {
             let root = root(surface);
             if let Some(window) = self.window_of(&root) {
                 windows::commit(self, &window);
+                far = !windows::concerns_pointer(self, &window, &root);
             }
             if *surface == root {
                 shell::committed(self, surface);
@@ -45,8 +47,10 @@ impl CompositorHandler for State {
                 popups::committed(self, surface);
             }
         }
-        // It may have moved under the pointer, or away.
-        input::refocus_pointer(self);
+        // It may have moved under the pointer, or away. To find out takes as long as there are windows.
+        if !far {
+            input::refocus_pointer(self);
+        }
         frames::schedule(self);
     }
 
