@@ -6,7 +6,7 @@
 use crate::interest::ReadySet;
 use crate::token::InterestKey;
 
-/// An event that is being delivered.
+/// What was found ready. The interest may be gone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReadyEvent {
     pub(crate) interest: InterestKey,
@@ -19,43 +19,18 @@ impl ReadyEvent {
     pub(crate) fn new(interest: InterestKey) -> Self {
         Self { interest, readiness: ReadySet::EMPTY }
     }
-}
 
-/// What was found ready. Its interest may be gone.
-#[derive(Clone, Debug)]
-pub(crate) enum Found {
-    /// As the kernel told it, read when its turn comes.
-    Kernel(mio::event::Event),
-    Ready(ReadyEvent),
-}
-
-impl Found {
+    /// As the kernel told it.
     #[inline]
-    pub(crate) fn interest(&self) -> InterestKey {
-        match self {
-            Self::Kernel(event) => InterestKey::from_mio(event.token()),
-            Self::Ready(event) => event.interest,
-        }
-    }
-}
-
-impl From<&mio::event::Event> for Found {
-    #[inline]
-    fn from(event: &mio::event::Event) -> Self {
-        Self::Kernel(event.clone())
-    }
-}
-
-impl From<ReadyEvent> for Found {
-    #[inline]
-    fn from(event: ReadyEvent) -> Self {
-        Self::Ready(event)
+    pub(crate) fn told(event: &mio::event::Event) -> Self {
+        let interest = InterestKey::from_mio(event.token());
+        Self { interest, readiness: ReadySet::told(event) }
     }
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
-    events: Vec<Found>,
+    events: Vec<ReadyEvent>,
     /// The first that is not delivered; 0 if there is none.
     next: usize,
 }
@@ -71,23 +46,26 @@ impl Backlog {
     }
 
     #[inline]
-    pub(crate) fn push(&mut self, event: impl Into<Found>) {
-        self.events.push(event.into());
+    pub(crate) fn push(&mut self, event: ReadyEvent) {
+        self.events.push(event);
     }
 
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<&Found> {
+    pub(crate) fn pop(&mut self) -> Option<ReadyEvent> {
         if self.next == self.events.len() {
             self.events.clear();
             self.next = 0;
             return None;
         }
         self.next += 1;
-        Some(&self.events[self.next - 1])
+        Some(self.events[self.next - 1])
     }
 
     /// The next one, if `wanted` says so of it.
-    pub(crate) fn pop_if(&mut self, wanted: impl FnOnce(&Found) -> bool) -> Option<&Found> {
+    pub(crate) fn pop_if(
+        &mut self,
+        wanted: impl FnOnce(&ReadyEvent) -> bool,
+    ) -> Option<ReadyEvent> {
         if self.events.get(self.next).is_some_and(|event| !wanted(event)) {
             return None;
         }
@@ -95,18 +73,18 @@ impl Backlog {
     }
 
     /// Drops what is not `wanted`.
-    pub(crate) fn retain(&mut self, wanted: impl FnMut(&Found) -> bool) {
+    pub(crate) fn retain(&mut self, wanted: impl FnMut(&ReadyEvent) -> bool) {
         self.events.drain(..self.next);
         self.next = 0;
         self.events.retain(wanted);
     }
 
     /// What is not delivered.
-    pub(crate) fn as_slice(&self) -> &[Found] {
+    pub(crate) fn as_slice(&self) -> &[ReadyEvent] {
         &self.events[self.next..]
     }
 
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [Found] {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [ReadyEvent] {
         &mut self.events[self.next..]
     }
 }

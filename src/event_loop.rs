@@ -291,6 +291,7 @@ impl<Data: LoopData> EventLoop<Data> {
             let waited = self.wait(timeout, data);
             self.before_handle_events(prepared, found, data);
             waited?;
+            self.settle(data)?;
         }
         self.unfinished = true;
         self.run_mail(data)?;
@@ -325,13 +326,15 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Settles pending ops, and runs what was posted.
     #[inline(always)]
     fn settle_all(&mut self, data: &mut Data) -> Result<()> {
-        own_handle(&self.shared, data)?;
+        let has_ops = own_handle(&self.shared, data)?.has_ops();
         if !self.shared.ready.is_awake() && self.shared.ready.rouse() {
             self.stirred = true;
             self.counters.wakeups += 1;
             self.collect_woken();
         }
-        self.stirred |= self.settle(data)?;
+        if has_ops {
+            self.stirred |= self.settle_pending(data)?;
+        }
         self.stirred |= self.run_mail(data)?;
         Ok(())
     }
@@ -389,7 +392,6 @@ impl<Data: LoopData> EventLoop<Data> {
     /// order of deadlines.
     #[inline(always)]
     fn deliver(&mut self, data: &mut Data) -> Result<()> {
-        self.settle(data)?;
         if data.loop_handle().registrations.is_prioritized() {
             return self.deliver_by_priority(data);
         }

@@ -101,21 +101,31 @@ const PRIORITY: u8 = 1 << 2;
 const ERROR: u8 = 1 << 3;
 const READ_CLOSED: u8 = 1 << 4;
 const WRITE_CLOSED: u8 = 1 << 5;
+/// As the kernel told it, whether the interest asked for it or not.
+const TOLD: u8 = 1 << 6;
 
 impl ReadySet {
     pub(crate) const EMPTY: Self = Self(0);
 
-    /// What `event` says, as far as an interest asked for it.
+    /// What the kernel told.
     #[inline]
-    pub(crate) fn of(event: &mio::event::Event, wants: Wants) -> Self {
+    pub(crate) fn told(event: &mio::event::Event) -> Self {
         let set = |is: bool, bits: u8| if is { bits } else { 0 };
-        let told = set(event.is_readable(), READABLE)
-            | set(event.is_writable(), WRITABLE)
-            | set(event.is_priority(), PRIORITY)
-            | set(event.is_error(), ERROR | READABLE | WRITABLE)
-            | set(event.is_read_closed(), READ_CLOSED | READABLE)
-            | set(event.is_write_closed(), WRITE_CLOSED | WRITABLE);
-        Self(told & (wants.0 | ERROR | READ_CLOSED | WRITE_CLOSED))
+        Self(
+            TOLD | set(event.is_readable(), READABLE)
+                | set(event.is_writable(), WRITABLE)
+                | set(event.is_priority(), PRIORITY)
+                | set(event.is_error(), ERROR | READABLE | WRITABLE)
+                | set(event.is_read_closed(), READ_CLOSED | READABLE)
+                | set(event.is_write_closed(), WRITE_CLOSED | WRITABLE),
+        )
+    }
+
+    /// What is left of what the kernel told if an interest asks for `wants`.
+    #[inline]
+    pub(crate) fn wanted(self, wants: Wants) -> Self {
+        let wanted = wants.0 | ERROR | READ_CLOSED | WRITE_CLOSED;
+        if self.0 & TOLD == 0 { self } else { Self(self.0 & wanted) }
     }
 }
 

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use slotmap::{Key, SlotMap, SparseSecondaryMap};
 
-use crate::backlog::{Found, ReadyEvent};
+use crate::backlog::ReadyEvent;
 use crate::clock::{Clock, nanos};
 use crate::deadlines::{Deadlines, Position};
-use crate::interest::{ReadySet, Wants};
+use crate::interest::Wants;
 use crate::options::{Priority, SourceOptions};
 use crate::shared::Shared;
 use crate::token::{InterestKey, SourceKey};
@@ -292,19 +292,14 @@ impl Registrations {
     /// Starts the turn of the source that an event was found for. `None` if the interest is gone: a source that is
     /// disabled or removed holds none.
     #[inline]
-    pub(crate) fn begin_turn(&mut self, found: &Found) -> Option<Turn> {
-        let interest = self.interests.get(found.interest())?;
+    pub(crate) fn begin_turn(&mut self, mut event: ReadyEvent) -> Option<Turn> {
+        let interest = self.interests.get(event.interest)?;
         let source = interest.source;
-        let (event, rearms) = match (found, &interest.watch) {
-            (Found::Kernel(event), Watch::Io(io)) => {
-                let interest = InterestKey::from_mio(event.token());
-                let readiness = ReadySet::of(event, io.wants);
-                (ReadyEvent { interest, readiness }, io.rearm == Rearm::Level)
-            }
-            (Found::Kernel(_), _) => return None,
-            (Found::Ready(event), Watch::Io(io)) => (*event, io.rearm == Rearm::Level),
-            (Found::Ready(event), _) => (*event, false),
-        };
+        let mut rearms = false;
+        if let Watch::Io(io) = &interest.watch {
+            event.readiness = event.readiness.wanted(io.wants);
+            rearms = io.rearm == Rearm::Level;
+        }
         self.running = source;
         self.touched = false;
         Some(Turn { source, event, rearms })
@@ -426,14 +421,15 @@ impl Registrations {
     }
 
     /// What `event` says to `source`; `None` if it is another's.
-    pub(crate) fn readiness_for(&self, source: SourceKey, found: &Found) -> Option<Readiness> {
-        let interest = self.interests.get(found.interest())?;
-        match (found, interest.watch) {
-            _ if interest.source != source => None,
-            (Found::Kernel(event), Watch::Io(io)) => Some(ReadySet::of(event, io.wants).into()),
-            (Found::Kernel(_), _) => None,
-            (Found::Ready(event), _) => Some(event.readiness.into()),
+    pub(crate) fn readiness_for(&self, source: SourceKey, event: &ReadyEvent) -> Option<Readiness> {
+        let interest = self.interests.get(event.interest)?;
+        if interest.source != source {
+            return None;
         }
+        Some(match interest.watch {
+            Watch::Io(io) => event.readiness.wanted(io.wants).into(),
+            _ => event.readiness.into(),
+        })
     }
 
     /// Notes how an fd is watched from now on.
@@ -444,8 +440,8 @@ impl Registrations {
     /// Whether to deliver what the kernel told: not what comes after the event of a one-shot interest of which the
     /// kernel does not know that it is one.
     #[inline]
-    pub(crate) fn admits(&mut self, event: &mio::event::Event) -> bool {
-        !self.emulates_oneshot || self.spend_oneshot(InterestKey::from_mio(event.token()))
+    pub(crate) fn admits(&mut self, event: ReadyEvent) -> bool {
+        !self.emulates_oneshot || self.spend_oneshot(event.interest)
     }
 
     #[cold]
@@ -461,8 +457,8 @@ impl Registrations {
     }
 
     /// The priority of an event; one that is nobody's any more goes first, and out of the way.
-    pub(crate) fn priority_of(&self, event: &Found) -> Priority {
-        self.source_of(event.interest()).map_or(Priority::High, |source| self.priority(source))
+    pub(crate) fn priority_of(&self, event: &ReadyEvent) -> Priority {
+        self.source_of(event.interest).map_or(Priority::High, |source| self.priority(source))
     }
 
     #[inline]

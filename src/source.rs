@@ -4,7 +4,7 @@ use std::any::Any;
 use std::error::Error;
 use std::io;
 
-use crate::backlog::Found;
+use crate::backlog::ReadyEvent;
 use crate::registrations::Registrations;
 use crate::token::SourceKey;
 use crate::{InterestToken, PostAction, Readiness, Registrar};
@@ -233,14 +233,14 @@ impl<S: EventSource> AnySource for S {
 /// Timers are not among them: they are taken from their queue one by one, later in the round.
 #[derive(Clone, Debug)]
 pub struct EventIterator<'a> {
-    events: std::slice::Iter<'a, Found>,
+    events: std::slice::Iter<'a, ReadyEvent>,
     registrations: &'a Registrations,
     source: SourceKey,
 }
 
 impl<'a> EventIterator<'a> {
     pub(crate) fn new(
-        events: &'a [Found],
+        events: &'a [ReadyEvent],
         registrations: &'a Registrations,
         source: SourceKey,
     ) -> Self {
@@ -254,7 +254,7 @@ impl Iterator for EventIterator<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         self.events.find_map(|event| {
             let readiness = self.registrations.readiness_for(self.source, event)?;
-            Some((readiness, InterestToken::new(event.interest())))
+            Some((readiness, InterestToken::new(event.interest)))
         })
     }
 }

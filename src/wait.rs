@@ -52,7 +52,7 @@ impl<Data: LoopData> EventLoop<Data> {
             // The kernel tells of an fd again by itself.
             let found = self.backlog.as_slice();
             let known = handle.registrations.is_io(event.interest)
-                && found.iter().any(|found| found.interest() == event.interest);
+                && found.iter().any(|found| found.interest == event.interest);
             if !known {
                 self.backlog.push(event);
             }
@@ -95,7 +95,7 @@ impl<Data: LoopData> EventLoop<Data> {
         handle: &mut LoopHandle<Data>,
     ) -> Result<()> {
         self.poll(Some(Duration::ZERO), handle)?;
-        self.backlog.retain(|found| handle.registrations.source_of(found.interest()).is_some());
+        self.backlog.retain(|found| handle.registrations.source_of(found.interest).is_some());
         if self.backlog.is_empty() && self.mail.is_empty() {
             let clock = &handle.registrations.clock;
             let until = handle.registrations.nearest_deadline().map(|at| {
@@ -139,8 +139,12 @@ impl<Data: LoopData> EventLoop<Data> {
             match event.token() {
                 WAKER => {}
                 ALARM => self.shared.alarm.fired(),
-                _ if handle.registrations.admits(event) => self.backlog.push(event),
-                _ => {}
+                _ => {
+                    let event = ReadyEvent::told(event);
+                    if handle.registrations.admits(event) {
+                        self.backlog.push(event);
+                    }
+                }
             }
         }
         if notified {
