@@ -175,6 +175,12 @@ impl Deadlines {
         self.shrink();
     }
 
+    /// The next `N` of what expired, at every `N`-th of them.
+    #[inline]
+    pub(crate) fn coming<const N: usize>(&self) -> Option<&[(InterestKey, i64); N]> {
+        if self.next_due.is_multiple_of(N) { self.due[self.next_due..].first_chunk() } else { None }
+    }
+
     /// Takes out the first of what expired and was not moved or cancelled since, when that was, and what `look` says
     /// of it besides where it was in the heap; of what was cancelled it says nothing.
     #[inline]

@@ -400,7 +400,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.call(turn, data)?;
             }
         }
-        while let Some(turn) = data.loop_handle().registrations.begin_next_due(Priority::Normal) {
+        while let Some(turn) = self.next_due(Priority::Normal, data) {
             self.call(turn, data)?;
         }
         Ok(())
@@ -421,7 +421,7 @@ impl<Data: LoopData> EventLoop<Data> {
                     self.call(turn, data)?;
                 }
             }
-            while let Some(turn) = data.loop_handle().registrations.begin_next_due(priority) {
+            while let Some(turn) = self.next_due(priority, data) {
                 self.call(turn, data)?;
             }
         }

@@ -76,6 +76,7 @@ mod observe;
 mod options;
 mod pending;
 mod poller;
+mod read_ahead;
 mod ready;
 mod registrar;
 mod registrations;

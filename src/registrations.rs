@@ -535,6 +535,16 @@ impl Registrations {
         at <= self.reached
     }
 
+    /// The sources of the next `N` of what expired of `priority`, at every `N`-th of them.
+    #[inline]
+    pub(crate) fn coming_due<const N: usize>(
+        &self,
+        priority: Priority,
+    ) -> Option<[Option<SourceKey>; N]> {
+        let coming = self.deadlines[priority.index()].coming::<N>()?;
+        Some(coming.map(|(interest, _)| self.source_of(interest)))
+    }
+
     /// Starts the turn of the next of what expired of `priority`, in the order of deadlines.
     #[inline]
     pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Turn> {

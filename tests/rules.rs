@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use common::{LONG, State, ZERO, is_readable, manual_loop, new_loop, readable_within};
 use soloop::{
-    Error, ErrorAction, Generic, Interest, Mode, PostAction, Ready, Remote, SourceOptions,
-    TimeoutAction, Timer, Token, make_ping,
+    Clock, Error, ErrorAction, EventLoop, Generic, Interest, LoopData, LoopHandle, Mode,
+    PostAction, Ready, Remote, SourceOptions, TimeoutAction, Timer, Token, make_ping,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -282,6 +282,49 @@ mod rule_3_timers {
             log,
             ["fd", "ping", "longer ago", "long ago", "first", "second a", "second b", "third"]
         );
+    }
+
+    /// As many as the loop reads ahead of several times.
+    #[test]
+    fn many_fire_in_order_while_callbacks_cancel_others_of_them() {
+        const MANY: usize = 200;
+        let clock = Clock::manual();
+        let (mut event_loop, handle) = EventLoop::with_clock(clock.clone()).unwrap();
+        let mut state = Many { handle, tokens: Vec::new(), fired: Vec::new() };
+        let start = clock.now();
+        for n in 0..MANY {
+            // Inserted in another order than that of their deadlines; each third cancels the next one.
+            let turn = n * 77 % MANY;
+            let callback = move |_, state: &mut Many| {
+                state.fired.push(turn);
+                if turn % 3 == 0 {
+                    let (_, next) = state.tokens[(turn + 1) % MANY];
+                    state.handle.remove(next);
+                }
+                TimeoutAction::Drop
+            };
+            let deadline = start + MS * u32::try_from(turn).unwrap();
+            let token = state.handle.insert_source(Timer::from_deadline(deadline), callback);
+            state.tokens.push((turn, token.unwrap()));
+        }
+        state.tokens.sort_by_key(|&(turn, _)| turn);
+        event_loop.apply_pending(&mut state).unwrap();
+        clock.advance(HOUR);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.fired, (0..MANY).filter(|turn| turn % 3 != 1).collect::<Vec<_>>());
+    }
+
+    struct Many {
+        handle: LoopHandle<Self>,
+        /// By the turn at which they fire.
+        tokens: Vec<(usize, Token<Timer>)>,
+        fired: Vec<usize>,
+    }
+
+    impl LoopData for Many {
+        fn loop_handle(&mut self) -> &mut LoopHandle<Self> {
+            &mut self.handle
+        }
     }
 
     #[test]
