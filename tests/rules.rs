@@ -297,7 +297,7 @@ mod rule_3_timers {
             let turn = n * 77 % MANY;
             let callback = move |_, state: &mut Many| {
                 state.fired.push(turn);
-                if turn % 3 == 0 {
+                if turn.is_multiple_of(3) {
                     let (_, next) = state.tokens[(turn + 1) % MANY];
                     state.handle.remove(next);
                 }
