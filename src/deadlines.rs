@@ -175,6 +175,12 @@ impl Deadlines {
         self.shrink();
     }
 
+    /// Whether the list of what expired has anything in it.
+    #[inline]
+    pub(crate) fn is_any_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
     /// The next `N` of what expired, at every `N`-th of them.
     #[inline]
     pub(crate) fn coming<const N: usize>(&self) -> Option<&[(InterestKey, i64); N]> {

@@ -207,13 +207,10 @@ impl<Data> EventLoop<Data> {
         Data: LoopData,
     {
         self.counters.rounds += 1;
-        if let Some(insight) = &mut self.insight {
-            insight.begin_round(self.counters.rounds);
-        }
-        let result = self.turn(timeout.into(), data);
-        if let Some(insight) = &mut self.insight {
-            insight.end_round(self.counters.rounds);
-        }
+        let result = match self.insight {
+            None => self.turn(timeout.into(), data),
+            Some(_) => self.watched_turn(timeout.into(), data),
+        };
         self.rest(data);
         result
     }
@@ -299,6 +296,20 @@ impl<Data: LoopData> EventLoop<Data> {
         self.unfinished = false;
         self.run_idles(data)?;
         self.finish_hosted(data)
+    }
+
+    /// [`turn`](Self::turn), before the eyes of whoever looks.
+    #[inline(never)]
+    fn watched_turn(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
+        let round = self.counters.rounds;
+        if let Some(insight) = &mut self.insight {
+            insight.begin_round(round);
+        }
+        let result = self.turn(timeout, data);
+        if let Some(insight) = &mut self.insight {
+            insight.end_round(round);
+        }
+        result
     }
 
     // Before the wait.
@@ -400,8 +411,10 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.call(turn, data)?;
             }
         }
-        while let Some(turn) = self.next_due(Priority::Normal, data) {
-            self.call(turn, data)?;
+        if data.loop_handle().registrations.is_any_due() {
+            while let Some(turn) = self.next_due(Priority::Normal, data) {
+                self.call(turn, data)?;
+            }
         }
         Ok(())
     }
@@ -440,7 +453,8 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.current = None;
                 self.settle(data).map(drop)
             }
-            answer => self.go_on(answer, event, key, budget, data),
+            Answer::Again => self.go_on(event, key, budget, data),
+            answer => self.end_turn(answer, event, key, data),
         }
     }
 
@@ -461,16 +475,15 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// Ends the turn of a source that answered, or has it called back again.
+    /// Has a source called back again that answered `Again`, until it has said all or used up its budget.
     fn go_on(
         &mut self,
-        mut answer: Answer,
         event: ReadyEvent,
         key: SourceKey,
         mut budget: Budget,
         data: &mut Data,
     ) -> Result<()> {
-        while let Answer::Again = answer {
+        loop {
             budget.callbacks -= 1;
             let mut settled = Ok(false);
             if own_handle(&self.shared, data)?.has_ops() {
@@ -485,15 +498,27 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.current = None;
                 return settled.map(drop);
             }
-            answer = self.call_once(event, key, data);
+            match self.call_once(event, key, data) {
+                Answer::Again => {}
+                answer => return self.end_turn(answer, event, key, data),
+            }
         }
+    }
+
+    /// Ends the turn of a source that answered.
+    fn end_turn(
+        &mut self,
+        answer: Answer,
+        event: ReadyEvent,
+        key: SourceKey,
+        data: &mut Data,
+    ) -> Result<()> {
         let done = self.answered(answer, event, key, data);
         self.current = None;
         done.and_then(|()| self.settle(data)).map(drop)
     }
 
     /// Does what the source answered, unless its callback asked for something else.
-    #[inline(never)]
     fn answered(
         &mut self,
         answer: Answer,

@@ -7,6 +7,7 @@
 //! later under its key is recognised by the key's generation and dropped.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -523,7 +524,8 @@ impl Registrations {
         if now < nearest {
             return;
         }
-        for queue in &mut self.deadlines {
+        let queues = self.queues();
+        for queue in &mut self.deadlines[queues] {
             queue.expire(now, |key, to| set_position(&mut self.interests, key, to));
         }
         self.nearest_changed();
@@ -533,6 +535,12 @@ impl Registrations {
     #[inline]
     pub(crate) fn is_reached(&self, at: i64) -> bool {
         at <= self.reached
+    }
+
+    /// Whether anything expired that was not delivered, or at least not taken off the list.
+    #[inline]
+    pub(crate) fn is_any_due(&self) -> bool {
+        self.deadlines[Priority::Normal.index()].is_any_due()
     }
 
     /// The sources of the next `N` of what expired of `priority`, at every `N`-th of them.
@@ -568,6 +576,13 @@ impl Registrations {
         Some(Duration::from_nanos(late.try_into().unwrap_or(0)))
     }
 
+    /// The queues that may have anything in them.
+    #[inline]
+    fn queues(&self) -> Range<usize> {
+        let normal = Priority::Normal.index();
+        if self.prioritized { 0..Priority::COUNT } else { normal..normal + 1 }
+    }
+
     /// The nearest deadline of all, on the clock's scale.
     #[inline]
     pub(crate) fn nearest_deadline(&self) -> Option<i64> {
@@ -576,7 +591,8 @@ impl Registrations {
 
     #[inline]
     fn nearest_changed(&mut self) {
-        let nearest = self.deadlines.iter().filter_map(Deadlines::nearest).min();
+        let queues = &self.deadlines[self.queues()];
+        let nearest = queues.iter().filter_map(Deadlines::nearest).min();
         self.shared.set_nearest_deadline(nearest);
     }
 }

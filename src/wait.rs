@@ -133,7 +133,9 @@ impl<Data: LoopData> EventLoop<Data> {
             result = poll_again(&mut self.poll, &mut self.events, timeout, started);
         }
         let notified = !ready.is_awake() && ready.rouse();
-        self.counters.wakeups += u64::from(notified || timeout != Some(Duration::ZERO));
+        if notified || timeout != Some(Duration::ZERO) {
+            self.counters.wakeups += 1;
+        }
         result?;
         for event in &self.events {
             match event.token() {

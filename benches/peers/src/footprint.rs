@@ -6,6 +6,9 @@
 //! Fds are counted the same way, in `/proc/self/fd`, and include the one that the source is for.
 
 use std::future::pending;
+use std::pin::Pin;
+use std::process::{Command, Stdio};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::alloc;
@@ -69,6 +72,17 @@ fn open_fds() -> u64 {
     std::fs::read_dir("/proc/self/fd").expect("procfs").count() as u64
 }
 
+/// A stream that never has anything.
+struct Silent;
+
+impl futures_core::Stream for Silent {
+    type Item = ();
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<()>> {
+        Poll::Pending
+    }
+}
+
 /// How often this thread went to sleep while it waited for a second; once is the wait itself.
 fn sleeps(peer: &'static str, wait: impl FnOnce(Duration)) -> Row {
     let before = voluntary_switches();
@@ -85,8 +99,9 @@ fn voluntary_switches() -> u64 {
 
 fn soloop(rows: &mut Vec<Row>) {
     use soloop::{
-        EventLoop, Generic, Interest, Interval, LoopData, LoopHandle, MioSource, Mode, PostAction,
-        Signals, TimeoutAction, Timer, WallAction, WallTimer,
+        Child, EventLoop, Generic, Interest, Interval, LoopData, LoopHandle, MioSource, Mode,
+        PostAction, Signals, StreamSource, TimeoutAction, Timer, TransientSource, WallAction,
+        WallTimer,
     };
 
     const PEER: &str = "soloop";
@@ -169,6 +184,21 @@ fn soloop(rows: &mut Vec<Row>) {
     source(rows, "signals", SOME, |handle| {
         let signals = Signals::new([libc::SIGUSR1]).expect("a signal");
         handle.insert_source(signals, |_, _| {}).expect("a signal")
+    });
+    source(rows, "child", SOME, |handle| {
+        // It ends when this end of its standard input does.
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("a child");
+        let stdin = child.stdin.take();
+        let child = Child::new(child).expect("a pidfd");
+        handle.insert_source(child, |_, _| {}).expect("a child");
+        stdin
+    });
+    source(rows, "stream", MANY, |handle| {
+        handle.insert_source(StreamSource::new(Silent), |_, _| {}).expect("a stream");
+    });
+    source(rows, "timer in a TransientSource", MANY, |handle| {
+        let timer = TransientSource::from(Timer::from_duration(HOUR));
+        handle.insert_source(timer, |_, _| TimeoutAction::Drop).expect("a timer")
     });
     source(rows, "executor", MANY, |handle| {
         let (executor, scheduler) = soloop::executor::<()>();
