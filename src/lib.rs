@@ -62,6 +62,7 @@ mod assertions;
 mod abandoned;
 mod backlog;
 mod block_on;
+mod call;
 mod clock;
 mod deadlines;
 mod error;

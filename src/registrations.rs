@@ -7,20 +7,22 @@
 //! later under its key is recognised by the key's generation and dropped.
 
 use std::io;
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use slotmap::{Key, SlotMap, SparseSecondaryMap};
 
 use crate::backlog::ReadyEvent;
 use crate::clock::{Clock, nanos};
-use crate::deadlines::{Deadlines, Position};
-use crate::interest::Wants;
+use crate::deadlines::Deadlines;
 use crate::options::{Priority, SourceOptions};
 use crate::shared::Shared;
 use crate::token::{InterestKey, SourceKey};
-use crate::{AnyToken, Mode, Readiness};
+use crate::{AnyToken, Readiness};
+
+mod due;
+mod watch;
+
+pub(crate) use watch::{IoWatch, Rearm, Watch};
 
 /// What the loop knows of a source besides the source itself.
 #[derive(Debug)]
@@ -39,54 +41,6 @@ const REMOVED: u8 = 1 << 1;
 const OPTIONS: u8 = 1 << 2;
 /// It goes after its first event.
 const ONCE: u8 = 1 << 3;
-
-/// What an interest waits for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Watch {
-    /// Readiness of an fd, or of a mio source (whose fd is not known: `fd` is `None`).
-    Io(IoWatch),
-    /// A notification from any thread.
-    Notifier,
-    /// A point in time, and where it was last in the deadline queue.
-    Deadline(Position),
-}
-
-/// How an fd is watched.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct IoWatch {
-    /// −1 for a mio source.
-    pub(crate) fd: i32,
-    pub(crate) wants: Wants,
-    pub(crate) rearm: Rearm,
-}
-
-/// What the loop does for a mode that the kernel was not asked for, because mio is edge-triggered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Rearm {
-    /// The kernel knows the mode.
-    Native,
-    /// Level-triggered: the source is re-registered after each event.
-    Level,
-    /// One-shot, not yet fired.
-    OneShot,
-    /// One-shot and fired: events are dropped until the interest is re-registered.
-    Spent,
-    /// Wants nothing, and mio has no such interest: not registered with the kernel.
-    Absent,
-}
-
-impl Rearm {
-    /// For a mode on top of mio's edge-triggered registrations.
-    pub(crate) fn emulating(mode: Mode) -> Self {
-        match mode {
-            Mode::Level => Self::Level,
-            // mio's poll(2) backend drops an interest that was ready until it is registered anew.
-            Mode::Edge if cfg!(mio_unsupported_force_poll_poll) => Self::Level,
-            Mode::Edge => Self::Native,
-            Mode::OneShot => Self::OneShot,
-        }
-    }
-}
 
 #[derive(Debug)]
 struct InterestState {
@@ -469,141 +423,6 @@ impl Registrations {
         } else {
             Priority::Normal
         }
-    }
-
-    // Deadlines.
-
-    #[inline]
-    pub(crate) fn arm(&mut self, key: InterestKey, deadline: Instant) {
-        let at = self.clock.stamp(deadline);
-        let Some(&InterestState { source, watch: Watch::Deadline(position) }) =
-            self.interests.get(key)
-        else {
-            return;
-        };
-        self.change_deadlines(source, |queue, interests| {
-            queue.set(key, position, at, |key, to| set_position(interests, key, to));
-        });
-    }
-
-    /// Takes what is at `position` out of the queue: it is no interest any more.
-    #[inline]
-    fn cancel(&mut self, key: InterestKey, position: Position, source: SourceKey) {
-        self.change_deadlines(source, |queue, interests| {
-            queue.remove(key, position, |key, to| set_position(interests, key, to));
-        });
-    }
-
-    /// Changes the queue that the deadlines of `source` are in.
-    #[inline]
-    fn change_deadlines(
-        &mut self,
-        source: SourceKey,
-        change: impl FnOnce(&mut Deadlines, &mut SlotMap<InterestKey, InterestState>),
-    ) {
-        let queue = &mut self.deadlines[self.priority(source).index()];
-        let before = queue.nearest();
-        change(queue, &mut self.interests);
-        if queue.nearest() != before {
-            self.nearest_changed();
-        }
-    }
-
-    /// Takes what has expired by now out of the queues, if there is anything in them;
-    /// [`begin_next_due`](Self::begin_next_due) has it delivered.
-    #[inline(always)]
-    pub(crate) fn expire(&mut self) {
-        if let Some(nearest) = self.nearest_deadline() {
-            self.expire_from(nearest);
-        }
-    }
-
-    fn expire_from(&mut self, nearest: i64) {
-        let now = self.clock.now_stamp();
-        self.reached = now;
-        if now < nearest {
-            return;
-        }
-        let queues = self.queues();
-        for queue in &mut self.deadlines[queues] {
-            queue.expire(now, |key, to| set_position(&mut self.interests, key, to));
-        }
-        self.nearest_changed();
-    }
-
-    /// Whether `at` has passed, as far as that is known without a look at the clock.
-    #[inline]
-    pub(crate) fn is_reached(&self, at: i64) -> bool {
-        at <= self.reached
-    }
-
-    /// Whether anything expired that was not delivered, or at least not taken off the list.
-    #[inline]
-    pub(crate) fn is_any_due(&self) -> bool {
-        self.deadlines[Priority::Normal.index()].is_any_due()
-    }
-
-    /// The sources of the next `N` of what expired of `priority`, at every `N`-th of them.
-    #[inline]
-    pub(crate) fn coming_due<const N: usize>(
-        &self,
-        priority: Priority,
-    ) -> Option<[Option<SourceKey>; N]> {
-        let coming = self.deadlines[priority.index()].coming::<N>()?;
-        Some(coming.map(|(interest, _)| self.source_of(interest)))
-    }
-
-    /// Starts the turn of the next of what expired of `priority`, in the order of deadlines.
-    #[inline]
-    pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Turn> {
-        let (interest, at, source) = self.deadlines[priority.index()].next_due(|key| {
-            let interest = self.interests.get(key)?;
-            match interest.watch {
-                Watch::Deadline(position) => Some((position, interest.source)),
-                _ => None,
-            }
-        })?;
-        self.delivered = Some((interest, at));
-        self.running = source;
-        self.touched = false;
-        Some(Turn { source, event: ReadyEvent::new(interest), rearms: false })
-    }
-
-    /// How long ago the deadline was that is being delivered, if `interest` is one.
-    pub(crate) fn lateness(&self, interest: InterestKey) -> Option<Duration> {
-        let (_, at) = self.delivered.filter(|(delivered, _)| *delivered == interest)?;
-        let late = self.clock.now_stamp().saturating_sub(at);
-        Some(Duration::from_nanos(late.try_into().unwrap_or(0)))
-    }
-
-    /// The queues that may have anything in them.
-    #[inline]
-    fn queues(&self) -> Range<usize> {
-        let normal = Priority::Normal.index();
-        if self.prioritized { 0..Priority::COUNT } else { normal..normal + 1 }
-    }
-
-    /// The nearest deadline of all, on the clock's scale.
-    #[inline]
-    pub(crate) fn nearest_deadline(&self) -> Option<i64> {
-        self.shared.nearest_deadline()
-    }
-
-    #[inline]
-    fn nearest_changed(&mut self) {
-        let queues = &self.deadlines[self.queues()];
-        let nearest = queues.iter().filter_map(Deadlines::nearest).min();
-        self.shared.set_nearest_deadline(nearest);
-    }
-}
-
-fn set_position(
-    interests: &mut SlotMap<InterestKey, InterestState>,
-    key: InterestKey,
-    to: Position,
-) {
-    if let Some(InterestState { watch: Watch::Deadline(position), .. }) = interests.get_mut(key) {
-        *position = to;
     }
 }
 
