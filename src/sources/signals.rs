@@ -64,7 +64,8 @@ pub struct Sender {
 /// `SIGKILL` and `SIGSTOP` can't be caught, and `SIGSEGV`, `SIGILL`, `SIGFPE` must not be: listening to them
 /// is an error. When the last `Signals` of the process that listens to a signal is gone, the signal's default
 /// disposition is in force again, even if another user of `signal-hook` in the process listens to it; for
-/// real-time signals it is not, they are ignored then.
+/// real-time signals it is not, they are ignored then. As after `sigaction(2)`, it also meets a signal that was sent
+/// before and that another thread has only begun to handle.
 ///
 /// # Examples
 ///
