@@ -109,7 +109,7 @@ impl<Data: LoopData> EventLoop<Data> {
             }
             Answer::Again => Ok(()),
             Answer::Continue => self.rearm(event, key, data),
-            Answer::Reregister => self.reregister(key, data),
+            Answer::Reregister => self.reregister(key, true, data),
             Answer::Disable => self.disable(key, data),
             Answer::Remove => self.remove_now(key, data),
             Answer::Failed(failure) => self.failed(*failure, event, key, data),
@@ -119,7 +119,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Has a source that goes on told of its next event, if its mode asks for something.
     fn rearm(&mut self, event: ReadyEvent, key: SourceKey, data: &mut Data) -> Result<()> {
         if data.loop_handle().registrations.needs_rearm(event.interest) {
-            self.reregister(key, data)
+            self.reregister(key, true, data)
         } else {
             Ok(())
         }

@@ -325,7 +325,7 @@ impl<Data: LoopData> EventLoop<Data> {
             } else if registrations.needs_rearm(interest)
                 && let Some(key) = registrations.source_of(interest)
             {
-                self.reregister(key, data)?;
+                self.reregister(key, true, data)?;
             }
         }
         match self.removing {

@@ -26,12 +26,14 @@ use crate::{Interest, InterestToken, Mode};
 pub struct Registrar<'a> {
     registrations: &'a mut Registrations,
     source: SourceKey,
+    /// The source asked for it by its answer, and not an op.
+    pub(crate) answered: bool,
 }
 
 impl<'a> Registrar<'a> {
     #[inline]
     pub(crate) fn new(registrations: &'a mut Registrations, source: SourceKey) -> Self {
-        Self { registrations, source }
+        Self { registrations, source, answered: false }
     }
 
     /// Watches a mio source. With [`Mode::Level`] the loop re-registers it after each event, since mio

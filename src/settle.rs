@@ -54,7 +54,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 };
                 let subject = Subject::op(key, slot.source().type_name());
                 watched(&mut self.insight, subject, data, |_| change(slot.source_mut()));
-                self.reregister(key, data).map(|()| false)
+                self.reregister(key, false, data).map(|()| false)
             }
             Op::Visit(key, visitor) => {
                 let Some(slot) = self.slots.get_mut(key) else {
@@ -103,7 +103,13 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(())
     }
 
-    pub(crate) fn reregister(&mut self, key: SourceKey, data: &mut Data) -> Result<()> {
+    /// Brings a registration up to date, because the source `answered` so or for an op.
+    pub(crate) fn reregister(
+        &mut self,
+        key: SourceKey,
+        answered: bool,
+        data: &mut Data,
+    ) -> Result<()> {
         let registrations = &mut data.loop_handle().registrations;
         let Some(slot) = self.slots.get_mut(key) else {
             return Ok(());
@@ -111,7 +117,9 @@ impl<Data: LoopData> EventLoop<Data> {
         if !registrations.is_enabled(key) {
             return Ok(());
         }
-        slot.source_mut().reregister(&mut Registrar::new(registrations, key)).or_else(|error| {
+        let mut registrar = Registrar::new(registrations, key);
+        registrar.answered = answered;
+        slot.source_mut().reregister(&mut registrar).or_else(|error| {
             let error = self.failure(key, error.into(), data);
             self.report(key, error, data)
         })

@@ -117,7 +117,7 @@ impl<W: Work> Listener<W> {
         if self.token.is_none() {
             return self.register(registrar);
         }
-        if std::mem::take(&mut self.again) {
+        if registrar.answered && std::mem::take(&mut self.again) {
             let mut state = self.bell.lock();
             state.told = false;
             if !state.work.is_empty() {

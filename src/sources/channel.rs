@@ -473,7 +473,7 @@ impl<T: 'static> EventSource for Channel<T> {
             return self.register(registrar);
         }
         // A composite source may have answered with `Reregister` what was an `Again` here.
-        if std::mem::take(&mut self.again) {
+        if registrar.answered && std::mem::take(&mut self.again) {
             let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
             let mut queue = self.shared.lock();
             queue.notified = !batch.is_empty() || queue.has_more();

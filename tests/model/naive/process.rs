@@ -48,7 +48,6 @@ impl Model {
             Kind::Stream => source.next_item(),
             _ if !source.has_event() => {
                 source.told = false;
-                source.again = false;
                 Err(End::Continue)
             }
             Kind::Ping => {
@@ -170,7 +169,6 @@ impl Source {
     /// What one that tells once answers when it goes on.
     pub(super) fn told_of_more(&mut self, more: bool) -> End {
         self.told = more;
-        self.again = more;
         if more { End::Again } else { End::Continue }
     }
 }

@@ -113,7 +113,6 @@ impl Model {
         source.listed = true;
         source.queued = false;
         source.told = source.has_event();
-        source.again = false;
         if source.is_notifier() && source.has_event() {
             self.notify(id);
         }
@@ -124,13 +123,6 @@ impl Model {
         if self.sources[id].enabled {
             let source = &mut self.sources[id];
             source.listed = true;
-            // As part of another source, its answer may have been overruled.
-            if std::mem::take(&mut source.again) {
-                source.told = source.has_event();
-                if source.told {
-                    self.notify(id);
-                }
-            }
             self.arm(id);
         }
     }

@@ -61,8 +61,6 @@ pub struct Source {
     pub messages: VecDeque<u32>,
     /// The loop knows of the messages.
     pub told: bool,
-    /// Its last answer was that there are more.
-    pub again: bool,
     // Streams and tasks: to be polled; waiting to be woken, and how many pokes nobody waited for.
     pub rung: bool,
     pub parked: bool,
@@ -141,7 +139,6 @@ impl Source {
             pulls: 0,
             messages: VecDeque::new(),
             told: false,
-            again: false,
             rung: matches!(kind, Kind::Stream | Kind::Task | Kind::Waiter(_)),
             parked: false,
             pokes: 0,
