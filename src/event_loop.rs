@@ -411,7 +411,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.call(turn, data)?;
             }
         }
-        if data.loop_handle().registrations.is_any_due() {
+        if data.loop_handle().registrations.is_any_due(Priority::Normal) {
             while let Some(turn) = self.next_due(Priority::Normal, data) {
                 self.call(turn, data)?;
             }

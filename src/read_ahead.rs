@@ -2,8 +2,9 @@
 //!
 //! They fire in the order of their deadlines, in which they lie anywhere in memory: each would have the processor wait
 //! for its interest, then for its entries among the sources and the slots, then for its box. So before a batch of them
-//! is delivered all of these are read of all of the batch, the interests first. The reads of one kind don't depend on each other, and the processor waits for
-//! them together. This changes nothing but the time it takes: half of it with 100,000 timers.
+//! is delivered all of these are read of all of the batch, the interests first. The reads of one kind don't depend on
+//! each other, and the processor waits for them together. This changes nothing but the time it takes: half of it with
+//! 100,000 timers.
 
 use std::any::Any;
 use std::hint::black_box;

@@ -255,9 +255,14 @@ impl Registrations {
             event.readiness = event.readiness.wanted(io.wants);
             rearms = io.rearm == Rearm::Level;
         }
+        Some(self.turn_of(source, event, rearms))
+    }
+
+    #[inline]
+    fn turn_of(&mut self, source: SourceKey, event: ReadyEvent, rearms: bool) -> Turn {
         self.running = source;
         self.touched = false;
-        Some(Turn { source, event, rearms })
+        Turn { source, event, rearms }
     }
 
     /// Goes on with the turn of the source that holds `interest` after ops were applied; whether it still does.

@@ -76,10 +76,10 @@ impl Registrations {
         at <= self.reached
     }
 
-    /// Whether anything expired that was not delivered, or at least not taken off the list.
+    /// Whether anything of `priority` expired that was not delivered, or at least not taken off the list.
     #[inline]
-    pub(crate) fn is_any_due(&self) -> bool {
-        self.deadlines[Priority::Normal.index()].is_any_due()
+    pub(crate) fn is_any_due(&self, priority: Priority) -> bool {
+        self.deadlines[priority.index()].is_any_due()
     }
 
     /// The sources of the next `N` of what expired of `priority`, at every `N`-th of them.
@@ -103,9 +103,7 @@ impl Registrations {
             }
         })?;
         self.delivered = Some((interest, at));
-        self.running = source;
-        self.touched = false;
-        Some(Turn { source, event: ReadyEvent::new(interest), rearms: false })
+        Some(self.turn_of(source, ReadyEvent::new(interest), false))
     }
 
     /// How long ago the deadline was that is being delivered, if `interest` is one.
