@@ -7,7 +7,8 @@ mod common;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -170,19 +171,16 @@ fn timers_run_through_a_storm_of_signals() {
         let interrupts = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let count = Arc::clone(&interrupts);
         signal_hook::flag::register_usize(10, Arc::clone(&interrupts), 1).unwrap();
-        let done = Arc::new(AtomicBool::new(false));
-        let storm = std::thread::spawn({
-            let done = Arc::clone(&done);
-            let pid = rustix::process::getpid();
-            move || {
-                let mut sent = 0;
-                while !done.load(Ordering::Acquire) {
-                    rustix::process::kill_process(pid, rustix::process::Signal::USR1).unwrap();
-                    std::thread::sleep(Duration::from_micros(900));
-                    sent += 1;
-                }
-                sent
+        let (calm, until_calm) = std::sync::mpsc::channel::<()>();
+        let pid = rustix::process::getpid();
+        let storm = std::thread::spawn(move || {
+            let mut sent = 0;
+            let pause = Duration::from_micros(900);
+            while until_calm.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                rustix::process::kill_process(pid, rustix::process::Signal::USR1).unwrap();
+                sent += 1;
             }
+            sent
         });
         let (mut event_loop, mut state) = new_loop();
         let late = Arc::new(Mutex::new(ZERO));
@@ -200,7 +198,7 @@ fn timers_run_through_a_storm_of_signals() {
         while Instant::now() < end {
             event_loop.dispatch(LONG, &mut state).unwrap();
         }
-        done.store(true, Ordering::Release);
+        drop(calm);
         let sent = storm.join().unwrap();
         assert!(sent > 50, "{sent}");
         assert_eq!(count.load(Ordering::Relaxed), 1);
