@@ -192,6 +192,41 @@ mod once_failed {
     }
 
     #[test]
+    fn a_channel_that_updates_itself_at_its_end() {
+        let hangs_up = (vec![Op::HangUp(Pick(0))], End::Continue);
+        let updates = (vec![Op::Update(Pick(0), 0)], End::Continue);
+        check(&[
+            insert(Kind::Channel, PLAIN, vec![hangs_up, updates]),
+            Op::Visit(Pick(0), body(vec![poke(0)])),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+        ]);
+    }
+
+    #[test]
+    fn a_task_that_is_updated_while_it_is_told_of() {
+        let low_budget = Options { budget: 1, ..PLAIN };
+        check(&[
+            Op::Post(body(vec![insert(Kind::Task, low_budget, vec![]), Op::Update(Pick(0), 0)])),
+            poke(0),
+            Op::Dispatch(0),
+        ]);
+    }
+
+    #[test]
+    fn a_task_that_is_updated_between_two_of_its_turns() {
+        let options = Options { budget: 3, ..PLAIN };
+        let updates = Op::Visit(Pick(0), body(vec![Op::Update(Pick(0), 0)]));
+        let step = |read, ops| Step { read, ops, end: End::Continue };
+        check(&[
+            Op::Idle(body(vec![poke(0)])),
+            Op::Insert(Kind::Task, options, vec![step(false, vec![updates]), step(true, vec![])]),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+        ]);
+    }
+
+    #[test]
     fn an_event_from_before_an_update_is_not_that_of_the_new_one_shot() {
         let low = Options { priority: 2, ..PLAIN };
         check(&[
