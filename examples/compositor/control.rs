@@ -21,7 +21,7 @@ use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use soloop::{
     Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Priority, Ready, Scope,
@@ -66,9 +66,8 @@ pub trait ControlHost: LoopData + AsMut<Control> {
     fn quit(&mut self);
 }
 
-/// What the socket has seen; it removes the socket's file when it goes.
+/// What the socket has seen.
 pub struct Control {
-    path: PathBuf,
     conversations: u64,
     commands: u64,
     errors: u64,
@@ -95,23 +94,12 @@ impl AsFd for Conversation {
     }
 }
 
-/// Takes the place of a socket that nobody listens on any more.
-fn bind(path: &Path) -> io::Result<UnixListener> {
-    UnixListener::bind(path).or_else(|error| {
-        if error.kind() != ErrorKind::AddrInUse || UnixStream::connect(path).is_ok() {
-            return Err(error);
-        }
-        std::fs::remove_file(path)?;
-        UnixListener::bind(path)
-    })
-}
-
 impl Control {
-    /// Listens at `path`.
-    pub fn insert<D: ControlHost>(handle: &mut LoopHandle<D>, path: &Path) -> io::Result<Self> {
-        let listener = bind(path).map_err(|error| {
-            io::Error::new(error.kind(), format!("no control socket {}: {error}", path.display()))
-        })?;
+    /// Welcomes whoever comes to `listener`.
+    pub fn insert<D: ControlHost>(
+        handle: &mut LoopHandle<D>,
+        listener: UnixListener,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let source = Generic::new(listener, Interest::READ, Mode::Level);
         let options = SourceOptions::new().name("control socket");
@@ -131,7 +119,7 @@ impl Control {
             }
             Ok(PostAction::Continue)
         })?;
-        Ok(Self { path: path.to_owned(), conversations: 0, commands: 0, errors: 0 })
+        Ok(Self { conversations: 0, commands: 0, errors: 0 })
     }
 
     pub fn stats(&self) -> String {
@@ -139,13 +127,6 @@ impl Control {
         format!(
             "control: {conversations} conversations, {commands} commands, {errors} of them in error"
         )
-    }
-}
-
-impl Drop for Control {
-    fn drop(&mut self) {
-        // It may have been removed with its directory.
-        let _ = std::fs::remove_file(&self.path);
     }
 }
 

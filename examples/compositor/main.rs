@@ -37,6 +37,7 @@ mod options;
 mod protocol;
 mod rendering;
 mod session;
+mod sockets;
 mod state;
 
 use std::error::Error;

@@ -2,17 +2,15 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::ffi::{OsStr, OsString};
-use std::fs::Permissions;
+use std::ffi::OsStr;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use soloop::{EventLoop, Priority, Signals, SourceOptions, TimeoutAction, Timer};
-use wayland_server::{BindError, Display, ListeningSocket};
+use wayland_server::Display;
 
 use crate::clients::Clients;
 use crate::control::Control;
@@ -22,6 +20,7 @@ use crate::insight;
 use crate::options::{self, Options};
 use crate::protocol::{Protocol, connection};
 use crate::rendering::{Rendering, decoration};
+use crate::sockets::{ControlSocket, RuntimeDir, bind};
 use crate::state::{Purpose, State};
 
 /// How long the demonstration runs.
@@ -39,6 +38,7 @@ pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
         file.push(".control");
         runtime.path().join(file)
     });
+    let (control, control_listener) = ControlSocket::bind(control)?;
 
     let (mut event_loop, mut handle) = EventLoop::<State>::new()?;
     insight::watch(&mut event_loop, options.trace.as_deref())?;
@@ -47,7 +47,7 @@ pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
         protocol: Protocol::insert(&mut handle, display, socket, options.size)?,
         input: Input::new(&handle),
         rendering: Rendering::insert(&mut handle, options.size)?,
-        control: Control::insert(&mut handle, &control)?,
+        control: Control::insert(&mut handle, control_listener)?,
         clients: Clients::insert(&mut handle)?,
         background: decoration::background(options.size),
         active: None,
@@ -60,7 +60,7 @@ pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
         "compositor: XDG_RUNTIME_DIR={} WAYLAND_DISPLAY={} control={}",
         runtime.path().display(),
         name.display(),
-        control.display()
+        control.path().display()
     ));
 
     start_clients(&mut state, &options.clients, runtime.path(), &name)?;
@@ -143,56 +143,4 @@ fn start_clients(
         started.map_err(|error| format!("{name} can't be started: {error}"))?;
     }
     Ok(())
-}
-
-/// Where the sockets are.
-enum RuntimeDir {
-    Given(PathBuf),
-    /// Mode 0700, and removed with this.
-    Private(tempfile::TempDir),
-}
-
-impl RuntimeDir {
-    fn find() -> std::io::Result<Self> {
-        match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
-            Some(path) if path.is_absolute() => Ok(Self::Given(path)),
-            _ => {
-                let private = Permissions::from_mode(0o700);
-                let mut builder = tempfile::Builder::new();
-                let directory = builder.prefix("compositor-").permissions(private);
-                directory.tempdir().map(Self::Private)
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Given(path) => path,
-            Self::Private(directory) => directory.path(),
-        }
-    }
-}
-
-/// Listens under the name that is asked for, or the first that is free. A socket and a lock file that a killed
-/// compositor left behind are taken over: the lock is one of the kernel's, which dies with its process.
-fn bind(
-    runtime: &Path,
-    name: Option<&OsStr>,
-) -> Result<(ListeningSocket, OsString), Box<dyn Error>> {
-    let candidates: Vec<OsString> = match name {
-        Some(name) => vec![name.to_owned()],
-        None => (1..33).map(|number| format!("wayland-{number}").into()).collect(),
-    };
-    for candidate in candidates {
-        match ListeningSocket::bind_absolute(runtime.join(&candidate)) {
-            Ok(socket) => return Ok((socket, candidate)),
-            Err(BindError::AlreadyInUse) if name.is_none() => {}
-            Err(BindError::AlreadyInUse) => {
-                let path = runtime.join(candidate);
-                return Err(format!("another compositor listens at {}", path.display()).into());
-            }
-            Err(error) => return Err(format!("no socket in {}: {error}", runtime.display()).into()),
-        }
-    }
-    Err(format!("no name for a socket is free in {}", runtime.display()).into())
 }

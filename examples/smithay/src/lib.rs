@@ -31,8 +31,9 @@ pub mod input;
 pub mod options;
 mod placing;
 pub mod render;
-mod runtime_dir;
 pub mod session;
+#[path = "../../compositor/sockets.rs"]
+mod sockets;
 pub mod state;
 pub mod windows;
 #[cfg(feature = "xwayland")]

@@ -13,7 +13,7 @@ use crate::backend::Backend;
 use crate::backend::headless::Headless;
 use crate::event_loop::{self, Loop};
 use crate::options::{self, Options};
-use crate::runtime_dir::{ControlSocket, RuntimeDir, bind};
+use crate::sockets::{ControlSocket, RuntimeDir, bind};
 use crate::state::State;
 use crate::{Result, clients, placing, render};
 

@@ -1,15 +1,16 @@
-//! Where the sockets are, and how they are bound.
+//! Where the sockets are, and how they are bound. `examples/smithay` has them from here.
 
+use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use smithay::reexports::wayland_server::{BindError, ListeningSocket};
+use wayland_server::{BindError, ListeningSocket};
 
-use crate::Result;
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// `XDG_RUNTIME_DIR`, or a directory of our own.
 pub enum RuntimeDir {
@@ -66,9 +67,7 @@ impl ControlSocket {
     /// Takes the place of one that nobody listens on any more.
     pub fn bind(path: PathBuf) -> Result<(Self, UnixListener)> {
         let bound = UnixListener::bind(&path).or_else(|error| {
-            if error.kind() != io::ErrorKind::AddrInUse
-                || std::os::unix::net::UnixStream::connect(&path).is_ok()
-            {
+            if error.kind() != io::ErrorKind::AddrInUse || UnixStream::connect(&path).is_ok() {
                 return Err(error);
             }
             std::fs::remove_file(&path)?;
@@ -79,9 +78,7 @@ impl ControlSocket {
             Err(error) => Err(format!("no control socket {}: {error}", path.display()).into()),
         }
     }
-}
 
-impl ControlSocket {
     pub fn path(&self) -> &Path {
         &self.0
     }
