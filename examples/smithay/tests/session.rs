@@ -2,28 +2,14 @@
 
 mod support;
 
-use std::collections::HashSet;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use rustix::process::Signal;
 use support::client::Client;
+use support::harm::{self, complaint, run};
 use support::server::{Compositor, Picture, binary};
 
 const RED: u32 = 0xffff0000;
-
-fn run(directory: &std::path::Path, arguments: &[&str]) -> Output {
-    Command::new(binary())
-        .args(arguments)
-        .env("XDG_RUNTIME_DIR", directory)
-        .current_dir(directory)
-        .output()
-        .unwrap()
-}
-
-fn complaint(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(1));
-    String::from_utf8(output.stderr.clone()).unwrap().trim_end().to_owned()
-}
 
 #[test]
 fn sigterm_sigint_and_quit_end_it_and_leave_nothing() {
@@ -41,46 +27,17 @@ fn sigterm_sigint_and_quit_end_it_and_leave_nothing() {
 
 #[test]
 fn it_takes_over_what_a_killed_one_left_behind() {
-    let mut killed = Compositor::serve();
-    killed.signal(Signal::KILL);
-    killed.wait();
-    let dir = std::mem::replace(&mut killed.dir, tempfile::tempdir().unwrap());
-    let left: HashSet<_> = std::fs::read_dir(dir.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    assert_eq!(left, ["wl", "wl.lock", "wl.control"].map(str::to_owned).into());
-
-    // The same socket, the lock file left behind; then a client shows a window.
-    let next = Compositor::start_in(dir, &["--serve"]);
-    let mut client = Client::connect(&next);
-    client.window("again", (32, 32), RED);
-    assert_eq!(next.control().ask("windows").last().unwrap(), "ok 1 windows");
+    harm::sockets_of_a_killed_one();
 }
 
 #[test]
 fn a_socket_in_use_is_a_clear_error() {
-    let compositor = Compositor::serve();
-    let directory = compositor.dir.path();
-    let path = directory.join("wl");
-    let words = format!("compositor: another compositor listens at {}", path.display());
-    assert_eq!(complaint(&run(directory, &["--serve", "--socket", "wl"])), words);
-    let control = directory.join("wl.control");
-    let output =
-        run(directory, &["--serve", "--socket", "other", "--control", control.to_str().unwrap()]);
-    assert!(complaint(&output).contains("no control socket"), "{output:?}");
-    // The one that listens is not disturbed.
-    assert_eq!(compositor.control().ask("windows"), ["ok 0 windows"]);
+    harm::sockets_in_use();
 }
 
 #[test]
 fn a_runtime_directory_that_is_not_there_is_a_clear_error() {
-    let output = Command::new(binary())
-        .arg("--serve")
-        .env("XDG_RUNTIME_DIR", "/no/such/directory")
-        .output()
-        .unwrap();
-    assert!(complaint(&output).starts_with("compositor: no socket in /no/such/directory"));
+    harm::no_such_directory();
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::time::Instant;
 
 #[path = "../../../../tests/compositor/client.rs"]
 pub mod client;
+#[path = "../../../../tests/compositor/harm.rs"]
+pub mod harm;
 #[path = "../../../../tests/compositor/server.rs"]
 pub mod server;
 #[path = "../../../../tests/compositor/witness.rs"]
