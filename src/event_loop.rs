@@ -34,7 +34,7 @@ use crate::token::{InterestKey, SourceKey};
 use crate::{EventSource, Token};
 
 /// How many events of the kernel one wait takes in.
-const EVENTS: usize = 1024;
+const EVENTS: usize = 256;
 
 pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAction>;
 

@@ -4,15 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use slotmap::Key;
+
 use crate::abandoned::Abandoned;
 use crate::error::InsertError;
 use crate::idle::Idles;
 use crate::options::SourceOptions;
-use crate::pending::{Op, Pending};
+use crate::pending::{Call, Op, Pending};
 use crate::registrations::Registrations;
 use crate::remote::{Mailbox, Remote};
 use crate::shared::LoopSignal;
 use crate::slot::{Once, Repeated, Slot, downcast_mut};
+use crate::source::AnySource;
 use crate::token::SourceKey;
 use crate::{AnyToken, EventLoop, EventSource, IdleToken, Registrar, Token};
 
@@ -242,7 +245,8 @@ impl<Data> LoopHandle<Data> {
         let attempt = Attempt::new(&mut self.registrations, options);
         match attempt.register(&mut source) {
             Ok(key) => {
-                self.push(Op::Insert(key, slot(source)));
+                self.note_work();
+                self.pending.push_insert(key, slot(source));
                 let token = Token::new(key);
                 if scoped {
                     self.enter_scope(token);
@@ -281,7 +285,7 @@ impl<Data> LoopHandle<Data> {
         let live = self.registrations.mark_removed(key);
         if live {
             self.cancel_retry(key);
-            self.push(Op::Remove(key));
+            self.push(key, Op::Remove);
         }
         live
     }
@@ -296,15 +300,13 @@ impl<Data> LoopHandle<Data> {
         let live = self.registrations.mark_removed(key);
         if live {
             self.cancel_retry(key);
-            self.push(Op::Take(
-                key,
-                Box::new(move |source, data| {
-                    let source: Box<dyn std::any::Any> = source;
-                    if let Ok(source) = source.downcast::<S>() {
-                        then(*source, data);
-                    }
-                }),
-            ));
+            let then = Box::new(move |source: Box<dyn AnySource>, data: &mut Data| {
+                let source: Box<dyn std::any::Any> = source;
+                if let Ok(source) = source.downcast::<S>() {
+                    then(*source, data);
+                }
+            });
+            self.push_call(key, Call::Take(then));
         }
         live
     }
@@ -319,14 +321,12 @@ impl<Data> LoopHandle<Data> {
         let key = token.key();
         let live = self.registrations.is_live(key);
         if live {
-            self.push(Op::Visit(
-                key,
-                Box::new(move |source, data| {
-                    if let Some(source) = downcast_mut::<S>(source) {
-                        visitor(source, data);
-                    }
-                }),
-            ));
+            let visitor = Box::new(move |source: &mut dyn AnySource, data: &mut Data| {
+                if let Some(source) = downcast_mut::<S>(source) {
+                    visitor(source, data);
+                }
+            });
+            self.push_call(key, Call::Visit(visitor));
         }
         live
     }
@@ -359,7 +359,7 @@ impl<Data> LoopHandle<Data> {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn inspect(&mut self, look: impl FnOnce(&EventLoop<Data>, &mut Data) + 'static) {
-        self.push(Op::Inspect(Box::new(look)));
+        self.push_call(SourceKey::null(), Call::Inspect(Box::new(look)));
     }
 
     /// Changes a source as soon as the current callback returns, and re-registers it. A failure to do
@@ -372,14 +372,12 @@ impl<Data> LoopHandle<Data> {
         let key = token.key();
         let live = self.registrations.touch(key);
         if live {
-            self.push(Op::Update(
-                key,
-                Box::new(move |source| {
-                    if let Some(source) = downcast_mut::<S>(source) {
-                        change(source);
-                    }
-                }),
-            ));
+            let change = Box::new(move |source: &mut dyn AnySource| {
+                if let Some(source) = downcast_mut::<S>(source) {
+                    change(source);
+                }
+            });
+            self.push_call(key, Call::Update(change));
         }
         live
     }
@@ -434,16 +432,16 @@ impl<Data> LoopHandle<Data> {
     }
 
     /// The next op to apply. What was abandoned by now is among them.
-    pub(crate) fn next_op(&mut self) -> Option<Op<Data>> {
+    pub(crate) fn next_op(&mut self) -> Option<(SourceKey, Op)> {
         self.remove_abandoned();
         self.pending.pop()
     }
 
-    fn push_if_live(&mut self, key: SourceKey, op: impl FnOnce(SourceKey) -> Op<Data>) -> bool {
+    fn push_if_live(&mut self, key: SourceKey, op: Op) -> bool {
         let live = self.registrations.touch(key);
         if live {
             self.cancel_retry(key);
-            self.push(op(key));
+            self.push(key, op);
         }
         live
     }
@@ -458,9 +456,14 @@ impl<Data> LoopHandle<Data> {
     }
 
     #[inline]
-    fn push(&mut self, op: Op<Data>) {
+    fn push(&mut self, key: SourceKey, op: Op) {
         self.note_work();
-        self.pending.push(op);
+        self.pending.push(key, op);
+    }
+
+    fn push_call(&mut self, key: SourceKey, call: Call<Data>) {
+        self.note_work();
+        self.pending.push_call(key, call);
     }
 
     /// Tells the loop when there is something to do for the first time since it last looked.

@@ -1,6 +1,8 @@
 //! The deferred operations: what a callback asked for and only the loop can do, since it touches slots.
 //!
-//! They are applied in the order in which they were issued, after the callback and before any other.
+//! They are applied in the order in which they were issued, after the callback and before any other. What an op needs
+//! besides the key of its source waits in a queue of its own: so an op is two words, which go through registers, and most
+//! of them need nothing else.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,34 +12,44 @@ use crate::slot::Slot;
 use crate::source::AnySource;
 use crate::token::SourceKey;
 
-/// Given the loop's state and a source that was taken out of its slot.
-pub(crate) type Taker<Data> = Box<dyn FnOnce(Box<dyn AnySource>, &mut Data)>;
-pub(crate) type Visitor<Data> = Box<dyn FnOnce(&mut dyn AnySource, &mut Data)>;
-pub(crate) type Change = Box<dyn FnOnce(&mut dyn AnySource)>;
+/// An operation on a source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Op {
+    /// Stores the next of [`Pending::next_slot`].
+    Insert,
+    Enable,
+    Disable,
+    Remove,
+    /// Does the next of [`Pending::next_call`].
+    Call,
+}
 
-pub(crate) type Look<Data> = Box<dyn FnOnce(&EventLoop<Data>, &mut Data)>;
-
-pub(crate) enum Op<Data> {
-    Insert(SourceKey, Slot<Data>),
-    Enable(SourceKey),
-    Disable(SourceKey),
-    Update(SourceKey, Change),
-    Visit(SourceKey, Visitor<Data>),
-    Remove(SourceKey),
-    Take(SourceKey, Taker<Data>),
+/// An operation that runs code of the user's.
+pub(crate) enum Call<Data> {
+    Update(Box<dyn FnOnce(&mut dyn AnySource)>),
+    Visit(Box<dyn FnOnce(&mut dyn AnySource, &mut Data)>),
+    /// Is given a source that was taken out of its slot.
+    Take(Box<dyn FnOnce(Box<dyn AnySource>, &mut Data)>),
+    /// Of no source.
     Inspect(Look<Data>),
 }
 
+pub(crate) type Look<Data> = Box<dyn FnOnce(&EventLoop<Data>, &mut Data)>;
+
 pub(crate) struct Pending<Data> {
-    ops: VecDeque<Op<Data>>,
+    ops: VecDeque<(SourceKey, Op)>,
+    /// As many as there are insertions among `ops`.
+    slots: VecDeque<Slot<Data>>,
+    /// As many as there are calls among `ops`.
+    calls: VecDeque<Call<Data>>,
 }
 
 impl<Data> Pending<Data> {
-    /// The room that is kept when the queue is empty, in ops.
+    /// The room that is kept when a queue is empty, in ops.
     const KEPT: usize = 1024;
 
     pub(crate) fn new() -> Self {
-        Self { ops: VecDeque::new() }
+        Self { ops: VecDeque::new(), slots: VecDeque::new(), calls: VecDeque::new() }
     }
 
     #[inline]
@@ -46,17 +58,41 @@ impl<Data> Pending<Data> {
     }
 
     #[inline]
-    pub(crate) fn push(&mut self, op: Op<Data>) {
-        self.ops.push_back(op);
+    pub(crate) fn push(&mut self, key: SourceKey, op: Op) {
+        self.ops.push_back((key, op));
     }
 
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Op<Data>> {
+    pub(crate) fn push_insert(&mut self, key: SourceKey, slot: Slot<Data>) {
+        self.slots.push_back(slot);
+        self.push(key, Op::Insert);
+    }
+
+    #[inline]
+    pub(crate) fn push_call(&mut self, key: SourceKey, call: Call<Data>) {
+        self.calls.push_back(call);
+        self.push(key, Op::Call);
+    }
+
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<(SourceKey, Op)> {
         let op = self.ops.pop_front();
         if op.is_none() && self.ops.capacity() > Self::KEPT {
-            self.ops = VecDeque::new();
+            *self = Self::new();
         }
         op
+    }
+
+    /// What the [`Op::Insert`] stores that was popped last.
+    #[inline]
+    pub(crate) fn next_slot(&mut self) -> Option<Slot<Data>> {
+        self.slots.pop_front()
+    }
+
+    /// What the [`Op::Call`] does that was popped last.
+    #[inline]
+    pub(crate) fn next_call(&mut self) -> Option<Call<Data>> {
+        self.calls.pop_front()
     }
 }
 

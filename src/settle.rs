@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::error::{BoxError, Error, ErrorAction, Result};
 use crate::insight::{Subject, watched};
-use crate::pending::Op;
+use crate::pending::{Call, Op};
 use crate::shared::Shared;
 use crate::slot::Slot;
 use crate::token::SourceKey;
@@ -31,24 +31,40 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline(never)]
     pub(crate) fn settle_pending(&mut self, data: &mut Data) -> Result<bool> {
         let mut ran_user_code = false;
-        while let Some(op) = own_handle(&self.shared, data)?.next_op() {
-            ran_user_code |= self.apply(op, data)?;
+        while let handle = own_handle(&self.shared, data)?
+            && let Some((key, op)) = handle.next_op()
+        {
+            match op {
+                Op::Insert => {
+                    if let Some(slot) = handle.pending.next_slot() {
+                        self.store(key, slot);
+                    }
+                }
+                Op::Enable => self.enable(key, data)?,
+                Op::Disable => self.disable(key, data)?,
+                Op::Remove => self.remove(key, data).1?,
+                Op::Call => {
+                    if let Some(call) = handle.pending.next_call() {
+                        ran_user_code |= self.do_call(key, call, data)?;
+                    }
+                }
+            }
         }
         Ok(ran_user_code)
     }
 
-    fn apply(&mut self, op: Op<Data>, data: &mut Data) -> Result<bool> {
-        match op {
-            Op::Insert(key, slot) => {
-                if slot.source().needs_lifecycle_events() {
-                    self.hooks.push(key);
-                }
-                self.slots.insert(key, slot);
-                Ok(false)
-            }
-            Op::Enable(key) => self.enable(key, data).map(|()| false),
-            Op::Disable(key) => self.disable(key, data).map(|()| false),
-            Op::Update(key, change) => {
+    #[inline]
+    fn store(&mut self, key: SourceKey, slot: Slot<Data>) {
+        if slot.source().needs_lifecycle_events() {
+            self.hooks.push(key);
+        }
+        self.slots.insert(key, slot);
+    }
+
+    /// Runs what the user wants to have done; whether that could have changed the state.
+    fn do_call(&mut self, key: SourceKey, call: Call<Data>, data: &mut Data) -> Result<bool> {
+        match call {
+            Call::Update(change) => {
                 let Some(slot) = self.slots.get_mut(key) else {
                     return Ok(false);
                 };
@@ -56,7 +72,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 watched(&mut self.insight, subject, data, |_| change(slot.source_mut()));
                 self.reregister(key, false, data).map(|()| false)
             }
-            Op::Visit(key, visitor) => {
+            Call::Visit(visitor) => {
                 let Some(slot) = self.slots.get_mut(key) else {
                     return Ok(false);
                 };
@@ -65,8 +81,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 watched(&mut self.insight, subject, data, visit);
                 Ok(true)
             }
-            Op::Remove(key) => self.remove(key, data).1.map(|()| false),
-            Op::Take(key, then) => {
+            Call::Take(then) => {
                 let (slot, unregistered) = self.remove(key, data);
                 let taken = slot.is_some();
                 if let Some(slot) = slot {
@@ -77,7 +92,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 }
                 unregistered.map(|()| taken)
             }
-            Op::Inspect(look) => {
+            Call::Inspect(look) => {
                 self.show(look, data);
                 Ok(true)
             }
