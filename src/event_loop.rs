@@ -486,6 +486,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let Ok(handle) = own_handle(&self.shared, data) else {
             return;
         };
+        handle.registrations.renew_nearest();
         self.shared.set_work(handle.has_work());
         if self.shared.is_exported() {
             let backlog = self.has_backlog() || self.unfinished;

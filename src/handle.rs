@@ -514,6 +514,7 @@ impl Drop for Attempt<'_> {
         if !self.done {
             self.registrations.sweep(self.key);
             self.registrations.forget_source(self.key);
+            self.registrations.renew_nearest();
         }
     }
 }

@@ -60,6 +60,8 @@ pub(crate) struct Registrations {
     interests: SlotMap<InterestKey, InterestState>,
     /// One queue a priority.
     deadlines: [Deadlines; Priority::COUNT],
+    /// Whether the nearest deadline of any of them may be later than its bound.
+    nearest_is_old: bool,
     /// The time that was last read for what expired.
     reached: i64,
     /// The deadline that was delivered last.
@@ -107,6 +109,7 @@ impl Registrations {
             options: SparseSecondaryMap::new(),
             interests: SlotMap::with_key(),
             deadlines: Default::default(),
+            nearest_is_old: false,
             reached: i64::MIN,
             delivered: None,
             retries: SparseSecondaryMap::new(),

@@ -69,7 +69,7 @@ impl Shared {
         }
     }
 
-    /// The nearest deadline, on the clock's scale.
+    /// The nearest deadline, on the clock's scale; while ops are applied, that or a time before it.
     #[inline]
     pub(crate) fn nearest_deadline(&self) -> Option<i64> {
         let nearest = self.nearest.load(Ordering::Relaxed);

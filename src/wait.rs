@@ -97,8 +97,9 @@ impl<Data: LoopData> EventLoop<Data> {
         self.poll(Some(Duration::ZERO), handle)?;
         self.backlog.retain(|found| handle.registrations.source_of(found.interest).is_some());
         if self.backlog.is_empty() && self.mail.is_empty() {
+            let nearest = handle.registrations.nearest_deadline();
             let clock = &handle.registrations.clock;
-            let until = handle.registrations.nearest_deadline().map(|at| {
+            let until = nearest.map(|at| {
                 Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
             });
             match (timeout, until) {

@@ -41,9 +41,10 @@ impl Registrations {
         change: impl FnOnce(&mut Deadlines, &mut SlotMap<InterestKey, InterestState>),
     ) {
         let queue = &mut self.deadlines[self.priority(source).index()];
-        let before = queue.nearest();
+        let before = queue.nearest_bound();
         change(queue, &mut self.interests);
-        if queue.nearest() != before {
+        self.nearest_is_old |= queue.is_bound_old();
+        if queue.nearest_bound() != before {
             self.nearest_changed();
         }
     }
@@ -52,15 +53,16 @@ impl Registrations {
     /// [`begin_next_due`](Self::begin_next_due) has it delivered.
     #[inline(always)]
     pub(crate) fn expire(&mut self) {
-        if let Some(nearest) = self.nearest_deadline() {
-            self.expire_from(nearest);
+        // There may be nothing at the bound: that is seen then.
+        if let Some(bound) = self.shared.nearest_deadline() {
+            self.expire_from(bound);
         }
     }
 
-    fn expire_from(&mut self, nearest: i64) {
+    fn expire_from(&mut self, bound: i64) {
         let now = self.clock.now_stamp();
         self.reached = now;
-        if now < nearest {
+        if now < bound {
             return;
         }
         let queues = self.queues();
@@ -89,7 +91,7 @@ impl Registrations {
         priority: Priority,
     ) -> Option<[Option<SourceKey>; N]> {
         let coming = self.deadlines[priority.index()].coming::<N>()?;
-        Some(coming.map(|(interest, _)| self.source_of(interest)))
+        Some(coming.map(|interest| self.source_of(interest)))
     }
 
     /// Starts the turn of the next of what expired of `priority`, in the order of deadlines.
@@ -122,14 +124,33 @@ impl Registrations {
 
     /// The nearest deadline of all, on the clock's scale.
     #[inline]
-    pub(crate) fn nearest_deadline(&self) -> Option<i64> {
+    pub(crate) fn nearest_deadline(&mut self) -> Option<i64> {
+        self.renew_nearest();
         self.shared.nearest_deadline()
+    }
+
+    /// Looks what the nearest deadline is, if the one that was has gone.
+    #[inline]
+    pub(crate) fn renew_nearest(&mut self) {
+        if self.nearest_is_old {
+            self.renew_bounds();
+        }
+    }
+
+    #[inline(never)]
+    fn renew_bounds(&mut self) {
+        self.nearest_is_old = false;
+        let queues = self.queues();
+        for queue in &mut self.deadlines[queues] {
+            queue.renew_bound(|key, to| set_position(&mut self.interests, key, to));
+        }
+        self.nearest_changed();
     }
 
     #[inline]
     fn nearest_changed(&mut self) {
         let queues = &self.deadlines[self.queues()];
-        let nearest = queues.iter().filter_map(Deadlines::nearest).min();
+        let nearest = queues.iter().filter_map(Deadlines::nearest_bound).min();
         self.shared.set_nearest_deadline(nearest);
     }
 }
