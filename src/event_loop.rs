@@ -207,12 +207,11 @@ impl<Data> EventLoop<Data> {
         Data: LoopData,
     {
         self.counters.rounds += 1;
-        let result = match self.insight {
+        let turned = match self.insight {
             None => self.turn(timeout.into(), data),
             Some(_) => self.watched_turn(timeout.into(), data),
         };
-        self.rest(data);
-        result
+        self.rest_after(turned, data)
     }
 
     /// Applies what was asked of the handle, and runs what was posted, without waiting: what
@@ -225,9 +224,8 @@ impl<Data> EventLoop<Data> {
     where
         Data: LoopData,
     {
-        let result = self.settle_all(data);
-        self.rest(data);
-        result
+        let settled = self.settle_all(data);
+        self.rest_after(settled, data)
     }
 
     /// Decides what becomes of the errors of sources, and of callbacks that return errors. Without a
@@ -478,6 +476,24 @@ impl<Data: LoopData> EventLoop<Data> {
             self.settle(data)?;
         }
         Ok(true)
+    }
+
+    /// [`rest`](Self::rest). What went well is not copied: a result is large for the sake of its errors.
+    #[inline(always)]
+    fn rest_after(&mut self, result: Result<()>, data: &mut Data) -> Result<()> {
+        match result {
+            Ok(()) => {
+                self.rest(data);
+                Ok(())
+            }
+            Err(error) => self.rest_after_error(error, data),
+        }
+    }
+
+    #[cold]
+    fn rest_after_error(&mut self, error: Error, data: &mut Data) -> Result<()> {
+        self.rest(data);
+        Err(error)
     }
 
     /// Ends a dispatch: notes what there is left to do, and tells whoever watches the loop's fd.

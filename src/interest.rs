@@ -110,15 +110,17 @@ impl ReadySet {
     /// What the kernel told.
     #[inline]
     pub(crate) fn told(event: &mio::event::Event) -> Self {
-        let set = |is: bool, bits: u8| if is { bits } else { 0 };
-        Self(
-            TOLD | set(event.is_readable(), READABLE)
-                | set(event.is_writable(), WRITABLE)
-                | set(event.is_priority(), PRIORITY)
-                | set(event.is_error(), ERROR | READABLE | WRITABLE)
+        let set = |is: bool, bits: u8| u8::from(is) * bits;
+        let mut told = TOLD
+            | set(event.is_readable(), READABLE)
+            | set(event.is_writable(), WRITABLE)
+            | set(event.is_priority(), PRIORITY);
+        if event.is_error() | event.is_read_closed() | event.is_write_closed() {
+            told |= set(event.is_error(), ERROR | READABLE | WRITABLE)
                 | set(event.is_read_closed(), READ_CLOSED | READABLE)
-                | set(event.is_write_closed(), WRITE_CLOSED | WRITABLE),
-        )
+                | set(event.is_write_closed(), WRITE_CLOSED | WRITABLE);
+        }
+        Self(told)
     }
 
     /// What is left of what the kernel told if an interest asks for `wants`.
