@@ -217,12 +217,11 @@ impl Deadlines {
         if self.bound <= now && !self.fresh.is_empty() {
             self.bound_is_old = false;
             let due = &mut self.due;
-            let later = self.fresh.drain(..).filter_map(|entry| {
+            let later = self.fresh.drain(..).filter(|entry| {
                 if entry.at <= now {
-                    due.push(entry);
-                    return None;
+                    due.push(*entry);
                 }
-                Some(entry)
+                entry.at > now
             });
             self.heap.extend(later, &mut moved);
             shrink(&mut self.fresh);

@@ -26,14 +26,17 @@ pub(crate) enum Op {
 
 /// An operation that runs code of the user's.
 pub(crate) enum Call<Data> {
-    Update(Box<dyn FnOnce(&mut dyn AnySource)>),
-    Visit(Box<dyn FnOnce(&mut dyn AnySource, &mut Data)>),
-    /// Is given a source that was taken out of its slot.
-    Take(Box<dyn FnOnce(Box<dyn AnySource>, &mut Data)>),
+    Update(Change),
+    Visit(Visitor<Data>),
+    Take(Taker<Data>),
     /// Of no source.
     Inspect(Look<Data>),
 }
 
+pub(crate) type Change = Box<dyn FnOnce(&mut dyn AnySource)>;
+pub(crate) type Visitor<Data> = Box<dyn FnOnce(&mut dyn AnySource, &mut Data)>;
+/// Given the loop's state and a source that was taken out of its slot.
+pub(crate) type Taker<Data> = Box<dyn FnOnce(Box<dyn AnySource>, &mut Data)>;
 pub(crate) type Look<Data> = Box<dyn FnOnce(&EventLoop<Data>, &mut Data)>;
 
 pub(crate) struct Pending<Data> {
