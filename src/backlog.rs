@@ -19,13 +19,6 @@ impl ReadyEvent {
     pub(crate) fn new(interest: InterestKey) -> Self {
         Self { interest, readiness: ReadySet::EMPTY }
     }
-
-    /// As the kernel told it.
-    #[inline]
-    pub(crate) fn told(event: &mio::event::Event) -> Self {
-        let interest = InterestKey::from_mio(event.token());
-        Self { interest, readiness: ReadySet::told(event) }
-    }
 }
 
 #[derive(Debug, Default)]

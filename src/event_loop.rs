@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorAction, Result};
 use crate::handle::{LoopData, LoopHandle};
 use crate::insight::{Counters, Insight, Subject, watched};
 use crate::options::Priority;
-use crate::poller::{Alarm, WAKER};
+use crate::poller::{Alarm, Events, WAKER};
 use crate::ready::{Ready, Woken};
 use crate::registrations::Registrations;
 use crate::remote::{Mailbox, Posted};
@@ -76,7 +76,7 @@ pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAct
 /// ```
 pub struct EventLoop<Data> {
     pub(crate) poll: mio::Poll,
-    pub(crate) events: mio::Events,
+    pub(crate) events: Events,
     pub(crate) slots: SecondaryMap<SourceKey, Slot<Data>>,
     /// The sources with lifecycle hooks.
     pub(crate) hooks: Vec<SourceKey>,
@@ -142,7 +142,7 @@ impl<Data> EventLoop<Data> {
         let handle = LoopHandle::new(registrations, Arc::clone(&mailbox));
         let event_loop = Self {
             poll,
-            events: mio::Events::with_capacity(EVENTS),
+            events: Events::with_capacity(EVENTS),
             slots: SecondaryMap::new(),
             hooks: Vec::new(),
             backlog: Backlog::default(),

@@ -95,9 +95,10 @@ impl Readiness {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReadySet(u8);
 
+// The first four are those of epoll_ctl(2), so that they need no translation.
 const READABLE: u8 = 1;
-const WRITABLE: u8 = 1 << 1;
-const PRIORITY: u8 = 1 << 2;
+const PRIORITY: u8 = 1 << 1;
+const WRITABLE: u8 = 1 << 2;
 const ERROR: u8 = 1 << 3;
 const READ_CLOSED: u8 = 1 << 4;
 const WRITE_CLOSED: u8 = 1 << 5;
@@ -107,18 +108,17 @@ const TOLD: u8 = 1 << 6;
 impl ReadySet {
     pub(crate) const EMPTY: Self = Self(0);
 
-    /// What the kernel told.
+    /// What the kernel told: what is closed or broken can be read or written without blocking.
     #[inline]
-    pub(crate) fn told(event: &mio::event::Event) -> Self {
-        let set = |is: bool, bits: u8| u8::from(is) * bits;
-        let mut told = TOLD
-            | set(event.is_readable(), READABLE)
-            | set(event.is_writable(), WRITABLE)
-            | set(event.is_priority(), PRIORITY);
-        if event.is_error() | event.is_read_closed() | event.is_write_closed() {
-            told |= set(event.is_error(), ERROR | READABLE | WRITABLE)
-                | set(event.is_read_closed(), READ_CLOSED | READABLE)
-                | set(event.is_write_closed(), WRITE_CLOSED | WRITABLE);
+    pub(crate) fn told(readiness: Readiness) -> Self {
+        let mut told = Self::from(readiness).0 | TOLD;
+        if told & (ERROR | READ_CLOSED | WRITE_CLOSED) != 0 {
+            if readiness.error || readiness.read_closed {
+                told |= READABLE;
+            }
+            if readiness.error || readiness.write_closed {
+                told |= WRITABLE;
+            }
         }
         Self(told)
     }
@@ -146,8 +146,9 @@ impl From<ReadySet> for Readiness {
 }
 
 impl From<Readiness> for ReadySet {
+    #[inline]
     fn from(readiness: Readiness) -> Self {
-        let set = |is: bool, bit: u8| if is { bit } else { 0 };
+        let set = |is: bool, bit: u8| u8::from(is) * bit;
         Self(
             set(readiness.readable, READABLE)
                 | set(readiness.writable, WRITABLE)

@@ -3,7 +3,7 @@
 //! mio is edge-triggered and knows no one-shot interests. On Linux fds are registered on mio's epoll
 //! instance directly, so that the kernel keeps the mode: re-arming after each callback was measured at
 //! 1.4 to 1.8 times the cost. Elsewhere, and with mio's `poll(2)` backend, the loop emulates the modes
-//! (see [`Rearm`](crate::registrations::Rearm)).
+//! (see [`Rearm`](crate::registrations::Rearm)). The wait is for mio's instance as well, by the same means.
 //!
 //! mio's timeouts are whole milliseconds, rounded up. The alarm gives deadlines the rest of their
 //! precision: on Linux a timerfd on the same epoll instance, elsewhere nothing yet.
@@ -14,7 +14,7 @@ mod epoll;
     any(target_os = "linux", target_os = "android"),
     not(mio_unsupported_force_poll_poll)
 ))]
-pub(crate) use epoll::{Alarm, add, modify};
+pub(crate) use epoll::{Alarm, Events, add, modify};
 
 #[cfg(not(all(
     any(target_os = "linux", target_os = "android"),
@@ -25,7 +25,7 @@ mod portable;
     any(target_os = "linux", target_os = "android"),
     not(mio_unsupported_force_poll_poll)
 )))]
-pub(crate) use portable::{Alarm, add, modify};
+pub(crate) use portable::{Alarm, Events, add, modify};
 
 use std::io;
 

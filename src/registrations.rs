@@ -403,8 +403,8 @@ impl Registrations {
     /// Whether to deliver what the kernel told: not what comes after the event of a one-shot interest of which the
     /// kernel does not know that it is one.
     #[inline]
-    pub(crate) fn admits(&mut self, event: ReadyEvent) -> bool {
-        !self.emulates_oneshot || self.spend_oneshot(event.interest)
+    pub(crate) fn admits(&mut self, interest: InterestKey) -> bool {
+        !self.emulates_oneshot || self.spend_oneshot(interest)
     }
 
     #[cold]

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::backlog::ReadyEvent;
 use crate::error::Result;
-use crate::poller::{ALARM, Alarm, WAKER};
+use crate::poller::{ALARM, Alarm, Events, WAKER};
 use crate::ready::Woken;
+use crate::token::InterestKey;
 use crate::{EventLoop, LoopData, LoopHandle};
 
 impl<Data: LoopData> EventLoop<Data> {
@@ -129,7 +130,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 timeout = Some(Duration::ZERO);
             }
         }
-        let mut result = self.poll.poll(&mut self.events, timeout);
+        let mut result = self.events.wait(&mut self.poll, timeout);
         if matches!(&result, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
             result = poll_again(&mut self.poll, &mut self.events, timeout, started);
         }
@@ -138,14 +139,14 @@ impl<Data: LoopData> EventLoop<Data> {
             self.counters.wakeups += 1;
         }
         result?;
-        for event in &self.events {
-            match event.token() {
+        for (token, readiness) in self.events.iter() {
+            match token {
                 WAKER => {}
                 ALARM => self.shared.alarm.fired(),
                 _ => {
-                    let event = ReadyEvent::told(event);
-                    if handle.registrations.admits(event) {
-                        self.backlog.push(event);
+                    let interest = InterestKey::from_mio(token);
+                    if handle.registrations.admits(interest) {
+                        self.backlog.push(ReadyEvent { interest, readiness });
                     }
                 }
             }
@@ -175,7 +176,7 @@ impl<Data: LoopData> EventLoop<Data> {
 #[cold]
 fn poll_again(
     poll: &mut mio::Poll,
-    events: &mut mio::Events,
+    events: &mut Events,
     timeout: Option<Duration>,
     started: Option<Instant>,
 ) -> io::Result<()> {
@@ -184,7 +185,7 @@ fn poll_again(
             (Some(timeout), Some(started)) => Some(timeout.saturating_sub(started.elapsed())),
             _ => timeout,
         };
-        match poll.poll(events, left) {
+        match events.wait(poll, left) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }

@@ -1,9 +1,11 @@
-//! Linux: `epoll_ctl(2)` on mio's instance, and `timerfd_create(2)`.
+//! Linux: `epoll_ctl(2)` and `epoll_wait(2)` on mio's instance, and `timerfd_create(2)`.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
+use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::time::{
@@ -12,9 +14,10 @@ use rustix::time::{
 };
 
 use super::ALARM;
+use crate::interest::ReadySet;
 use crate::registrations::Rearm;
 use crate::token::InterestKey;
-use crate::{Interest, Mode};
+use crate::{Interest, Mode, Readiness};
 
 fn flags(interest: Interest, mode: Mode) -> EventFlags {
     let mut flags = EventFlags::empty();
@@ -65,6 +68,59 @@ pub(crate) fn modify(
         Err(Errno::NOENT) => add(registry, fd, key, interest, mode),
         result => Ok(result.map(|()| Rearm::Native)?),
     }
+}
+
+/// What a wait found.
+pub(crate) struct Events {
+    found: Vec<epoll::Event>,
+}
+
+impl Events {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self { found: Vec::with_capacity(capacity) }
+    }
+
+    /// Waits until something is ready, or for `timeout`, in whole milliseconds, rounded up, 24 days at most.
+    #[inline]
+    pub(crate) fn wait(
+        &mut self,
+        poll: &mut mio::Poll,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        const LONGEST: i64 = i32::MAX as i64 / 1000;
+        let timeout = timeout.map(|timeout| {
+            let tv_sec = i64::try_from(timeout.as_secs()).map_or(LONGEST, |left| left.min(LONGEST));
+            Timespec { tv_sec, tv_nsec: timeout.subsec_nanos().into() }
+        });
+        self.found.clear();
+        let room = spare_capacity(&mut self.found);
+        epoll::wait(poll.registry().as_fd(), room, timeout.as_ref())?;
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (mio::Token, ReadySet)> {
+        self.found.iter().map(|&epoll::Event { flags, data }| {
+            (mio::Token(data.u64() as usize), ReadySet::told(readiness(flags)))
+        })
+    }
+}
+
+#[inline]
+fn readiness(flags: EventFlags) -> Readiness {
+    let has = |flag| flags.contains(flag);
+    let mut readiness = Readiness {
+        readable: has(EventFlags::IN),
+        writable: has(EventFlags::OUT),
+        priority: has(EventFlags::PRI),
+        ..Readiness::EMPTY
+    };
+    if flags.intersects(EventFlags::ERR | EventFlags::HUP | EventFlags::RDHUP) {
+        readiness.error = has(EventFlags::ERR);
+        readiness.read_closed = flags.intersects(EventFlags::HUP | EventFlags::RDHUP);
+        readiness.write_closed = flags.intersects(EventFlags::ERR | EventFlags::HUP);
+    }
+    readiness
 }
 
 /// A timerfd that makes the loop's epoll instance ready at a deadline.

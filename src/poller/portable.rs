@@ -1,10 +1,13 @@
 //! Every other platform: mio alone, which is edge-triggered; the loop emulates the other modes.
 
 use std::io;
+use std::time::Duration;
 
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use crate::Readiness;
+use crate::interest::ReadySet;
 #[cfg(unix)]
 use crate::{Interest, Mode, registrations::Rearm, token::InterestKey};
 
@@ -51,6 +54,40 @@ pub(crate) fn modify(
                 result => result.map(|()| Rearm::emulating(mode)),
             }
         }
+    }
+}
+
+/// What a wait found.
+pub(crate) struct Events {
+    found: mio::Events,
+}
+
+impl Events {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self { found: mio::Events::with_capacity(capacity) }
+    }
+
+    /// Waits until something is ready, or for `timeout`, in whole milliseconds, rounded up.
+    pub(crate) fn wait(
+        &mut self,
+        poll: &mut mio::Poll,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        poll.poll(&mut self.found, timeout)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (mio::Token, ReadySet)> {
+        self.found.iter().map(|event| {
+            let readiness = Readiness {
+                readable: event.is_readable(),
+                writable: event.is_writable(),
+                priority: event.is_priority(),
+                error: event.is_error(),
+                read_closed: event.is_read_closed(),
+                write_closed: event.is_write_closed(),
+            };
+            (event.token(), ReadySet::told(readiness))
+        })
     }
 }
 
