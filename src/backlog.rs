@@ -6,18 +6,34 @@
 use crate::interest::ReadySet;
 use crate::token::InterestKey;
 
-/// What was found ready. The interest may be gone.
+/// What was found ready. The interest may be gone. Two words, so that it goes through registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReadyEvent {
-    pub(crate) interest: InterestKey,
+    token: mio::Token,
     pub(crate) readiness: ReadySet,
 }
 
 impl ReadyEvent {
+    #[inline]
+    pub(crate) fn new(interest: InterestKey, readiness: ReadySet) -> Self {
+        Self::told(interest.into_mio(), readiness)
+    }
+
     /// An event without readiness, for an interest that is not watched by the kernel.
     #[inline]
-    pub(crate) fn new(interest: InterestKey) -> Self {
-        Self { interest, readiness: ReadySet::EMPTY }
+    pub(crate) fn plain(interest: InterestKey) -> Self {
+        Self::new(interest, ReadySet::EMPTY)
+    }
+
+    /// As the kernel told it.
+    #[inline]
+    pub(crate) fn told(token: mio::Token, readiness: ReadySet) -> Self {
+        Self { token, readiness }
+    }
+
+    #[inline]
+    pub(crate) fn interest(&self) -> InterestKey {
+        InterestKey::from_mio(self.token)
     }
 }
 

@@ -319,7 +319,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let registrations = &own_handle(&self.shared, data)?.registrations;
         if let Some(interest) = self.current.take() {
             if registrations.is_notifier(interest) {
-                self.backlog.push(ReadyEvent::new(interest));
+                self.backlog.push(ReadyEvent::plain(interest));
             } else if registrations.needs_rearm(interest)
                 && let Some(key) = registrations.source_of(interest)
             {
@@ -364,7 +364,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 Ok(None) => {}
                 Ok(Some((readiness, token))) => {
                     let readiness = readiness.into();
-                    self.backlog.push(ReadyEvent { interest: token.key(), readiness });
+                    self.backlog.push(ReadyEvent::new(token.key(), readiness));
                 }
                 Err(error) => {
                     let error = self.failure(key, error.into(), data);

@@ -251,7 +251,7 @@ impl Registrations {
     /// disabled or removed holds none.
     #[inline]
     pub(crate) fn begin_turn(&mut self, mut event: ReadyEvent) -> Option<Turn> {
-        let interest = self.interests.get(event.interest)?;
+        let interest = self.interests.get(event.interest())?;
         let source = interest.source;
         let mut rearms = false;
         if let Watch::Io(io) = &interest.watch {
@@ -385,7 +385,7 @@ impl Registrations {
 
     /// What `event` says to `source`; `None` if it is another's.
     pub(crate) fn readiness_for(&self, source: SourceKey, event: &ReadyEvent) -> Option<Readiness> {
-        let interest = self.interests.get(event.interest)?;
+        let interest = self.interests.get(event.interest())?;
         if interest.source != source {
             return None;
         }
@@ -403,8 +403,8 @@ impl Registrations {
     /// Whether to deliver what the kernel told: not what comes after the event of a one-shot interest of which the
     /// kernel does not know that it is one.
     #[inline]
-    pub(crate) fn admits(&mut self, interest: InterestKey) -> bool {
-        !self.emulates_oneshot || self.spend_oneshot(interest)
+    pub(crate) fn admits(&mut self, event: ReadyEvent) -> bool {
+        !self.emulates_oneshot || self.spend_oneshot(event.interest())
     }
 
     #[cold]
@@ -421,7 +421,7 @@ impl Registrations {
 
     /// The priority of an event; one that is nobody's any more goes first, and out of the way.
     pub(crate) fn priority_of(&self, event: &ReadyEvent) -> Priority {
-        self.source_of(event.interest).map_or(Priority::High, |source| self.priority(source))
+        self.source_of(event.interest()).map_or(Priority::High, |source| self.priority(source))
     }
 
     #[inline]

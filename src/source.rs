@@ -254,7 +254,7 @@ impl Iterator for EventIterator<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         self.events.find_map(|event| {
             let readiness = self.registrations.readiness_for(self.source, event)?;
-            Some((readiness, InterestToken::new(event.interest)))
+            Some((readiness, InterestToken::new(event.interest())))
         })
     }
 }

@@ -9,7 +9,6 @@ use crate::backlog::ReadyEvent;
 use crate::error::Result;
 use crate::poller::{ALARM, Alarm, Events, WAKER};
 use crate::ready::Woken;
-use crate::token::InterestKey;
 use crate::{EventLoop, LoopData, LoopHandle};
 
 impl<Data: LoopData> EventLoop<Data> {
@@ -52,8 +51,8 @@ impl<Data: LoopData> EventLoop<Data> {
         for event in self.carried.drain(..) {
             // The kernel tells of an fd again by itself.
             let found = self.backlog.as_slice();
-            let known = handle.registrations.is_io(event.interest)
-                && found.iter().any(|found| found.interest == event.interest);
+            let known = handle.registrations.is_io(event.interest())
+                && found.iter().any(|found| found.interest() == event.interest());
             if !known {
                 self.backlog.push(event);
             }
@@ -96,7 +95,7 @@ impl<Data: LoopData> EventLoop<Data> {
         handle: &mut LoopHandle<Data>,
     ) -> Result<()> {
         self.poll(Some(Duration::ZERO), handle)?;
-        self.backlog.retain(|found| handle.registrations.source_of(found.interest).is_some());
+        self.backlog.retain(|found| handle.registrations.source_of(found.interest()).is_some());
         if self.backlog.is_empty() && self.mail.is_empty() {
             let nearest = handle.registrations.nearest_deadline();
             let clock = &handle.registrations.clock;
@@ -144,9 +143,9 @@ impl<Data: LoopData> EventLoop<Data> {
                 WAKER => {}
                 ALARM => self.shared.alarm.fired(),
                 _ => {
-                    let interest = InterestKey::from_mio(token);
-                    if handle.registrations.admits(interest) {
-                        self.backlog.push(ReadyEvent { interest, readiness });
+                    let event = ReadyEvent::told(token, readiness);
+                    if handle.registrations.admits(event) {
+                        self.backlog.push(event);
                     }
                 }
             }
@@ -162,9 +161,9 @@ impl<Data: LoopData> EventLoop<Data> {
         self.shared.ready.take(&mut self.woken);
         for woken in self.woken.drain(..) {
             match woken {
-                Woken::Interest(interest) => self.backlog.push(ReadyEvent::new(interest)),
+                Woken::Interest(interest) => self.backlog.push(ReadyEvent::plain(interest)),
                 Woken::Notifier(notifier) => {
-                    self.backlog.push(ReadyEvent::new(notifier.dequeued()));
+                    self.backlog.push(ReadyEvent::plain(notifier.dequeued()));
                 }
                 Woken::Mail => self.mail.append(&mut self.mailbox.take()),
             }

@@ -105,7 +105,7 @@ impl Registrations {
             }
         })?;
         self.delivered = Some((interest, at));
-        Some(self.turn_of(source, ReadyEvent::new(interest), false))
+        Some(self.turn_of(source, ReadyEvent::plain(interest), false))
     }
 
     /// How long ago the deadline was that is being delivered, if `interest` is one.
