@@ -96,10 +96,8 @@ impl<Data> LoopHandle<Data> {
     }
 
     /// Has the sources removed whose guards were dropped.
+    #[inline(never)]
     pub(crate) fn remove_abandoned(&mut self) {
-        if self.abandoned.is_empty() {
-            return;
-        }
         for Leftover { source, interest } in self.abandoned.take() {
             if let Some(interest) = interest {
                 self.registrations.remove_interest(interest);

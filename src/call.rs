@@ -4,7 +4,7 @@
 //! source answers.
 
 use crate::backlog::ReadyEvent;
-use crate::error::Result;
+use crate::error::Outcome;
 use crate::insight::Subject;
 use crate::registrations::{Budget, Turn};
 use crate::settle::own_handle;
@@ -15,7 +15,7 @@ use crate::{EventLoop, LoopData};
 impl<Data: LoopData> EventLoop<Data> {
     /// Calls back for one event, again and again while the source says so and has budget left.
     #[inline(always)]
-    pub(crate) fn call(&mut self, turn: Turn, data: &mut Data) -> Result<()> {
+    pub(crate) fn call(&mut self, turn: Turn, data: &mut Data) -> Outcome {
         let Turn { source: key, event, rearms } = turn;
         let budget = data.loop_handle().registrations.budget(key);
         self.current = Some(event.interest());
@@ -54,7 +54,7 @@ impl<Data: LoopData> EventLoop<Data> {
         key: SourceKey,
         mut budget: Budget,
         data: &mut Data,
-    ) -> Result<()> {
+    ) -> Outcome {
         loop {
             budget.callbacks -= 1;
             let mut settled = Ok(false);
@@ -84,7 +84,7 @@ impl<Data: LoopData> EventLoop<Data> {
         event: ReadyEvent,
         key: SourceKey,
         data: &mut Data,
-    ) -> Result<()> {
+    ) -> Outcome {
         let done = self.answered(answer, event, key, data);
         self.current = None;
         done.and_then(|()| self.settle(data)).map(drop)
@@ -97,7 +97,7 @@ impl<Data: LoopData> EventLoop<Data> {
         event: ReadyEvent,
         key: SourceKey,
         data: &mut Data,
-    ) -> Result<()> {
+    ) -> Outcome {
         let registrations = &mut own_handle(&self.shared, data)?.registrations;
         match answer {
             // A registration brought up to date contradicts no op that follows. What goes after its first event
@@ -117,7 +117,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Has a source that goes on told of its next event, if its mode asks for something.
-    fn rearm(&mut self, event: ReadyEvent, key: SourceKey, data: &mut Data) -> Result<()> {
+    fn rearm(&mut self, event: ReadyEvent, key: SourceKey, data: &mut Data) -> Outcome {
         if data.loop_handle().registrations.needs_rearm(event.interest()) {
             self.reregister(key, true, data)
         } else {
@@ -125,7 +125,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    fn remove_now(&mut self, key: SourceKey, data: &mut Data) -> Result<()> {
+    fn remove_now(&mut self, key: SourceKey, data: &mut Data) -> Outcome {
         data.loop_handle().registrations.mark_removed(key);
         self.remove(key, data).1
     }
@@ -137,7 +137,7 @@ impl<Data: LoopData> EventLoop<Data> {
         event: ReadyEvent,
         key: SourceKey,
         data: &mut Data,
-    ) -> Result<()> {
+    ) -> Outcome {
         if data.loop_handle().registrations.is_notifier(event.interest()) {
             // It may have more, and tells of it only once.
             self.carried.push(event);

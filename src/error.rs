@@ -9,6 +9,9 @@ use crate::AnyToken;
 /// The result of an operation of the loop.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// A [`Result`] as the loop hands it on: an error is large, and its box one word.
+pub(crate) type Outcome<T = ()> = std::result::Result<T, Box<Error>>;
+
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What a dispatch can fail with.
@@ -82,6 +85,12 @@ impl StdError for Error {
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+impl From<io::Error> for Box<Error> {
+    fn from(error: io::Error) -> Self {
+        Self::new(error.into())
     }
 }
 

@@ -18,7 +18,7 @@ use slotmap::SecondaryMap;
 
 use crate::backlog::{Backlog, ReadyEvent};
 use crate::clock::Clock;
-use crate::error::{Error, ErrorAction, Result};
+use crate::error::{Error, ErrorAction, Outcome, Result};
 use crate::handle::{LoopData, LoopHandle};
 use crate::insight::{Counters, Insight, Subject, watched};
 use crate::options::Priority;
@@ -211,7 +211,8 @@ impl<Data> EventLoop<Data> {
             None => self.turn(timeout.into(), data),
             Some(_) => self.watched_turn(timeout.into(), data),
         };
-        self.rest_after(turned, data)
+        self.rest(data);
+        turned.map_err(|error| *error)
     }
 
     /// Applies what was asked of the handle, and runs what was posted, without waiting: what
@@ -225,7 +226,8 @@ impl<Data> EventLoop<Data> {
         Data: LoopData,
     {
         let settled = self.settle_all(data);
-        self.rest_after(settled, data)
+        self.rest(data);
+        settled.map_err(|error| *error)
     }
 
     /// Decides what becomes of the errors of sources, and of callbacks that return errors. Without a
@@ -268,7 +270,7 @@ impl<Data> EventLoop<Data> {
 
 impl<Data: LoopData> EventLoop<Data> {
     #[inline(always)]
-    fn turn(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
+    fn turn(&mut self, timeout: Option<Duration>, data: &mut Data) -> Outcome {
         if self.current.is_some() || self.removing.is_some() {
             self.recover(data)?;
         }
@@ -298,7 +300,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// [`turn`](Self::turn), before the eyes of whoever looks.
     #[inline(never)]
-    fn watched_turn(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
+    fn watched_turn(&mut self, timeout: Option<Duration>, data: &mut Data) -> Outcome {
         let round = self.counters.rounds;
         if let Some(insight) = &mut self.insight {
             insight.begin_round(round);
@@ -315,7 +317,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Takes up what a panic left: an event (a notifier tells of its backlog only once, an fd of a mio source of
     /// what it has only after a re-registration), a removal.
     #[cold]
-    fn recover(&mut self, data: &mut Data) -> Result<()> {
+    fn recover(&mut self, data: &mut Data) -> Outcome {
         let registrations = &own_handle(&self.shared, data)?.registrations;
         if let Some(interest) = self.current.take() {
             if registrations.is_notifier(interest) {
@@ -334,7 +336,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Settles pending ops, and runs what was posted.
     #[inline(always)]
-    fn settle_all(&mut self, data: &mut Data) -> Result<()> {
+    fn settle_all(&mut self, data: &mut Data) -> Outcome {
         let has_ops = own_handle(&self.shared, data)?.has_ops();
         if !self.shared.ready.is_awake() && self.shared.ready.rouse() {
             self.stirred = true;
@@ -350,7 +352,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Calls the hooks of sources that have some; how many of them.
     #[inline(never)]
-    fn before_sleep(&mut self, data: &mut Data) -> Result<usize> {
+    fn before_sleep(&mut self, data: &mut Data) -> Outcome<usize> {
         for index in 0..self.hooks.len() {
             let key = self.hooks[index];
             let registrations = &mut data.loop_handle().registrations;
@@ -400,7 +402,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Delivers what the wait found: by priority, then in the order of arrival, then what expired in the
     /// order of deadlines.
     #[inline(always)]
-    fn deliver(&mut self, data: &mut Data) -> Result<()> {
+    fn deliver(&mut self, data: &mut Data) -> Outcome {
         if data.loop_handle().registrations.is_prioritized() {
             return self.deliver_by_priority(data);
         }
@@ -418,7 +420,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     #[inline(never)]
-    fn deliver_by_priority(&mut self, data: &mut Data) -> Result<()> {
+    fn deliver_by_priority(&mut self, data: &mut Data) -> Outcome {
         // Sorted here and not after the wait: an unfinished round goes on with what woke the loop since.
         let registrations = &data.loop_handle().registrations;
         let backlog = self.backlog.as_mut_slice();
@@ -441,14 +443,14 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Runs the idles that are queued by now.
     #[inline]
-    fn run_idles(&mut self, data: &mut Data) -> Result<()> {
+    fn run_idles(&mut self, data: &mut Data) -> Outcome {
         match data.loop_handle().idles.len() {
             0 => Ok(()),
             idles => self.run_some_idles(idles, data),
         }
     }
 
-    fn run_some_idles(&mut self, idles: usize, data: &mut Data) -> Result<()> {
+    fn run_some_idles(&mut self, idles: usize, data: &mut Data) -> Outcome {
         for _ in 0..idles {
             if let Some(Some(idle)) = data.loop_handle().idles.pop() {
                 watched(&mut self.insight, Subject::IDLE, data, idle);
@@ -460,14 +462,14 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Runs what was posted; whether there was anything.
     #[inline]
-    fn run_mail(&mut self, data: &mut Data) -> Result<bool> {
+    fn run_mail(&mut self, data: &mut Data) -> Outcome<bool> {
         if self.mail.is_empty() {
             return Ok(false);
         }
         self.run_all_mail(data)
     }
 
-    fn run_all_mail(&mut self, data: &mut Data) -> Result<bool> {
+    fn run_all_mail(&mut self, data: &mut Data) -> Outcome<bool> {
         while let Some(posted) = self.mail.pop_front() {
             match posted {
                 Posted::Call(call) => watched(&mut self.insight, Subject::REMOTE, data, call),
@@ -476,24 +478,6 @@ impl<Data: LoopData> EventLoop<Data> {
             self.settle(data)?;
         }
         Ok(true)
-    }
-
-    /// [`rest`](Self::rest). What went well is not copied: a result is large for the sake of its errors.
-    #[inline(always)]
-    fn rest_after(&mut self, result: Result<()>, data: &mut Data) -> Result<()> {
-        match result {
-            Ok(()) => {
-                self.rest(data);
-                Ok(())
-            }
-            Err(error) => self.rest_after_error(error, data),
-        }
-    }
-
-    #[cold]
-    fn rest_after_error(&mut self, error: Error, data: &mut Data) -> Result<()> {
-        self.rest(data);
-        Err(error)
     }
 
     /// Ends a dispatch: notes what there is left to do, and tells whoever watches the loop's fd.

@@ -433,7 +433,9 @@ impl<Data> LoopHandle<Data> {
 
     /// The next op to apply. What was abandoned by now is among them.
     pub(crate) fn next_op(&mut self) -> Option<(SourceKey, Op)> {
-        self.remove_abandoned();
+        if !self.abandoned.is_empty() {
+            self.remove_abandoned();
+        }
         self.pending.pop()
     }
 

@@ -14,7 +14,8 @@
 
 use std::time::Duration;
 
-use crate::{EventLoop, LoopData, Result};
+use crate::error::Outcome;
+use crate::{EventLoop, LoopData};
 
 #[cfg(all(unix, feature = "calloop"))]
 use crate::{
@@ -38,22 +39,18 @@ pub(crate) enum Step {
 impl<Data: LoopData> EventLoop<Data> {
     /// Readies the hosted loops for a wait.
     #[inline(always)]
-    pub(crate) fn prepare_hosted(
-        &mut self,
-        timeout: Option<Duration>,
-        data: &mut Data,
-    ) -> Result<()> {
+    pub(crate) fn prepare_hosted(&mut self, timeout: Option<Duration>, data: &mut Data) -> Outcome {
         if data.loop_handle().hosting.is_empty() { Ok(()) } else { self.prepare(timeout, data) }
     }
 
     /// Has the hosted loops do what the callbacks of a round asked of them.
     #[inline(always)]
-    pub(crate) fn finish_hosted(&mut self, data: &mut Data) -> Result<()> {
+    pub(crate) fn finish_hosted(&mut self, data: &mut Data) -> Outcome {
         if data.loop_handle().hosting.is_empty() { Ok(()) } else { self.finish(data) }
     }
 
     #[cold]
-    fn prepare(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
+    fn prepare(&mut self, timeout: Option<Duration>, data: &mut Data) -> Outcome {
         let LoopHandle { hosting, registrations, .. } = data.loop_handle();
         hosting.retain(|key| registrations.is_live(*key));
         self.hosts = !hosting.is_empty();
@@ -77,7 +74,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     #[cold]
-    fn finish(&mut self, data: &mut Data) -> Result<()> {
+    fn finish(&mut self, data: &mut Data) -> Outcome {
         self.hosts = true;
         // Whoever waits for the loop's fd from here on waits for the hosted loops' deadlines too.
         self.unfinished = self.shared.is_exported();
@@ -89,7 +86,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Has each hosted loop take a step; whether any of them had something to deliver.
-    fn step(&mut self, step: Step, data: &mut Data) -> Result<bool> {
+    fn step(&mut self, step: Step, data: &mut Data) -> Outcome<bool> {
         let mut any = false;
         for index in 0..data.loop_handle().hosting.len() {
             let LoopHandle { hosting, registrations, .. } = data.loop_handle();
@@ -122,12 +119,12 @@ impl<Data: LoopData> EventLoop<Data> {
 #[cfg(not(all(unix, feature = "calloop")))]
 impl<Data: LoopData> EventLoop<Data> {
     #[inline(always)]
-    pub(crate) fn prepare_hosted(&mut self, _: Option<Duration>, _: &mut Data) -> Result<()> {
+    pub(crate) fn prepare_hosted(&mut self, _: Option<Duration>, _: &mut Data) -> Outcome {
         Ok(())
     }
 
     #[inline(always)]
-    pub(crate) fn finish_hosted(&mut self, _: &mut Data) -> Result<()> {
+    pub(crate) fn finish_hosted(&mut self, _: &mut Data) -> Outcome {
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use slotmap::SparseSecondaryMap;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Outcome};
 use crate::observe::{CallbackStart, Observer, RoundReport, WaitReport};
 use crate::pending::Look;
 use crate::registrations::Registrations;
@@ -336,11 +336,7 @@ impl Insight {
 impl<Data: LoopData> EventLoop<Data> {
     /// [`wait`](Self::wait), timed.
     #[cold]
-    pub(crate) fn wait_watched(
-        &mut self,
-        timeout: Option<Duration>,
-        data: &mut Data,
-    ) -> Result<()> {
+    pub(crate) fn wait_watched(&mut self, timeout: Option<Duration>, data: &mut Data) -> Outcome {
         if let Some(observer) = self.insight.as_mut().and_then(|i| i.observer.as_mut()) {
             observer.wait_begin(timeout);
         }

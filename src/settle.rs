@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{BoxError, Error, ErrorAction, Result};
+use crate::error::{BoxError, Error, ErrorAction, Outcome};
 use crate::insight::{Subject, watched};
 use crate::pending::{Call, Op};
 use crate::shared::Shared;
@@ -20,7 +20,7 @@ use crate::{
 impl<Data: LoopData> EventLoop<Data> {
     /// Applies pending ops in order; whether any of them ran user code.
     #[inline]
-    pub(crate) fn settle(&mut self, data: &mut Data) -> Result<bool> {
+    pub(crate) fn settle(&mut self, data: &mut Data) -> Outcome<bool> {
         if !own_handle(&self.shared, data)?.has_ops() {
             return Ok(false);
         }
@@ -29,7 +29,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// [`settle`](Self::settle), if there is something to.
     #[inline(never)]
-    pub(crate) fn settle_pending(&mut self, data: &mut Data) -> Result<bool> {
+    pub(crate) fn settle_pending(&mut self, data: &mut Data) -> Outcome<bool> {
         let mut ran_user_code = false;
         while let handle = own_handle(&self.shared, data)?
             && let Some((key, op)) = handle.next_op()
@@ -62,7 +62,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Runs what the user wants to have done; whether that could have changed the state.
-    fn do_call(&mut self, key: SourceKey, call: Call<Data>, data: &mut Data) -> Result<bool> {
+    fn do_call(&mut self, key: SourceKey, call: Call<Data>, data: &mut Data) -> Outcome<bool> {
         match call {
             Call::Update(change) => {
                 let Some(slot) = self.slots.get_mut(key) else {
@@ -99,7 +99,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    fn enable(&mut self, key: SourceKey, data: &mut Data) -> Result<()> {
+    fn enable(&mut self, key: SourceKey, data: &mut Data) -> Outcome {
         let registrations = &mut data.loop_handle().registrations;
         let Some(slot) = self.slots.get_mut(key) else {
             return Ok(());
@@ -124,7 +124,7 @@ impl<Data: LoopData> EventLoop<Data> {
         key: SourceKey,
         answered: bool,
         data: &mut Data,
-    ) -> Result<()> {
+    ) -> Outcome {
         let registrations = &mut data.loop_handle().registrations;
         let Some(slot) = self.slots.get_mut(key) else {
             return Ok(());
@@ -141,7 +141,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Unregisters a source; one that fails to is swept, and disabled all the same.
-    pub(crate) fn disable(&mut self, key: SourceKey, data: &mut Data) -> Result<()> {
+    pub(crate) fn disable(&mut self, key: SourceKey, data: &mut Data) -> Outcome {
         let registrations = &mut data.loop_handle().registrations;
         let Some(slot) = self.slots.get_mut(key) else {
             return Ok(());
@@ -163,7 +163,7 @@ impl<Data: LoopData> EventLoop<Data> {
         &mut self,
         key: SourceKey,
         data: &mut Data,
-    ) -> (Option<Slot<Data>>, Result<()>) {
+    ) -> (Option<Slot<Data>>, Outcome) {
         self.removing = Some(key);
         let disabled = self.disable(key, data);
         let registrations = &mut data.loop_handle().registrations;
@@ -190,7 +190,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Has the source's own policy, or else the loop's, decide on an error of a source.
-    pub(crate) fn report(&mut self, key: SourceKey, error: Error, data: &mut Data) -> Result<()> {
+    pub(crate) fn report(&mut self, key: SourceKey, error: Error, data: &mut Data) -> Outcome {
         let registrations = &data.loop_handle().registrations;
         if let (Some(insight), Some(slot)) = (&mut self.insight, self.slots.get(key)) {
             insight.note_error(key, slot.source().type_name(), &error, registrations);
@@ -200,7 +200,7 @@ impl<Data: LoopData> EventLoop<Data> {
             None => self.policy.as_mut().map_or(ErrorAction::Report, |policy| policy(&error, data)),
         };
         match action {
-            ErrorAction::Report => return Err(error),
+            ErrorAction::Report => return Err(Box::new(error)),
             ErrorAction::Ignore => {}
             ErrorAction::Disable => drop(data.loop_handle().disable(AnyToken::new(key))),
             ErrorAction::Remove => drop(data.loop_handle().remove(AnyToken::new(key))),
@@ -240,11 +240,11 @@ fn retry<Data: LoopData>(key: SourceKey, delay: Duration, error: &Error, data: &
 pub(crate) fn own_handle<'a, Data: LoopData>(
     shared: &Arc<Shared>,
     data: &'a mut Data,
-) -> Result<&'a mut LoopHandle<Data>> {
+) -> Outcome<&'a mut LoopHandle<Data>> {
     let handle = data.loop_handle();
     if Arc::ptr_eq(&handle.registrations.shared, shared) {
         Ok(handle)
     } else {
-        Err(Error::ForeignHandle)
+        Err(Box::new(Error::ForeignHandle))
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::backlog::ReadyEvent;
-use crate::error::Result;
+use crate::error::Outcome;
 use crate::poller::{ALARM, Alarm, Events, WAKER};
 use crate::ready::Woken;
 use crate::{EventLoop, LoopData, LoopHandle};
@@ -14,7 +14,7 @@ use crate::{EventLoop, LoopData, LoopHandle};
 impl<Data: LoopData> EventLoop<Data> {
     /// Waits for the kernel, the ready queue or the nearest deadline, and queues what is ready.
     #[inline]
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, data: &mut Data) -> Outcome {
         match self.insight {
             None => self.find(timeout, data),
             Some(_) => self.wait_watched(timeout, data),
@@ -23,7 +23,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// [`wait`](Self::wait), under nobody's eyes.
     #[inline(always)]
-    pub(crate) fn find(&mut self, timeout: Option<Duration>, data: &mut Data) -> Result<()> {
+    pub(crate) fn find(&mut self, timeout: Option<Duration>, data: &mut Data) -> Outcome {
         let handle = data.loop_handle();
         let mut timeout = timeout;
         if std::mem::take(&mut self.stirred)
@@ -89,11 +89,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// On a manual clock time passes only when nothing else can happen: by the timeout, or to the nearest
     /// deadline.
     #[cold]
-    fn pass_time(
-        &mut self,
-        timeout: Option<Duration>,
-        handle: &mut LoopHandle<Data>,
-    ) -> Result<()> {
+    fn pass_time(&mut self, timeout: Option<Duration>, handle: &mut LoopHandle<Data>) -> Outcome {
         self.poll(Some(Duration::ZERO), handle)?;
         self.backlog.retain(|found| handle.registrations.source_of(found.interest()).is_some());
         if self.backlog.is_empty() && self.mail.is_empty() {
