@@ -1,8 +1,6 @@
 //! The events that a round has to deliver, first in, first out.
-//!
-//! A vector and a cursor: what was delivered stays in front of the cursor until all is, so that neither end moves
-//! anything.
 
+use crate::fifo::Fifo;
 use crate::interest::ReadySet;
 use crate::token::InterestKey;
 
@@ -37,63 +35,4 @@ impl ReadyEvent {
     }
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Backlog {
-    events: Vec<ReadyEvent>,
-    /// The first that is not delivered; 0 if there is none.
-    next: usize,
-}
-
-impl Backlog {
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.next == self.events.len()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.events.len() - self.next
-    }
-
-    #[inline]
-    pub(crate) fn push(&mut self, event: ReadyEvent) {
-        self.events.push(event);
-    }
-
-    #[inline]
-    pub(crate) fn pop(&mut self) -> Option<ReadyEvent> {
-        if self.next == self.events.len() {
-            self.events.clear();
-            self.next = 0;
-            return None;
-        }
-        self.next += 1;
-        Some(self.events[self.next - 1])
-    }
-
-    /// The next one, if `wanted` says so of it.
-    pub(crate) fn pop_if(
-        &mut self,
-        wanted: impl FnOnce(&ReadyEvent) -> bool,
-    ) -> Option<ReadyEvent> {
-        if self.events.get(self.next).is_some_and(|event| !wanted(event)) {
-            return None;
-        }
-        self.pop()
-    }
-
-    /// Drops what is not `wanted`.
-    pub(crate) fn retain(&mut self, wanted: impl FnMut(&ReadyEvent) -> bool) {
-        self.events.drain(..self.next);
-        self.next = 0;
-        self.events.retain(wanted);
-    }
-
-    /// What is not delivered.
-    pub(crate) fn as_slice(&self) -> &[ReadyEvent] {
-        &self.events[self.next..]
-    }
-
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [ReadyEvent] {
-        &mut self.events[self.next..]
-    }
-}
+pub(crate) type Backlog = Fifo<ReadyEvent>;

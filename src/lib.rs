@@ -67,6 +67,7 @@ mod clock;
 mod deadlines;
 mod error;
 mod event_loop;
+mod fifo;
 mod handle;
 mod hosts;
 mod idle;

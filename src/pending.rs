@@ -7,7 +7,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use slotmap::{Key, KeyData};
+
 use crate::EventLoop;
+use crate::fifo::Fifo;
 use crate::slot::Slot;
 use crate::source::AnySource;
 use crate::token::SourceKey;
@@ -39,8 +42,15 @@ pub(crate) type Visitor<Data> = Box<dyn FnOnce(&mut dyn AnySource, &mut Data)>;
 pub(crate) type Taker<Data> = Box<dyn FnOnce(Box<dyn AnySource>, &mut Data)>;
 pub(crate) type Look<Data> = Box<dyn FnOnce(&EventLoop<Data>, &mut Data)>;
 
+/// An op and the key of its source, whole, so that the two go through registers.
+#[derive(Clone, Copy)]
+struct Queued {
+    key: u64,
+    op: Op,
+}
+
 pub(crate) struct Pending<Data> {
-    ops: VecDeque<(SourceKey, Op)>,
+    ops: Fifo<Queued>,
     /// As many as there are insertions among `ops`.
     slots: VecDeque<Slot<Data>>,
     /// As many as there are calls among `ops`.
@@ -52,7 +62,7 @@ impl<Data> Pending<Data> {
     const KEPT: usize = 1024;
 
     pub(crate) fn new() -> Self {
-        Self { ops: VecDeque::new(), slots: VecDeque::new(), calls: VecDeque::new() }
+        Self { ops: Fifo::default(), slots: VecDeque::new(), calls: VecDeque::new() }
     }
 
     #[inline]
@@ -62,7 +72,7 @@ impl<Data> Pending<Data> {
 
     #[inline]
     pub(crate) fn push(&mut self, key: SourceKey, op: Op) {
-        self.ops.push_back((key, op));
+        self.ops.push(Queued { key: key.data().as_ffi(), op });
     }
 
     #[inline]
@@ -79,11 +89,21 @@ impl<Data> Pending<Data> {
 
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<(SourceKey, Op)> {
-        let op = self.ops.pop_front();
-        if op.is_none() && self.ops.capacity() > Self::KEPT {
-            *self = Self::new();
+        let Some(Queued { key, op }) = self.ops.pop() else {
+            self.shrink();
+            return None;
+        };
+        Some((KeyData::from_ffi(key).into(), op))
+    }
+
+    fn shrink(&mut self) {
+        self.ops.shrink(Self::KEPT);
+        if self.slots.capacity() > Self::KEPT {
+            self.slots = VecDeque::new();
         }
-        op
+        if self.calls.capacity() > Self::KEPT {
+            self.calls = VecDeque::new();
+        }
     }
 
     /// What the [`Op::Insert`] stores that was popped last.
