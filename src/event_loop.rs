@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorAction, Outcome, Result};
 use crate::handle::{LoopData, LoopHandle};
 use crate::insight::{Counters, Insight, Subject, watched};
 use crate::options::Priority;
-use crate::poller::{Alarm, Events, WAKER};
+use crate::poller::{Alarm, Poller, WAKER};
 use crate::ready::{Ready, Woken};
 use crate::registrations::Registrations;
 use crate::remote::{Mailbox, Posted};
@@ -32,9 +32,6 @@ use crate::slot::Slot;
 use crate::source::EventIterator;
 use crate::token::{InterestKey, SourceKey};
 use crate::{EventSource, Token};
-
-/// How many events of the kernel one wait takes in.
-const EVENTS: usize = 256;
 
 pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAction>;
 
@@ -75,8 +72,7 @@ pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAct
 /// # Ok::<(), soloop::Error>(())
 /// ```
 pub struct EventLoop<Data> {
-    pub(crate) poll: mio::Poll,
-    pub(crate) events: Events,
+    pub(crate) poller: Poller,
     pub(crate) slots: SecondaryMap<SourceKey, Slot<Data>>,
     /// The sources with lifecycle hooks.
     pub(crate) hooks: Vec<SourceKey>,
@@ -132,8 +128,8 @@ impl<Data> EventLoop<Data> {
     where
         Data: LoopData,
     {
-        let poll = mio::Poll::new()?;
-        let registry = poll.registry().try_clone()?;
+        let poller = Poller::new()?;
+        let registry = poller.registry().try_clone()?;
         let ready = Ready::new(mio::Waker::new(&registry, WAKER)?);
         let alarm = Alarm::new(&registry)?;
         let shared = Shared::new(ready, alarm, &clock);
@@ -141,8 +137,7 @@ impl<Data> EventLoop<Data> {
         let registrations = Registrations::new(registry, Arc::clone(&shared), clock);
         let handle = LoopHandle::new(registrations, Arc::clone(&mailbox));
         let event_loop = Self {
-            poll,
-            events: Events::with_capacity(EVENTS),
+            poller,
             slots: SecondaryMap::new(),
             hooks: Vec::new(),
             backlog: Backlog::default(),
@@ -515,7 +510,7 @@ mod fd {
     impl<Data> AsFd for EventLoop<Data> {
         fn as_fd(&self) -> BorrowedFd<'_> {
             self.shared.export(self.has_backlog() || self.hosts);
-            self.poll.registry().as_fd()
+            self.poller.registry().as_fd()
         }
     }
 

@@ -14,7 +14,7 @@ mod epoll;
     any(target_os = "linux", target_os = "android"),
     not(mio_unsupported_force_poll_poll)
 ))]
-pub(crate) use epoll::{Alarm, Events, add, modify};
+pub(crate) use epoll::{Alarm, Poller, add, modify};
 
 #[cfg(not(all(
     any(target_os = "linux", target_os = "android"),
@@ -25,9 +25,13 @@ mod portable;
     any(target_os = "linux", target_os = "android"),
     not(mio_unsupported_force_poll_poll)
 )))]
-pub(crate) use portable::{Alarm, Events, add, modify};
+pub(crate) use portable::{Alarm, Poller, add, modify};
 
 use std::io;
+
+/// How many events of the kernel one wait takes in. So few that the kernel's part of them is in the processor's cache
+/// still when the callbacks ask for it: with 9000 fds ready 1024 took a tenth longer.
+const EVENTS: usize = 256;
 
 /// The kernel's token of the waker; no interest key has generation 0.
 pub(crate) const WAKER: mio::Token = mio::Token(0);

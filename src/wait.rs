@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::backlog::ReadyEvent;
 use crate::error::Outcome;
-use crate::poller::{ALARM, Alarm, Events, WAKER};
+use crate::interest::ReadySet;
+use crate::poller::{ALARM, Alarm, Poller, WAKER};
 use crate::ready::Woken;
 use crate::{EventLoop, LoopData, LoopHandle};
 
@@ -125,27 +126,25 @@ impl<Data: LoopData> EventLoop<Data> {
                 timeout = Some(Duration::ZERO);
             }
         }
-        let mut result = self.events.wait(&mut self.poll, timeout);
-        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
-            result = poll_again(&mut self.poll, &mut self.events, timeout, started);
+        let mut found = |token, readiness| match token {
+            WAKER => {}
+            ALARM => self.shared.alarm.fired(),
+            _ => {
+                let event = ReadyEvent::told(token, readiness);
+                if handle.registrations.admits(event) {
+                    self.backlog.push(event);
+                }
+            }
+        };
+        let mut polled = self.poller.wait(timeout, &mut found);
+        if matches!(&polled, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
+            polled = poll_again(&mut self.poller, timeout, started, &mut found);
         }
         let notified = !ready.is_awake() && ready.rouse();
         if notified || timeout != Some(Duration::ZERO) {
             self.counters.wakeups += 1;
         }
-        result?;
-        for (token, readiness) in self.events.iter() {
-            match token {
-                WAKER => {}
-                ALARM => self.shared.alarm.fired(),
-                _ => {
-                    let event = ReadyEvent::told(token, readiness);
-                    if handle.registrations.admits(event) {
-                        self.backlog.push(event);
-                    }
-                }
-            }
-        }
+        polled?;
         if notified {
             self.collect_woken();
         }
@@ -170,17 +169,17 @@ impl<Data: LoopData> EventLoop<Data> {
 /// Waits anew, as often as a signal handler interrupts it, for what is left of the timeout.
 #[cold]
 fn poll_again(
-    poll: &mut mio::Poll,
-    events: &mut Events,
+    poller: &mut Poller,
     timeout: Option<Duration>,
     started: Option<Instant>,
+    found: &mut dyn FnMut(mio::Token, ReadySet),
 ) -> io::Result<()> {
     loop {
         let left = match (timeout, started) {
             (Some(timeout), Some(started)) => Some(timeout.saturating_sub(started.elapsed())),
             _ => timeout,
         };
-        match events.wait(poll, left) {
+        match poller.wait(left, &mut *found) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }

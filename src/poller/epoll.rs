@@ -1,11 +1,11 @@
 //! Linux: `epoll_ctl(2)` and `epoll_wait(2)` on mio's instance, and `timerfd_create(2)`.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::time::{
@@ -13,7 +13,7 @@ use rustix::time::{
     timerfd_settime,
 };
 
-use super::ALARM;
+use super::{ALARM, EVENTS};
 use crate::interest::ReadySet;
 use crate::registrations::Rearm;
 use crate::token::InterestKey;
@@ -70,39 +70,39 @@ pub(crate) fn modify(
     }
 }
 
-/// What a wait found.
-pub(crate) struct Events {
-    found: Vec<epoll::Event>,
+/// mio's epoll instance.
+pub(crate) struct Poller {
+    poll: mio::Poll,
 }
 
-impl Events {
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self { found: Vec::with_capacity(capacity) }
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { poll: mio::Poll::new()? })
     }
 
-    /// Waits until something is ready, or for `timeout`, in whole milliseconds, rounded up, 24 days at most.
-    #[inline]
+    pub(crate) fn registry(&self) -> &mio::Registry {
+        self.poll.registry()
+    }
+
+    /// Waits until something is ready, or for `timeout`, in whole milliseconds, rounded up, 24 days at most; calls
+    /// `found` for each fd that is ready.
+    #[inline(always)]
     pub(crate) fn wait(
         &mut self,
-        poll: &mut mio::Poll,
         timeout: Option<Duration>,
+        mut found: impl FnMut(mio::Token, ReadySet),
     ) -> io::Result<()> {
         const LONGEST: i64 = i32::MAX as i64 / 1000;
         let timeout = timeout.map(|timeout| {
             let tv_sec = i64::try_from(timeout.as_secs()).map_or(LONGEST, |left| left.min(LONGEST));
             Timespec { tv_sec, tv_nsec: timeout.subsec_nanos().into() }
         });
-        self.found.clear();
-        let room = spare_capacity(&mut self.found);
-        epoll::wait(poll.registry().as_fd(), room, timeout.as_ref())?;
+        let mut events = [const { MaybeUninit::uninit() }; EVENTS];
+        let (events, _) = epoll::wait(self.registry().as_fd(), &mut events, timeout.as_ref())?;
+        for &mut epoll::Event { flags, data } in events {
+            found(mio::Token(data.u64() as usize), ReadySet::told(readiness(flags)));
+        }
         Ok(())
-    }
-
-    #[inline]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (mio::Token, ReadySet)> {
-        self.found.iter().map(|&epoll::Event { flags, data }| {
-            (mio::Token(data.u64() as usize), ReadySet::told(readiness(flags)))
-        })
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use super::EVENTS;
 use crate::Readiness;
 use crate::interest::ReadySet;
 #[cfg(unix)]
@@ -57,27 +58,30 @@ pub(crate) fn modify(
     }
 }
 
-/// What a wait found.
-pub(crate) struct Events {
-    found: mio::Events,
+/// Whatever mio asks on this platform.
+pub(crate) struct Poller {
+    poll: mio::Poll,
+    events: mio::Events,
 }
 
-impl Events {
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self { found: mio::Events::with_capacity(capacity) }
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { poll: mio::Poll::new()?, events: mio::Events::with_capacity(EVENTS) })
     }
 
-    /// Waits until something is ready, or for `timeout`, in whole milliseconds, rounded up.
+    pub(crate) fn registry(&self) -> &mio::Registry {
+        self.poll.registry()
+    }
+
+    /// Waits until something is ready, or for `timeout`, in whole milliseconds, rounded up; calls `found` for each
+    /// source that is ready.
     pub(crate) fn wait(
         &mut self,
-        poll: &mut mio::Poll,
         timeout: Option<Duration>,
+        mut found: impl FnMut(mio::Token, ReadySet),
     ) -> io::Result<()> {
-        poll.poll(&mut self.found, timeout)
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (mio::Token, ReadySet)> {
-        self.found.iter().map(|event| {
+        self.poll.poll(&mut self.events, timeout)?;
+        for event in &self.events {
             let readiness = Readiness {
                 readable: event.is_readable(),
                 writable: event.is_writable(),
@@ -86,8 +90,9 @@ impl Events {
                 read_closed: event.is_read_closed(),
                 write_closed: event.is_write_closed(),
             };
-            (event.token(), ReadySet::told(readiness))
-        })
+            found(event.token(), ReadySet::told(readiness));
+        }
+        Ok(())
     }
 }
 
