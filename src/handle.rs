@@ -107,6 +107,7 @@ impl<Data> LoopHandle<Data> {
     /// assert!(!state.handle.contains(token));
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[inline]
     pub fn insert_source<S, F>(
         &mut self,
         source: S,
@@ -235,6 +236,7 @@ impl<Data> LoopHandle<Data> {
         Ok(token)
     }
 
+    #[inline]
     pub(crate) fn insert_slot<S: EventSource>(
         &mut self,
         options: Option<SourceOptions>,
@@ -494,11 +496,13 @@ struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
+    #[inline]
     fn new(registrations: &'a mut Registrations, options: Option<SourceOptions>) -> Self {
         let key = registrations.add_source(options);
         Self { registrations, key, done: false }
     }
 
+    #[inline]
     fn register<S: EventSource>(mut self, source: &mut S) -> std::io::Result<SourceKey> {
         let mut registrar = Registrar::new(self.registrations, self.key);
         if let Err(error) = source.register(&mut registrar) {

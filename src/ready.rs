@@ -28,7 +28,8 @@ mod loom;
 /// What is in the ready queue.
 #[derive(Debug)]
 pub(crate) enum Woken {
-    Interest(InterestKey),
+    /// An interest, as the kernel would tell of it.
+    Interest(mio::Token),
     Notifier(Arc<NotifierState>),
     /// Something was posted to the loop's mailbox.
     Mail,
@@ -142,13 +143,14 @@ impl Ready {
 /// Makes an interest ready, each time anew: for sources that know by themselves whether the loop is going to look.
 #[derive(Clone)]
 pub(crate) struct Doorbell {
-    interest: InterestKey,
+    /// The interest, in one word: so a doorbell goes through registers.
+    interest: mio::Token,
     shared: Arc<Shared>,
 }
 
 impl Doorbell {
     pub(crate) fn new(interest: InterestKey, shared: Arc<Shared>) -> Self {
-        Self { interest, shared }
+        Self { interest: interest.into_mio(), shared }
     }
 
     pub(crate) fn ring(&self) {
@@ -172,7 +174,7 @@ impl Doorbell {
 
 impl fmt::Debug for Doorbell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Doorbell").field(&self.interest).finish()
+        f.debug_tuple("Doorbell").field(&InterestKey::from_mio(self.interest)).finish()
     }
 }
 
@@ -190,7 +192,7 @@ impl NotifierState {
         // Not a store: whoever finds it queued does not push, and this swap is how the loop then sees what
         // it did before.
         self.queued.swap(false, Ordering::AcqRel);
-        self.doorbell.interest
+        InterestKey::from_mio(self.doorbell.interest)
     }
 }
 
@@ -276,7 +278,7 @@ impl Notifier {
 
 impl fmt::Debug for Notifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Notifier").field(&self.0.doorbell.interest).finish()
+        f.debug_tuple("Notifier").field(&self.0.doorbell).finish()
     }
 }
 

@@ -156,7 +156,9 @@ impl<Data: LoopData> EventLoop<Data> {
         self.shared.ready.take(&mut self.woken);
         for woken in self.woken.drain(..) {
             match woken {
-                Woken::Interest(interest) => self.backlog.push(ReadyEvent::plain(interest)),
+                Woken::Interest(token) => {
+                    self.backlog.push(ReadyEvent::told(token, ReadySet::EMPTY))
+                }
                 Woken::Notifier(notifier) => {
                     self.backlog.push(ReadyEvent::plain(notifier.dequeued()));
                 }
