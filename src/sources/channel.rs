@@ -56,6 +56,7 @@ pub enum Event<T> {
 /// assert_eq!(state.sum, 55);
 /// # Ok::<(), soloop::Error>(())
 /// ```
+#[inline]
 pub fn channel<T>() -> (Sender<T>, Channel<T>) {
     let shared = Shared::new(UNBOUNDED);
     (Sender { shared: Arc::clone(&shared) }, Channel::new(shared))
@@ -96,6 +97,7 @@ pub fn channel<T>() -> (Sender<T>, Channel<T>) {
 /// assert_eq!(state.words, ["hand", "over"]);
 /// # Ok::<(), soloop::Error>(())
 /// ```
+#[inline]
 pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Channel<T>) {
     let shared = Shared::new(bound);
     (SyncSender { shared: Arc::clone(&shared) }, Channel::new(shared))
@@ -344,6 +346,7 @@ pub struct Channel<T> {
 }
 
 impl<T> Channel<T> {
+    #[inline]
     fn new(shared: Arc<Shared<T>>) -> Self {
         Self { shared, batch: Mutex::default(), token: None, again: false }
     }
@@ -429,9 +432,9 @@ impl<T> Drop for Channel<T> {
         queue.receiver_gone = true;
         // A sender that waits for its message to be received takes it back.
         let handed_back = self.shared.bound == 0;
-        let messages =
-            if handed_back { VecDeque::new() } else { std::mem::take(&mut queue.messages) };
-        let doorbell = queue.doorbell.take();
+        let messages = (!handed_back && !queue.messages.is_empty())
+            .then(|| std::mem::take(&mut queue.messages));
+        let doorbell = if queue.doorbell.is_some() { queue.doorbell.take() } else { None };
         let senders_waiting = queue.senders_waiting > 0;
         drop(queue);
         if senders_waiting {
