@@ -21,6 +21,7 @@ pub const WORKLOADS: &[Workload] = &[
     Workload { name: "fd-level", operations: 2_000, run: fd_level },
     Workload { name: "fd-edge-100", operations: 20_000, run: fd_edge },
     Workload { name: "fd-churn", operations: 2_000, run: fd_churn },
+    Workload { name: "channel-churn", operations: 2_000, run: channel_churn },
     Workload { name: "channel-self", operations: 20_000, run: channel_self },
     Workload { name: "channel-1000", operations: 20_000, run: channel_many },
     Workload { name: "channel-1000-unobserved", operations: 20_000, run: channel_many_unobserved },
@@ -119,6 +120,17 @@ fn fd_churn(times: u64) {
         let token = watch(&mut state, fd.try_clone().expect("a duplicate"), Mode::Level);
         assert!(state.handle.remove(token));
         event_loop.apply_pending(&mut state).expect("removal");
+    }
+}
+
+fn channel_churn(times: u64) {
+    let (mut event_loop, mut state) = new();
+    for _ in 0..times {
+        let (sender, channel) = channel::<u64>();
+        let token = state.handle.insert_source(channel, |_, state: &mut State| state.count += 1);
+        assert!(state.handle.remove(token.expect("a channel")));
+        event_loop.apply_pending(&mut state).expect("removal");
+        drop(sender);
     }
 }
 

@@ -28,6 +28,8 @@
 //!   random order. T3 is a visit and its application.
 //! * D6 is lateness, not cost: how long after its deadline a callback runs.
 //! * raw reads its eventfds, as eventfd(2) has it. In C1 to C3 a loop that does without can be faster.
+//! * `floor` is no loop, and no peer to beat: it does only what soloop's rules ask of any loop that keeps them, and so is
+//!   the least that these workloads can take.
 //! * A peer is missing where it has no means for a workload, or where it would take minutes.
 
 use std::process::{Command, ExitCode};
@@ -107,6 +109,7 @@ fn all_peers() -> Vec<Box<dyn Peer>> {
     #[allow(unused_mut, reason = "the feature adds some")]
     let mut list: Vec<Box<dyn Peer>> = vec![
         Box::new(peers::raw::Raw),
+        Box::new(peers::floor::Floor),
         Box::new(peers::mio::Mio),
         Box::new(peers::polling::Polling),
         Box::new(peers::calloop::Calloop),

@@ -12,6 +12,7 @@ use rustix::fd::{AsFd, OwnedFd};
 #[cfg(feature = "c-peers")]
 pub mod c;
 pub mod calloop;
+pub mod floor;
 pub mod mio;
 pub mod polling;
 pub mod raw;
