@@ -66,11 +66,8 @@ impl<T: Copy> Fifo<T> {
         &mut self.items[self.next..]
     }
 
-    /// Gives memory back of an empty queue that had more than `kept` items at a time.
     #[inline]
-    pub(crate) fn shrink(&mut self, kept: usize) {
-        if self.items.capacity() > kept {
-            *self = Self::default();
-        }
+    pub(crate) fn capacity(&self) -> usize {
+        self.items.capacity()
     }
 }

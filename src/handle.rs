@@ -434,6 +434,7 @@ impl<Data> LoopHandle<Data> {
     }
 
     /// The next op to apply. What was abandoned by now is among them.
+    #[inline]
     pub(crate) fn next_op(&mut self) -> Option<(SourceKey, Op)> {
         if !self.abandoned.is_empty() {
             self.remove_abandoned();

@@ -96,13 +96,11 @@ impl<Data> Pending<Data> {
         Some((KeyData::from_ffi(key).into(), op))
     }
 
+    /// Gives memory back after a burst.
+    #[inline]
     fn shrink(&mut self) {
-        self.ops.shrink(Self::KEPT);
-        if self.slots.capacity() > Self::KEPT {
-            self.slots = VecDeque::new();
-        }
-        if self.calls.capacity() > Self::KEPT {
-            self.calls = VecDeque::new();
+        if self.ops.capacity() > Self::KEPT {
+            *self = Self::new();
         }
     }
 

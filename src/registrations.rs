@@ -138,6 +138,7 @@ impl Registrations {
     }
 
     /// Forgets a source, which holds no interest.
+    #[inline]
     pub(crate) fn forget_source(&mut self, key: SourceKey) {
         if self.sources.remove(key).is_some_and(|state| state.flags & OPTIONS != 0) {
             self.options.remove(key);
@@ -148,10 +149,15 @@ impl Registrations {
     }
 
     /// Removes every interest that `source` still holds: a source that is unregistered holds none.
+    #[inline]
     pub(crate) fn sweep(&mut self, source: SourceKey) {
-        if self.sources.get(source).is_none_or(|state| state.interests == 0) {
-            return;
+        if self.sources.get(source).is_some_and(|state| state.interests > 0) {
+            self.remove_interests_of(source);
         }
+    }
+
+    #[cold]
+    fn remove_interests_of(&mut self, source: SourceKey) {
         let left: Vec<_> = self
             .interests
             .iter()

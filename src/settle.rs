@@ -141,6 +141,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Unregisters a source; one that fails to is swept, and disabled all the same.
+    #[inline]
     pub(crate) fn disable(&mut self, key: SourceKey, data: &mut Data) -> Outcome {
         let registrations = &mut data.loop_handle().registrations;
         let Some(slot) = self.slots.get_mut(key) else {
