@@ -4,6 +4,9 @@
 //! registered, and for what its other end points to (a sender, a handle of a ping). It is the mean of the
 //! second half of many, so that what a loop allocates once is in none, and the growth of its tables in all.
 //! Fds are counted the same way, in `/proc/self/fd`, and include the one that the source is for.
+//!
+//! With `--features sources` there are Wayland queues and hosted loops too. Their connections and inner loops are made
+//! before, so that the figures are those of the sources alone.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -83,6 +86,24 @@ impl futures_core::Stream for Silent {
     }
 }
 
+/// A connection and its queue for each source, and the other ends of the sockets, which say nothing.
+#[cfg(feature = "sources")]
+type Displays<Data> = (
+    Vec<(wayland_client::Connection, wayland_client::EventQueue<Data>)>,
+    Vec<std::os::unix::net::UnixStream>,
+);
+
+#[cfg(feature = "sources")]
+fn displays<Data: 'static>() -> Displays<Data> {
+    let display = || {
+        let (client, compositor) = std::os::unix::net::UnixStream::pair().expect("sockets");
+        let connection = wayland_client::Connection::from_socket(client).expect("a connection");
+        let queue = connection.new_event_queue();
+        ((connection, queue), compositor)
+    };
+    (0..SOME).map(|_| display()).unzip()
+}
+
 /// How often this thread went to sleep while it waited for a second; once is the wait itself.
 fn sleeps(peer: &'static str, wait: impl FnOnce(Duration)) -> Row {
     let before = voluntary_switches();
@@ -126,7 +147,7 @@ fn soloop(rows: &mut Vec<Row>) {
         rows: &mut Vec<Row>,
         kind: &str,
         many: usize,
-        insert: impl Fn(&mut LoopHandle<State>) -> T,
+        mut insert: impl FnMut(&mut LoopHandle<State>) -> T,
     ) {
         let (mut event_loop, mut state) = new();
         rows.extend(one_more(PEER, kind, many, || {
@@ -206,6 +227,21 @@ fn soloop(rows: &mut Vec<Row>) {
         scheduler
     });
     source(rows, "idle", MANY, |handle| handle.insert_idle(|_| {}));
+    #[cfg(feature = "sources")]
+    {
+        let (mut displays, _compositors) = displays::<State>();
+        source(rows, "Wayland queue", SOME, |handle| {
+            let (connection, queue) = displays.pop().expect("a display");
+            let source = soloop::WaylandSource::new(connection, queue);
+            let token = handle.insert_source(source, |queue, state| queue.dispatch_pending(state));
+            token.expect("a socket")
+        });
+        let mut hosted: Vec<_> =
+            (0..SOME).map(|_| calloop::EventLoop::<State>::try_new().expect("a loop")).collect();
+        source(rows, "hosted calloop loop", SOME, |handle| {
+            handle.insert_calloop(hosted.pop().expect("a loop")).expect("a loop's fd")
+        });
+    }
 
     let (mut event_loop, mut state) = new();
     let (executor, scheduler) = soloop::executor::<()>();
@@ -238,7 +274,12 @@ fn calloop(rows: &mut Vec<Row>) {
         EventLoop::try_new().expect("a loop")
     }
 
-    fn source<T>(rows: &mut Vec<Row>, kind: &str, many: usize, insert: impl Fn(&Handle) -> T) {
+    fn source<T>(
+        rows: &mut Vec<Row>,
+        kind: &str,
+        many: usize,
+        mut insert: impl FnMut(&Handle) -> T,
+    ) {
         let event_loop = new();
         let handle = event_loop.handle();
         rows.extend(one_more(PEER, kind, many, || insert(&handle)));
@@ -287,6 +328,15 @@ fn calloop(rows: &mut Vec<Row>) {
         scheduler
     });
     source(rows, "idle", MANY, |handle| drop(handle.insert_idle(|_| {})));
+    #[cfg(feature = "sources")]
+    {
+        let (mut displays, _compositors) = displays::<()>();
+        source(rows, "Wayland queue", SOME, |handle| {
+            let (connection, queue) = displays.pop().expect("a display");
+            let source = calloop_wayland_source::WaylandSource::new(connection, queue);
+            source.insert(handle.clone()).expect("a socket")
+        });
+    }
 
     let mut event_loop = new();
     let (executor, scheduler) = calloop::futures::executor::<()>().expect("an executor");
