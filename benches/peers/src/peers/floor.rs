@@ -1,21 +1,23 @@
 //! No loop: only the memory operations and system calls that soloop's rules ask of any loop that keeps them, done as
 //! directly as safe Rust does them, with what soloop is built on. It is no peer to beat but a lower bound.
 //!
-//! The rules: a token is a generational key, which outlives its source. A callback is boxed with what it captures, and
-//! lies out of reach of the one that runs: in a table of its own, so that what is asked for is queued and applied in
-//! order afterwards. An insertion registers at once. Timers fire in the order of their deadlines. A turn asks the
-//! kernel, so that idles that queue idles don't starve fds.
+//! The rules: a token is a generational key, which outlives its source; so is that of an interest (a deadline, an fd), of
+//! which a source may have any number and which it gets when it registers. A source lies in one box with its callback and
+//! what that captures, out of reach of the callback that runs: in a table of its own, so that what is asked for is
+//! queued and applied in order afterwards. It knows its deadline and its interest, since a token gives it back. An
+//! insertion registers at once. Timers fire in the order of their deadlines. A turn asks the kernel, so that idles that
+//! queue idles don't starve fds.
 //!
-//! There are no other kinds of sources, no errors, priorities, budgets or hooks, nothing that outlives a panic, and
-//! nothing is ever woken.
+//! There are no other kinds of sources, no type erasure but that of callbacks, no errors, rollback, priorities, budgets or
+//! hooks, nothing that outlives a panic, and nothing is ever woken.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::OwnedFd;
-use slotmap::{DefaultKey, Key, SecondaryMap, SlotMap};
+use slotmap::{Key, SecondaryMap, SlotMap, new_key_type};
 
 use super::{Bulk, Measured, Meter, Peer};
 use crate::alloc;
@@ -28,32 +30,52 @@ struct State {
     count: u64,
 }
 
-enum Op<C> {
-    Insert(DefaultKey, C),
-    Remove(DefaultKey),
-    Rearm(DefaultKey, i64),
+new_key_type! {
+    struct SourceKey;
+    struct InterestKey;
 }
 
-/// Timers by their keys, each with its place among the deadlines, which have no order until they are due.
+/// What callbacks may ask about a source.
+#[derive(Clone, Copy)]
+struct Known {
+    removed: bool,
+}
+
+enum Op<S: ?Sized> {
+    Insert(SourceKey, Box<S>),
+    Remove(SourceKey),
+    Rearm(SourceKey, Instant),
+}
+
+/// A timer with its callback.
+struct Timer<F: ?Sized> {
+    deadline: Instant,
+    interest: InterestKey,
+    callback: F,
+}
+
+type AnyTimer = Timer<dyn FnMut(&mut State)>;
+
+/// The deadlines have no order until they are due; an interest knows its place among them.
 struct Timers {
     epoch: Instant,
-    places: SlotMap<DefaultKey, u32>,
-    deadlines: Vec<(i64, DefaultKey)>,
+    known: SlotMap<SourceKey, Known>,
+    interests: SlotMap<InterestKey, (SourceKey, u32)>,
+    deadlines: Vec<(i64, InterestKey)>,
     nearest: i64,
-    callbacks: SecondaryMap<DefaultKey, Callback>,
-    ops: VecDeque<Op<Callback>>,
+    sources: SecondaryMap<SourceKey, Box<AnyTimer>>,
+    ops: VecDeque<Op<AnyTimer>>,
 }
-
-type Callback = Box<dyn FnMut(&mut State)>;
 
 impl Timers {
     fn new() -> Self {
         Self {
             epoch: Instant::now(),
-            places: SlotMap::new(),
+            known: SlotMap::with_key(),
+            interests: SlotMap::with_key(),
             deadlines: Vec::new(),
             nearest: i64::MAX,
-            callbacks: SecondaryMap::new(),
+            sources: SecondaryMap::new(),
             ops: VecDeque::new(),
         }
     }
@@ -62,16 +84,17 @@ impl Timers {
         deadline.saturating_duration_since(self.epoch).as_nanos() as i64
     }
 
-    fn insert(&mut self, n: usize, deadline: Instant) -> DefaultKey {
+    fn insert(&mut self, n: usize, deadline: Instant) -> SourceKey {
         let at = self.nanos(deadline);
-        let key = self.places.insert(self.deadlines.len() as u32);
-        self.deadlines.push((at, key));
+        let key = self.known.insert(Known { removed: false });
+        let interest = self.interests.insert((key, self.deadlines.len() as u32));
+        self.deadlines.push((at, interest));
         self.nearest = self.nearest.min(at);
         let callback = move |state: &mut State| {
             state.sum += n as u64;
             state.count += 1;
         };
-        self.ops.push_back(Op::Insert(key, Box::new(callback)));
+        self.ops.push_back(Op::Insert(key, Box::new(Timer { deadline, interest, callback })));
         key
     }
 
@@ -81,21 +104,35 @@ impl Timers {
         }
     }
 
+    /// Whether it was there.
+    fn remove(&mut self, key: SourceKey) -> bool {
+        let live = self.known.get_mut(key).is_some_and(|known| !known.removed);
+        if live {
+            self.known[key].removed = true;
+            self.ops.push_back(Op::Remove(key));
+        }
+        live
+    }
+
     fn apply(&mut self) {
         while let Some(op) = self.ops.pop_front() {
             match op {
-                Op::Insert(key, callback) => drop(self.callbacks.insert(key, callback)),
+                Op::Insert(key, source) => drop(self.sources.insert(key, source)),
                 Op::Remove(key) => {
-                    if let Some(place) = self.places.remove(key) {
+                    self.known.remove(key);
+                    let Some(source) = self.sources.remove(key) else { continue };
+                    if let Some((_, place)) = self.interests.remove(source.interest) {
                         self.deadlines.swap_remove(place as usize);
                         if let Some(&(_, moved)) = self.deadlines.get(place as usize) {
-                            self.places[moved] = place;
+                            self.interests[moved].1 = place;
                         }
                     }
-                    self.callbacks.remove(key);
                 }
-                Op::Rearm(key, at) => {
-                    if let Some(&place) = self.places.get(key) {
+                Op::Rearm(key, deadline) => {
+                    let at = self.nanos(deadline);
+                    let Some(source) = self.sources.get_mut(key) else { continue };
+                    source.deadline = deadline;
+                    if let Some(&(_, place)) = self.interests.get(source.interest) {
                         self.deadlines[place as usize].0 = at;
                         self.nearest = self.nearest.min(at);
                     }
@@ -108,11 +145,12 @@ impl Timers {
     fn fire(&mut self, state: &mut State) {
         let mut due = std::mem::take(&mut self.deadlines);
         due.sort_unstable();
-        for (_, key) in due {
-            if self.places.remove(key).is_some()
-                && let Some(mut callback) = self.callbacks.remove(key)
+        for (_, interest) in due {
+            if let Some((key, _)) = self.interests.remove(interest)
+                && let Some(mut source) = self.sources.remove(key)
             {
-                callback(state);
+                (source.callback)(state);
+                self.known.remove(key);
             }
         }
     }
@@ -145,12 +183,11 @@ impl Peer for Floor {
         let meter = Meter::start();
         let mut sum = 0;
         for token in tokens {
-            sum += u64::from(timers.places.contains_key(token));
-            timers.ops.push_back(Op::Remove(token));
+            sum += u64::from(timers.remove(token));
         }
         timers.apply();
         let remove = meter.stop(0).elapsed;
-        assert!(timers.callbacks.is_empty());
+        assert!(timers.sources.is_empty() && timers.interests.is_empty());
         Some(Bulk { insert, remove, bytes, sum })
     }
 
@@ -179,9 +216,8 @@ impl Peer for Floor {
         let meter = Meter::start();
         let mut sum = 0;
         for &deadline in far.iter().cycle().take(times) {
-            let at = timers.nanos(deadline);
-            sum += u64::from(timers.places.contains_key(token));
-            timers.ops.push_back(Op::Rearm(token, at));
+            sum += u64::from(timers.known.contains_key(token));
+            timers.ops.push_back(Op::Rearm(token, deadline));
             std::hint::black_box(&mut timers).apply();
         }
         Some(meter.stop(sum))
@@ -212,93 +248,67 @@ impl Peer for Floor {
     }
 
     fn fd_churn(&self, others: usize, times: usize) -> Option<Measured> {
-        type Source = (Arc<OwnedFd>, fn(&mut State, u64));
-        let epoll = epoll::create(CreateFlags::CLOEXEC).expect("epoll_create1");
-        let mut keys: SlotMap<DefaultKey, ()> = SlotMap::new();
-        let mut sources: SecondaryMap<DefaultKey, Box<Source>> = SecondaryMap::new();
-        let mut ops: VecDeque<Op<Box<Source>>> = VecDeque::new();
-        let read: fn(&mut State, u64) = |state, value| state.sum += value;
-        let add = |fd: Arc<OwnedFd>, keys: &mut SlotMap<DefaultKey, ()>, ops: &mut VecDeque<_>| {
-            let key = keys.insert(());
-            let data = EventData::new_u64(key.data().as_ffi());
-            epoll::add(&epoll, &fd, data, EventFlags::IN).expect("epoll_ctl");
-            ops.push_back(Op::Insert(key, Box::new((fd, read))));
-            key
-        };
-        let mut apply = |keys: &mut SlotMap<_, ()>, ops: &mut VecDeque<Op<Box<Source>>>| {
-            while let Some(op) = ops.pop_front() {
-                match op {
-                    Op::Insert(key, source) => drop(sources.insert(key, source)),
-                    Op::Remove(key) => {
-                        keys.remove(key);
-                        if let Some(source) = sources.remove(key) {
-                            epoll::delete(&epoll, &source.0).expect("epoll_ctl");
+        struct Watch<F: ?Sized> {
+            fd: Arc<OwnedFd>,
+            interest: InterestKey,
+            #[allow(dead_code, reason = "nothing is ever ready")]
+            callback: F,
+        }
+        type Source = Watch<dyn FnMut(&mut State, u64)>;
+        struct Watches {
+            epoll: OwnedFd,
+            known: SlotMap<SourceKey, Known>,
+            interests: SlotMap<InterestKey, SourceKey>,
+            sources: SecondaryMap<SourceKey, Box<Source>>,
+            ops: VecDeque<Op<Source>>,
+        }
+        impl Watches {
+            fn insert(&mut self, fd: Arc<OwnedFd>) -> SourceKey {
+                let key = self.known.insert(Known { removed: false });
+                let interest = self.interests.insert(key);
+                let data = EventData::new_u64(interest.data().as_ffi());
+                epoll::add(&self.epoll, &fd, data, EventFlags::IN).expect("epoll_ctl");
+                let callback = |state: &mut State, value| state.sum += value;
+                self.ops.push_back(Op::Insert(key, Box::new(Watch { fd, interest, callback })));
+                key
+            }
+
+            fn apply(&mut self) {
+                while let Some(op) = self.ops.pop_front() {
+                    match op {
+                        Op::Insert(key, source) => drop(self.sources.insert(key, source)),
+                        Op::Remove(key) => {
+                            self.known.remove(key);
+                            if let Some(source) = self.sources.remove(key) {
+                                self.interests.remove(source.interest);
+                                epoll::delete(&self.epoll, &source.fd).expect("epoll_ctl");
+                            }
                         }
+                        Op::Rearm(..) => {}
                     }
-                    Op::Rearm(..) => {}
                 }
             }
+        }
+        let mut watches = Watches {
+            epoll: epoll::create(CreateFlags::CLOEXEC).expect("epoll_create1"),
+            known: SlotMap::with_key(),
+            interests: SlotMap::with_key(),
+            sources: SecondaryMap::new(),
+            ops: VecDeque::new(),
         };
         for _ in 0..others {
-            add(Arc::new(super::eventfd()), &mut keys, &mut ops);
+            watches.insert(Arc::new(super::eventfd()));
         }
-        apply(&mut keys, &mut ops);
+        watches.apply();
         let fd = Arc::new(super::eventfd());
         let meter = Meter::start();
         let mut sum = 0;
         for _ in 0..times {
-            let key = add(Arc::clone(&fd), &mut keys, &mut ops);
-            sum += u64::from(keys.contains_key(key));
-            ops.push_back(Op::Remove(key));
-            apply(&mut keys, &mut ops);
-        }
-        Some(meter.stop(sum))
-    }
-
-    fn channel_churn(&self, times: usize) -> Option<Measured> {
-        /// What the two ends share: the messages, the loop to tell, the number of senders.
-        struct Shared {
-            messages: VecDeque<u64>,
-            wakes: Option<Arc<()>>,
-            senders: usize,
-            receiver: bool,
-        }
-        type Ends = Arc<Mutex<Shared>>;
-        type Source = (Ends, fn(&mut State, u64));
-        let woken = Arc::new(());
-        let mut keys: SlotMap<DefaultKey, ()> = SlotMap::new();
-        let mut sources: SecondaryMap<DefaultKey, Box<Source>> = SecondaryMap::new();
-        let mut ops: VecDeque<Op<Box<Source>>> = VecDeque::new();
-        let receive: fn(&mut State, u64) = |state, value| state.sum += value;
-        let meter = Meter::start();
-        let mut sum = 0;
-        for _ in 0..times {
-            let shared =
-                Shared { messages: VecDeque::new(), wakes: None, senders: 1, receiver: true };
-            let sender = Arc::new(Mutex::new(shared));
-            let receiver = Arc::clone(&sender);
-            let key = keys.insert(());
-            receiver.lock().expect("no panic").wakes = Some(Arc::clone(&woken));
-            ops.push_back(Op::Insert(key, Box::new((receiver, receive))));
-            sum += u64::from(keys.contains_key(key));
-            ops.push_back(Op::Remove(key));
-            while let Some(op) = std::hint::black_box(&mut ops).pop_front() {
-                match op {
-                    Op::Insert(key, source) => drop(sources.insert(key, source)),
-                    Op::Remove(key) => {
-                        keys.remove(key);
-                        if let Some(source) = sources.remove(key) {
-                            let mut shared = source.0.lock().expect("no panic");
-                            shared.wakes = None;
-                            shared.receiver = false;
-                        }
-                    }
-                    Op::Rearm(..) => {}
-                }
-            }
-            let mut shared = sender.lock().expect("no panic");
-            assert!(!shared.receiver && shared.messages.is_empty());
-            shared.senders -= 1;
+            let key = watches.insert(Arc::clone(&fd));
+            sum += u64::from(!watches.known[key].removed);
+            watches.known[key].removed = true;
+            watches.ops.push_back(Op::Remove(key));
+            watches.apply();
         }
         Some(meter.stop(sum))
     }
