@@ -71,7 +71,7 @@ pub(crate) struct Deadlines {
     fresh: Vec<Entry>,
     /// None of the fresh ones is before this.
     bound: i64,
-    /// Whether there may be none at it any more, but others.
+    /// Whether there may be none at it any more.
     bound_is_old: bool,
     heap: Heap,
     /// Of the next entry that is armed.
@@ -199,7 +199,6 @@ impl Deadlines {
             Some(Place::Fresh(place)) => {
                 let removed = self.fresh.swap_remove(place);
                 self.bound_is_old |= removed.at == self.bound;
-                self.bound_is_old &= !self.fresh.is_empty();
                 if let Some(last) = self.fresh.get(place) {
                     moved(last.key, position);
                 }
@@ -215,7 +214,6 @@ impl Deadlines {
     pub(crate) fn expire(&mut self, now: i64, mut moved: impl FnMut(InterestKey, Position)) {
         let expired = self.due.len();
         if self.bound <= now && !self.fresh.is_empty() {
-            self.bound_is_old = false;
             let due = &mut self.due;
             let later = self.fresh.drain(..).filter(|entry| {
                 if entry.at <= now {
@@ -433,6 +431,7 @@ mod tests {
                 }
                 _ => {}
             }
+            assert_eq!(fixture.queue.fresh.len() + fixture.queue.heap.len(), model.len());
             let nearest = model.iter().map(|entry| entry.0).min();
             assert!(fixture.queue.nearest_bound() <= nearest);
             if random & 1 << 40 == 0 {
