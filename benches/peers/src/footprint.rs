@@ -6,7 +6,7 @@
 //! Fds are counted the same way, in `/proc/self/fd`, and include the one that the source is for.
 //!
 //! With `--features sources` there are Wayland queues and hosted loops too. Their connections and inner loops are made
-//! before, so that the figures are those of the sources alone.
+//! before: what those hold is in no figure, but the inner loop's own structure, which moves into the source, is.
 
 use std::future::pending;
 use std::pin::Pin;

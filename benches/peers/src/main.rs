@@ -28,8 +28,8 @@
 //!   random order. T3 is a visit and its application.
 //! * D6 is lateness, not cost: how long after its deadline a callback runs.
 //! * raw reads its eventfds, as eventfd(2) has it. In C1 to C3 a loop that does without can be faster.
-//! * `floor` is no loop, and no peer to beat: it does only what soloop's rules ask of any loop that keeps them, and so is
-//!   the least that these workloads can take.
+//! * `floor` is no loop, and no peer to beat: it does only what soloop's rules ask of any loop that keeps them, and so shows
+//!   about what these workloads take at least.
 //! * A peer is missing where it has no means for a workload, or where it would take minutes.
 
 use std::process::{Command, ExitCode};

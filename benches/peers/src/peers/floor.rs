@@ -1,5 +1,6 @@
 //! No loop: only the memory operations and system calls that soloop's rules ask of any loop that keeps them, done as
-//! directly as safe Rust does them, with what soloop is built on. It is no peer to beat but a lower bound.
+//! directly as safe Rust does them, with what soloop is built on. It is no peer to beat but shows about
+//! what these workloads take at least. (Firing could still read ahead, and interests could do without a table.)
 //!
 //! The rules: a token is a generational key, which outlives its source; so is that of an interest (a deadline, an fd), of
 //! which a source may have any number and which it gets when it registers. A source lies in one box with its callback and
@@ -62,6 +63,7 @@ struct Timers {
     known: SlotMap<SourceKey, Known>,
     interests: SlotMap<InterestKey, (SourceKey, u32)>,
     deadlines: Vec<(i64, InterestKey)>,
+    /// No deadline is before this.
     nearest: i64,
     sources: SecondaryMap<SourceKey, Box<AnyTimer>>,
     ops: VecDeque<Op<AnyTimer>>,
