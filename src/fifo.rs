@@ -6,7 +6,7 @@
 #[derive(Debug)]
 pub(crate) struct Fifo<T> {
     items: Vec<T>,
-    /// The first that is still in; 0 if there is none.
+    /// The first that is still in.
     next: usize,
 }
 
@@ -35,12 +35,17 @@ impl<T: Copy> Fifo<T> {
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
         let Some(&item) = self.items.get(self.next) else {
-            self.items.clear();
-            self.next = 0;
+            self.clear();
             return None;
         };
         self.next += 1;
         Some(item)
+    }
+
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.items.clear();
+        self.next = 0;
     }
 
     /// The next one, if `wanted` says so of it.

@@ -72,6 +72,9 @@ impl<Data> Pending<Data> {
 
     #[inline]
     pub(crate) fn push(&mut self, key: SourceKey, op: Op) {
+        if self.ops.is_empty() {
+            self.ops.clear();
+        }
         self.ops.push(Queued { key: key.data().as_ffi(), op });
     }
 
@@ -120,5 +123,21 @@ impl<Data> Pending<Data> {
 impl<Data> fmt::Debug for Pending<Data> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} pending", self.ops.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error ends a settling before it finds the queue empty.
+    #[test]
+    fn ops_that_end_their_settling_take_no_more_room_each_time() {
+        let mut pending = Pending::<()>::new();
+        for _ in 0..10_000 {
+            pending.push(SourceKey::null(), Op::Disable);
+            assert!(matches!(pending.pop(), Some((_, Op::Disable))));
+        }
+        assert!(pending.ops.capacity() < 100);
     }
 }
