@@ -119,8 +119,12 @@ impl Deadlines {
         at: i64,
         mut moved: impl FnMut(InterestKey, Position),
     ) {
-        let place = self.find(key, position);
-        if self.is_set_to(key, &place, position, at) {
+        let found = self.find(key, position);
+        let unchanged = match found {
+            Some((_, before)) => before == at,
+            None => position != Position::NONE && self.is_due(key, at),
+        };
+        if unchanged {
             return;
         }
         if self.sequence == u32::MAX {
@@ -133,10 +137,10 @@ impl Deadlines {
         }
         let entry = Entry { at, sequence: self.sequence, key };
         self.sequence += 1;
-        match place {
-            Some(Place::Heap(place)) => return self.heap.put(place, entry, &mut moved),
-            Some(Place::Fresh(place)) => {
-                self.bound_is_old |= self.fresh[place].at == self.bound;
+        match found {
+            Some((Place::Heap(place), _)) => return self.heap.put(place, entry, &mut moved),
+            Some((Place::Fresh(place), before)) => {
+                self.bound_is_old |= before == self.bound;
                 self.fresh[place] = entry;
             }
             None => {
@@ -153,31 +157,15 @@ impl Deadlines {
         }
     }
 
-    /// The place of `key`, if it is armed and has not expired.
+    /// The place of `key` and its deadline, if it is armed and has not expired.
     #[inline]
-    fn find(&self, key: InterestKey, position: Position) -> Option<Place> {
+    fn find(&self, key: InterestKey, position: Position) -> Option<(Place, i64)> {
         let place = position.place();
         let entry = match place {
             Place::Fresh(place) => self.fresh.get(place),
             Place::Heap(place) => self.heap.get(place),
         };
-        entry.is_some_and(|entry| entry.key == key).then_some(place)
-    }
-
-    /// Whether `key` is armed for `at`, or expired with that deadline in this round.
-    #[inline]
-    fn is_set_to(
-        &self,
-        key: InterestKey,
-        place: &Option<Place>,
-        position: Position,
-        at: i64,
-    ) -> bool {
-        match *place {
-            Some(Place::Fresh(place)) => self.fresh[place].at == at,
-            Some(Place::Heap(place)) => self.heap.get(place).is_some_and(|entry| entry.at == at),
-            None => position != Position::NONE && self.is_due(key, at),
-        }
+        entry.filter(|entry| entry.key == key).map(|entry| (place, entry.at))
     }
 
     /// Whether `key` expired with the deadline `at` and is not delivered yet.
@@ -196,15 +184,15 @@ impl Deadlines {
         mut moved: impl FnMut(InterestKey, Position),
     ) {
         match self.find(key, position) {
-            Some(Place::Fresh(place)) => {
-                let removed = self.fresh.swap_remove(place);
-                self.bound_is_old |= removed.at == self.bound;
+            Some((Place::Fresh(place), at)) => {
+                self.fresh.swap_remove(place);
+                self.bound_is_old |= at == self.bound;
                 if let Some(last) = self.fresh.get(place) {
                     moved(last.key, position);
                 }
                 shrink(&mut self.fresh);
             }
-            Some(Place::Heap(place)) => self.heap.remove(place, &mut moved),
+            Some((Place::Heap(place), _)) => self.heap.remove(place, &mut moved),
             None => {}
         }
     }
