@@ -88,12 +88,6 @@ impl From<io::Error> for Error {
     }
 }
 
-impl From<io::Error> for Box<Error> {
-    fn from(error: io::Error) -> Self {
-        Self::new(error.into())
-    }
-}
-
 /// What the loop does about an [`Error::Source`]; see [`EventLoop::on_error`](crate::EventLoop::on_error) and
 /// [`SourceOptions::on_error`](crate::SourceOptions::on_error).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]

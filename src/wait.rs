@@ -6,7 +6,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::backlog::ReadyEvent;
-use crate::error::Outcome;
+use crate::error::{Error, Outcome};
 use crate::interest::ReadySet;
 use crate::poller::{ALARM, Alarm, Poller, WAKER};
 use crate::ready::Woken;
@@ -66,7 +66,7 @@ impl<Data: LoopData> EventLoop<Data> {
         nearest: i64,
         timeout: Option<Duration>,
         handle: &LoopHandle<Data>,
-    ) -> io::Result<Option<Duration>> {
+    ) -> Outcome<Option<Duration>> {
         // An alarm that is set tells in time by itself; setting it takes a system call, which a deadline that is
         // due already does not need.
         if self.shared.alarm.is_set_to(nearest) {
@@ -80,7 +80,7 @@ impl<Data: LoopData> EventLoop<Data> {
             return Ok(Some(Duration::ZERO));
         }
         if Alarm::PRECISE {
-            self.shared.alarm.set(Some(nearest), || now)?;
+            self.shared.alarm.set(Some(nearest), || now).map_err(Error::from)?;
             return Ok(timeout);
         }
         let until = Duration::from_nanos(nearest.abs_diff(now));
@@ -112,11 +112,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Asks the kernel and the ready queue, and queues what they say.
     #[inline(always)]
-    fn poll(
-        &mut self,
-        mut timeout: Option<Duration>,
-        handle: &mut LoopHandle<Data>,
-    ) -> io::Result<()> {
+    fn poll(&mut self, mut timeout: Option<Duration>, handle: &mut LoopHandle<Data>) -> Outcome {
         let ready = &self.shared.ready;
         let mut started = None;
         if timeout != Some(Duration::ZERO) {
@@ -144,7 +140,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if notified || timeout != Some(Duration::ZERO) {
             self.counters.wakeups += 1;
         }
-        polled?;
+        polled.map_err(Error::from)?;
         if notified {
             self.collect_woken();
         }

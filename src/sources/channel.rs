@@ -430,7 +430,8 @@ impl<T> Drop for Channel<T> {
     fn drop(&mut self) {
         let mut queue = self.shared.lock();
         queue.receiver_gone = true;
-        // A sender that waits for its message to be received takes it back.
+        // A sender that waits for its message to be received takes it back. What is empty is not moved: the processor
+        // would wait for what unregistering has just written.
         let handed_back = self.shared.bound == 0;
         let messages = (!handed_back && !queue.messages.is_empty())
             .then(|| std::mem::take(&mut queue.messages));
