@@ -3,7 +3,7 @@
 //! mio is edge-triggered and knows no one-shot interests. On Linux fds are registered on mio's epoll
 //! instance directly, so that the kernel keeps the mode: re-arming after each callback was measured at
 //! 1.4 to 1.8 times the cost. Elsewhere, and with mio's `poll(2)` backend, the loop emulates the modes
-//! (see [`Rearm`](crate::registrations::Rearm)). The wait is for mio's instance as well, by the same means.
+//! (see [`Rearm`](crate::registrations::Rearm)). The wait there is for mio's instance, too.
 //!
 //! mio's timeouts are whole milliseconds, rounded up. The alarm gives deadlines the rest of their
 //! precision: on Linux a timerfd on the same epoll instance, elsewhere nothing yet.

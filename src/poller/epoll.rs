@@ -92,7 +92,8 @@ impl Poller {
         timeout: Option<Duration>,
         mut found: impl FnMut(mio::Token, ReadySet),
     ) -> io::Result<()> {
-        const LONGEST: i64 = i32::MAX as i64 / 1000;
+        // With the nanoseconds it still is an `int` of milliseconds, as any kernel takes it.
+        const LONGEST: i64 = i32::MAX as i64 / 1000 - 1;
         let timeout = timeout.map(|timeout| {
             let tv_sec = i64::try_from(timeout.as_secs()).map_or(LONGEST, |left| left.min(LONGEST));
             Timespec { tv_sec, tv_nsec: timeout.subsec_nanos().into() }
