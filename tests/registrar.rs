@@ -8,10 +8,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use common::{LONG, State, ZERO, manual_loop, new_loop};
+use common::{LONG, State, ZERO, is_readable, manual_loop, new_loop, readable_within};
 use soloop::{
     Error, EventSource, Interest, InterestToken, Mode, Notifier, PostAction, Readiness, Registrar,
-    Token,
+    TimeoutAction, Timer, Token,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -162,6 +162,22 @@ fn what_a_failed_registration_leaves_is_swept_up() {
         assert_eq!(clock.now() - before, Duration::from_secs(3600));
         drop(duplicate);
     }
+}
+
+/// The loop's own fd does not become readable at a deadline that was taken back with the rest.
+#[test]
+fn a_refused_insertion_leaves_no_alarm_behind() {
+    let (mut event_loop, mut state) = new_loop();
+    let later = Timer::from_duration(Duration::from_secs(3600));
+    state.handle.insert_source(later, |_, _| TimeoutAction::Drop).unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert!(!is_readable(&event_loop));
+    let source = Own::new(|_, registrar| {
+        registrar.arm(registrar.now() + 50 * MS);
+        Err(io::Error::other("as told"))
+    });
+    refused(&mut state, source);
+    assert!(!readable_within(&event_loop, 100 * MS));
 }
 
 #[test]

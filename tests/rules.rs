@@ -2,17 +2,15 @@
 
 mod common;
 
-use std::convert::Infallible;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use common::{LONG, State, ZERO, is_readable, manual_loop, new_loop, readable_within};
 use soloop::{
-    Clock, Error, ErrorAction, EventLoop, EventSource, Generic, Interest, InterestToken, LoopData,
-    LoopHandle, Mode, PostAction, Readiness, Ready, Registrar, Remote, SourceOptions,
-    TimeoutAction, Timer, Token, make_ping,
+    Clock, Error, ErrorAction, EventLoop, Generic, Interest, LoopData, LoopHandle, Mode,
+    PostAction, Ready, Remote, SourceOptions, TimeoutAction, Timer, Token, make_ping,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -779,50 +777,6 @@ mod rule_7_the_loops_own_fd {
         event_loop.dispatch(ZERO, &mut state).unwrap();
         assert_eq!(state.log, ["fired"]);
         assert!(!is_readable(&event_loop));
-    }
-
-    #[test]
-    fn a_refused_insertion_leaves_no_alarm_behind() {
-        struct Refused;
-
-        impl EventSource for Refused {
-            type Event<'a> = ();
-            type Ret = ();
-            type Error = Infallible;
-
-            fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-                registrar.arm(Instant::now() + 50 * MS);
-                Err(io::Error::other("refused"))
-            }
-
-            fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
-                Ok(())
-            }
-
-            fn unregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
-                Ok(())
-            }
-
-            fn process_events<F>(
-                &mut self,
-                _: Readiness,
-                _: InterestToken,
-                _: F,
-            ) -> Result<PostAction, Infallible>
-            where
-                F: FnMut(()),
-            {
-                Ok(PostAction::Continue)
-            }
-        }
-
-        let (mut event_loop, mut state) = new_loop();
-        let later = Timer::from_duration(HOUR);
-        state.handle.insert_source(later, |_, _| TimeoutAction::Drop).unwrap();
-        event_loop.dispatch(ZERO, &mut state).unwrap();
-        assert!(!is_readable(&event_loop));
-        state.handle.insert_source(Refused, |(), _| ()).unwrap_err();
-        assert!(!readable_within(&event_loop, 100 * MS));
     }
 
     #[test]
