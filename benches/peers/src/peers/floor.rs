@@ -48,6 +48,54 @@ enum Op<S: ?Sized> {
     Rearm(SourceKey, Instant),
 }
 
+/// What is known of sources, the sources, and what is to be done to them.
+struct Table<S: ?Sized> {
+    known: SlotMap<SourceKey, Known>,
+    sources: SecondaryMap<SourceKey, Box<S>>,
+    ops: VecDeque<Op<S>>,
+}
+
+impl<S: ?Sized> Table<S> {
+    fn new() -> Self {
+        let known = SlotMap::with_key();
+        Self { known, sources: SecondaryMap::new(), ops: VecDeque::new() }
+    }
+
+    fn add(&mut self) -> SourceKey {
+        self.known.insert(Known { removed: false })
+    }
+
+    /// Whether it was there.
+    fn remove(&mut self, key: SourceKey) -> bool {
+        let live = self.known.get(key).is_some_and(|known| !known.removed);
+        if live {
+            self.known[key].removed = true;
+            self.ops.push_back(Op::Remove(key));
+        }
+        live
+    }
+
+    /// `change` is given each source that is removed, or re-armed for a deadline.
+    fn apply(&mut self, mut change: impl FnMut(&mut S, Option<Instant>)) {
+        while let Some(op) = self.ops.pop_front() {
+            match op {
+                Op::Insert(key, source) => drop(self.sources.insert(key, source)),
+                Op::Remove(key) => {
+                    self.known.remove(key);
+                    if let Some(mut source) = self.sources.remove(key) {
+                        change(&mut source, None);
+                    }
+                }
+                Op::Rearm(key, deadline) => {
+                    if let Some(source) = self.sources.get_mut(key) {
+                        change(source, Some(deadline));
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// A timer with its callback.
 struct Timer<F: ?Sized> {
     deadline: Instant,
@@ -60,35 +108,31 @@ type AnyTimer = Timer<dyn FnMut(&mut State)>;
 /// The deadlines have no order until they are due; an interest knows its place among them.
 struct Timers {
     epoch: Instant,
-    known: SlotMap<SourceKey, Known>,
+    table: Table<AnyTimer>,
     interests: SlotMap<InterestKey, (SourceKey, u32)>,
     deadlines: Vec<(i64, InterestKey)>,
     /// No deadline is before this.
     nearest: i64,
-    sources: SecondaryMap<SourceKey, Box<AnyTimer>>,
-    ops: VecDeque<Op<AnyTimer>>,
+}
+
+fn nanos(epoch: Instant, deadline: Instant) -> i64 {
+    deadline.saturating_duration_since(epoch).as_nanos() as i64
 }
 
 impl Timers {
     fn new() -> Self {
         Self {
             epoch: Instant::now(),
-            known: SlotMap::with_key(),
+            table: Table::new(),
             interests: SlotMap::with_key(),
             deadlines: Vec::new(),
             nearest: i64::MAX,
-            sources: SecondaryMap::new(),
-            ops: VecDeque::new(),
         }
     }
 
-    fn nanos(&self, deadline: Instant) -> i64 {
-        deadline.saturating_duration_since(self.epoch).as_nanos() as i64
-    }
-
     fn insert(&mut self, n: usize, deadline: Instant) -> SourceKey {
-        let at = self.nanos(deadline);
-        let key = self.known.insert(Known { removed: false });
+        let at = nanos(self.epoch, deadline);
+        let key = self.table.add();
         let interest = self.interests.insert((key, self.deadlines.len() as u32));
         self.deadlines.push((at, interest));
         self.nearest = self.nearest.min(at);
@@ -96,7 +140,8 @@ impl Timers {
             state.sum += n as u64;
             state.count += 1;
         };
-        self.ops.push_back(Op::Insert(key, Box::new(Timer { deadline, interest, callback })));
+        let timer = Box::new(Timer { deadline, interest, callback });
+        self.table.ops.push_back(Op::Insert(key, timer));
         key
     }
 
@@ -106,41 +151,24 @@ impl Timers {
         }
     }
 
-    /// Whether it was there.
-    fn remove(&mut self, key: SourceKey) -> bool {
-        let live = self.known.get_mut(key).is_some_and(|known| !known.removed);
-        if live {
-            self.known[key].removed = true;
-            self.ops.push_back(Op::Remove(key));
-        }
-        live
-    }
-
     fn apply(&mut self) {
-        while let Some(op) = self.ops.pop_front() {
-            match op {
-                Op::Insert(key, source) => drop(self.sources.insert(key, source)),
-                Op::Remove(key) => {
-                    self.known.remove(key);
-                    let Some(source) = self.sources.remove(key) else { continue };
-                    if let Some((_, place)) = self.interests.remove(source.interest) {
-                        self.deadlines.swap_remove(place as usize);
-                        if let Some(&(_, moved)) = self.deadlines.get(place as usize) {
-                            self.interests[moved].1 = place;
-                        }
-                    }
+        let Self { epoch, table, interests, deadlines, nearest } = self;
+        table.apply(|timer, to| {
+            let Some(deadline) = to else {
+                let Some((_, place)) = interests.remove(timer.interest) else { return };
+                deadlines.swap_remove(place as usize);
+                if let Some(&(_, moved)) = deadlines.get(place as usize) {
+                    interests[moved].1 = place;
                 }
-                Op::Rearm(key, deadline) => {
-                    let at = self.nanos(deadline);
-                    let Some(source) = self.sources.get_mut(key) else { continue };
-                    source.deadline = deadline;
-                    if let Some(&(_, place)) = self.interests.get(source.interest) {
-                        self.deadlines[place as usize].0 = at;
-                        self.nearest = self.nearest.min(at);
-                    }
-                }
+                return;
+            };
+            timer.deadline = deadline;
+            if let Some(&(_, place)) = interests.get(timer.interest) {
+                let at = nanos(*epoch, deadline);
+                deadlines[place as usize].0 = at;
+                *nearest = at.min(*nearest);
             }
-        }
+        });
     }
 
     /// All of them are due.
@@ -149,12 +177,53 @@ impl Timers {
         due.sort_unstable();
         for (_, interest) in due {
             if let Some((key, _)) = self.interests.remove(interest)
-                && let Some(mut source) = self.sources.remove(key)
+                && let Some(mut timer) = self.table.sources.remove(key)
             {
-                (source.callback)(state);
-                self.known.remove(key);
+                (timer.callback)(state);
+                self.table.known.remove(key);
             }
         }
+    }
+}
+
+/// An fd with its callback.
+struct Watch<F: ?Sized> {
+    fd: Arc<OwnedFd>,
+    interest: InterestKey,
+    #[allow(dead_code, reason = "nothing is ever ready")]
+    callback: F,
+}
+
+type AnyWatch = Watch<dyn FnMut(&mut State, u64)>;
+
+struct Watches {
+    epoll: OwnedFd,
+    table: Table<AnyWatch>,
+    interests: SlotMap<InterestKey, SourceKey>,
+}
+
+impl Watches {
+    fn new() -> Self {
+        let epoll = epoll::create(CreateFlags::CLOEXEC).expect("epoll_create1");
+        Self { epoll, table: Table::new(), interests: SlotMap::with_key() }
+    }
+
+    fn insert(&mut self, fd: Arc<OwnedFd>) -> SourceKey {
+        let key = self.table.add();
+        let interest = self.interests.insert(key);
+        let data = EventData::new_u64(interest.data().as_ffi());
+        epoll::add(&self.epoll, &fd, data, EventFlags::IN).expect("epoll_ctl");
+        let callback = |state: &mut State, value| state.sum += value;
+        let watch = Box::new(Watch { fd, interest, callback });
+        self.table.ops.push_back(Op::Insert(key, watch));
+        key
+    }
+
+    fn apply(&mut self) {
+        self.table.apply(|watch, _| {
+            self.interests.remove(watch.interest);
+            epoll::delete(&self.epoll, &watch.fd).expect("epoll_ctl");
+        });
     }
 }
 
@@ -179,17 +248,17 @@ impl Peer for Floor {
             tokens.push(timers.insert(n, deadline));
         }
         timers.apply();
-        timers.ops = VecDeque::new();
+        timers.table.ops = VecDeque::new();
         let insert = meter.stop(0).elapsed;
         let bytes = alloc::live().wrapping_sub(live);
         let meter = Meter::start();
         let mut sum = 0;
         for token in tokens {
-            sum += u64::from(timers.remove(token));
+            sum += u64::from(timers.table.remove(token));
         }
         timers.apply();
         let remove = meter.stop(0).elapsed;
-        assert!(timers.sources.is_empty() && timers.interests.is_empty());
+        assert!(timers.table.sources.is_empty() && timers.interests.is_empty());
         Some(Bulk { insert, remove, bytes, sum })
     }
 
@@ -218,8 +287,8 @@ impl Peer for Floor {
         let meter = Meter::start();
         let mut sum = 0;
         for &deadline in far.iter().cycle().take(times) {
-            sum += u64::from(timers.known.contains_key(token));
-            timers.ops.push_back(Op::Rearm(token, deadline));
+            sum += u64::from(timers.table.known.contains_key(token));
+            timers.table.ops.push_back(Op::Rearm(token, deadline));
             std::hint::black_box(&mut timers).apply();
         }
         Some(meter.stop(sum))
@@ -250,54 +319,7 @@ impl Peer for Floor {
     }
 
     fn fd_churn(&self, others: usize, times: usize) -> Option<Measured> {
-        struct Watch<F: ?Sized> {
-            fd: Arc<OwnedFd>,
-            interest: InterestKey,
-            #[allow(dead_code, reason = "nothing is ever ready")]
-            callback: F,
-        }
-        type Source = Watch<dyn FnMut(&mut State, u64)>;
-        struct Watches {
-            epoll: OwnedFd,
-            known: SlotMap<SourceKey, Known>,
-            interests: SlotMap<InterestKey, SourceKey>,
-            sources: SecondaryMap<SourceKey, Box<Source>>,
-            ops: VecDeque<Op<Source>>,
-        }
-        impl Watches {
-            fn insert(&mut self, fd: Arc<OwnedFd>) -> SourceKey {
-                let key = self.known.insert(Known { removed: false });
-                let interest = self.interests.insert(key);
-                let data = EventData::new_u64(interest.data().as_ffi());
-                epoll::add(&self.epoll, &fd, data, EventFlags::IN).expect("epoll_ctl");
-                let callback = |state: &mut State, value| state.sum += value;
-                self.ops.push_back(Op::Insert(key, Box::new(Watch { fd, interest, callback })));
-                key
-            }
-
-            fn apply(&mut self) {
-                while let Some(op) = self.ops.pop_front() {
-                    match op {
-                        Op::Insert(key, source) => drop(self.sources.insert(key, source)),
-                        Op::Remove(key) => {
-                            self.known.remove(key);
-                            if let Some(source) = self.sources.remove(key) {
-                                self.interests.remove(source.interest);
-                                epoll::delete(&self.epoll, &source.fd).expect("epoll_ctl");
-                            }
-                        }
-                        Op::Rearm(..) => {}
-                    }
-                }
-            }
-        }
-        let mut watches = Watches {
-            epoll: epoll::create(CreateFlags::CLOEXEC).expect("epoll_create1"),
-            known: SlotMap::with_key(),
-            interests: SlotMap::with_key(),
-            sources: SecondaryMap::new(),
-            ops: VecDeque::new(),
-        };
+        let mut watches = Watches::new();
         for _ in 0..others {
             watches.insert(Arc::new(super::eventfd()));
         }
@@ -307,9 +329,7 @@ impl Peer for Floor {
         let mut sum = 0;
         for _ in 0..times {
             let key = watches.insert(Arc::clone(&fd));
-            sum += u64::from(!watches.known[key].removed);
-            watches.known[key].removed = true;
-            watches.ops.push_back(Op::Remove(key));
+            sum += u64::from(watches.table.remove(key));
             watches.apply();
         }
         Some(meter.stop(sum))
