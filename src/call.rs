@@ -18,7 +18,7 @@ impl<Data: LoopData> EventLoop<Data> {
     pub(crate) fn call(&mut self, turn: Turn, data: &mut Data) -> Outcome {
         let Turn { source: key, event, rearms } = turn;
         let budget = data.loop_handle().registrations.budget(key);
-        self.current = Some(event.interest());
+        self.current = Some(event.interest);
         match self.call_once(event, key, data) {
             // The most frequent answer asks for nothing.
             Answer::Continue if !rearms => {
@@ -33,7 +33,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Has the source process an event, unless it is gone.
     #[inline]
     fn call_once(&mut self, event: ReadyEvent, key: SourceKey, data: &mut Data) -> Answer {
-        let (interest, readiness) = (event.interest(), event.readiness);
+        let (interest, readiness) = (event.interest, event.readiness);
         let Some(slot) = self.slots.get_mut(key) else {
             return Answer::Continue;
         };
@@ -60,7 +60,7 @@ impl<Data: LoopData> EventLoop<Data> {
             let mut settled = Ok(false);
             if own_handle(&self.shared, data)?.has_ops() {
                 settled = self.settle_pending(data);
-                if !data.loop_handle().registrations.resume_turn(event.interest()) {
+                if !data.loop_handle().registrations.resume_turn(event.interest) {
                     self.current = None;
                     return settled.map(drop);
                 }
@@ -118,7 +118,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Has a source that goes on told of its next event, if its mode asks for something.
     fn rearm(&mut self, event: ReadyEvent, key: SourceKey, data: &mut Data) -> Outcome {
-        if data.loop_handle().registrations.needs_rearm(event.interest()) {
+        if data.loop_handle().registrations.needs_rearm(event.interest) {
             self.reregister(key, true, data)
         } else {
             Ok(())
@@ -138,7 +138,7 @@ impl<Data: LoopData> EventLoop<Data> {
         key: SourceKey,
         data: &mut Data,
     ) -> Outcome {
-        if data.loop_handle().registrations.is_notifier(event.interest()) {
+        if data.loop_handle().registrations.is_notifier(event.interest) {
             // It may have more, and tells of it only once.
             self.carried.push(event);
         }

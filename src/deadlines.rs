@@ -30,7 +30,6 @@ enum Place {
 }
 
 impl Position {
-    pub(crate) const NONE: Self = Self(u32::MAX);
     const FRESH: u32 = 1 << 31;
 
     fn in_heap(place: usize) -> Self {
@@ -109,8 +108,48 @@ impl Deadlines {
         }
     }
 
-    /// Arms `key` for `at`, or moves it there from `position`. It goes behind its equals, but keeps its turn if
-    /// it is armed for `at` already.
+    /// Has a sequence number for the next entry.
+    #[inline]
+    pub(crate) fn reserve(&mut self, mut moved: impl FnMut(InterestKey, Position)) {
+        if self.sequence == u32::MAX {
+            self.bound_is_old = true;
+            self.renew_bound(&mut moved);
+            self.sequence = self.heap.renumber(&mut moved);
+        }
+    }
+
+    /// Arms `key` for `at`, which is not in the queue; where it is then. There is a sequence number
+    /// [reserved](Self::reserve).
+    #[inline]
+    pub(crate) fn push(&mut self, key: InterestKey, at: i64) -> Position {
+        let entry = self.next_entry(key, at);
+        if self.fresh.is_empty() {
+            self.bound = i64::MAX;
+        }
+        let position = Position::among_fresh(self.fresh.len());
+        self.fresh.push(entry);
+        self.lower_bound(at);
+        position
+    }
+
+    #[inline]
+    fn next_entry(&mut self, key: InterestKey, at: i64) -> Entry {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        Entry { at, sequence, key }
+    }
+
+    /// Notes that one of the fresh ones is at `at`.
+    #[inline]
+    fn lower_bound(&mut self, at: i64) {
+        if at <= self.bound {
+            self.bound = at;
+            self.bound_is_old = false;
+        }
+    }
+
+    /// Moves `key` from `position` to `at`. It goes behind its equals, but keeps its turn if it is armed for `at`
+    /// already.
     #[inline]
     pub(crate) fn set(
         &mut self,
@@ -122,7 +161,7 @@ impl Deadlines {
         let found = self.find(key, position);
         let unchanged = match found {
             Some((_, before)) => before == at,
-            None => position != Position::NONE && self.is_due(key, at),
+            None => self.is_due(key, at),
         };
         if unchanged {
             return;
@@ -130,30 +169,24 @@ impl Deadlines {
         if self.sequence == u32::MAX {
             // Its place changes with all others: it leaves first.
             self.remove(key, position, &mut moved);
-            self.bound_is_old = true;
-            self.renew_bound(&mut moved);
-            self.sequence = self.heap.renumber(&mut moved);
-            return self.set(key, Position::NONE, at, moved);
+            self.reserve(&mut moved);
+            let position = self.push(key, at);
+            return moved(key, position);
         }
-        let entry = Entry { at, sequence: self.sequence, key };
-        self.sequence += 1;
         match found {
-            Some((Place::Heap(place), _)) => return self.heap.put(place, entry, &mut moved),
+            Some((Place::Heap(place), _)) => {
+                let entry = self.next_entry(key, at);
+                self.heap.put(place, entry, &mut moved);
+            }
             Some((Place::Fresh(place), before)) => {
                 self.bound_is_old |= before == self.bound;
-                self.fresh[place] = entry;
+                self.fresh[place] = self.next_entry(key, at);
+                self.lower_bound(at);
             }
             None => {
-                if self.fresh.is_empty() {
-                    self.bound = i64::MAX;
-                }
-                moved(key, Position::among_fresh(self.fresh.len()));
-                self.fresh.push(entry);
+                let position = self.push(key, at);
+                moved(key, position);
             }
-        }
-        if at <= self.bound {
-            self.bound = at;
-            self.bound_is_old = false;
         }
     }
 
@@ -165,14 +198,14 @@ impl Deadlines {
             Place::Fresh(place) => self.fresh.get(place),
             Place::Heap(place) => self.heap.get(place),
         };
-        entry.filter(|entry| entry.key == key).map(|entry| (place, entry.at))
+        entry.filter(|entry| { entry.key } == key).map(|entry| (place, entry.at))
     }
 
     /// Whether `key` expired with the deadline `at` and is not delivered yet.
     fn is_due(&self, key: InterestKey, at: i64) -> bool {
         let due = &self.due[self.next_due..];
         let first = due.partition_point(|due| due.at < at);
-        due[first..].iter().take_while(|due| due.at == at).any(|due| due.key == key)
+        due[first..].iter().take_while(|due| due.at == at).any(|due| { due.key } == key)
     }
 
     /// Takes `key` out, if it is armed and has not expired.
@@ -306,24 +339,29 @@ mod tests {
     use slotmap::SlotMap;
 
     use super::*;
+    use crate::token::OtherKey;
 
     /// A queue with its places, as the table of interests keeps them.
     #[derive(Default)]
     struct Fixture {
-        keys: SlotMap<InterestKey, ()>,
+        keys: SlotMap<OtherKey, ()>,
         queue: Deadlines,
         positions: HashMap<InterestKey, Position>,
     }
 
     impl Fixture {
         fn arm(&mut self, at: i64) -> InterestKey {
-            let key = self.keys.insert(());
-            self.set(key, at);
+            let key = InterestKey::other(self.keys.insert(()));
+            self.queue.reserve(|key, to| {
+                self.positions.insert(key, to);
+            });
+            let position = self.queue.push(key, at);
+            self.positions.insert(key, position);
             key
         }
 
         fn set(&mut self, key: InterestKey, at: i64) {
-            let position = self.positions.get(&key).copied().unwrap_or(Position::NONE);
+            let position = self.positions[&key];
             self.queue.set(key, position, at, |key, to| {
                 self.positions.insert(key, to);
             });
@@ -405,7 +443,7 @@ mod tests {
                     // All that expired, where a callback moves or cancels one of the later ones.
                     let now = model.iter().map(|entry| entry.0).min().unwrap_or(0);
                     let mut due: Vec<_> = model.extract_if(.., |entry| entry.0 <= now).collect();
-                    due.sort();
+                    due.sort_by_key(|&(at, turn, _)| (at, turn));
                     fixture.expire(now);
                     if due.len() > 2 {
                         let (_, _, moved) = due.pop().unwrap();

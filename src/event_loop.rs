@@ -361,7 +361,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 Ok(None) => {}
                 Ok(Some((readiness, token))) => {
                     let readiness = readiness.into();
-                    self.backlog.push(ReadyEvent::new(token.key(), readiness));
+                    self.backlog.push(ReadyEvent { interest: token.key(), readiness });
                 }
                 Err(error) => {
                     let error = self.failure(key, error.into(), data);

@@ -32,6 +32,12 @@ impl<T: Copy> Fifo<T> {
         self.items.push(item);
     }
 
+    /// The last that was pushed, if it is in still.
+    #[inline]
+    pub(crate) fn last_mut(&mut self) -> Option<&mut T> {
+        self.items[self.next..].last_mut()
+    }
+
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
         let Some(&item) = self.items.get(self.next) else {

@@ -10,7 +10,7 @@ use crate::abandoned::Abandoned;
 use crate::error::InsertError;
 use crate::idle::Idles;
 use crate::options::SourceOptions;
-use crate::pending::{Call, Op, Pending};
+use crate::pending::{Call, Op, Pending, Queued};
 use crate::registrations::Registrations;
 use crate::remote::{Mailbox, Remote};
 use crate::shared::LoopSignal;
@@ -249,6 +249,9 @@ impl<Data> LoopHandle<Data> {
             Ok(key) => {
                 self.note_work();
                 self.pending.push_insert(key, slot(source));
+                if S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
+                    self.pending.push(key, Op::Hook);
+                }
                 let token = Token::new(key);
                 if scoped {
                     self.enter_scope(token);
@@ -435,7 +438,7 @@ impl<Data> LoopHandle<Data> {
 
     /// The next op to apply. What was abandoned by now is among them.
     #[inline]
-    pub(crate) fn next_op(&mut self) -> Option<(SourceKey, Op)> {
+    pub(crate) fn next_op(&mut self) -> Option<Queued> {
         if !self.abandoned.is_empty() {
             self.remove_abandoned();
         }
@@ -516,12 +519,20 @@ impl<'a> Attempt<'a> {
     }
 }
 
+impl Attempt<'_> {
+    #[cold]
+    fn undo(&mut self) {
+        self.registrations.sweep(self.key);
+        self.registrations.forget_source(self.key);
+        self.registrations.renew_nearest();
+    }
+}
+
 impl Drop for Attempt<'_> {
+    #[inline]
     fn drop(&mut self) {
         if !self.done {
-            self.registrations.sweep(self.key);
-            self.registrations.forget_source(self.key);
-            self.registrations.renew_nearest();
+            self.undo();
         }
     }
 }

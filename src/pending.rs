@@ -18,8 +18,10 @@ use crate::token::SourceKey;
 /// An operation on a source.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Op {
-    /// Stores the next of [`Pending::next_slot`].
+    /// Stores the next of [`Pending::next_slots`].
     Insert,
+    /// Has the lifecycle hooks of the source called from now on.
+    Hook,
     Enable,
     Disable,
     Remove,
@@ -42,17 +44,31 @@ pub(crate) type Visitor<Data> = Box<dyn FnOnce(&mut dyn AnySource, &mut Data)>;
 pub(crate) type Taker<Data> = Box<dyn FnOnce(Box<dyn AnySource>, &mut Data)>;
 pub(crate) type Look<Data> = Box<dyn FnOnce(&EventLoop<Data>, &mut Data)>;
 
-/// An op and the key of its source, whole, so that the two go through registers.
-#[derive(Clone, Copy)]
-struct Queued {
-    key: u64,
-    op: Op,
+/// An op and what it is done to, in two words that go through registers. A run of insertions is one op.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queued {
+    pub(crate) op: Op,
+    /// The key of a source, or how many are inserted.
+    subject: u64,
+}
+
+impl Queued {
+    #[inline]
+    pub(crate) fn key(self) -> SourceKey {
+        KeyData::from_ffi(self.subject).into()
+    }
+
+    /// How many sources an [`Op::Insert`] inserts.
+    #[inline]
+    pub(crate) fn count(self) -> u64 {
+        self.subject
+    }
 }
 
 pub(crate) struct Pending<Data> {
     ops: Fifo<Queued>,
-    /// As many as there are insertions among `ops`.
-    slots: VecDeque<Slot<Data>>,
+    /// As many as the insertions among `ops` insert.
+    slots: VecDeque<(SourceKey, Slot<Data>)>,
     /// As many as there are calls among `ops`.
     calls: VecDeque<Call<Data>>,
 }
@@ -72,16 +88,24 @@ impl<Data> Pending<Data> {
 
     #[inline]
     pub(crate) fn push(&mut self, key: SourceKey, op: Op) {
+        self.push_queued(Queued { op, subject: key.data().as_ffi() });
+    }
+
+    #[inline]
+    fn push_queued(&mut self, queued: Queued) {
         if self.ops.is_empty() {
             self.ops.clear();
         }
-        self.ops.push(Queued { key: key.data().as_ffi(), op });
+        self.ops.push(queued);
     }
 
     #[inline]
     pub(crate) fn push_insert(&mut self, key: SourceKey, slot: Slot<Data>) {
-        self.slots.push_back(slot);
-        self.push(key, Op::Insert);
+        self.slots.push_back((key, slot));
+        match self.ops.last_mut() {
+            Some(Queued { op: Op::Insert, subject: count }) => *count += 1,
+            _ => self.push_queued(Queued { op: Op::Insert, subject: 1 }),
+        }
     }
 
     #[inline]
@@ -91,26 +115,29 @@ impl<Data> Pending<Data> {
     }
 
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<(SourceKey, Op)> {
-        let Some(Queued { key, op }) = self.ops.pop() else {
+    pub(crate) fn pop(&mut self) -> Option<Queued> {
+        let queued = self.ops.pop();
+        if queued.is_none() {
             self.shrink();
-            return None;
-        };
-        Some((KeyData::from_ffi(key).into(), op))
+        }
+        queued
     }
 
     /// Gives memory back after a burst.
     #[inline]
     fn shrink(&mut self) {
-        if self.ops.capacity() > Self::KEPT {
+        if self.ops.capacity().max(self.slots.capacity()) > Self::KEPT {
             *self = Self::new();
         }
     }
 
-    /// What the [`Op::Insert`] stores that was popped last.
+    /// The `count` sources that the [`Op::Insert`] stores that was popped last.
     #[inline]
-    pub(crate) fn next_slot(&mut self) -> Option<Slot<Data>> {
-        self.slots.pop_front()
+    pub(crate) fn next_slots(
+        &mut self,
+        count: u64,
+    ) -> impl Iterator<Item = (SourceKey, Slot<Data>)> {
+        (0..count).map_while(|_| self.slots.pop_front())
     }
 
     /// What the [`Op::Call`] does that was popped last.
@@ -136,7 +163,7 @@ mod tests {
         let mut pending = Pending::<()>::new();
         for _ in 0..10_000 {
             pending.push(SourceKey::null(), Op::Disable);
-            assert!(matches!(pending.pop(), Some((_, Op::Disable))));
+            assert!(matches!(pending.pop(), Some(Queued { op: Op::Disable, .. })));
         }
         assert!(pending.ops.capacity() < 100);
     }

@@ -1,8 +1,8 @@
 //! Reading ahead of the timers that are due.
 //!
 //! They fire in the order of their deadlines, in which they lie anywhere in memory: each would have the processor wait
-//! for its interest, then for its entries among the sources and the slots, then for its box. So before a batch of them
-//! is delivered all of these are read of all of the batch, the interests first. The reads of one kind don't depend on
+//! for its row, then for its slot, then for its box. So before a batch of them
+//! is delivered all of these are read of all of the batch, the rows first. The reads of one kind don't depend on
 //! each other, and the processor waits for them together. This changes nothing but the time it takes: half of it with
 //! 100,000 timers.
 
@@ -10,7 +10,7 @@ use std::any::Any;
 use std::hint::black_box;
 
 use crate::options::Priority;
-use crate::registrations::{Registrations, Turn};
+use crate::registrations::Turn;
 use crate::token::SourceKey;
 use crate::{EventLoop, LoopData, Timer};
 
@@ -23,18 +23,14 @@ impl<Data: LoopData> EventLoop<Data> {
     pub(crate) fn next_due(&self, priority: Priority, data: &mut Data) -> Option<Turn> {
         let registrations = &mut data.loop_handle().registrations;
         if let Some(sources) = registrations.coming_due::<BATCH>(priority) {
-            self.read(sources, registrations);
+            self.read(sources);
         }
         registrations.begin_next_due(priority)
     }
 
     #[inline(never)]
-    fn read(&self, sources: [Option<SourceKey>; BATCH], registrations: &Registrations) {
-        let slots = sources.map(|source| {
-            let source = source?;
-            black_box(registrations.is_live(source));
-            self.slots.get(source)
-        });
+    fn read(&self, sources: [Option<SourceKey>; BATCH]) {
+        let slots = sources.map(|source| self.slots.get(source?));
         for slot in slots.into_iter().flatten() {
             let source: &dyn Any = slot.source();
             black_box(source.downcast_ref().and_then(Timer::current_deadline));

@@ -28,8 +28,7 @@ mod loom;
 /// What is in the ready queue.
 #[derive(Debug)]
 pub(crate) enum Woken {
-    /// An interest, as the kernel would tell of it.
-    Interest(mio::Token),
+    Interest(InterestKey),
     Notifier(Arc<NotifierState>),
     /// Something was posted to the loop's mailbox.
     Mail,
@@ -143,14 +142,13 @@ impl Ready {
 /// Makes an interest ready, each time anew: for sources that know by themselves whether the loop is going to look.
 #[derive(Clone)]
 pub(crate) struct Doorbell {
-    /// The interest, in one word: so a doorbell goes through registers.
-    interest: mio::Token,
+    interest: InterestKey,
     shared: Arc<Shared>,
 }
 
 impl Doorbell {
     pub(crate) fn new(interest: InterestKey, shared: Arc<Shared>) -> Self {
-        Self { interest: interest.into_mio(), shared }
+        Self { interest, shared }
     }
 
     pub(crate) fn ring(&self) {
@@ -174,7 +172,7 @@ impl Doorbell {
 
 impl fmt::Debug for Doorbell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Doorbell").field(&InterestKey::from_mio(self.interest)).finish()
+        f.debug_tuple("Doorbell").field(&self.interest).finish()
     }
 }
 
@@ -192,7 +190,7 @@ impl NotifierState {
         // Not a store: whoever finds it queued does not push, and this swap is how the loop then sees what
         // it did before.
         self.queued.swap(false, Ordering::AcqRel);
-        InterestKey::from_mio(self.doorbell.interest)
+        self.doorbell.interest
     }
 }
 

@@ -8,7 +8,6 @@ use std::time::Instant;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use crate::clock::Clock;
-use crate::deadlines::Position;
 use crate::poller;
 use crate::ready::{Doorbell, Notifier};
 use crate::registrations::{IoWatch, Rearm, Registrations, Watch};
@@ -103,9 +102,10 @@ impl<'a> Registrar<'a> {
         token: InterestToken,
         io: &mut T,
     ) -> io::Result<()> {
-        let absent = self.io_watch(token.key())?.rearm == Rearm::Absent;
-        self.registrations.remove_interest(token.key());
-        if absent { Ok(()) } else { self.registrations.registry.deregister(io) }
+        match self.remove_io(token.key())?.rearm {
+            Rearm::Absent => Ok(()),
+            _ => self.registrations.registry.deregister(io),
+        }
     }
 
     /// Watches an fd.
@@ -167,13 +167,11 @@ impl<'a> Registrar<'a> {
     #[cfg(unix)]
     pub fn unregister_fd(&mut self, token: InterestToken, fd: BorrowedFd<'_>) -> io::Result<()> {
         let key = token.key();
-        let before = *self.io_watch(key)?;
+        let before = self.remove_io(key)?;
         if before.fd != fd.as_raw_fd() {
             self.forget_fd(before.fd, key);
-            self.registrations.remove_interest(key);
             return Ok(());
         }
-        self.registrations.remove_interest(key);
         if before.rearm == Rearm::Absent {
             return Ok(());
         }
@@ -196,18 +194,14 @@ impl<'a> Registrar<'a> {
     /// Makes the source ready at `deadline` on the loop's clock: once, and never early.
     #[inline]
     pub fn arm(&mut self, deadline: Instant) -> InterestToken {
-        let key = self.registrations.add_interest(self.source, Watch::Deadline(Position::NONE));
-        self.registrations.arm(key, deadline);
-        InterestToken::new(key)
+        InterestToken::new(self.registrations.arm(self.source, deadline))
     }
 
     /// Moves a deadline, whether it has passed or not. Does nothing if `token` is not a deadline of
     /// this source.
     #[inline]
     pub fn rearm(&mut self, token: InterestToken, deadline: Instant) {
-        if self.registrations.watch(self.source, token.key()).is_ok() {
-            self.registrations.arm(token.key(), deadline);
-        }
+        self.registrations.rearm(self.source, token.key(), deadline);
     }
 
     /// Cancels a deadline and releases its token. Does nothing if `token` is not a deadline of this
@@ -266,8 +260,10 @@ impl<'a> Registrar<'a> {
     ) -> io::Result<InterestToken> {
         match result {
             Ok(rearm) => {
-                self.registrations.note_rearm(rearm);
-                self.io_watch(key)?.rearm = rearm;
+                if rearm != Rearm::Native {
+                    self.registrations.note_rearm(rearm);
+                    self.io_watch(key)?.rearm = rearm;
+                }
                 Ok(InterestToken::new(key))
             }
             Err(error) => {
@@ -278,13 +274,33 @@ impl<'a> Registrar<'a> {
     }
 
     fn io_watch(&mut self, key: InterestKey) -> io::Result<&mut IoWatch> {
-        match self.registrations.watch(self.source, key)? {
-            Watch::Io(io) => Ok(io),
-            _ => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the interest token names a deadline or a notifier, not an fd",
-            )),
+        match self.registrations.watch(self.source, key) {
+            Some(Watch::Io(io)) => Ok(io),
+            watch => Err(no_io(watch)),
         }
+    }
+
+    fn remove_io(&mut self, key: InterestKey) -> io::Result<IoWatch> {
+        let is_io = |watch: &Watch| matches!(watch, Watch::Io(_));
+        match self.registrations.remove_interest_of(self.source, key, is_io) {
+            Some(Watch::Io(io)) => Ok(io),
+            _ => Err(no_io(self.registrations.watch(self.source, key))),
+        }
+    }
+}
+
+/// Why an interest is no fd of the source's, which holds it if it waits for something.
+#[cold]
+fn no_io(watch: Option<&mut Watch>) -> io::Error {
+    match watch {
+        Some(_) => io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the interest token names a deadline or a notifier, not an fd",
+        ),
+        None => io::Error::new(
+            io::ErrorKind::NotFound,
+            "the interest token is not one of this source's registrations",
+        ),
     }
 }
 

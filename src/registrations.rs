@@ -6,10 +6,9 @@
 //! the kernel, the deadline queue or the ready queue only while it is in the table; what those report
 //! later under its key is recognised by the key's generation and dropped.
 
-use std::io;
 use std::sync::Arc;
 
-use slotmap::{Key, SlotMap, SparseSecondaryMap};
+use slotmap::{Key, SparseSecondaryMap};
 
 use crate::backlog::ReadyEvent;
 use crate::clock::{Clock, nanos};
@@ -20,18 +19,11 @@ use crate::token::{InterestKey, SourceKey};
 use crate::{AnyToken, Readiness};
 
 mod due;
+mod rows;
 mod watch;
 
+use rows::{Rows, SourceRow};
 pub(crate) use watch::{IoWatch, Rearm, Watch};
-
-/// What the loop knows of a source besides the source itself.
-#[derive(Debug)]
-struct SourceState {
-    /// How many interests it holds; sticks at the maximum.
-    interests: u16,
-    priority: Priority,
-    flags: u8,
-}
 
 /// Registered: receives events.
 const ENABLED: u8 = 1;
@@ -42,12 +34,6 @@ const OPTIONS: u8 = 1 << 2;
 /// It goes after its first event.
 const ONCE: u8 = 1 << 3;
 
-#[derive(Debug)]
-struct InterestState {
-    source: SourceKey,
-    watch: Watch,
-}
-
 /// The tables; see the module's head.
 #[derive(Debug)]
 pub(crate) struct Registrations {
@@ -55,9 +41,8 @@ pub(crate) struct Registrations {
     pub(crate) registry: Arc<mio::Registry>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) clock: Clock,
-    sources: SlotMap<SourceKey, SourceState>,
+    rows: Rows,
     options: SparseSecondaryMap<SourceKey, SourceOptions>,
-    interests: SlotMap<InterestKey, InterestState>,
     /// One queue a priority.
     deadlines: [Deadlines; Priority::COUNT],
     /// Whether the nearest deadline of any of them may be later than its bound.
@@ -105,9 +90,8 @@ impl Registrations {
             registry: Arc::new(registry),
             shared,
             clock,
-            sources: SlotMap::with_key(),
+            rows: Rows::default(),
             options: SparseSecondaryMap::new(),
-            interests: SlotMap::with_key(),
             deadlines: Default::default(),
             nearest_is_old: false,
             reached: i64::MIN,
@@ -128,7 +112,7 @@ impl Registrations {
         let options = options.filter(|options| !options.is_default());
         let priority = options.as_ref().map_or(Priority::Normal, |options| options.priority);
         let flags = if options.is_some() { ENABLED | OPTIONS } else { ENABLED };
-        let key = self.sources.insert(SourceState { interests: 0, priority, flags });
+        let key = self.rows.add_source(priority, flags);
         if let Some(options) = options {
             self.prioritized |= priority != Priority::Normal;
             self.budgeted |= options.budget.is_some() || options.time_budget.is_some();
@@ -140,7 +124,7 @@ impl Registrations {
     /// Forgets a source, which holds no interest.
     #[inline]
     pub(crate) fn forget_source(&mut self, key: SourceKey) {
-        if self.sources.remove(key).is_some_and(|state| state.flags & OPTIONS != 0) {
+        if self.rows.remove_source(key).is_some_and(|row| row.flags & OPTIONS != 0) {
             self.options.remove(key);
         }
         if !self.retries.is_empty() {
@@ -151,21 +135,15 @@ impl Registrations {
     /// Removes every interest that `source` still holds: a source that is unregistered holds none.
     #[inline]
     pub(crate) fn sweep(&mut self, source: SourceKey) {
-        if self.sources.get(source).is_some_and(|state| state.interests > 0) {
+        if self.rows.source(source).is_some_and(SourceRow::holds_any) {
             self.remove_interests_of(source);
         }
     }
 
     #[cold]
     fn remove_interests_of(&mut self, source: SourceKey) {
-        let left: Vec<_> = self
-            .interests
-            .iter()
-            .filter(|(_, interest)| interest.source == source)
-            .map(|(key, interest)| (key, interest.watch))
-            .collect();
-        for (key, watch) in left {
-            if let Watch::Io(IoWatch { fd, .. }) = watch
+        for key in self.rows.interests_of(source) {
+            if let Some((_, &Watch::Io(IoWatch { fd, .. }))) = self.rows.get(key)
                 && fd >= 0
             {
                 // The kernel may have forgotten it already: there is nothing to do about a failure.
@@ -173,30 +151,28 @@ impl Registrations {
             }
             self.remove_interest(key);
         }
-        if let Some(state) = self.sources.get_mut(source) {
-            state.interests = 0;
-        }
+        self.rows.note_none(source);
     }
 
     /// Whether the source is there and no op that removes it is queued.
     #[inline]
     pub(crate) fn is_live(&self, key: SourceKey) -> bool {
-        self.sources.get(key).is_some_and(|state| state.flags & REMOVED == 0)
+        self.rows.source(key).is_some_and(|row| row.flags & REMOVED == 0)
     }
 
     #[inline]
     pub(crate) fn is_enabled(&self, key: SourceKey) -> bool {
-        self.sources.get(key).is_some_and(|state| state.flags & ENABLED != 0)
+        self.rows.source(key).is_some_and(|row| row.flags & ENABLED != 0)
     }
 
     /// Sets whether the source is registered; whether that is a change.
     #[inline]
     pub(crate) fn set_enabled(&mut self, key: SourceKey, enabled: bool) -> bool {
-        let Some(state) = self.sources.get_mut(key) else {
+        let Some(row) = self.rows.source_mut(key) else {
             return false;
         };
-        let flags = if enabled { state.flags | ENABLED } else { state.flags & !ENABLED };
-        std::mem::replace(&mut state.flags, flags) != flags
+        let flags = if enabled { row.flags | ENABLED } else { row.flags & !ENABLED };
+        std::mem::replace(&mut row.flags, flags) != flags
     }
 
     /// Notes that an op naming the source is queued; `false` if the source is not live.
@@ -215,9 +191,9 @@ impl Registrations {
 
     #[inline]
     fn set_if_live(&mut self, key: SourceKey, flags: u8) -> bool {
-        match self.sources.get_mut(key) {
-            Some(state) if state.flags & REMOVED == 0 => {
-                state.flags |= flags;
+        match self.rows.source_mut(key) {
+            Some(row) if row.flags & REMOVED == 0 => {
+                row.flags |= flags;
                 true
             }
             _ => false,
@@ -230,7 +206,7 @@ impl Registrations {
     }
 
     pub(crate) fn is_once(&self, key: SourceKey) -> bool {
-        self.sources.get(key).is_some_and(|state| state.flags & ONCE != 0)
+        self.rows.source(key).is_some_and(|row| row.flags & ONCE != 0)
     }
 
     /// Whether an op named the source whose turn it is since [`begin_turn`](Self::begin_turn).
@@ -257,10 +233,9 @@ impl Registrations {
     /// disabled or removed holds none.
     #[inline]
     pub(crate) fn begin_turn(&mut self, mut event: ReadyEvent) -> Option<Turn> {
-        let interest = self.interests.get(event.interest())?;
-        let source = interest.source;
+        let (source, watch) = self.rows.get(event.interest)?;
         let mut rearms = false;
-        if let Watch::Io(io) = &interest.watch {
+        if let Watch::Io(io) = watch {
             event.readiness = event.readiness.wanted(io.wants);
             rearms = io.rearm == Rearm::Level;
         }
@@ -277,7 +252,7 @@ impl Registrations {
     /// Goes on with the turn of the source that holds `interest` after ops were applied; whether it still does.
     pub(crate) fn resume_turn(&mut self, interest: InterestKey) -> bool {
         self.touched = false;
-        self.interests.contains_key(interest)
+        self.rows.get(interest).is_some()
     }
 
     /// What the source may use up in a turn that begins now.
@@ -310,92 +285,67 @@ impl Registrations {
 
     #[inline]
     pub(crate) fn add_interest(&mut self, source: SourceKey, watch: Watch) -> InterestKey {
-        if let Some(state) = self.sources.get_mut(source) {
-            state.interests = state.interests.saturating_add(1);
-        }
-        self.interests.insert(InterestState { source, watch })
+        self.rows.add(source, |_| watch)
     }
 
-    #[inline]
     pub(crate) fn remove_interest(&mut self, key: InterestKey) {
-        let Some(interest) = self.interests.remove(key) else {
-            return;
-        };
-        if let Watch::Deadline(position) = interest.watch {
-            self.cancel(key, position, interest.source);
-        }
-        if let Some(state) = self.sources.get_mut(interest.source)
-            && state.interests != u16::MAX
-        {
-            state.interests -= 1;
-        }
+        let removed = self.rows.remove_if(key, |_, _| true);
+        self.cancel_removed(key, removed);
     }
 
-    /// Removes the interest `key` if `source` holds it and waits for something such as `of_kind`.
+    /// Removes the interest `key` if `source` holds it and waits for something such as `of_kind`; what that was.
     #[inline]
     pub(crate) fn remove_interest_of(
         &mut self,
         source: SourceKey,
         key: InterestKey,
         of_kind: impl FnOnce(&Watch) -> bool,
-    ) {
-        if self.interests.get(key).is_some_and(|it| it.source == source && of_kind(&it.watch)) {
-            self.remove_interest(key);
-        }
+    ) -> Option<Watch> {
+        let removed = self.rows.remove_if(key, |holder, watch| holder == source && of_kind(watch));
+        self.cancel_removed(key, removed);
+        removed.map(|(_, watch)| watch)
     }
 
     /// The interest `key`, if `source` holds it.
     #[inline]
-    pub(crate) fn watch(&mut self, source: SourceKey, key: InterestKey) -> io::Result<&mut Watch> {
-        match self.interests.get_mut(key) {
-            Some(interest) if interest.source == source => Ok(&mut interest.watch),
-            _ => Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "the interest token is not one of this source's registrations",
-            )),
-        }
+    pub(crate) fn watch(&mut self, source: SourceKey, key: InterestKey) -> Option<&mut Watch> {
+        self.rows.get_mut(key).filter(|(holder, _)| *holder == source).map(|(_, watch)| watch)
     }
 
     #[inline]
     pub(crate) fn source_of(&self, interest: InterestKey) -> Option<SourceKey> {
-        self.interests.get(interest).map(|interest| interest.source)
+        self.rows.get(interest).map(|(source, _)| source)
     }
 
     #[inline]
     pub(crate) fn is_notifier(&self, interest: InterestKey) -> bool {
-        self.interests
-            .get(interest)
-            .is_some_and(|interest| matches!(interest.watch, Watch::Notifier))
+        matches!(self.rows.get(interest), Some((_, Watch::Notifier)))
     }
 
     #[inline]
     pub(crate) fn is_io(&self, interest: InterestKey) -> bool {
-        self.interests.get(interest).is_some_and(|interest| matches!(interest.watch, Watch::Io(_)))
+        matches!(self.rows.get(interest), Some((_, Watch::Io(_))))
     }
 
     /// Whether the mode of `interest` asks for a re-registration after each event.
     #[inline]
     pub(crate) fn needs_rearm(&self, interest: InterestKey) -> bool {
-        matches!(
-            self.interests.get(interest),
-            Some(InterestState { watch: Watch::Io(IoWatch { rearm: Rearm::Level, .. }), .. })
-        )
+        let watch = self.rows.get(interest);
+        matches!(watch, Some((_, Watch::Io(IoWatch { rearm: Rearm::Level, .. }))))
     }
 
     /// Whether another interest watches the fd with this number.
     pub(crate) fn watches_fd(&self, fd: i32, except: InterestKey) -> bool {
-        self.interests.iter().any(|(key, interest)| {
-            key != except && matches!(interest.watch, Watch::Io(io) if io.fd == fd)
-        })
+        self.rows.watches_fd(fd, except)
     }
 
     /// What `event` says to `source`; `None` if it is another's.
     pub(crate) fn readiness_for(&self, source: SourceKey, event: &ReadyEvent) -> Option<Readiness> {
-        let interest = self.interests.get(event.interest())?;
-        if interest.source != source {
+        let (holder, watch) = self.rows.get(event.interest)?;
+        if holder != source {
             return None;
         }
-        Some(match interest.watch {
+        Some(match watch {
             Watch::Io(io) => event.readiness.wanted(io.wants).into(),
             _ => event.readiness.into(),
         })
@@ -410,12 +360,12 @@ impl Registrations {
     /// kernel does not know that it is one.
     #[inline]
     pub(crate) fn admits(&mut self, event: ReadyEvent) -> bool {
-        !self.emulates_oneshot || self.spend_oneshot(event.interest())
+        !self.emulates_oneshot || self.spend_oneshot(event.interest)
     }
 
     #[cold]
     fn spend_oneshot(&mut self, interest: InterestKey) -> bool {
-        let Some(Watch::Io(io)) = self.interests.get_mut(interest).map(|it| &mut it.watch) else {
+        let Some((_, Watch::Io(io))) = self.rows.get_mut(interest) else {
             return false;
         };
         if io.rearm == Rearm::OneShot {
@@ -427,19 +377,15 @@ impl Registrations {
 
     /// The priority of an event; one that is nobody's any more goes first, and out of the way.
     pub(crate) fn priority_of(&self, event: &ReadyEvent) -> Priority {
-        self.source_of(event.interest()).map_or(Priority::High, |source| self.priority(source))
+        self.source_of(event.interest).map_or(Priority::High, |source| self.priority(source))
     }
 
     #[inline]
     pub(crate) fn priority(&self, source: SourceKey) -> Priority {
         if self.prioritized {
-            self.sources.get(source).map_or(Priority::Normal, |state| state.priority)
+            self.rows.source(source).map_or(Priority::Normal, |row| row.priority)
         } else {
             Priority::Normal
         }
     }
 }
-
-// What a source costs in the tables, and each of its interests.
-static_assertions::const_assert!(size_of::<SourceState>() <= 4);
-static_assertions::const_assert!(size_of::<InterestState>() <= 16);

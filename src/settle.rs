@@ -32,14 +32,16 @@ impl<Data: LoopData> EventLoop<Data> {
     pub(crate) fn settle_pending(&mut self, data: &mut Data) -> Outcome<bool> {
         let mut ran_user_code = false;
         while let handle = own_handle(&self.shared, data)?
-            && let Some((key, op)) = handle.next_op()
+            && let Some(queued) = handle.next_op()
         {
-            match op {
+            let key = queued.key();
+            match queued.op {
                 Op::Insert => {
-                    if let Some(slot) = handle.pending.next_slot() {
-                        self.store(key, slot);
+                    for (key, slot) in handle.pending.next_slots(queued.count()) {
+                        self.slots.insert(key, slot);
                     }
                 }
+                Op::Hook => self.hooks.push(key),
                 Op::Enable => self.enable(key, data)?,
                 Op::Disable => self.disable(key, data)?,
                 Op::Remove => self.remove(key, data).1?,
@@ -51,14 +53,6 @@ impl<Data: LoopData> EventLoop<Data> {
             }
         }
         Ok(ran_user_code)
-    }
-
-    #[inline]
-    fn store(&mut self, key: SourceKey, slot: Slot<Data>) {
-        if slot.source().needs_lifecycle_events() {
-            self.hooks.push(key);
-        }
-        self.slots.insert(key, slot);
     }
 
     /// Runs what the user wants to have done; whether that could have changed the state.

@@ -193,7 +193,6 @@ pub(crate) trait AnySource: Any {
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()>;
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>>;
     fn before_handle_events(&mut self, events: EventIterator<'_>);
-    fn needs_lifecycle_events(&self) -> bool;
     fn type_name(&self) -> &'static str;
 }
 
@@ -216,10 +215,6 @@ impl<S: EventSource> AnySource for S {
 
     fn before_handle_events(&mut self, events: EventIterator<'_>) {
         S::before_handle_events(self, events);
-    }
-
-    fn needs_lifecycle_events(&self) -> bool {
-        S::NEEDS_EXTRA_LIFECYCLE_EVENTS
     }
 
     fn type_name(&self) -> &'static str {
@@ -254,7 +249,7 @@ impl Iterator for EventIterator<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         self.events.find_map(|event| {
             let readiness = self.registrations.readiness_for(self.source, event)?;
-            Some((readiness, InterestToken::new(event.interest())))
+            Some((readiness, InterestToken::new(event.interest)))
         })
     }
 }

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
+use std::num::NonZeroU64;
 
 use slotmap::{Key, KeyData, new_key_type};
 use static_assertions::assert_eq_size;
@@ -12,8 +13,24 @@ use static_assertions::assert_eq_size;
 new_key_type! {
     /// Names a source in the tables of a loop.
     pub(crate) struct SourceKey;
-    /// Names one interest (an fd, a deadline or a notifier) of a source.
-    pub(crate) struct InterestKey;
+    /// Names an interest that has a row of its own.
+    pub(crate) struct OtherKey;
+}
+
+/// Names one interest (an fd, a deadline or a notifier) of a source. No two interests have the same; one word, so that it
+/// goes through registers.
+///
+/// An odd generation (the upper half): it is an [`OtherKey`]. An even one: it lies in the row of its source, whose key is that with the
+/// lowest bit of the generation set, and without the upper five bits of the place (the lower half). Those say which registration of the
+/// source it is, from 1 on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct InterestKey(NonZeroU64);
+
+/// What an [`InterestKey`] names.
+pub(crate) enum InterestRow {
+    /// The row of a source, in this registration.
+    Source(SourceKey, u8),
+    Other(OtherKey),
 }
 
 // A kernel event carries the whole key, generation included, so that an event of an interest that is
@@ -24,12 +41,62 @@ const _: () = assert!(
 );
 
 impl InterestKey {
-    pub(crate) fn into_mio(self) -> mio::Token {
-        mio::Token(self.data().as_ffi() as usize)
+    /// How many registrations of a source have a key of this kind.
+    pub(crate) const REGISTRATIONS: u8 = 31;
+    const PLACES: u32 = 27;
+    const OTHER: u64 = 1 << 32;
+
+    /// The interest in the row of `source` in one of its registrations, from 1 on. `None` if there is no such key: of later
+    /// registrations, and of more than a hundred million sources.
+    #[inline]
+    pub(crate) fn in_row(source: SourceKey, registration: u8) -> Option<Self> {
+        let bits = source.data().as_ffi() & !Self::OTHER;
+        let is_free = bits as u32 >> Self::PLACES == 0 && registration <= Self::REGISTRATIONS;
+        is_free.then(|| Self::from_bits(bits | u64::from(registration) << Self::PLACES))
     }
 
+    #[inline]
+    pub(crate) fn other(key: OtherKey) -> Self {
+        Self::from_bits(key.data().as_ffi())
+    }
+
+    #[inline]
+    pub(crate) fn row(self) -> InterestRow {
+        let bits = self.0.get();
+        if bits & Self::OTHER != 0 {
+            return InterestRow::Other(KeyData::from_ffi(bits).into());
+        }
+        let registration = bits as u32 >> Self::PLACES;
+        let source = bits ^ u64::from(registration) << Self::PLACES | Self::OTHER;
+        InterestRow::Source(KeyData::from_ffi(source).into(), registration as u8)
+    }
+
+    #[inline]
+    pub(crate) fn into_mio(self) -> mio::Token {
+        mio::Token(self.0.get() as usize)
+    }
+
+    /// The key that was made into `token`.
+    #[inline]
     pub(crate) fn from_mio(token: mio::Token) -> Self {
-        KeyData::from_ffi(token.0 as u64).into()
+        Self::from_bits(token.0 as u64)
+    }
+
+    #[inline]
+    fn from_bits(bits: u64) -> Self {
+        // No key is 0: no place in a slotmap is.
+        Self(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MAX))
+    }
+}
+
+impl fmt::Debug for InterestKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.row() {
+            InterestRow::Source(source, registration) => {
+                write!(f, "{:?}#{registration}", source.data())
+            }
+            InterestRow::Other(key) => write!(f, "other {:?}", key.data()),
+        }
     }
 }
 
@@ -183,7 +250,7 @@ impl InterestToken {
 
 impl fmt::Debug for InterestToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "InterestToken({:?})", self.key.data())
+        write!(f, "InterestToken({:?})", self.key)
     }
 }
 

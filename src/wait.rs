@@ -10,6 +10,7 @@ use crate::error::{Error, Outcome};
 use crate::interest::ReadySet;
 use crate::poller::{ALARM, Alarm, Poller, WAKER};
 use crate::ready::Woken;
+use crate::token::InterestKey;
 use crate::{EventLoop, LoopData, LoopHandle};
 
 impl<Data: LoopData> EventLoop<Data> {
@@ -52,8 +53,8 @@ impl<Data: LoopData> EventLoop<Data> {
         for event in self.carried.drain(..) {
             // The kernel tells of an fd again by itself.
             let found = self.backlog.as_slice();
-            let known = handle.registrations.is_io(event.interest())
-                && found.iter().any(|found| found.interest() == event.interest());
+            let known = handle.registrations.is_io(event.interest)
+                && found.iter().any(|found| found.interest == event.interest);
             if !known {
                 self.backlog.push(event);
             }
@@ -92,7 +93,7 @@ impl<Data: LoopData> EventLoop<Data> {
     #[cold]
     fn pass_time(&mut self, timeout: Option<Duration>, handle: &mut LoopHandle<Data>) -> Outcome {
         self.poll(Some(Duration::ZERO), handle)?;
-        self.backlog.retain(|found| handle.registrations.source_of(found.interest()).is_some());
+        self.backlog.retain(|found| handle.registrations.source_of(found.interest).is_some());
         if self.backlog.is_empty() && self.mail.is_empty() {
             let nearest = handle.registrations.nearest_deadline();
             let clock = &handle.registrations.clock;
@@ -126,7 +127,7 @@ impl<Data: LoopData> EventLoop<Data> {
             WAKER => {}
             ALARM => self.shared.alarm.fired(),
             _ => {
-                let event = ReadyEvent::told(token, readiness);
+                let event = ReadyEvent { interest: InterestKey::from_mio(token), readiness };
                 if handle.registrations.admits(event) {
                     self.backlog.push(event);
                 }
@@ -152,9 +153,7 @@ impl<Data: LoopData> EventLoop<Data> {
         self.shared.ready.take(&mut self.woken);
         for woken in self.woken.drain(..) {
             match woken {
-                Woken::Interest(token) => {
-                    self.backlog.push(ReadyEvent::told(token, ReadySet::EMPTY))
-                }
+                Woken::Interest(interest) => self.backlog.push(ReadyEvent::plain(interest)),
                 Woken::Notifier(notifier) => {
                     self.backlog.push(ReadyEvent::plain(notifier.dequeued()));
                 }

@@ -46,12 +46,12 @@ fn every_notification_is_seen(threads: usize, times: usize, common: bool) {
     model.check(move || {
         let shared = shared();
         let done: Vec<_> = (0..threads).map(|_| Arc::new(AtomicUsize::new(0))).collect();
-        let one = Notifier::new(InterestKey::default(), Arc::clone(&shared));
+        let one = Notifier::new(InterestKey::from_mio(WAKER), Arc::clone(&shared));
         let others: Vec<_> = done
             .iter()
             .map(|done| {
                 let done = Arc::clone(done);
-                let own = || Notifier::new(InterestKey::default(), Arc::clone(&shared));
+                let own = || Notifier::new(InterestKey::from_mio(WAKER), Arc::clone(&shared));
                 let notifier = if common { one.clone() } else { own() };
                 thread::spawn(move || {
                     for n in 1..=times {
@@ -110,7 +110,7 @@ fn loom_a_wake_up_without_an_event_ends_the_wait() {
 fn loom_a_closed_queue_keeps_nothing() {
     loom::model(|| {
         let shared = shared();
-        let notifier = Notifier::new(InterestKey::default(), Arc::clone(&shared));
+        let notifier = Notifier::new(InterestKey::from_mio(WAKER), Arc::clone(&shared));
         let state = Arc::downgrade(&notifier.0);
         let notifying = thread::spawn(move || notifier.notify());
         shared.ready.close();

@@ -3,34 +3,46 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use slotmap::SlotMap;
-
-use super::{InterestState, Registrations, Turn, Watch};
+use super::rows::Rows;
+use super::{Registrations, Turn, Watch};
 use crate::backlog::ReadyEvent;
-use crate::deadlines::{Deadlines, Position};
+use crate::deadlines::Deadlines;
 use crate::options::Priority;
 use crate::token::{InterestKey, SourceKey};
 
 impl Registrations {
+    /// Adds an interest in a deadline.
     #[inline]
-    pub(crate) fn arm(&mut self, key: InterestKey, deadline: Instant) {
+    pub(crate) fn arm(&mut self, source: SourceKey, deadline: Instant) -> InterestKey {
         let at = self.clock.stamp(deadline);
-        let Some(&InterestState { source, watch: Watch::Deadline(position) }) =
-            self.interests.get(key)
-        else {
-            return;
-        };
-        self.change_deadlines(source, |queue, interests| {
-            queue.set(key, position, at, |key, to| set_position(interests, key, to));
-        });
+        let queue = &mut self.deadlines[self.priority(source).index()];
+        queue.reserve(|key, to| self.rows.set_position(key, to));
+        let key = self.rows.add(source, |key| Watch::Deadline(queue.push(key, at)));
+        if self.shared.nearest_deadline().is_none_or(|nearest| at < nearest) {
+            self.shared.set_nearest_deadline(Some(at));
+        }
+        key
     }
 
-    /// Takes what is at `position` out of the queue: it is no interest any more.
+    /// Moves the deadline `key`, if `source` holds it.
     #[inline]
-    pub(super) fn cancel(&mut self, key: InterestKey, position: Position, source: SourceKey) {
-        self.change_deadlines(source, |queue, interests| {
-            queue.remove(key, position, |key, to| set_position(interests, key, to));
-        });
+    pub(crate) fn rearm(&mut self, source: SourceKey, key: InterestKey, deadline: Instant) {
+        let at = self.clock.stamp(deadline);
+        if let Some(&mut Watch::Deadline(position)) = self.watch(source, key) {
+            self.change_deadlines(source, |queue, rows| {
+                queue.set(key, position, at, |key, to| rows.set_position(key, to));
+            });
+        }
+    }
+
+    /// Takes what is no interest any more out of the queue, if it is a deadline.
+    #[inline]
+    pub(super) fn cancel_removed(&mut self, key: InterestKey, removed: Option<(SourceKey, Watch)>) {
+        if let Some((source, Watch::Deadline(position))) = removed {
+            self.change_deadlines(source, |queue, rows| {
+                queue.remove(key, position, |key, to| rows.set_position(key, to));
+            });
+        }
     }
 
     /// Changes the queue that the deadlines of `source` are in.
@@ -38,11 +50,11 @@ impl Registrations {
     fn change_deadlines(
         &mut self,
         source: SourceKey,
-        change: impl FnOnce(&mut Deadlines, &mut SlotMap<InterestKey, InterestState>),
+        change: impl FnOnce(&mut Deadlines, &mut Rows),
     ) {
         let queue = &mut self.deadlines[self.priority(source).index()];
         let before = queue.nearest_bound();
-        change(queue, &mut self.interests);
+        change(queue, &mut self.rows);
         self.nearest_is_old |= queue.is_bound_old();
         if queue.nearest_bound() != before {
             self.nearest_changed();
@@ -67,7 +79,7 @@ impl Registrations {
         }
         let queues = self.queues();
         for queue in &mut self.deadlines[queues] {
-            queue.expire(now, |key, to| set_position(&mut self.interests, key, to));
+            queue.expire(now, |key, to| self.rows.set_position(key, to));
         }
         self.nearest_changed();
     }
@@ -97,13 +109,11 @@ impl Registrations {
     /// Starts the turn of the next of what expired of `priority`, in the order of deadlines.
     #[inline]
     pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Turn> {
-        let (interest, at, source) = self.deadlines[priority.index()].next_due(|key| {
-            let interest = self.interests.get(key)?;
-            match interest.watch {
-                Watch::Deadline(position) => Some((position, interest.source)),
+        let (interest, at, source) =
+            self.deadlines[priority.index()].next_due(|key| match self.rows.get(key)? {
+                (source, &Watch::Deadline(position)) => Some((position, source)),
                 _ => None,
-            }
-        })?;
+            })?;
         self.delivered = Some((interest, at));
         Some(self.turn_of(source, ReadyEvent::plain(interest), false))
     }
@@ -142,7 +152,7 @@ impl Registrations {
         self.nearest_is_old = false;
         let queues = self.queues();
         for queue in &mut self.deadlines[queues] {
-            queue.renew_bound(|key, to| set_position(&mut self.interests, key, to));
+            queue.renew_bound(|key, to| self.rows.set_position(key, to));
         }
         self.nearest_changed();
     }
@@ -152,15 +162,5 @@ impl Registrations {
         let queues = &self.deadlines[self.queues()];
         let nearest = queues.iter().filter_map(Deadlines::nearest_bound).min();
         self.shared.set_nearest_deadline(nearest);
-    }
-}
-
-fn set_position(
-    interests: &mut SlotMap<InterestKey, InterestState>,
-    key: InterestKey,
-    to: Position,
-) {
-    if let Some(InterestState { watch: Watch::Deadline(position), .. }) = interests.get_mut(key) {
-        *position = to;
     }
 }

@@ -60,21 +60,26 @@ pub enum TimeoutAction {
 /// ```
 #[derive(Debug)]
 pub struct Timer {
+    /// The interest it is armed under.
+    token: Option<InterestToken>,
     when: When,
 }
 
-/// The deadline, with the interest it is armed under. A duration is kept in nanoseconds, so that all of it
-/// fits into 24 bytes.
+/// The deadline. A duration is kept in nanoseconds, so that this fits into 16 bytes.
 #[derive(Clone, Copy, Debug)]
 enum When {
-    At(Option<InterestToken>, Instant),
-    After(Option<InterestToken>, i64),
-    Never(Option<InterestToken>),
+    At(Instant),
+    After(i64),
+    Never,
 }
 
 static_assertions::const_assert!(size_of::<Timer>() <= 24 || cfg!(not(target_os = "linux")));
 
 impl Timer {
+    fn new(when: When) -> Self {
+        Self { token: None, when }
+    }
+
     /// Fires in the next round.
     pub fn immediate() -> Self {
         Self::from_duration(Duration::ZERO)
@@ -82,58 +87,44 @@ impl Timer {
 
     /// Fires `duration` after it is inserted.
     pub fn from_duration(duration: Duration) -> Self {
-        Self { when: When::After(None, nanos(duration)) }
+        Self::new(When::After(nanos(duration)))
     }
 
     /// Fires at `deadline`.
     pub fn from_deadline(deadline: Instant) -> Self {
-        Self { when: When::At(None, deadline) }
+        Self::new(When::At(deadline))
     }
 
     /// Moves the deadline. For a timer that is inserted this takes effect with
     /// [`LoopHandle::update`](crate::LoopHandle::update).
     pub fn set_deadline(&mut self, deadline: Instant) {
-        self.when = When::At(self.token(), deadline);
+        self.when = When::At(deadline);
     }
 
     /// Moves the deadline to `duration` after the timer is inserted or updated.
     pub fn set_duration(&mut self, duration: Duration) {
-        self.when = When::After(self.token(), nanos(duration));
+        self.when = When::After(nanos(duration));
     }
 
     /// When it fires; `None` if that is beyond the end of time, or counted from an insertion that has not
     /// taken place.
     pub fn current_deadline(&self) -> Option<Instant> {
         match self.when {
-            When::At(_, deadline) => Some(deadline),
-            When::After(..) | When::Never(_) => None,
-        }
-    }
-
-    fn token(&self) -> Option<InterestToken> {
-        match self.when {
-            When::At(token, _) | When::After(token, _) | When::Never(token) => token,
+            When::At(deadline) => Some(deadline),
+            When::After(_) | When::Never => None,
         }
     }
 
     /// The deadline, counted from now if it was a duration.
     fn fix_deadline(&mut self, registrar: &Registrar<'_>) -> Option<Instant> {
-        if let When::After(token, nanos) = self.when {
+        if let When::After(nanos) = self.when {
             let duration = Duration::from_nanos(nanos.unsigned_abs());
             self.when = match registrar.now().checked_add(duration) {
-                Some(deadline) if nanos < i64::MAX => When::At(token, deadline),
-                _ => When::Never(token),
+                Some(deadline) if nanos < i64::MAX => When::At(deadline),
+                _ => When::Never,
             };
         }
         self.current_deadline()
-    }
-
-    fn set_token(&mut self, token: Option<InterestToken>) {
-        self.when = match self.when {
-            When::At(_, deadline) => When::At(token, deadline),
-            When::After(_, nanos) => When::After(token, nanos),
-            When::Never(_) => When::Never(token),
-        };
     }
 }
 
@@ -143,13 +134,12 @@ impl EventSource for Timer {
     type Error = Infallible;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let token = self.fix_deadline(registrar).map(|deadline| registrar.arm(deadline));
-        self.set_token(token);
+        self.token = self.fix_deadline(registrar).map(|deadline| registrar.arm(deadline));
         Ok(())
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        match (self.token(), self.fix_deadline(registrar)) {
+        match (self.token, self.fix_deadline(registrar)) {
             (Some(token), Some(deadline)) => registrar.rearm(token, deadline),
             _ => {
                 self.unregister(registrar)?;
@@ -160,9 +150,8 @@ impl EventSource for Timer {
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        if let Some(token) = self.token() {
+        if let Some(token) = self.token.take() {
             registrar.disarm(token);
-            self.set_token(None);
         }
         Ok(())
     }
@@ -177,10 +166,10 @@ impl EventSource for Timer {
     where
         F: FnMut(Instant) -> TimeoutAction,
     {
-        let When::At(Some(ours), deadline) = self.when else {
+        let When::At(deadline) = self.when else {
             return Ok(PostAction::Continue);
         };
-        if ours != token {
+        if self.token != Some(token) {
             return Ok(PostAction::Continue);
         }
         Ok(match callback(deadline) {
