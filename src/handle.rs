@@ -14,7 +14,7 @@ use crate::pending::{Call, Op, Pending, Queued};
 use crate::registrations::Registrations;
 use crate::remote::{Mailbox, Remote};
 use crate::shared::LoopSignal;
-use crate::slot::{Once, Repeated, Slot, downcast_mut};
+use crate::slot::{AnySlot, Once, Repeated, SlotOf, downcast_mut};
 use crate::source::AnySource;
 use crate::token::SourceKey;
 use crate::{AnyToken, EventLoop, EventSource, IdleToken, Registrar, Token};
@@ -117,7 +117,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(None, source, |source| Box::new(Repeated { source, callback }))
+        self.insert_slot(None, Repeated { source, callback })
     }
 
     /// Inserts a source that has a name, a priority, a budget, an error policy or a scope of its own.
@@ -152,7 +152,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(Some(options), source, |source| Box::new(Repeated { source, callback }))
+        self.insert_slot(Some(options), Repeated { source, callback })
     }
 
     /// Inserts a source for one event: `callback` may consume what it captured, and the source is
@@ -229,9 +229,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        let token = self.insert_slot(options, source, |source| {
-            Box::new(Once { source, callback: Some(callback) })
-        })?;
+        let token = self.insert_slot(options, Once { source, callback: Some(callback) })?;
         self.registrations.set_once(token.key());
         Ok(token)
     }
@@ -240,15 +238,16 @@ impl<Data> LoopHandle<Data> {
     pub(crate) fn insert_slot<S: EventSource>(
         &mut self,
         options: Option<SourceOptions>,
-        mut source: S,
-        slot: impl FnOnce(S) -> Slot<Data>,
+        slot: impl AnySlot<Data> + SlotOf<S> + 'static,
     ) -> Result<Token<S>, InsertError<S>> {
+        // First of all: what is registered is not moved any more, for which the processor would have to wait.
+        let mut slot = Box::new(slot);
         let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
         let attempt = Attempt::new(&mut self.registrations, options);
-        match attempt.register(&mut source) {
+        match attempt.register(slot.held()) {
             Ok(key) => {
                 self.note_work();
-                self.pending.push_insert(key, slot(source));
+                self.pending.push_insert(key, slot);
                 if S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
                     self.pending.push(key, Op::Hook);
                 }
@@ -258,7 +257,7 @@ impl<Data> LoopHandle<Data> {
                 }
                 Ok(token)
             }
-            Err(error) => Err(InsertError { error, source }),
+            Err(error) => Err(InsertError { error, source: slot.release() }),
         }
     }
 

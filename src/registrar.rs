@@ -227,7 +227,7 @@ impl<'a> Registrar<'a> {
 
     #[inline]
     fn add_notifier(&mut self) -> (InterestToken, Arc<Shared>) {
-        let key = self.registrations.add_interest(self.source, Watch::Notifier);
+        let key = self.registrations.add_notifier(self.source);
         (InterestToken::new(key), Arc::clone(&self.registrations.shared))
     }
 
@@ -249,8 +249,7 @@ impl<'a> Registrar<'a> {
     }
 
     fn add_io(&mut self, fd: i32, interest: Interest) -> InterestKey {
-        let io = IoWatch { fd, wants: interest.into(), rearm: Rearm::Native };
-        self.registrations.add_interest(self.source, Watch::Io(io))
+        self.registrations.add_io(self.source, fd, interest.into())
     }
 
     fn finish_add(

@@ -13,6 +13,7 @@ use slotmap::{Key, SparseSecondaryMap};
 use crate::backlog::ReadyEvent;
 use crate::clock::{Clock, nanos};
 use crate::deadlines::Deadlines;
+use crate::interest::Wants;
 use crate::options::{Priority, SourceOptions};
 use crate::shared::Shared;
 use crate::token::{InterestKey, SourceKey};
@@ -284,8 +285,13 @@ impl Registrations {
     // Interests.
 
     #[inline]
-    pub(crate) fn add_interest(&mut self, source: SourceKey, watch: Watch) -> InterestKey {
-        self.rows.add(source, |_| watch)
+    pub(crate) fn add_io(&mut self, source: SourceKey, fd: i32, wants: Wants) -> InterestKey {
+        self.rows.add(source, |_| Watch::Io(IoWatch { fd, wants, rearm: Rearm::Native }))
+    }
+
+    #[inline]
+    pub(crate) fn add_notifier(&mut self, source: SourceKey) -> InterestKey {
+        self.rows.add(source, |_| Watch::Notifier)
     }
 
     pub(crate) fn remove_interest(&mut self, key: InterestKey) {

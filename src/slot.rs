@@ -29,6 +29,13 @@ pub(crate) trait AnySlot<Data> {
     }
 }
 
+/// A slot of which the type of the source is known.
+pub(crate) trait SlotOf<S> {
+    fn held(&mut self) -> &mut S;
+    /// The source; its callback is dropped.
+    fn release(self) -> S;
+}
+
 pub(crate) type Slot<Data> = Box<dyn AnySlot<Data>>;
 
 /// What came of an event. Flat, a failure behind one pointer, and the event in pieces: so all of it goes through
@@ -103,6 +110,17 @@ where
     }
 }
 
+impl<S, F> SlotOf<S> for Repeated<S, F> {
+    #[inline]
+    fn held(&mut self) -> &mut S {
+        &mut self.source
+    }
+
+    fn release(self) -> S {
+        self.source
+    }
+}
+
 /// A source whose callback runs once; the source is removed after it.
 pub(crate) struct Once<S, F> {
     pub(crate) source: S,
@@ -147,6 +165,16 @@ where
 
     fn into_source(self: Box<Self>) -> Box<dyn AnySource> {
         Box::new(self.source)
+    }
+}
+
+impl<S, F> SlotOf<S> for Once<S, F> {
+    fn held(&mut self) -> &mut S {
+        &mut self.source
+    }
+
+    fn release(self) -> S {
+        self.source
     }
 }
 

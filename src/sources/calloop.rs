@@ -24,7 +24,7 @@ use super::fd_watch::FdWatch;
 use crate::error::BoxError;
 use crate::hosts::Step;
 use crate::interest::ReadySet;
-use crate::slot::{Answer, AnySlot};
+use crate::slot::{Answer, AnySlot, SlotOf};
 use crate::source::AnySource;
 use crate::token::InterestKey;
 use crate::{
@@ -139,7 +139,7 @@ impl<Data: 'static> LoopHandle<Data> {
         inner: EventLoop<'static, Data>,
     ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
         let source = CalloopLoop::new(inner)?;
-        match self.insert_slot(Some(options), source, |source| Box::new(HostSlot { source })) {
+        match self.insert_slot(Some(options), HostSlot { source }) {
             Ok(token) => {
                 self.hosting.push(token.key());
                 Ok(token)
@@ -299,6 +299,16 @@ impl<Data: 'static> AnySlot<Data> for HostSlot<Data> {
             Step::Run => self.source.finds(|source| source.run(data))?,
             Step::Arm => self.source.finds(|source| source.arm(data))?,
         })
+    }
+}
+
+impl<Data: 'static> SlotOf<CalloopLoop<Data>> for HostSlot<Data> {
+    fn held(&mut self) -> &mut CalloopLoop<Data> {
+        &mut self.source
+    }
+
+    fn release(self) -> CalloopLoop<Data> {
+        self.source
     }
 }
 

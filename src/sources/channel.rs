@@ -139,6 +139,7 @@ impl<T> Queue<T> {
 }
 
 impl<T> Shared<T> {
+    #[inline]
     fn new(bound: usize) -> Arc<Self> {
         let queue = Queue {
             messages: VecDeque::new(),
@@ -433,16 +434,15 @@ impl<T> Drop for Channel<T> {
         // A sender that waits for its message to be received takes it back. What is empty is not moved: the processor
         // would wait for what unregistering has just written.
         let handed_back = self.shared.bound == 0;
-        let messages = (!handed_back && !queue.messages.is_empty())
+        let _messages = (!handed_back && !queue.messages.is_empty())
             .then(|| std::mem::take(&mut queue.messages));
-        let doorbell = if queue.doorbell.is_some() { queue.doorbell.take() } else { None };
+        let _doorbell = if queue.doorbell.is_some() { queue.doorbell.take() } else { None };
         let senders_waiting = queue.senders_waiting > 0;
         drop(queue);
         if senders_waiting {
             self.shared.taken.notify_all();
         }
-        // The destructors of messages are user code: outside of the lock.
-        drop((messages, doorbell));
+        // The destructors of messages are user code: they run here, outside of the lock.
     }
 }
 
