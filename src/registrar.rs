@@ -115,6 +115,7 @@ impl<'a> Registrar<'a> {
     /// Those of `epoll_ctl(2)` on Linux: `EEXIST` for an fd that is registered already, `EPERM` for a
     /// regular file or a directory, `EBADF` for one that is closed, `ENOSPC` beyond the user's limit.
     #[cfg(unix)]
+    #[inline]
     pub fn register_fd(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -165,6 +166,7 @@ impl<'a> Registrar<'a> {
     /// the registration is forgotten all the same. [`io::ErrorKind::NotFound`] if `token` is not a
     /// registration of this source.
     #[cfg(unix)]
+    #[inline]
     pub fn unregister_fd(&mut self, token: InterestToken, fd: BorrowedFd<'_>) -> io::Result<()> {
         let key = token.key();
         let before = self.remove_io(key)?;
@@ -172,13 +174,7 @@ impl<'a> Registrar<'a> {
             self.forget_fd(before.fd, key);
             return Ok(());
         }
-        if before.rearm == Rearm::Absent {
-            return Ok(());
-        }
-        match poller::delete_raw(&self.registrations.registry, before.fd) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()), // ENOENT
-            result => result,
-        }
+        poller::delete(&self.registrations.registry, fd, before.rearm)
     }
 
     /// Ends the watch of a file that `fd` no longer stands for in its source: it may be open under
@@ -248,10 +244,12 @@ impl<'a> Registrar<'a> {
         &self.registrations.clock
     }
 
+    #[inline]
     fn add_io(&mut self, fd: i32, interest: Interest) -> InterestKey {
         self.registrations.add_io(self.source, fd, interest.into())
     }
 
+    #[inline]
     fn finish_add(
         &mut self,
         key: InterestKey,
@@ -279,6 +277,7 @@ impl<'a> Registrar<'a> {
         }
     }
 
+    #[inline]
     fn remove_io(&mut self, key: InterestKey) -> io::Result<IoWatch> {
         let is_io = |watch: &Watch| matches!(watch, Watch::Io(_));
         match self.registrations.remove_interest_of(self.source, key, is_io) {

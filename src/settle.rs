@@ -135,7 +135,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Unregisters a source; one that fails to is swept, and disabled all the same.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn disable(&mut self, key: SourceKey, data: &mut Data) -> Outcome {
         let registrations = &mut data.loop_handle().registrations;
         let Some(slot) = self.slots.get_mut(key) else {
@@ -154,6 +154,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Takes a source out, unregistered. The caller drops what it does not use, when every table is
     /// whole again.
+    #[inline]
     pub(crate) fn remove(
         &mut self,
         key: SourceKey,

@@ -19,6 +19,7 @@ use crate::registrations::Rearm;
 use crate::token::InterestKey;
 use crate::{Interest, Mode, Readiness};
 
+#[inline]
 fn flags(interest: Interest, mode: Mode) -> EventFlags {
     let mut flags = EventFlags::empty();
     if interest.readable {
@@ -40,10 +41,12 @@ fn flags(interest: Interest, mode: Mode) -> EventFlags {
     flags
 }
 
+#[inline]
 fn data(key: InterestKey) -> EventData {
     EventData::new_u64(key.into_mio().0 as u64)
 }
 
+#[inline]
 pub(crate) fn add(
     registry: &mio::Registry,
     fd: BorrowedFd<'_>,
@@ -67,6 +70,15 @@ pub(crate) fn modify(
         // The number now stands for another file than the one that was registered.
         Err(Errno::NOENT) => add(registry, fd, key, interest, mode),
         result => Ok(result.map(|()| Rearm::Native)?),
+    }
+}
+
+/// One that the kernel has forgotten by itself is no error.
+#[inline]
+pub(crate) fn delete(registry: &mio::Registry, fd: BorrowedFd<'_>, _: Rearm) -> io::Result<()> {
+    match epoll::delete(registry.as_fd(), fd) {
+        Err(Errno::NOENT) => Ok(()),
+        result => Ok(result?),
     }
 }
 

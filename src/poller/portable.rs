@@ -41,10 +41,7 @@ pub(crate) fn modify(
     }
     let raw = fd.as_raw_fd();
     match interest.into_mio() {
-        None => match super::delete_raw(registry, raw) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(Rearm::Absent),
-        },
+        None => delete(registry, fd, before).map(|()| Rearm::Absent),
         Some(wanted) => {
             let mut source = mio::unix::SourceFd(&raw);
             match registry.reregister(&mut source, key.into_mio(), wanted) {
@@ -55,6 +52,22 @@ pub(crate) fn modify(
                 result => result.map(|()| Rearm::emulating(mode)),
             }
         }
+    }
+}
+
+/// One that the kernel has forgotten by itself is no error.
+#[cfg(unix)]
+pub(crate) fn delete(
+    registry: &mio::Registry,
+    fd: BorrowedFd<'_>,
+    before: Rearm,
+) -> io::Result<()> {
+    if before == Rearm::Absent {
+        return Ok(());
+    }
+    match super::delete_raw(registry, fd.as_raw_fd()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
     }
 }
 
