@@ -413,6 +413,9 @@ mod tests {
         fixture.queue.sequence = u32::MAX - 5;
         let keys: Vec<_> = (0..20).map(|n| fixture.arm(n / 10)).collect();
         assert!(fixture.queue.sequence < 100, "the numbers started again");
+        fixture.queue.sequence = u32::MAX;
+        fixture.set(keys[0], -2);
+        assert!(fixture.queue.sequence < 100, "and once more");
         fixture.set(keys[0], 0);
         fixture.set(keys[0], -1);
         fixture.expire(7);

@@ -33,7 +33,7 @@ use std::io;
 /// still when the callbacks ask for it: with 9000 fds ready 1024 took a tenth longer.
 const EVENTS: usize = 128;
 
-/// The kernel's token of the waker; no interest key has generation 0.
+/// The kernel's token of the waker, which is no interest key.
 pub(crate) const WAKER: mio::Token = mio::Token(0);
 /// The kernel's token of the alarm.
 pub(crate) const ALARM: mio::Token = mio::Token(1);

@@ -266,3 +266,41 @@ assert_traits!(Token<*mut ()>: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin, Un
 assert_traits!(AnyToken: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 assert_traits!(InterestToken: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 assert_traits!(IdleToken: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(place: u32, generation: u32) -> SourceKey {
+        KeyData::from_ffi(u64::from(generation) << 32 | u64::from(place)).into()
+    }
+
+    #[test]
+    fn an_interest_key_names_its_row() {
+        let most = (1 << InterestKey::PLACES) - 1;
+        for place in [1, 2, most] {
+            for generation in [1, 3, u32::MAX] {
+                for registration in [1, 2, InterestKey::REGISTRATIONS] {
+                    let source = source(place, generation);
+                    let key = InterestKey::in_row(source, registration).unwrap();
+                    let key = InterestKey::from_mio(key.into_mio());
+                    assert!(matches!(
+                        key.row(),
+                        InterestRow::Source(named, of) if named == source && of == registration
+                    ));
+                }
+                let other = source(place, generation).data().into();
+                let key = InterestKey::from_mio(InterestKey::other(other).into_mio());
+                assert!(matches!(key.row(), InterestRow::Other(named) if named == other));
+            }
+        }
+        assert!(InterestKey::in_row(source(1, 1), InterestKey::REGISTRATIONS + 1).is_none());
+        assert!(InterestKey::in_row(source(most + 1, 1), 1).is_none());
+    }
+
+    #[test]
+    fn no_interest_key_is_a_token_of_the_loops_own() {
+        let least = InterestKey::in_row(source(1, 1), 1).unwrap().into_mio();
+        assert!(least > crate::poller::WAKER.max(crate::poller::ALARM));
+    }
+}

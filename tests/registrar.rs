@@ -254,6 +254,73 @@ fn a_token_of_another_source_is_none_of_its_business() {
     assert_eq!(state.take_log(), ["0"], "the fd");
 }
 
+/// As often as a source is enabled again: what it held before is told from what it holds, by whatever way it is named.
+#[test]
+fn an_interest_is_of_one_registration() {
+    let (mut event_loop, mut state, _) = manual_loop();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let (sent, notifiers) = std::sync::mpsc::channel();
+    let source = Own {
+        fds: vec![theirs.into()],
+        ..Own::new(move |own, registrar| {
+            // One of them lies in the row of its source.
+            let first = own.tokens.len().is_multiple_of(2).then(|| registrar.notifier());
+            let fd = registrar.register_fd(own.fds[0].as_fd(), Interest::READ, Mode::Level)?;
+            let (notified, notifier) = first.unwrap_or_else(|| registrar.notifier());
+            sent.send(notifier).unwrap();
+            let deadline = registrar.arm(registrar.now() + MS);
+            own.tokens.extend([fd, notified, deadline]);
+            Ok(())
+        })
+    }
+    .reregister(|own, registrar| {
+        let (past, [fd, notified, deadline]) = own.tokens.split_last_chunk().unwrap();
+        for token in past {
+            assert!(![fd, notified, deadline].contains(&token));
+            let result = registrar.unregister_fd(*token, own.fds[0].as_fd());
+            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::NotFound);
+            registrar.rearm(*token, registrar.now() + 60 * MS);
+            registrar.disarm(*token);
+            registrar.release(*token);
+        }
+        Ok(())
+    })
+    .unregister(|own, registrar| {
+        let [.., fd, notified, deadline] = own.tokens[..] else { unreachable!() };
+        registrar.unregister_fd(fd, own.fds[0].as_fd())?;
+        registrar.disarm(deadline);
+        registrar.release(notified);
+        Ok(())
+    });
+    let token = insert(&mut state, source);
+    let mut past: Vec<Notifier> = Vec::new();
+    for registration in 0..100 {
+        let notifier = notifiers.recv().unwrap();
+        state.handle.update(token, |_| ());
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        past.iter().for_each(Notifier::notify);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert!(state.log.is_empty(), "of an earlier registration: {:?}", state.log);
+
+        let first = 3 * registration;
+        notifier.notify();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.take_log(), [(first + 1).to_string()], "the notifier");
+        event_loop.dispatch(MS, &mut state).unwrap();
+        assert_eq!(state.take_log(), [(first + 2).to_string()], "the deadline");
+        ours.write_all(b"x").unwrap();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.take_log(), [first.to_string()], "the fd");
+        let fd = event_loop.get(token).unwrap().fds[0].as_fd();
+        rustix::io::read(fd, &mut [0; 8]).unwrap();
+
+        state.handle.disable(token);
+        state.handle.enable(token);
+        event_loop.apply_pending(&mut state).unwrap();
+        past.push(notifier);
+    }
+}
+
 /// An error is of one event; what the source has besides comes next.
 #[test]
 fn an_error_loses_nothing_of_its_own_source() {
