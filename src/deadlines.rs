@@ -65,6 +65,9 @@ impl Entry {
     }
 }
 
+/// How many deadlines that expire at once find room without an allocation, from the second time on.
+const KEPT: usize = 1024;
+
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     fresh: Vec<Entry>,
@@ -79,6 +82,8 @@ pub(crate) struct Deadlines {
     /// cancelled has no interest.
     due: Vec<Entry>,
     next_due: usize,
+    /// Room to sort what expired.
+    order: Vec<u128>,
 }
 
 impl Deadlines {
@@ -259,8 +264,31 @@ impl Deadlines {
             self.due.push(entry);
         }
         if self.due.len() > expired + 1 {
-            sort(&mut self.due[expired..]);
+            self.sort_due(expired);
         }
+    }
+
+    /// Sorts what expired from the `first` on by its order.
+    fn sort_due(&mut self, first: usize) {
+        let expired = &mut self.due[first..];
+        if expired.len() <= 32 || expired.is_sorted_by_key(Entry::order) {
+            return expired.sort_unstable_by_key(Entry::order);
+        }
+        // By one number: the deadline, the sequence number, and the place of the entry.
+        let earliest = expired.iter().map(|entry| entry.at).min().unwrap_or(0);
+        self.order.extend(expired.iter().enumerate().map(|(place, entry)| {
+            let since = u128::from(entry.at.abs_diff(earliest));
+            since << 64 | u128::from(entry.sequence) << 32 | place as u128
+        }));
+        self.order.sort_unstable();
+        // Behind themselves, in order.
+        let unsorted = first..self.due.len();
+        self.due.reserve(unsorted.len());
+        for order in self.order.drain(..) {
+            self.due.push(self.due[first + order as u32 as usize]);
+        }
+        self.due.drain(unsorted);
+        self.order.shrink_to(KEPT);
     }
 
     /// Whether the list of what expired has anything in it.
@@ -297,29 +325,12 @@ impl Deadlines {
         if self.next_due > 0 {
             self.next_due = 0;
             self.due.clear();
-            if self.due.capacity() > 1024 {
-                self.due.shrink_to(1024);
+            if self.due.capacity() > 2 * KEPT {
+                self.due.shrink_to(2 * KEPT);
             }
         }
         None
     }
-}
-
-/// Sorts what expired by its order.
-fn sort(expired: &mut [Entry]) {
-    if expired.len() <= 32 || expired.is_sorted_by_key(Entry::order) {
-        return expired.sort_unstable_by_key(Entry::order);
-    }
-    // By one number: the deadline, the sequence number, and the place of the entry.
-    let first = expired.iter().map(|entry| entry.at).min().unwrap_or(0);
-    let order = |(place, entry): (usize, &Entry)| {
-        let since = u128::from(entry.at.abs_diff(first));
-        since << 64 | u128::from(entry.sequence) << 32 | place as u128
-    };
-    let mut order: Vec<u128> = expired.iter().enumerate().map(order).collect();
-    order.sort_unstable();
-    let sorted: Vec<_> = order.into_iter().map(|order| expired[order as u32 as usize]).collect();
-    expired.copy_from_slice(&sorted);
 }
 
 /// Gives memory back after a burst of deadlines is gone.
