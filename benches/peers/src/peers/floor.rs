@@ -1,9 +1,10 @@
 //! No loop: only the memory operations and system calls that soloop's rules ask of any loop that keeps them, done as
 //! directly as safe Rust does them, with what soloop is built on. It is no peer to beat but shows about
-//! what these workloads take at least. (Firing could still read ahead, and interests could do without a table.)
+//! what these workloads take at least.
 //!
 //! The rules: a token is a generational key, which outlives its source; so is that of an interest (a deadline, an fd), of
-//! which a source may have any number and which it gets when it registers. A source lies in one box with its callback and
+//! which a source may have any number and which it gets when it registers (here it has one, in its row, under its key). A
+//! source lies in one box with its callback and
 //! what that captures, out of reach of the callback that runs: in a table of its own, so that what is asked for is
 //! queued and applied in order afterwards. It knows its deadline and its interest, since a token gives it back. An
 //! insertion registers at once. Timers fire in the order of their deadlines. A turn asks the kernel, so that idles that
@@ -13,6 +14,7 @@
 //! hooks, nothing that outlives a panic, and nothing is ever woken.
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,13 +35,14 @@ struct State {
 
 new_key_type! {
     struct SourceKey;
-    struct InterestKey;
 }
 
 /// What callbacks may ask about a source.
 #[derive(Clone, Copy)]
 struct Known {
     removed: bool,
+    /// Of its deadline among the others.
+    place: u32,
 }
 
 enum Op<S: ?Sized> {
@@ -61,8 +64,8 @@ impl<S: ?Sized> Table<S> {
         Self { known, sources: SecondaryMap::new(), ops: VecDeque::new() }
     }
 
-    fn add(&mut self) -> SourceKey {
-        self.known.insert(Known { removed: false })
+    fn add(&mut self, place: usize) -> SourceKey {
+        self.known.insert(Known { removed: false, place: place as u32 })
     }
 
     /// Whether it was there.
@@ -75,20 +78,26 @@ impl<S: ?Sized> Table<S> {
         live
     }
 
-    /// `change` is given each source that is removed, or re-armed for a deadline.
-    fn apply(&mut self, mut change: impl FnMut(&mut S, Option<Instant>)) {
+    /// `change` is given each source that is removed, what was known of it, and what others still are known for.
+    fn apply(
+        &mut self,
+        mut change: impl FnMut(&mut S, Known, Option<Instant>, &mut SlotMap<SourceKey, Known>),
+    ) {
         while let Some(op) = self.ops.pop_front() {
             match op {
                 Op::Insert(key, source) => drop(self.sources.insert(key, source)),
                 Op::Remove(key) => {
-                    self.known.remove(key);
-                    if let Some(mut source) = self.sources.remove(key) {
-                        change(&mut source, None);
+                    if let Some(known) = self.known.remove(key)
+                        && let Some(mut source) = self.sources.remove(key)
+                    {
+                        change(&mut source, known, None, &mut self.known);
                     }
                 }
                 Op::Rearm(key, deadline) => {
-                    if let Some(source) = self.sources.get_mut(key) {
-                        change(source, Some(deadline));
+                    if let Some(&known) = self.known.get(key)
+                        && let Some(source) = self.sources.get_mut(key)
+                    {
+                        change(source, known, Some(deadline), &mut self.known);
                     }
                 }
             }
@@ -99,18 +108,18 @@ impl<S: ?Sized> Table<S> {
 /// A timer with its callback.
 struct Timer<F: ?Sized> {
     deadline: Instant,
-    interest: InterestKey,
+    #[allow(dead_code, reason = "nothing else is ever ready")]
+    interest: SourceKey,
     callback: F,
 }
 
 type AnyTimer = Timer<dyn FnMut(&mut State)>;
 
-/// The deadlines have no order until they are due; an interest knows its place among them.
+/// The deadlines have no order until they are due; a row knows its place among them.
 struct Timers {
     epoch: Instant,
     table: Table<AnyTimer>,
-    interests: SlotMap<InterestKey, (SourceKey, u32)>,
-    deadlines: Vec<(i64, InterestKey)>,
+    deadlines: Vec<(i64, SourceKey)>,
     /// No deadline is before this.
     nearest: i64,
 }
@@ -124,7 +133,6 @@ impl Timers {
         Self {
             epoch: Instant::now(),
             table: Table::new(),
-            interests: SlotMap::with_key(),
             deadlines: Vec::new(),
             nearest: i64::MAX,
         }
@@ -132,15 +140,14 @@ impl Timers {
 
     fn insert(&mut self, n: usize, deadline: Instant) -> SourceKey {
         let at = nanos(self.epoch, deadline);
-        let key = self.table.add();
-        let interest = self.interests.insert((key, self.deadlines.len() as u32));
-        self.deadlines.push((at, interest));
+        let key = self.table.add(self.deadlines.len());
+        self.deadlines.push((at, key));
         self.nearest = self.nearest.min(at);
         let callback = move |state: &mut State| {
             state.sum += n as u64;
             state.count += 1;
         };
-        let timer = Box::new(Timer { deadline, interest, callback });
+        let timer = Box::new(Timer { deadline, interest: key, callback });
         self.table.ops.push_back(Op::Insert(key, timer));
         key
     }
@@ -152,22 +159,20 @@ impl Timers {
     }
 
     fn apply(&mut self) {
-        let Self { epoch, table, interests, deadlines, nearest } = self;
-        table.apply(|timer, to| {
+        let Self { epoch, table, deadlines, nearest } = self;
+        table.apply(|timer, known, to, rows| {
+            let place = known.place as usize;
             let Some(deadline) = to else {
-                let Some((_, place)) = interests.remove(timer.interest) else { return };
-                deadlines.swap_remove(place as usize);
-                if let Some(&(_, moved)) = deadlines.get(place as usize) {
-                    interests[moved].1 = place;
+                deadlines.swap_remove(place);
+                if let Some(&(_, moved)) = deadlines.get(place) {
+                    rows[moved].place = place as u32;
                 }
                 return;
             };
             timer.deadline = deadline;
-            if let Some(&(_, place)) = interests.get(timer.interest) {
-                let at = nanos(*epoch, deadline);
-                deadlines[place as usize].0 = at;
-                *nearest = at.min(*nearest);
-            }
+            let at = nanos(*epoch, deadline);
+            deadlines[place].0 = at;
+            *nearest = at.min(*nearest);
         });
     }
 
@@ -175,13 +180,30 @@ impl Timers {
     fn fire(&mut self, state: &mut State) {
         let mut due = std::mem::take(&mut self.deadlines);
         due.sort_unstable();
-        for (_, interest) in due {
-            if let Some((key, _)) = self.interests.remove(interest)
-                && let Some(mut timer) = self.table.sources.remove(key)
-            {
-                (timer.callback)(state);
-                self.table.known.remove(key);
+        for batch in due.chunks(16) {
+            self.read(batch);
+            for &(_, key) in batch {
+                if self.table.known.contains_key(key)
+                    && let Some(mut timer) = self.table.sources.remove(key)
+                {
+                    (timer.callback)(state);
+                    self.table.known.remove(key);
+                }
             }
+        }
+    }
+}
+
+impl Timers {
+    /// Reads ahead of what is due, so that the processor waits for all of it together.
+    fn read(&self, batch: &[(i64, SourceKey)]) {
+        let mut timers = [None; 16];
+        for (timer, &(_, key)) in timers.iter_mut().zip(batch) {
+            black_box(self.table.known.contains_key(key));
+            *timer = self.table.sources.get(key);
+        }
+        for timer in timers.into_iter().flatten() {
+            black_box(timer.deadline);
         }
     }
 }
@@ -189,7 +211,8 @@ impl Timers {
 /// An fd with its callback.
 struct Watch<F: ?Sized> {
     fd: Arc<OwnedFd>,
-    interest: InterestKey,
+    #[allow(dead_code, reason = "nothing is ever ready")]
+    interest: SourceKey,
     #[allow(dead_code, reason = "nothing is ever ready")]
     callback: F,
 }
@@ -199,29 +222,26 @@ type AnyWatch = Watch<dyn FnMut(&mut State, u64)>;
 struct Watches {
     epoll: OwnedFd,
     table: Table<AnyWatch>,
-    interests: SlotMap<InterestKey, SourceKey>,
 }
 
 impl Watches {
     fn new() -> Self {
         let epoll = epoll::create(CreateFlags::CLOEXEC).expect("epoll_create1");
-        Self { epoll, table: Table::new(), interests: SlotMap::with_key() }
+        Self { epoll, table: Table::new() }
     }
 
     fn insert(&mut self, fd: Arc<OwnedFd>) -> SourceKey {
-        let key = self.table.add();
-        let interest = self.interests.insert(key);
-        let data = EventData::new_u64(interest.data().as_ffi());
+        let key = self.table.add(0);
+        let data = EventData::new_u64(key.data().as_ffi());
         epoll::add(&self.epoll, &fd, data, EventFlags::IN).expect("epoll_ctl");
         let callback = |state: &mut State, value| state.sum += value;
-        let watch = Box::new(Watch { fd, interest, callback });
+        let watch = Box::new(Watch { fd, interest: key, callback });
         self.table.ops.push_back(Op::Insert(key, watch));
         key
     }
 
     fn apply(&mut self) {
-        self.table.apply(|watch, _| {
-            self.interests.remove(watch.interest);
+        self.table.apply(|watch, _, _, _| {
             epoll::delete(&self.epoll, &watch.fd).expect("epoll_ctl");
         });
     }
@@ -258,7 +278,7 @@ impl Peer for Floor {
         }
         timers.apply();
         let remove = meter.stop(0).elapsed;
-        assert!(timers.table.sources.is_empty() && timers.interests.is_empty());
+        assert!(timers.table.sources.is_empty() && timers.deadlines.is_empty());
         Some(Bulk { insert, remove, bytes, sum })
     }
 
@@ -289,7 +309,7 @@ impl Peer for Floor {
         for &deadline in far.iter().cycle().take(times) {
             sum += u64::from(timers.table.known.contains_key(token));
             timers.table.ops.push_back(Op::Rearm(token, deadline));
-            std::hint::black_box(&mut timers).apply();
+            black_box(&mut timers).apply();
         }
         Some(meter.stop(sum))
     }
