@@ -14,7 +14,7 @@ use crate::pending::{Call, Op, Pending, Queued};
 use crate::registrations::Registrations;
 use crate::remote::{Mailbox, Remote};
 use crate::shared::LoopSignal;
-use crate::slot::{AnySlot, Once, Repeated, SlotOf, downcast_mut};
+use crate::slot::{Once, Repeated, TypedSlot, downcast_mut};
 use crate::source::AnySource;
 use crate::token::SourceKey;
 use crate::{AnyToken, EventLoop, EventSource, IdleToken, Registrar, Token};
@@ -238,13 +238,13 @@ impl<Data> LoopHandle<Data> {
     pub(crate) fn insert_slot<S: EventSource>(
         &mut self,
         options: Option<SourceOptions>,
-        slot: impl AnySlot<Data> + SlotOf<S> + 'static,
+        slot: impl TypedSlot<Data, Source = S> + 'static,
     ) -> Result<Token<S>, InsertError<S>> {
         // First of all: what is registered is not moved any more, for which the processor would have to wait.
         let mut slot = Box::new(slot);
         let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
         let attempt = Attempt::new(&mut self.registrations, options);
-        match attempt.register(slot.held()) {
+        match attempt.register(slot.source_mut()) {
             Ok(key) => {
                 self.note_work();
                 self.pending.push_insert(key, slot);
@@ -257,7 +257,7 @@ impl<Data> LoopHandle<Data> {
                 }
                 Ok(token)
             }
-            Err(error) => Err(InsertError { error, source: slot.release() }),
+            Err(error) => Err(InsertError { error, source: slot.into_source() }),
         }
     }
 
@@ -516,9 +516,7 @@ impl<'a> Attempt<'a> {
         self.done = true;
         Ok(self.key)
     }
-}
 
-impl Attempt<'_> {
     #[cold]
     fn undo(&mut self) {
         self.registrations.sweep(self.key);

@@ -14,14 +14,15 @@ use crate::source::AnySource;
 use crate::token::InterestKey;
 use crate::{EventSource, InterestToken, PostAction};
 
-/// What the loop stores of a source: a `FnMut(event, &mut Data)` that lends its source out.
-pub(crate) trait AnySlot<Data> {
+/// A source and its callback, the type of the source known.
+pub(crate) trait TypedSlot<Data> {
+    type Source: EventSource;
     /// Has the source process an event, and calls back for what it makes of it.
     fn call(&mut self, interest: InterestKey, readiness: ReadySet, data: &mut Data) -> Answer;
-    fn source(&self) -> &dyn AnySource;
-    fn source_mut(&mut self) -> &mut dyn AnySource;
+    fn source(&self) -> &Self::Source;
+    fn source_mut(&mut self) -> &mut Self::Source;
     /// The source; its callback is dropped.
-    fn into_source(self: Box<Self>) -> Box<dyn AnySource>;
+    fn into_source(self) -> Self::Source;
     /// Has the loop that the source hosts, if it is one that does, take a step.
     #[cfg(all(unix, feature = "calloop"))]
     fn host(&mut self, _: Step, _: &mut Data) -> Result<bool, BoxError> {
@@ -29,11 +30,38 @@ pub(crate) trait AnySlot<Data> {
     }
 }
 
-/// A slot of which the type of the source is known.
-pub(crate) trait SlotOf<S> {
-    fn held(&mut self) -> &mut S;
-    /// The source; its callback is dropped.
-    fn release(self) -> S;
+/// What the loop stores of a source: a `FnMut(event, &mut Data)` that lends its source out. Any [`TypedSlot`] is one.
+pub(crate) trait AnySlot<Data> {
+    fn call(&mut self, interest: InterestKey, readiness: ReadySet, data: &mut Data) -> Answer;
+    fn source(&self) -> &dyn AnySource;
+    fn source_mut(&mut self) -> &mut dyn AnySource;
+    fn into_source(self: Box<Self>) -> Box<dyn AnySource>;
+    #[cfg(all(unix, feature = "calloop"))]
+    fn host(&mut self, step: Step, data: &mut Data) -> Result<bool, BoxError>;
+}
+
+impl<Data, T: TypedSlot<Data>> AnySlot<Data> for T {
+    #[inline]
+    fn call(&mut self, interest: InterestKey, readiness: ReadySet, data: &mut Data) -> Answer {
+        TypedSlot::call(self, interest, readiness, data)
+    }
+
+    fn source(&self) -> &dyn AnySource {
+        TypedSlot::source(self)
+    }
+
+    fn source_mut(&mut self) -> &mut dyn AnySource {
+        TypedSlot::source_mut(self)
+    }
+
+    fn into_source(self: Box<Self>) -> Box<dyn AnySource> {
+        Box::new(TypedSlot::into_source(*self))
+    }
+
+    #[cfg(all(unix, feature = "calloop"))]
+    fn host(&mut self, step: Step, data: &mut Data) -> Result<bool, BoxError> {
+        TypedSlot::host(self, step, data)
+    }
 }
 
 pub(crate) type Slot<Data> = Box<dyn AnySlot<Data>>;
@@ -82,11 +110,13 @@ pub(crate) struct Repeated<S, F> {
     pub(crate) callback: F,
 }
 
-impl<Data, S, F> AnySlot<Data> for Repeated<S, F>
+impl<Data, S, F> TypedSlot<Data> for Repeated<S, F>
 where
     S: EventSource,
     F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
 {
+    type Source = S;
+
     #[inline]
     fn call(&mut self, interest: InterestKey, readiness: ReadySet, data: &mut Data) -> Answer {
         let token = InterestToken::new(interest);
@@ -97,26 +127,16 @@ where
         }
     }
 
-    fn source(&self) -> &dyn AnySource {
+    fn source(&self) -> &S {
         &self.source
     }
 
-    fn source_mut(&mut self) -> &mut dyn AnySource {
-        &mut self.source
-    }
-
-    fn into_source(self: Box<Self>) -> Box<dyn AnySource> {
-        Box::new(self.source)
-    }
-}
-
-impl<S, F> SlotOf<S> for Repeated<S, F> {
     #[inline]
-    fn held(&mut self) -> &mut S {
+    fn source_mut(&mut self) -> &mut S {
         &mut self.source
     }
 
-    fn release(self) -> S {
+    fn into_source(self) -> S {
         self.source
     }
 }
@@ -128,11 +148,13 @@ pub(crate) struct Once<S, F> {
     pub(crate) callback: Option<F>,
 }
 
-impl<Data, S, F> AnySlot<Data> for Once<S, F>
+impl<Data, S, F> TypedSlot<Data> for Once<S, F>
 where
     S: EventSource,
     F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
 {
+    type Source = S;
+
     fn call(&mut self, interest: InterestKey, readiness: ReadySet, data: &mut Data) -> Answer {
         if self.callback.is_none() {
             // It panicked, and so the source is still there.
@@ -155,25 +177,16 @@ where
         }
     }
 
-    fn source(&self) -> &dyn AnySource {
+    fn source(&self) -> &S {
         &self.source
     }
 
-    fn source_mut(&mut self) -> &mut dyn AnySource {
+    #[inline]
+    fn source_mut(&mut self) -> &mut S {
         &mut self.source
     }
 
-    fn into_source(self: Box<Self>) -> Box<dyn AnySource> {
-        Box::new(self.source)
-    }
-}
-
-impl<S, F> SlotOf<S> for Once<S, F> {
-    fn held(&mut self) -> &mut S {
-        &mut self.source
-    }
-
-    fn release(self) -> S {
+    fn into_source(self) -> S {
         self.source
     }
 }

@@ -24,8 +24,7 @@ use super::fd_watch::FdWatch;
 use crate::error::BoxError;
 use crate::hosts::Step;
 use crate::interest::ReadySet;
-use crate::slot::{Answer, AnySlot, SlotOf};
-use crate::source::AnySource;
+use crate::slot::{Answer, TypedSlot};
 use crate::token::InterestKey;
 use crate::{
     EventSource, InsertError, Interest, InterestToken, LoopHandle, Mode, PostAction, Readiness,
@@ -271,7 +270,9 @@ struct HostSlot<Data: 'static> {
     source: CalloopLoop<Data>,
 }
 
-impl<Data: 'static> AnySlot<Data> for HostSlot<Data> {
+impl<Data: 'static> TypedSlot<Data> for HostSlot<Data> {
+    type Source = CalloopLoop<Data>;
+
     fn call(&mut self, interest: InterestKey, readiness: ReadySet, data: &mut Data) -> Answer {
         let token = InterestToken::new(interest);
         let dispatch = |turn: CalloopTurn<'_, Data>| turn.dispatch(data);
@@ -281,16 +282,16 @@ impl<Data: 'static> AnySlot<Data> for HostSlot<Data> {
         }
     }
 
-    fn source(&self) -> &dyn AnySource {
+    fn source(&self) -> &CalloopLoop<Data> {
         &self.source
     }
 
-    fn source_mut(&mut self) -> &mut dyn AnySource {
+    fn source_mut(&mut self) -> &mut CalloopLoop<Data> {
         &mut self.source
     }
 
-    fn into_source(self: Box<Self>) -> Box<dyn AnySource> {
-        Box::new(self.source)
+    fn into_source(self) -> CalloopLoop<Data> {
+        self.source
     }
 
     fn host(&mut self, step: Step, data: &mut Data) -> Result<bool, BoxError> {
@@ -299,16 +300,6 @@ impl<Data: 'static> AnySlot<Data> for HostSlot<Data> {
             Step::Run => self.source.finds(|source| source.run(data))?,
             Step::Arm => self.source.finds(|source| source.arm(data))?,
         })
-    }
-}
-
-impl<Data: 'static> SlotOf<CalloopLoop<Data>> for HostSlot<Data> {
-    fn held(&mut self) -> &mut CalloopLoop<Data> {
-        &mut self.source
-    }
-
-    fn release(self) -> CalloopLoop<Data> {
-        self.source
     }
 }
 
