@@ -48,7 +48,7 @@ impl<'a> Registrar<'a> {
         interest: Interest,
         mode: Mode,
     ) -> io::Result<InterestToken> {
-        let key = self.add_io(-1, interest);
+        let key = self.registrations.add_io(self.source, -1, interest.into());
         let result = match interest.into_mio() {
             Some(wanted) => self
                 .registrations
@@ -122,7 +122,7 @@ impl<'a> Registrar<'a> {
         interest: Interest,
         mode: Mode,
     ) -> io::Result<InterestToken> {
-        let key = self.add_io(fd.as_raw_fd(), interest);
+        let key = self.registrations.add_io(self.source, fd.as_raw_fd(), interest.into());
         let result = poller::add(&self.registrations.registry, fd, key, interest, mode);
         self.finish_add(key, result)
     }
@@ -242,11 +242,6 @@ impl<'a> Registrar<'a> {
     /// The loop's clock, for a source that has to read it while it processes events.
     pub(crate) fn clock(&self) -> &Clock {
         &self.registrations.clock
-    }
-
-    #[inline]
-    fn add_io(&mut self, fd: i32, interest: Interest) -> InterestKey {
-        self.registrations.add_io(self.source, fd, interest.into())
     }
 
     #[inline]

@@ -129,46 +129,31 @@ impl Rows {
         key: InterestKey,
         wanted: impl FnOnce(SourceKey, &Watch) -> bool,
     ) -> Option<(SourceKey, Watch)> {
-        match key.row() {
-            InterestRow::Source(source, registration) => {
-                let row = self.sources.get_mut(source)?;
-                let is_wanted = |watch: &mut Watch| wanted(source, watch);
-                let watch = if row.registration == registration {
-                    row.watch.take_if(is_wanted)
-                } else {
-                    None
-                };
-                watch.map(|watch| (source, watch))
-            }
-            InterestRow::Other(key) => self.remove_other_if(key, wanted),
-        }
-    }
-
-    #[inline(never)]
-    fn remove_other_if(
-        &mut self,
-        key: OtherKey,
-        wanted: impl FnOnce(SourceKey, &Watch) -> bool,
-    ) -> Option<(SourceKey, Watch)> {
-        let row = self.others.get(key)?;
-        if !wanted(row.source, &row.watch) {
+        let (source, &watch) = self.get(key)?;
+        if !wanted(source, &watch) {
             return None;
         }
-        let OtherRow { source, watch } = self.others.remove(key)?;
-        if let Some(row) = self.sources.get_mut(source)
-            && row.others != u8::MAX
-        {
-            row.others -= 1;
+        let row = self.sources.get_mut(source);
+        match key.row() {
+            InterestRow::Source(..) => row?.watch = None,
+            InterestRow::Other(key) => {
+                self.others.remove(key);
+                if let Some(row) = row
+                    && row.others != u8::MAX
+                {
+                    row.others -= 1;
+                }
+            }
         }
         Some((source, watch))
     }
 
     /// All interests of `source`.
     pub(super) fn interests_of(&self, source: SourceKey) -> Vec<InterestKey> {
-        let row = self.sources.get(source).filter(|row| row.watch.is_some());
-        let in_row = row.and_then(|row| InterestKey::in_row(source, row.registration));
+        let in_row = self.sources.get(source).and_then(|row| row.interest(source));
         let others = self.others.iter().filter(|(_, row)| row.source == source);
-        in_row.into_iter().chain(others.map(|(key, _)| InterestKey::other(key))).collect()
+        let others = others.map(|(key, _)| InterestKey::other(key));
+        in_row.map(|(key, _)| key).into_iter().chain(others).collect()
     }
 
     /// Notes that `source` holds no interest.
@@ -180,11 +165,9 @@ impl Rows {
 
     /// Whether an interest other than `except` watches the fd with this number.
     pub(super) fn watches_fd(&self, fd: i32, except: InterestKey) -> bool {
-        let in_row = |(source, row): (SourceKey, &SourceRow)| {
-            Some((InterestKey::in_row(source, row.registration)?, row.watch?))
-        };
+        let in_rows = self.sources.iter().filter_map(|(source, row)| row.interest(source));
         let others = self.others.iter().map(|(key, row)| (InterestKey::other(key), row.watch));
-        self.sources.iter().filter_map(in_row).chain(others).any(|(key, watch)| {
+        in_rows.chain(others).any(|(key, watch)| {
             key != except
                 && matches!(watch, Watch::Io(IoWatch { fd: watched, .. }) if watched == fd)
         })
@@ -200,6 +183,11 @@ impl Rows {
 }
 
 impl SourceRow {
+    /// The interest in this row, which is that of `source`.
+    fn interest(&self, source: SourceKey) -> Option<(InterestKey, Watch)> {
+        Some((InterestKey::in_row(source, self.registration)?, self.watch?))
+    }
+
     /// Whether the source holds any interest.
     #[inline]
     pub(super) fn holds_any(&self) -> bool {
