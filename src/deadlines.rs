@@ -10,7 +10,7 @@
 //! callback arms meanwhile is fresh, and what it moves or cancels leaves the list. Equal deadlines leave in the order
 //! in which they were armed: an entry is ordered by its deadline, then by a sequence number.
 //!
-//! The places are kept by the caller (in the table of interests), which every method tells of moves through its `moved`
+//! The places are kept by the caller (in the rows of the interests), which every method tells of moves through its `moved`
 //! closure. What leaves leaves its place behind, where its entry then is no more: firing needs not touch the table
 //! twice, whose lines are far apart in memory.
 
@@ -163,7 +163,7 @@ impl Deadlines {
         at: i64,
         mut moved: impl FnMut(InterestKey, Position),
     ) {
-        let found = self.find(key, position);
+        let mut found = self.find(key, position);
         let unchanged = match found {
             Some((_, before)) => before == at,
             None => self.is_due(key, at),
@@ -175,8 +175,7 @@ impl Deadlines {
             // Its place changes with all others: it leaves first.
             self.remove(key, position, &mut moved);
             self.reserve(&mut moved);
-            let position = self.push(key, at);
-            return moved(key, position);
+            found = None;
         }
         match found {
             Some((Place::Heap(place), _)) => {
@@ -352,7 +351,7 @@ mod tests {
     use super::*;
     use crate::token::OtherKey;
 
-    /// A queue with its places, as the table of interests keeps them.
+    /// A queue with its places, as the rows of the interests keep them.
     #[derive(Default)]
     struct Fixture {
         keys: SlotMap<OtherKey, ()>,
