@@ -5,6 +5,7 @@
 
 #[path = "compositor/client.rs"]
 mod client;
+mod common;
 #[path = "compositor/insight.rs"]
 mod insight;
 #[path = "compositor/robustness.rs"]

@@ -5,6 +5,7 @@ use std::process::Command;
 use rustix::process::Signal;
 
 use super::client::Client;
+use super::common::readable_within;
 use super::server::{Compositor, Control, PATIENCE, Picture, binary};
 use super::{BLUE, RED, rgb};
 
@@ -105,8 +106,9 @@ fn with_nothing_to_do_it_does_nothing() {
     let pid = compositor.child.id();
     wait_until_asleep(pid);
     let before = sleeps(pid);
-    // Nothing can be waited for where nothing is to happen: this is a second in which it may show.
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    // Nothing is to happen in this second.
+    let heard = readable_within(&client.connection, std::time::Duration::from_secs(1));
+    assert!(!heard, "its client was told something");
     assert_eq!(sleeps(pid), before, "it woke up");
     client.frames(&window, 1);
 }
