@@ -2,7 +2,7 @@
 //!
 //! They are applied in the order in which they were issued, after the callback and before any other. What an op needs
 //! besides the key of its source waits in a queue of its own: so an op is two words, which go through registers, and most
-//! of them need nothing else.
+//! of them need nothing else. Insertions in a row are one op.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -44,7 +44,7 @@ pub(crate) type Visitor<Data> = Box<dyn FnOnce(&mut dyn AnySource, &mut Data)>;
 pub(crate) type Taker<Data> = Box<dyn FnOnce(Box<dyn AnySource>, &mut Data)>;
 pub(crate) type Look<Data> = Box<dyn FnOnce(&EventLoop<Data>, &mut Data)>;
 
-/// An op and what it is done to, in two words that go through registers. A run of insertions is one op.
+/// An op and what it is done to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Queued {
     pub(crate) op: Op,

@@ -1,10 +1,9 @@
 //! Reading ahead of the timers that are due.
 //!
 //! They fire in the order of their deadlines, in which they lie anywhere in memory: each would have the processor wait
-//! for its row, then for its slot, then for its box. So before a batch of them
-//! is delivered all of these are read of all of the batch, the rows first. The reads of one kind don't depend on
-//! each other, and the processor waits for them together. This changes nothing but the time it takes: half of it with
-//! 100,000 timers.
+//! for its row, then for its slot, then for its box. So before a batch of them is delivered all of these are read of all
+//! of the batch, the rows first. The reads of one kind don't depend on each other, and the processor waits for them
+//! together. This changes nothing but the time it takes: half of it with 100,000 timers.
 
 use std::any::Any;
 use std::hint::black_box;

@@ -17,12 +17,12 @@ new_key_type! {
     pub(crate) struct OtherKey;
 }
 
-/// Names one interest (an fd, a deadline or a notifier) of a source. No two interests have the same; one word, so that it
-/// goes through registers.
+/// Names one interest (an fd, a deadline or a notifier) of a source. No two interests have the same; one word, so
+/// that it goes through registers.
 ///
-/// An odd generation (the upper half): it is an [`OtherKey`]. An even one: it lies in the row of its source, whose key is that with the
-/// lowest bit of the generation set, and without the upper five bits of the place (the lower half). Those say which registration of the
-/// source it is, from 1 on.
+/// The upper half is a generation. An odd one: it is an [`OtherKey`]. An even one: it lies in the row of its source,
+/// whose key is that with the lowest bit of the generation set, and without the upper five bits of the lower half, the
+/// place. Those say which registration of the source it is, from 1 on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct InterestKey(NonZeroU64);
 
@@ -46,8 +46,8 @@ impl InterestKey {
     const PLACES: u32 = 27;
     const OTHER: u64 = 1 << 32;
 
-    /// The interest in the row of `source` in one of its registrations, from 1 on. `None` if there is no such key: of later
-    /// registrations, and of more than a hundred million sources.
+    /// The interest in the row of `source` in one of its registrations, from 1 on. `None` if there is no such key: of
+    /// later registrations, and of more than a hundred million sources.
     #[inline]
     pub(crate) fn in_row(source: SourceKey, registration: u8) -> Option<Self> {
         let bits = source.data().as_ffi() & !Self::OTHER;

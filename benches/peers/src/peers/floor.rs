@@ -4,11 +4,10 @@
 //!
 //! The rules: a token is a generational key, which outlives its source; so is that of an interest (a deadline, an fd), of
 //! which a source may have any number and which it gets when it registers (here it has one, in its row, under its key). A
-//! source lies in one box with its callback and
-//! what that captures, out of reach of the callback that runs: in a table of its own, so that what is asked for is
-//! queued and applied in order afterwards. It knows its deadline and its interest, since a token gives it back. An
-//! insertion registers at once. Timers fire in the order of their deadlines. A turn asks the kernel, so that idles that
-//! queue idles don't starve fds.
+//! source lies in one box with its callback and what that captures, out of reach of the callback that runs: in a table of
+//! its own, so that what is asked for is queued and applied in order afterwards. It knows its deadline and its interest,
+//! since a token gives it back. An insertion registers at once. Timers fire in the order of their deadlines. A turn asks
+//! the kernel, so that idles that queue idles don't starve fds.
 //!
 //! There are no other kinds of sources, no type erasure but that of callbacks, no errors, rollback, priorities, budgets or
 //! hooks, nothing that outlives a panic, and nothing is ever woken.
@@ -78,7 +77,7 @@ impl<S: ?Sized> Table<S> {
         live
     }
 
-    /// `change` is given each source that is removed, what was known of it, and what others still are known for.
+    /// `change` is given each source that is removed, or re-armed for a deadline, what is known of it, and the rows.
     fn apply(
         &mut self,
         mut change: impl FnMut(&mut S, Known, Option<Instant>, &mut SlotMap<SourceKey, Known>),
@@ -192,9 +191,7 @@ impl Timers {
             }
         }
     }
-}
 
-impl Timers {
     /// Reads ahead of what is due, so that the processor waits for all of it together.
     fn read(&self, batch: &[(i64, SourceKey)]) {
         let mut timers = [None; 16];
