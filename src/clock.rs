@@ -1,7 +1,7 @@
 //! The clock a loop reads: the system's, or one that tests move by hand.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::shared::Shared;
@@ -29,14 +29,13 @@ use crate::shared::Shared;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Clock {
-    /// The zero of the scale on which deadlines are kept.
-    epoch: Instant,
     manual: Option<Arc<Manual>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Manual {
-    /// Nanoseconds since the epoch.
+    start: Instant,
+    /// Nanoseconds since then.
     elapsed: AtomicU64,
     /// The loops to tell when time passes.
     loops: Mutex<Vec<Weak<Shared>>>,
@@ -45,7 +44,8 @@ struct Manual {
 impl Clock {
     /// The system's monotonic clock.
     pub fn system() -> Self {
-        Self { epoch: Instant::now(), manual: None }
+        LazyLock::force(&ZERO);
+        Self { manual: None }
     }
 
     /// A clock that only moves when told to, or when a loop that uses it would sleep.
@@ -80,7 +80,8 @@ impl Clock {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn manual() -> Self {
-        Self { epoch: Instant::now(), manual: Some(Arc::default()) }
+        let (elapsed, loops) = (AtomicU64::new(0), Mutex::default());
+        Self { manual: Some(Arc::new(Manual { start: Instant::now(), elapsed, loops })) }
     }
 
     /// The time on this clock.
@@ -90,7 +91,7 @@ impl Clock {
             None => Instant::now(),
             Some(manual) => {
                 let elapsed = Duration::from_nanos(manual.elapsed.load(Ordering::Acquire));
-                self.epoch.checked_add(elapsed).unwrap_or(self.epoch)
+                manual.start.checked_add(elapsed).unwrap_or(manual.start)
             }
         }
     }
@@ -124,19 +125,31 @@ impl Clock {
         }
     }
 
-    /// `instant` in nanoseconds since the epoch; ±292 years, beyond which it sticks at the end.
-    #[inline]
-    pub(crate) fn stamp(&self, instant: Instant) -> i64 {
-        match instant.checked_duration_since(self.epoch) {
-            Some(after) => nanos(after),
-            None => -nanos(self.epoch.saturating_duration_since(instant)),
-        }
-    }
-
+    /// The time on this clock, on the scale of deadlines.
     #[inline]
     pub(crate) fn now_stamp(&self) -> i64 {
-        self.stamp(self.now())
+        stamp(self.now())
     }
+}
+
+/// The zero of the scale on which deadlines are kept, in nanoseconds. Set by the first loop: what comes is after it, for
+/// which subtracting is quickest.
+static ZERO: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// `instant` on the scale of deadlines: ±292 years, beyond which it sticks at the end.
+#[inline]
+pub(crate) fn stamp(instant: Instant) -> i64 {
+    match instant.checked_duration_since(*ZERO) {
+        Some(after) => nanos(after),
+        None => -nanos(ZERO.saturating_duration_since(instant)),
+    }
+}
+
+/// What was [`stamp`]ed, if `Instant` reaches that far.
+#[inline]
+pub(crate) fn instant(stamp: i64) -> Option<Instant> {
+    let since = Duration::from_nanos(stamp.unsigned_abs());
+    if stamp >= 0 { ZERO.checked_add(since) } else { ZERO.checked_sub(since) }
 }
 
 /// A duration in nanoseconds, at most `i64::MAX`.

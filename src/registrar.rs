@@ -7,7 +7,7 @@ use std::time::Instant;
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, stamp};
 use crate::poller;
 use crate::ready::{Doorbell, Notifier};
 use crate::registrations::{IoWatch, Rearm, Registrations, Watch};
@@ -190,14 +190,26 @@ impl<'a> Registrar<'a> {
     /// Makes the source ready at `deadline` on the loop's clock: once, and never early.
     #[inline]
     pub fn arm(&mut self, deadline: Instant) -> InterestToken {
-        InterestToken::new(self.registrations.arm(self.source, deadline))
+        self.arm_at(stamp(deadline))
+    }
+
+    /// [`arm`](Self::arm), the deadline on the clock's scale.
+    #[inline]
+    pub(crate) fn arm_at(&mut self, at: i64) -> InterestToken {
+        InterestToken::new(self.registrations.arm(self.source, at))
     }
 
     /// Moves a deadline, whether it has passed or not. Does nothing if `token` is not a deadline of
     /// this source.
     #[inline]
     pub fn rearm(&mut self, token: InterestToken, deadline: Instant) {
-        self.registrations.rearm(self.source, token.key(), deadline);
+        self.rearm_at(token, stamp(deadline));
+    }
+
+    /// [`rearm`](Self::rearm), the deadline on the clock's scale.
+    #[inline]
+    pub(crate) fn rearm_at(&mut self, token: InterestToken, at: i64) {
+        self.registrations.rearm(self.source, token.key(), at);
     }
 
     /// Cancels a deadline and releases its token. Does nothing if `token` is not a deadline of this

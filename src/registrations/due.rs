@@ -1,7 +1,7 @@
 //! The deadlines among the interests, a queue for each priority: arming and moving them, and what expired.
 
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::rows::Rows;
 use super::{Registrations, Turn, Watch};
@@ -11,10 +11,9 @@ use crate::options::Priority;
 use crate::token::{InterestKey, SourceKey};
 
 impl Registrations {
-    /// Adds an interest in a deadline.
+    /// Adds an interest in the deadline `at`, on the clock's scale.
     #[inline]
-    pub(crate) fn arm(&mut self, source: SourceKey, deadline: Instant) -> InterestKey {
-        let at = self.clock.stamp(deadline);
+    pub(crate) fn arm(&mut self, source: SourceKey, at: i64) -> InterestKey {
         let queue = &mut self.deadlines[self.priority(source).index()];
         queue.reserve(|key, to| self.rows.set_position(key, to));
         let key = self.rows.add(source, |key| Watch::Deadline(queue.push(key, at)));
@@ -24,10 +23,9 @@ impl Registrations {
         key
     }
 
-    /// Moves the deadline `key`, if `source` holds it.
+    /// Moves the deadline `key` to `at`, if `source` holds it.
     #[inline]
-    pub(crate) fn rearm(&mut self, source: SourceKey, key: InterestKey, deadline: Instant) {
-        let at = self.clock.stamp(deadline);
+    pub(crate) fn rearm(&mut self, source: SourceKey, key: InterestKey, at: i64) {
         if let Some(&mut Watch::Deadline(position)) = self.watch(source, key) {
             self.change_deadlines(source, |queue, rows| {
                 queue.set(key, position, at, |key, to| rows.set_position(key, to));

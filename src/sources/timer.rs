@@ -1,10 +1,11 @@
 //! Timers.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::clock::nanos;
+use crate::clock::{instant, nanos, stamp};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 pub use super::timeout::TimeoutFuture;
@@ -32,7 +33,7 @@ pub enum TimeoutAction {
 ///
 /// The clock is the loop's, in general the system's monotonic one, which stands still during suspend: see `WallTimer`
 /// for others. A deadline beyond the end of time, such as [`Duration::MAX`] from now, never comes; deadlines more than
-/// 292 years away count as that. A timer whose callback panics stays, but does not fire again before it is updated.
+/// 146 years away count as that. A timer whose callback panics stays, but does not fire again before it is updated.
 ///
 /// # Examples
 ///
@@ -65,15 +66,51 @@ pub struct Timer {
     when: When,
 }
 
-/// The deadline. A duration is kept in nanoseconds, so that this fits into 16 bytes.
-#[derive(Clone, Copy, Debug)]
-enum When {
-    At(Instant),
-    After(i64),
-    Never,
+/// The deadline in one word, so that a timer takes two: a time on the scale of deadlines if it is less than half of what an
+/// `i64` reaches from zero; the largest number, never; the smallest ones, a duration from the next registration on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct When(i64);
+
+impl When {
+    const NEVER: Self = Self(i64::MAX);
+    /// 146 years.
+    const END: i64 = 1 << 62;
+
+    #[inline]
+    fn at(at: i64) -> Self {
+        if at < Self::END { Self(at.max(-Self::END)) } else { Self::NEVER }
+    }
+
+    #[inline]
+    fn after(duration: Duration) -> Self {
+        let nanos = nanos(duration);
+        if nanos < Self::END { Self(i64::MIN + nanos) } else { Self::NEVER }
+    }
+
+    /// On the scale of deadlines.
+    #[inline]
+    fn deadline(self) -> Option<i64> {
+        (self.0.unsigned_abs() <= Self::END.unsigned_abs()).then_some(self.0)
+    }
+
+    /// How long after the next registration.
+    #[inline]
+    fn duration(self) -> Option<i64> {
+        (self.0 < -Self::END).then(|| self.0 - i64::MIN)
+    }
 }
 
-static_assertions::const_assert!(size_of::<Timer>() <= 24 || cfg!(not(target_os = "linux")));
+impl fmt::Debug for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.deadline(), self.duration()) {
+            (Some(at), _) => write!(f, "{:?}", instant(at)),
+            (_, Some(nanos)) => write!(f, "after {nanos} ns"),
+            _ => f.write_str("never"),
+        }
+    }
+}
+
+static_assertions::const_assert!(size_of::<Timer>() == 16);
 
 impl Timer {
     fn new(when: When) -> Self {
@@ -87,44 +124,43 @@ impl Timer {
 
     /// Fires `duration` after it is inserted.
     pub fn from_duration(duration: Duration) -> Self {
-        Self::new(When::After(nanos(duration)))
+        Self::new(When::after(duration))
     }
 
     /// Fires at `deadline`.
     pub fn from_deadline(deadline: Instant) -> Self {
-        Self::new(When::At(deadline))
+        Self::new(When::at(stamp(deadline)))
     }
 
     /// Moves the deadline. For a timer that is inserted this takes effect with
     /// [`LoopHandle::update`](crate::LoopHandle::update).
     pub fn set_deadline(&mut self, deadline: Instant) {
-        self.when = When::At(deadline);
+        self.when = When::at(stamp(deadline));
     }
 
     /// Moves the deadline to `duration` after the timer is inserted or updated.
     pub fn set_duration(&mut self, duration: Duration) {
-        self.when = When::After(nanos(duration));
+        self.when = When::after(duration);
     }
 
     /// When it fires; `None` if that is beyond the end of time, or counted from an insertion that has not
     /// taken place.
     pub fn current_deadline(&self) -> Option<Instant> {
-        match self.when {
-            When::At(deadline) => Some(deadline),
-            When::After(_) | When::Never => None,
-        }
+        self.when.deadline().and_then(instant)
+    }
+
+    /// Whether the loop knows of its deadline.
+    #[inline]
+    pub(crate) fn is_armed(&self) -> bool {
+        self.token.is_some()
     }
 
     /// The deadline, counted from now if it was a duration.
-    fn fix_deadline(&mut self, registrar: &Registrar<'_>) -> Option<Instant> {
-        if let When::After(nanos) = self.when {
-            let duration = Duration::from_nanos(nanos.unsigned_abs());
-            self.when = match registrar.now().checked_add(duration) {
-                Some(deadline) if nanos < i64::MAX => When::At(deadline),
-                _ => When::Never,
-            };
+    fn fix_deadline(&mut self, registrar: &Registrar<'_>) -> Option<i64> {
+        if let Some(nanos) = self.when.duration() {
+            self.when = When::at(registrar.clock().now_stamp().saturating_add(nanos));
         }
-        self.current_deadline()
+        self.when.deadline()
     }
 }
 
@@ -134,13 +170,13 @@ impl EventSource for Timer {
     type Error = Infallible;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.token = self.fix_deadline(registrar).map(|deadline| registrar.arm(deadline));
+        self.token = self.fix_deadline(registrar).map(|at| registrar.arm_at(at));
         Ok(())
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         match (self.token, self.fix_deadline(registrar)) {
-            (Some(token), Some(deadline)) => registrar.rearm(token, deadline),
+            (Some(token), Some(at)) => registrar.rearm_at(token, at),
             _ => {
                 self.unregister(registrar)?;
                 self.register(registrar)?;
@@ -166,7 +202,7 @@ impl EventSource for Timer {
     where
         F: FnMut(Instant) -> TimeoutAction,
     {
-        let When::At(deadline) = self.when else {
+        let Some(deadline) = self.current_deadline() else {
             return Ok(PostAction::Continue);
         };
         if self.token != Some(token) {
