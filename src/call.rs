@@ -111,7 +111,7 @@ impl<Data: LoopData> EventLoop<Data> {
             Answer::Continue => self.rearm(event, key, data),
             Answer::Reregister => self.reregister(key, true, data),
             Answer::Disable => self.disable(key, data),
-            Answer::Remove => self.remove_now(key, data),
+            Answer::Remove => self.remove(key, data).1,
             Answer::Failed(failure) => self.failed(*failure, event, key, data),
         }
     }
@@ -123,11 +123,6 @@ impl<Data: LoopData> EventLoop<Data> {
         } else {
             Ok(())
         }
-    }
-
-    fn remove_now(&mut self, key: SourceKey, data: &mut Data) -> Outcome {
-        data.loop_handle().registrations.mark_removed(key);
-        self.remove(key, data).1
     }
 
     #[cold]
@@ -144,7 +139,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         let error = self.failure(key, error, data);
         if spent {
-            self.remove_now(key, data)?;
+            self.remove(key, data).1?;
             return self.report(key, error, data);
         }
         let reported = self.report(key, error, data);

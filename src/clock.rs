@@ -139,9 +139,10 @@ static ZERO: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// `instant` on the scale of deadlines: ±292 years, beyond which it sticks at the end.
 #[inline]
 pub(crate) fn stamp(instant: Instant) -> i64 {
-    match instant.checked_duration_since(*ZERO) {
+    let zero = *ZERO;
+    match instant.checked_duration_since(zero) {
         Some(after) => nanos(after),
-        None => -nanos(ZERO.saturating_duration_since(instant)),
+        None => -nanos(zero.saturating_duration_since(instant)),
     }
 }
 
@@ -153,9 +154,9 @@ pub(crate) fn instant(stamp: i64) -> Option<Instant> {
 }
 
 /// A duration in nanoseconds, at most `i64::MAX`.
+#[inline]
 pub(crate) fn nanos(duration: Duration) -> i64 {
-    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-    seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(duration.subsec_nanos()))
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 assert_traits!(Clock: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);

@@ -154,7 +154,7 @@ impl Deadlines {
     }
 
     /// Moves `key` from `position` to `at`. It goes behind its equals, but keeps its turn if it is armed for `at`
-    /// already.
+    /// already; whether it was not.
     #[inline]
     pub(crate) fn set(
         &mut self,
@@ -162,14 +162,14 @@ impl Deadlines {
         position: Position,
         at: i64,
         mut moved: impl FnMut(InterestKey, Position),
-    ) {
+    ) -> bool {
         let mut found = self.find(key, position);
         let unchanged = match found {
             Some((_, before)) => before == at,
             None => self.is_due(key, at),
         };
         if unchanged {
-            return;
+            return false;
         }
         if self.sequence == u32::MAX {
             // Its place changes with all others: it leaves first.
@@ -192,6 +192,7 @@ impl Deadlines {
                 moved(key, position);
             }
         }
+        true
     }
 
     /// The place of `key` and its deadline, if it is armed and has not expired.
@@ -212,15 +213,16 @@ impl Deadlines {
         due[first..].iter().take_while(|due| due.at == at).any(|due| { due.key } == key)
     }
 
-    /// Takes `key` out, if it is armed and has not expired.
+    /// Takes `key` out, if it is armed and has not expired; whether it was.
     #[inline]
     pub(crate) fn remove(
         &mut self,
         key: InterestKey,
         position: Position,
         mut moved: impl FnMut(InterestKey, Position),
-    ) {
-        match self.find(key, position) {
+    ) -> bool {
+        let found = self.find(key, position);
+        match found {
             Some((Place::Fresh(place), at)) => {
                 self.fresh.swap_remove(place);
                 self.bound_is_old |= at == self.bound;
@@ -232,6 +234,7 @@ impl Deadlines {
             Some((Place::Heap(place), _)) => self.heap.remove(place, &mut moved),
             None => {}
         }
+        found.is_some()
     }
 
     /// Takes what is not after `now` into the list of what expired.

@@ -110,16 +110,25 @@ impl Registrations {
 
     #[inline]
     pub(crate) fn add_source(&mut self, options: Option<SourceOptions>) -> SourceKey {
-        let options = options.filter(|options| !options.is_default());
-        let priority = options.as_ref().map_or(Priority::Normal, |options| options.priority);
-        let flags = if options.is_some() { ENABLED | OPTIONS } else { ENABLED };
-        let key = self.rows.add_source(priority, flags);
-        if let Some(options) = options {
-            self.prioritized |= priority != Priority::Normal;
-            self.budgeted |= options.budget.is_some() || options.time_budget.is_some();
-            self.options.insert(key, options);
+        match options.filter(|options| !options.is_default()) {
+            None => self.rows.add_source(Priority::Normal, ENABLED),
+            Some(options) => self.add_source_with(options),
         }
+    }
+
+    #[inline(never)]
+    fn add_source_with(&mut self, options: SourceOptions) -> SourceKey {
+        let key = self.rows.add_source(options.priority, ENABLED | OPTIONS);
+        self.prioritized |= options.priority != Priority::Normal;
+        self.budgeted |= options.budget.is_some() || options.time_budget.is_some();
+        self.options.insert(key, options);
         key
+    }
+
+    /// How many sources there is room for.
+    #[inline]
+    pub(crate) fn capacity(&self) -> usize {
+        self.rows.capacity()
     }
 
     /// Forgets a source, which holds no interest.
@@ -174,6 +183,17 @@ impl Registrations {
         };
         let flags = if enabled { row.flags | ENABLED } else { row.flags & !ENABLED };
         std::mem::replace(&mut row.flags, flags) != flags
+    }
+
+    /// Notes that the source goes, and is not registered from now on; whether it was.
+    #[inline]
+    pub(crate) fn retire(&mut self, key: SourceKey) -> bool {
+        let Some(row) = self.rows.source_mut(key) else {
+            return false;
+        };
+        let was_enabled = row.flags & ENABLED != 0;
+        row.flags = row.flags & !ENABLED | REMOVED;
+        was_enabled
     }
 
     /// Notes that an op naming the source is queued; `false` if the source is not live.

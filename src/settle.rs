@@ -37,6 +37,8 @@ impl<Data: LoopData> EventLoop<Data> {
             let key = queued.key();
             match queued.op {
                 Op::Insert => {
+                    // At once, since growing by itself it would be copied time and again.
+                    self.slots.set_capacity(handle.registrations.capacity());
                     for (key, slot) in handle.pending.next_slots(queued.count()) {
                         self.slots.insert(key, slot);
                     }
@@ -134,16 +136,21 @@ impl<Data: LoopData> EventLoop<Data> {
         })
     }
 
-    /// Unregisters a source; one that fails to is swept, and disabled all the same.
-    #[inline(always)]
     pub(crate) fn disable(&mut self, key: SourceKey, data: &mut Data) -> Outcome {
+        if data.loop_handle().registrations.set_enabled(key, false) {
+            self.unregister(key, data)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Unregisters a source; one that fails to is swept, and is unregistered all the same.
+    #[inline(always)]
+    fn unregister(&mut self, key: SourceKey, data: &mut Data) -> Outcome {
         let registrations = &mut data.loop_handle().registrations;
         let Some(slot) = self.slots.get_mut(key) else {
             return Ok(());
         };
-        if !registrations.set_enabled(key, false) {
-            return Ok(());
-        }
         let unregistered = slot.source_mut().unregister(&mut Registrar::new(registrations, key));
         registrations.sweep(key);
         unregistered.or_else(|error| {
@@ -161,7 +168,11 @@ impl<Data: LoopData> EventLoop<Data> {
         data: &mut Data,
     ) -> (Option<Slot<Data>>, Outcome) {
         self.removing = Some(key);
-        let disabled = self.disable(key, data);
+        let unregistered = if data.loop_handle().registrations.retire(key) {
+            self.unregister(key, data)
+        } else {
+            Ok(())
+        };
         let registrations = &mut data.loop_handle().registrations;
         if let (Some(insight), Some(slot)) = (&mut self.insight, self.slots.get(key)) {
             insight.note_removal(key, slot.source().type_name(), registrations);
@@ -172,7 +183,7 @@ impl<Data: LoopData> EventLoop<Data> {
             self.hooks.retain(|hook| *hook != key);
         }
         self.removing = None;
-        (slot, disabled)
+        (slot, unregistered)
     }
 
     /// What a source failed with, under its name.

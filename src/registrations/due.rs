@@ -28,7 +28,7 @@ impl Registrations {
     pub(crate) fn rearm(&mut self, source: SourceKey, key: InterestKey, at: i64) {
         if let Some(&mut Watch::Deadline(position)) = self.watch(source, key) {
             self.change_deadlines(source, |queue, rows| {
-                queue.set(key, position, at, |key, to| rows.set_position(key, to));
+                queue.set(key, position, at, |key, to| rows.set_position(key, to))
             });
         }
     }
@@ -38,21 +38,23 @@ impl Registrations {
     pub(super) fn cancel_removed(&mut self, key: InterestKey, removed: Option<(SourceKey, Watch)>) {
         if let Some((source, Watch::Deadline(position))) = removed {
             self.change_deadlines(source, |queue, rows| {
-                queue.remove(key, position, |key, to| rows.set_position(key, to));
+                queue.remove(key, position, |key, to| rows.set_position(key, to))
             });
         }
     }
 
-    /// Changes the queue that the deadlines of `source` are in.
+    /// Changes the queue that the deadlines of `source` are in, if `change` answers that it did.
     #[inline]
     fn change_deadlines(
         &mut self,
         source: SourceKey,
-        change: impl FnOnce(&mut Deadlines, &mut Rows),
+        change: impl FnOnce(&mut Deadlines, &mut Rows) -> bool,
     ) {
         let queue = &mut self.deadlines[self.priority(source).index()];
         let before = queue.nearest_bound();
-        change(queue, &mut self.rows);
+        if !change(queue, &mut self.rows) {
+            return;
+        }
         self.nearest_is_old |= queue.is_bound_old();
         if queue.nearest_bound() != before {
             self.nearest_changed();

@@ -48,6 +48,11 @@ impl Rows {
     }
 
     #[inline]
+    pub(super) fn capacity(&self) -> usize {
+        self.sources.capacity()
+    }
+
+    #[inline]
     pub(super) fn remove_source(&mut self, key: SourceKey) -> Option<SourceRow> {
         self.sources.remove(key)
     }

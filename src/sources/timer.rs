@@ -134,6 +134,7 @@ impl Timer {
 
     /// Moves the deadline. For a timer that is inserted this takes effect with
     /// [`LoopHandle::update`](crate::LoopHandle::update).
+    #[inline]
     pub fn set_deadline(&mut self, deadline: Instant) {
         self.when = When::at(stamp(deadline));
     }
@@ -145,6 +146,7 @@ impl Timer {
 
     /// When it fires; `None` if that is beyond the end of time, or counted from an insertion that has not
     /// taken place.
+    #[inline]
     pub fn current_deadline(&self) -> Option<Instant> {
         self.when.deadline().and_then(instant)
     }
@@ -156,12 +158,18 @@ impl Timer {
     }
 
     /// The deadline, counted from now if it was a duration.
+    #[inline]
     fn fix_deadline(&mut self, registrar: &Registrar<'_>) -> Option<i64> {
         if let Some(nanos) = self.when.duration() {
-            self.when = When::at(registrar.clock().now_stamp().saturating_add(nanos));
+            self.when = count_from_now(nanos, registrar);
         }
         self.when.deadline()
     }
+}
+
+#[inline(never)]
+fn count_from_now(nanos: i64, registrar: &Registrar<'_>) -> When {
+    When::at(registrar.clock().now_stamp().saturating_add(nanos))
 }
 
 impl EventSource for Timer {
