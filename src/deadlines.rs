@@ -16,8 +16,10 @@
 
 use crate::token::InterestKey;
 
+mod expired;
 mod heap;
 
+use expired::Expired;
 use heap::{ARITY, Heap};
 
 /// Where a deadline was when it was last in the queue: it is, if its entry is there still.
@@ -65,9 +67,6 @@ impl Entry {
     }
 }
 
-/// How many deadlines that expire at once find room without an allocation, from the second time on.
-const KEPT: usize = 1024;
-
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     fresh: Vec<Entry>,
@@ -78,12 +77,9 @@ pub(crate) struct Deadlines {
     heap: Heap,
     /// Of the next entry that is armed.
     sequence: u32,
-    /// What expired and is not delivered yet, in order, from `next_due` on. What was moved since is fresh, what was
-    /// cancelled has no interest.
-    due: Vec<Entry>,
-    next_due: usize,
-    /// Room to sort what expired.
-    order: Vec<u128>,
+    expired: Expired,
+    /// Room for what expires, before it is sorted.
+    found: Vec<Entry>,
 }
 
 impl Deadlines {
@@ -166,7 +162,7 @@ impl Deadlines {
         let mut found = self.find(key, position);
         let unchanged = match found {
             Some((_, before)) => before == at,
-            None => self.is_due(key, at),
+            None => self.expired.contains(key, at),
         };
         if unchanged {
             return false;
@@ -206,13 +202,6 @@ impl Deadlines {
         entry.filter(|entry| { entry.key } == key).map(|entry| (place, entry.at))
     }
 
-    /// Whether `key` expired with the deadline `at` and is not delivered yet.
-    fn is_due(&self, key: InterestKey, at: i64) -> bool {
-        let due = &self.due[self.next_due..];
-        let first = due.partition_point(|due| due.at < at);
-        due[first..].iter().take_while(|due| due.at == at).any(|due| { due.key } == key)
-    }
-
     /// Takes `key` out, if it is armed and has not expired; whether it was.
     #[inline]
     pub(crate) fn remove(
@@ -240,17 +229,9 @@ impl Deadlines {
     /// Takes what is not after `now` into the list of what expired.
     #[inline]
     pub(crate) fn expire(&mut self, now: i64, mut moved: impl FnMut(InterestKey, Position)) {
-        let expired = self.due.len();
         if self.bound <= now && !self.fresh.is_empty() {
-            let due = &mut self.due;
-            let later = self.fresh.drain(..).filter(|entry| {
-                if entry.at <= now {
-                    due.push(*entry);
-                }
-                entry.at > now
-            });
-            self.heap.extend(later, &mut moved);
-            shrink(&mut self.fresh);
+            std::mem::swap(&mut self.fresh, &mut self.found);
+            self.heap.extend(self.found.extract_if(.., |entry| entry.at > now), &mut moved);
         }
         // Off the top one by one, until that is a good part of the heap.
         let mut few = self.heap.len() / 16;
@@ -258,55 +239,26 @@ impl Deadlines {
             && entry.at <= now
         {
             if few == 0 && self.heap.len() > 2 * ARITY {
-                self.heap.extract(now, &mut self.due, &mut moved);
+                self.heap.extract(now, &mut self.found, &mut moved);
                 break;
             }
             few = few.saturating_sub(1);
             self.heap.remove(0, &mut moved);
-            self.due.push(entry);
+            self.found.push(entry);
         }
-        if self.due.len() > expired + 1 {
-            self.sort_due(expired);
-        }
-    }
-
-    /// Sorts what expired from the `first` on by its order.
-    fn sort_due(&mut self, first: usize) {
-        let expired = &mut self.due[first..];
-        if expired.len() <= 32 || expired.is_sorted_by_key(Entry::order) {
-            return expired.sort_unstable_by_key(Entry::order);
-        }
-        // By one number: the deadline, the sequence number, and the place of the entry.
-        let earliest = expired.iter().map(|entry| entry.at).min().unwrap_or(0);
-        self.order.extend(expired.iter().enumerate().map(|(place, entry)| {
-            let since = u128::from(entry.at.abs_diff(earliest));
-            since << 64 | u128::from(entry.sequence) << 32 | place as u128
-        }));
-        self.order.sort_unstable();
-        // Behind themselves, in order.
-        let unsorted = first..self.due.len();
-        self.due.reserve(unsorted.len());
-        for order in self.order.drain(..) {
-            self.due.push(self.due[first + order as u32 as usize]);
-        }
-        self.due.drain(unsorted);
-        self.order.shrink_to(KEPT);
+        self.expired.append(&mut self.found);
     }
 
     /// Whether the list of what expired has anything in it.
     #[inline]
     pub(crate) fn is_any_due(&self) -> bool {
-        !self.due.is_empty()
+        !self.expired.is_empty()
     }
 
     /// The next `N` of what expired, at every `N`-th of them.
     #[inline]
     pub(crate) fn coming<const N: usize>(&self) -> Option<[InterestKey; N]> {
-        if !self.next_due.is_multiple_of(N) {
-            return None;
-        }
-        let coming: &[Entry; N] = self.due[self.next_due..].first_chunk()?;
-        Some(coming.map(|entry| entry.key))
+        Some(self.expired.coming()?.map(|entry| entry.key))
     }
 
     /// Takes out the first of what expired and was not moved or cancelled since, when that was, and what `look` says
@@ -316,19 +268,11 @@ impl Deadlines {
         &mut self,
         look: impl Fn(InterestKey) -> Option<(Position, T)>,
     ) -> Option<(InterestKey, i64, T)> {
-        while let Some(&Entry { at, key, .. }) = self.due.get(self.next_due) {
-            self.next_due += 1;
+        while let Some(Entry { at, key, .. }) = self.expired.pop() {
             if let Some((position, found)) = look(key)
                 && self.find(key, position).is_none()
             {
                 return Some((key, at, found));
-            }
-        }
-        if self.next_due > 0 {
-            self.next_due = 0;
-            self.due.clear();
-            if self.due.capacity() > 2 * KEPT {
-                self.due.shrink_to(2 * KEPT);
             }
         }
         None
@@ -421,6 +365,30 @@ mod tests {
     }
 
     #[test]
+    fn what_expires_at_once_leaves_in_order_however_far_apart() {
+        for span in [1_000, i64::MAX] {
+            let mut fixture = Fixture::default();
+            let mut armed: Vec<_> = (0..1_000)
+                .map(|n: i64| {
+                    let at = n.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64) % span / 10 * 10;
+                    (at, fixture.arm(at))
+                })
+                .collect();
+            // The last takes the place of what is cancelled.
+            for n in (0..900).step_by(9) {
+                fixture.cancel(armed.swap_remove(n).1);
+            }
+            let later = fixture.arm(i64::MAX);
+            armed.sort_by_key(|&(at, key)| (at, key.into_mio()));
+            fixture.expire(i64::MAX - 1);
+            let order: Vec<_> = std::iter::from_fn(|| fixture.next_due()).collect();
+            assert_eq!(order, armed.iter().map(|&(_, key)| key).collect::<Vec<_>>());
+            fixture.expire(i64::MAX);
+            assert_eq!(fixture.next_due(), Some(later));
+        }
+    }
+
+    #[test]
     fn order_survives_the_end_of_the_sequence_numbers() {
         let mut fixture = Fixture::default();
         fixture.queue.sequence = u32::MAX - 5;
@@ -469,7 +437,7 @@ mod tests {
                     }
                     let fired: Vec<_> = std::iter::from_fn(|| fixture.next_due()).collect();
                     assert_eq!(fired, due.iter().map(|entry| entry.2).collect::<Vec<_>>());
-                    assert!(fixture.queue.due.is_empty());
+                    assert!(fixture.queue.expired.is_empty() && fixture.queue.found.is_empty());
                 }
                 _ => {}
             }

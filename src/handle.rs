@@ -505,7 +505,7 @@ impl<'a> Attempt<'a> {
         Self { registrations, key, done: false }
     }
 
-    #[inline]
+    #[inline(always)]
     fn register<S: EventSource>(mut self, source: &mut S) -> std::io::Result<SourceKey> {
         let mut registrar = Registrar::new(self.registrations, self.key);
         if let Err(error) = source.register(&mut registrar) {

@@ -115,7 +115,7 @@ impl<'a> Registrar<'a> {
     /// Those of `epoll_ctl(2)` on Linux: `EEXIST` for an fd that is registered already, `EPERM` for a
     /// regular file or a directory, `EBADF` for one that is closed, `ENOSPC` beyond the user's limit.
     #[cfg(unix)]
-    #[inline]
+    #[inline(always)]
     pub fn register_fd(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -166,7 +166,7 @@ impl<'a> Registrar<'a> {
     /// the registration is forgotten all the same. [`io::ErrorKind::NotFound`] if `token` is not a
     /// registration of this source.
     #[cfg(unix)]
-    #[inline]
+    #[inline(always)]
     pub fn unregister_fd(&mut self, token: InterestToken, fd: BorrowedFd<'_>) -> io::Result<()> {
         let key = token.key();
         let before = self.remove_io(key)?;

@@ -161,7 +161,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Takes a source out, unregistered. The caller drops what it does not use, when every table is
     /// whole again.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(
         &mut self,
         key: SourceKey,
