@@ -231,7 +231,9 @@ impl Deadlines {
     pub(crate) fn expire(&mut self, now: i64, mut moved: impl FnMut(InterestKey, Position)) {
         if self.bound <= now && !self.fresh.is_empty() {
             std::mem::swap(&mut self.fresh, &mut self.found);
-            self.heap.extend(self.found.extract_if(.., |entry| entry.at > now), &mut moved);
+            if self.found.iter().any(|entry| entry.at > now) {
+                self.heap.extend(self.found.extract_if(.., |entry| entry.at > now), &mut moved);
+            }
         }
         // Off the top one by one, until that is a good part of the heap.
         let mut few = self.heap.len() / 16;
