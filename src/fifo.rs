@@ -34,8 +34,8 @@ impl<T: Copy> Fifo<T> {
 
     /// The last that was pushed, if it is in still.
     #[inline]
-    pub(crate) fn last_mut(&mut self) -> Option<&mut T> {
-        self.items[self.next..].last_mut()
+    pub(crate) fn last(&self) -> Option<&T> {
+        self.items[self.next..].last()
     }
 
     #[inline]

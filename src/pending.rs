@@ -2,7 +2,7 @@
 //!
 //! They are applied in the order in which they were issued, after the callback and before any other. What an op needs
 //! besides the key of its source waits in a queue of its own: so an op is two words, which go through registers, and most
-//! of them need nothing else. Insertions in a row are one op.
+//! of them need nothing else. Insertions in a row are few ops: the first, and the others in batches.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,8 +18,10 @@ use crate::token::SourceKey;
 /// An operation on a source.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Op {
-    /// Stores the next of [`Pending::next_slots`].
+    /// Stores the [`Pending::next_slot`].
     Insert,
+    /// Stores the [`Pending::next_batch`], which was inserted right after.
+    InsertBatch,
     /// Has the lifecycle hooks of the source called from now on.
     Hook,
     Enable,
@@ -44,31 +46,30 @@ pub(crate) type Visitor<Data> = Box<dyn FnOnce(&mut dyn AnySource, &mut Data)>;
 pub(crate) type Taker<Data> = Box<dyn FnOnce(Box<dyn AnySource>, &mut Data)>;
 pub(crate) type Look<Data> = Box<dyn FnOnce(&EventLoop<Data>, &mut Data)>;
 
-/// An op and what it is done to.
+/// An op and the source that it is done to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Queued {
     pub(crate) op: Op,
-    /// The key of a source, or how many are inserted.
-    subject: u64,
+    /// In one piece, as it is read.
+    key: u64,
 }
 
 impl Queued {
     #[inline]
     pub(crate) fn key(self) -> SourceKey {
-        KeyData::from_ffi(self.subject).into()
-    }
-
-    /// How many sources an [`Op::Insert`] inserts.
-    #[inline]
-    pub(crate) fn count(self) -> u64 {
-        self.subject
+        KeyData::from_ffi(self.key).into()
     }
 }
 
+/// Sources to store. What there is no room for goes to the next batch, so that none is moved.
+pub(crate) type Batch<Data> = Vec<(SourceKey, Slot<Data>)>;
+
 pub(crate) struct Pending<Data> {
     ops: Fifo<Queued>,
-    /// As many as the insertions among `ops` insert.
-    slots: VecDeque<(SourceKey, Slot<Data>)>,
+    /// As many as there are single insertions among `ops`.
+    slots: VecDeque<Slot<Data>>,
+    /// As many as there are batches among `ops`.
+    batches: VecDeque<Batch<Data>>,
     /// As many as there are calls among `ops`.
     calls: VecDeque<Call<Data>>,
 }
@@ -76,9 +77,16 @@ pub(crate) struct Pending<Data> {
 impl<Data> Pending<Data> {
     /// The room that is kept when a queue is empty, in ops.
     const KEPT: usize = 1024;
+    /// The largest batch.
+    const BATCH: usize = 1024;
 
     pub(crate) fn new() -> Self {
-        Self { ops: Fifo::default(), slots: VecDeque::new(), calls: VecDeque::new() }
+        Self {
+            ops: Fifo::default(),
+            slots: VecDeque::new(),
+            batches: VecDeque::new(),
+            calls: VecDeque::new(),
+        }
     }
 
     #[inline]
@@ -88,24 +96,33 @@ impl<Data> Pending<Data> {
 
     #[inline]
     pub(crate) fn push(&mut self, key: SourceKey, op: Op) {
-        self.push_queued(Queued { op, subject: key.data().as_ffi() });
-    }
-
-    #[inline]
-    fn push_queued(&mut self, queued: Queued) {
         if self.ops.is_empty() {
             self.ops.clear();
         }
-        self.ops.push(queued);
+        self.ops.push(Queued { op, key: key.data().as_ffi() });
     }
 
     #[inline]
     pub(crate) fn push_insert(&mut self, key: SourceKey, slot: Slot<Data>) {
-        self.slots.push_back((key, slot));
-        match self.ops.last_mut() {
-            Some(Queued { op: Op::Insert, subject: count }) => *count += 1,
-            _ => self.push_queued(Queued { op: Op::Insert, subject: 1 }),
+        match (self.ops.last().map(|last| last.op), self.batches.back_mut()) {
+            (Some(Op::InsertBatch), Some(batch)) if batch.len() < batch.capacity() => {
+                batch.push((key, slot));
+            }
+            (Some(Op::Insert | Op::InsertBatch), _) => self.push_batch(key, slot),
+            _ => {
+                self.slots.push_back(slot);
+                self.push(key, Op::Insert);
+            }
         }
+    }
+
+    #[inline(never)]
+    fn push_batch(&mut self, key: SourceKey, slot: Slot<Data>) {
+        let room = self.batches.back().map_or(8, |full| 2 * full.capacity());
+        let mut batch = Vec::with_capacity(room.min(Self::BATCH));
+        batch.push((key, slot));
+        self.batches.push_back(batch);
+        self.push(key, Op::InsertBatch);
     }
 
     #[inline]
@@ -126,18 +143,21 @@ impl<Data> Pending<Data> {
     /// Gives memory back after a burst.
     #[inline]
     fn shrink(&mut self) {
-        if self.ops.capacity().max(self.slots.capacity()) > Self::KEPT {
+        if self.ops.capacity().max(self.slots.capacity()).max(self.batches.capacity()) > Self::KEPT {
             *self = Self::new();
         }
     }
 
-    /// The `count` sources that the [`Op::Insert`] stores that was popped last.
+    /// What the [`Op::Insert`] stores that was popped last.
     #[inline]
-    pub(crate) fn next_slots(
-        &mut self,
-        count: u64,
-    ) -> impl Iterator<Item = (SourceKey, Slot<Data>)> {
-        (0..count).map_while(|_| self.slots.pop_front())
+    pub(crate) fn next_slot(&mut self) -> Option<Slot<Data>> {
+        self.slots.pop_front()
+    }
+
+    /// What the [`Op::InsertBatch`] stores that was popped last.
+    #[inline]
+    pub(crate) fn next_batch(&mut self) -> Batch<Data> {
+        self.batches.pop_front().unwrap_or_default()
     }
 
     /// What the [`Op::Call`] does that was popped last.

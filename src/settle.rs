@@ -37,9 +37,14 @@ impl<Data: LoopData> EventLoop<Data> {
             let key = queued.key();
             match queued.op {
                 Op::Insert => {
+                    if let Some(slot) = handle.pending.next_slot() {
+                        self.slots.insert(key, slot);
+                    }
+                }
+                Op::InsertBatch => {
                     // At once, since growing by itself it would be copied time and again.
                     self.slots.set_capacity(handle.registrations.capacity());
-                    for (key, slot) in handle.pending.next_slots(queued.count()) {
+                    for (key, slot) in handle.pending.next_batch() {
                         self.slots.insert(key, slot);
                     }
                 }
