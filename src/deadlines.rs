@@ -52,14 +52,14 @@ impl Position {
 /// Packed so that it takes 20 bytes instead of 24.
 #[derive(Clone, Copy, Debug)]
 #[repr(Rust, packed(4))]
-struct Entry {
+pub(crate) struct Deadline {
     /// Nanoseconds on the clock's scale.
     at: i64,
     sequence: u32,
-    key: InterestKey,
+    pub(crate) key: InterestKey,
 }
 
-impl Entry {
+impl Deadline {
     /// The deadline, then the sequence number, as one number: comparing it takes no branch.
     #[inline]
     fn order(&self) -> i128 {
@@ -69,7 +69,7 @@ impl Entry {
 
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
-    fresh: Vec<Entry>,
+    fresh: Vec<Deadline>,
     /// None of the fresh ones is before this.
     bound: i64,
     /// Whether there may be none at it any more.
@@ -79,7 +79,7 @@ pub(crate) struct Deadlines {
     sequence: u32,
     expired: Expired,
     /// Room for what expires, before it is sorted.
-    found: Vec<Entry>,
+    found: Vec<Deadline>,
 }
 
 impl Deadlines {
@@ -134,10 +134,10 @@ impl Deadlines {
     }
 
     #[inline]
-    fn next_entry(&mut self, key: InterestKey, at: i64) -> Entry {
+    fn next_entry(&mut self, key: InterestKey, at: i64) -> Deadline {
         let sequence = self.sequence;
         self.sequence += 1;
-        Entry { at, sequence, key }
+        Deadline { at, sequence, key }
     }
 
     /// Notes that one of the fresh ones is at `at`.
@@ -259,8 +259,8 @@ impl Deadlines {
 
     /// The next `N` of what expired, at every `N`-th of them.
     #[inline]
-    pub(crate) fn coming<const N: usize>(&self) -> Option<[InterestKey; N]> {
-        Some(self.expired.coming()?.map(|entry| entry.key))
+    pub(crate) fn coming<const N: usize>(&self) -> Option<&[Deadline; N]> {
+        self.expired.coming()
     }
 
     /// Takes out the first of what expired and was not moved or cancelled since, when that was, and what `look` says
@@ -270,7 +270,7 @@ impl Deadlines {
         &mut self,
         look: impl Fn(InterestKey) -> Option<(Position, T)>,
     ) -> Option<(InterestKey, i64, T)> {
-        while let Some(Entry { at, key, .. }) = self.expired.pop() {
+        while let Some(Deadline { at, key, .. }) = self.expired.pop() {
             if let Some((position, found)) = look(key)
                 && self.find(key, position).is_none()
             {
@@ -283,13 +283,13 @@ impl Deadlines {
 
 /// Gives memory back after a burst of deadlines is gone.
 #[inline]
-fn shrink(entries: &mut Vec<Entry>) {
+fn shrink(entries: &mut Vec<Deadline>) {
     if entries.capacity() > 1024 && entries.len() < entries.capacity() / 8 {
         entries.shrink_to(entries.capacity() / 4);
     }
 }
 
-static_assertions::const_assert!(size_of::<Entry>() == 20);
+static_assertions::const_assert!(size_of::<Deadline>() == 20);
 
 #[cfg(test)]
 mod tests {

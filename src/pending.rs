@@ -143,7 +143,8 @@ impl<Data> Pending<Data> {
     /// Gives memory back after a burst.
     #[inline]
     fn shrink(&mut self) {
-        if self.ops.capacity().max(self.slots.capacity()).max(self.batches.capacity()) > Self::KEPT {
+        if self.ops.capacity().max(self.slots.capacity()).max(self.batches.capacity()) > Self::KEPT
+        {
             *self = Self::new();
         }
     }

@@ -8,9 +8,9 @@
 use std::any::Any;
 use std::hint::black_box;
 
+use crate::deadlines::Deadline;
 use crate::options::Priority;
-use crate::registrations::Turn;
-use crate::token::SourceKey;
+use crate::registrations::{Registrations, Turn};
 use crate::{EventLoop, LoopData, Timer};
 
 /// How many timers are a batch: about as many reads as a processor has under way at once.
@@ -21,15 +21,19 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     pub(crate) fn next_due(&self, priority: Priority, data: &mut Data) -> Option<Turn> {
         let registrations = &mut data.loop_handle().registrations;
-        if let Some(sources) = registrations.coming_due::<BATCH>(priority) {
-            self.read(sources);
+        if let Some(coming) = registrations.coming_due(priority) {
+            self.read(registrations, coming);
         }
         registrations.begin_next_due(priority)
     }
 
     #[inline(never)]
-    fn read(&self, sources: [Option<SourceKey>; BATCH]) {
-        let slots = sources.map(|source| self.slots.get(source?));
+    fn read(&self, registrations: &Registrations, coming: &[Deadline; BATCH]) {
+        let mut slots = [None; BATCH];
+        for (slot, deadline) in slots.iter_mut().zip(coming) {
+            let source = registrations.source_of(deadline.key);
+            *slot = source.and_then(|source| self.slots.get(source));
+        }
         for slot in slots.into_iter().flatten() {
             let source: &dyn Any = slot.source();
             black_box(source.downcast_ref().is_some_and(Timer::is_armed));

@@ -1,12 +1,12 @@
 //! What expired and is not delivered yet.
 
-use super::Entry;
+use super::Deadline;
 use crate::token::InterestKey;
 
 /// The deadlines that expired, in order. What was moved since is in the queue again, what was cancelled has no interest.
 #[derive(Debug, Default)]
 pub(super) struct Expired {
-    entries: Vec<Entry>,
+    entries: Vec<Deadline>,
     /// The first that is not delivered.
     next: usize,
     /// Room to sort.
@@ -32,7 +32,7 @@ impl Expired {
 
     /// The next `N`, at every `N`-th.
     #[inline]
-    pub(super) fn coming<const N: usize>(&self) -> Option<&[Entry; N]> {
+    pub(super) fn coming<const N: usize>(&self) -> Option<&[Deadline; N]> {
         if !self.next.is_multiple_of(N) {
             return None;
         }
@@ -40,7 +40,7 @@ impl Expired {
     }
 
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<Entry> {
+    pub(super) fn pop(&mut self) -> Option<Deadline> {
         let Some(&entry) = self.entries.get(self.next) else {
             if self.next > 0 {
                 self.next = 0;
@@ -55,7 +55,7 @@ impl Expired {
 
     /// Takes all of `found`, which is in any order and not before what is here.
     #[inline]
-    pub(super) fn append(&mut self, found: &mut Vec<Entry>) {
+    pub(super) fn append(&mut self, found: &mut Vec<Deadline>) {
         if found.len() > 1 {
             self.append_sorted(found);
         } else {
@@ -63,8 +63,8 @@ impl Expired {
         }
     }
 
-    fn append_sorted(&mut self, found: &mut Vec<Entry>) {
-        if found.len() > 32 && !found.is_sorted_by_key(Entry::order) && self.sort_places(found) {
+    fn append_sorted(&mut self, found: &mut Vec<Deadline>) {
+        if found.len() > 32 && !found.is_sorted_by_key(Deadline::order) && self.sort_places(found) {
             let place = |order: &u64| *order as usize & (found.len().next_power_of_two() - 1);
             let first = self.entries.len();
             self.entries.extend(self.order.iter().map(|order| found[place(order)]));
@@ -73,7 +73,7 @@ impl Expired {
             }
             found.clear();
         } else {
-            found.sort_unstable_by_key(Entry::order);
+            found.sort_unstable_by_key(Deadline::order);
             self.entries.append(found);
         }
         found.shrink_to(Self::KEPT);
@@ -83,14 +83,14 @@ impl Expired {
 
     /// Sorts the deadlines of `found` with their places in the lowest bits, a word each, which takes half the time;
     /// `false` if they are too far apart for that.
-    fn sort_places(&mut self, found: &[Entry]) -> bool {
+    fn sort_places(&mut self, found: &[Deadline]) -> bool {
         let earliest = found.iter().map(|entry| entry.at).min().unwrap_or(0);
         let latest = found.iter().map(|entry| entry.at).max().unwrap_or(0);
         let places = found.len().next_power_of_two().trailing_zeros();
         if latest.abs_diff(earliest).leading_zeros() < places {
             return false;
         }
-        let order = |(place, entry): (usize, &Entry)| {
+        let order = |(place, entry): (usize, &Deadline)| {
             entry.at.abs_diff(earliest) << places | place as u64
         };
         self.order.extend(found.iter().enumerate().map(order));

@@ -4,14 +4,14 @@
 //! lines), which makes up for the three more comparisons a level: see LaMarca and Ladner, *The influence of caches on
 //! the performance of heaps* (1996).
 
-use super::{Entry, Position, shrink};
+use super::{Deadline, Position, shrink};
 use crate::token::InterestKey;
 
 pub(super) const ARITY: usize = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct Heap {
-    entries: Vec<Entry>,
+    entries: Vec<Deadline>,
 }
 
 impl Heap {
@@ -21,12 +21,12 @@ impl Heap {
     }
 
     #[inline]
-    pub(super) fn first(&self) -> Option<&Entry> {
+    pub(super) fn first(&self) -> Option<&Deadline> {
         self.entries.first()
     }
 
     #[inline]
-    pub(super) fn get(&self, place: usize) -> Option<&Entry> {
+    pub(super) fn get(&self, place: usize) -> Option<&Deadline> {
         self.entries.get(place)
     }
 
@@ -35,7 +35,7 @@ impl Heap {
     pub(super) fn put(
         &mut self,
         hole: usize,
-        entry: Entry,
+        entry: Deadline,
         moved: &mut impl FnMut(InterestKey, Position),
     ) {
         if hole > 0 && entry.order() < self.entries[(hole - 1) / ARITY].order() {
@@ -56,7 +56,7 @@ impl Heap {
     /// Takes in `more`: one by one if they are few, else all that is there makes a new heap in linear time.
     pub(super) fn extend(
         &mut self,
-        more: impl Iterator<Item = Entry>,
+        more: impl Iterator<Item = Deadline>,
         moved: &mut impl FnMut(InterestKey, Position),
     ) {
         let before = self.entries.len();
@@ -73,7 +73,7 @@ impl Heap {
     pub(super) fn extract(
         &mut self,
         now: i64,
-        into: &mut Vec<Entry>,
+        into: &mut Vec<Deadline>,
         moved: &mut impl FnMut(InterestKey, Position),
     ) {
         into.extend(self.entries.extract_if(.., |entry| entry.at <= now));
@@ -83,7 +83,7 @@ impl Heap {
 
     /// Numbers all entries anew: sorted by their order, which leaves a heap. The next number.
     pub(super) fn renumber(&mut self, moved: &mut impl FnMut(InterestKey, Position)) -> u32 {
-        self.entries.sort_unstable_by_key(Entry::order);
+        self.entries.sort_unstable_by_key(Deadline::order);
         for (entry, sequence) in self.entries.iter_mut().zip(0..) {
             entry.sequence = sequence;
         }
@@ -104,7 +104,7 @@ impl Heap {
     fn sift_up(
         &mut self,
         mut hole: usize,
-        entry: Entry,
+        entry: Deadline,
         moved: &mut impl FnMut(InterestKey, Position),
     ) {
         while hole > 0 {
@@ -121,7 +121,7 @@ impl Heap {
     fn sift_down(
         &mut self,
         mut hole: usize,
-        entry: Entry,
+        entry: Deadline,
         moved: &mut impl FnMut(InterestKey, Position),
     ) {
         loop {
@@ -139,7 +139,7 @@ impl Heap {
         self.place(hole, entry, moved);
     }
 
-    fn place(&mut self, at: usize, entry: Entry, moved: &mut impl FnMut(InterestKey, Position)) {
+    fn place(&mut self, at: usize, entry: Deadline, moved: &mut impl FnMut(InterestKey, Position)) {
         self.entries[at] = entry;
         moved(entry.key, Position::in_heap(at));
     }

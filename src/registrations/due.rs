@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::rows::Rows;
 use super::{Registrations, Turn, Watch};
 use crate::backlog::ReadyEvent;
-use crate::deadlines::Deadlines;
+use crate::deadlines::{Deadline, Deadlines};
 use crate::options::Priority;
 use crate::token::{InterestKey, SourceKey};
 
@@ -96,14 +96,10 @@ impl Registrations {
         self.deadlines[priority.index()].is_any_due()
     }
 
-    /// The sources of the next `N` of what expired of `priority`, at every `N`-th of them.
+    /// The next `N` of what expired of `priority`, at every `N`-th of them.
     #[inline]
-    pub(crate) fn coming_due<const N: usize>(
-        &self,
-        priority: Priority,
-    ) -> Option<[Option<SourceKey>; N]> {
-        let coming = self.deadlines[priority.index()].coming::<N>()?;
-        Some(coming.map(|interest| self.source_of(interest)))
+    pub(crate) fn coming_due<const N: usize>(&self, priority: Priority) -> Option<&[Deadline; N]> {
+        self.deadlines[priority.index()].coming()
     }
 
     /// Starts the turn of the next of what expired of `priority`, in the order of deadlines.
