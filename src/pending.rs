@@ -102,7 +102,7 @@ impl<Data> Pending<Data> {
         self.ops.push(Queued { op, key: key.data().as_ffi() });
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push_insert(&mut self, key: SourceKey, slot: Slot<Data>) {
         match (self.ops.last().map(|last| last.op), self.batches.back_mut()) {
             (Some(Op::InsertBatch), Some(batch)) if batch.len() < batch.capacity() => {

@@ -192,6 +192,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// What a source failed with, under its name.
+    #[cold]
     pub(crate) fn failure(&self, key: SourceKey, error: BoxError, data: &mut Data) -> Error {
         let options = data.loop_handle().registrations.options(key);
         let name = match options.and_then(|options| options.name.as_deref()) {
@@ -202,6 +203,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Has the source's own policy, or else the loop's, decide on an error of a source.
+    #[cold]
     pub(crate) fn report(&mut self, key: SourceKey, error: Error, data: &mut Data) -> Outcome {
         let registrations = &data.loop_handle().registrations;
         if let (Some(insight), Some(slot)) = (&mut self.insight, self.slots.get(key)) {
