@@ -86,8 +86,8 @@ pub struct EventLoop<Data> {
     pub(crate) hosts: bool,
     /// The interest whose event is being delivered; stays if the callback panics.
     pub(crate) current: Option<InterestKey>,
-    /// What is being removed; stays if its `unregister` panics.
-    pub(crate) removing: Option<SourceKey>,
+    /// What is being unregistered; stays if its `unregister` panics.
+    pub(crate) unregistering: Option<SourceKey>,
     /// Room for what the ready queue held.
     pub(crate) woken: Vec<Woken>,
     /// What was posted and has not run yet.
@@ -145,7 +145,7 @@ impl<Data> EventLoop<Data> {
             unfinished: false,
             hosts: false,
             current: None,
-            removing: None,
+            unregistering: None,
             woken: Vec::new(),
             mail: VecDeque::new(),
             stirred: false,
@@ -266,7 +266,7 @@ impl<Data> EventLoop<Data> {
 impl<Data: LoopData> EventLoop<Data> {
     #[inline(always)]
     fn turn(&mut self, timeout: Option<Duration>, data: &mut Data) -> Outcome {
-        if self.current.is_some() || self.removing.is_some() {
+        if self.current.is_some() || self.unregistering.is_some() {
             self.recover(data)?;
         }
         self.settle_all(data)?;
@@ -310,7 +310,7 @@ impl<Data: LoopData> EventLoop<Data> {
     // Before the wait.
 
     /// Takes up what a panic left: an event (a notifier tells of its backlog only once, an fd of a mio source of
-    /// what it has only after a re-registration), a removal.
+    /// what it has only after a re-registration), an unregistration, a removal.
     #[cold]
     fn recover(&mut self, data: &mut Data) -> Outcome {
         let registrations = &own_handle(&self.shared, data)?.registrations;
@@ -323,10 +323,12 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.reregister(key, true, data)?;
             }
         }
-        match self.removing {
-            Some(key) => self.remove(key, data).1,
-            None => Ok(()),
-        }
+        let Some(key) = self.unregistering.take() else {
+            return Ok(());
+        };
+        let registrations = &mut data.loop_handle().registrations;
+        registrations.sweep(key);
+        if registrations.is_live(key) { Ok(()) } else { self.remove(key, data).1 }
     }
 
     /// Settles pending ops, and runs what was posted.

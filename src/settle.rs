@@ -156,8 +156,10 @@ impl<Data: LoopData> EventLoop<Data> {
         let Some(slot) = self.slots.get_mut(key) else {
             return Ok(());
         };
+        self.unregistering = Some(key);
         let unregistered = slot.source_mut().unregister(&mut Registrar::new(registrations, key));
         registrations.sweep(key);
+        self.unregistering = None;
         unregistered.or_else(|error| {
             let error = self.failure(key, error.into(), data);
             self.report(key, error, data)
@@ -172,7 +174,6 @@ impl<Data: LoopData> EventLoop<Data> {
         key: SourceKey,
         data: &mut Data,
     ) -> (Option<Slot<Data>>, Outcome) {
-        self.removing = Some(key);
         let unregistered = if data.loop_handle().registrations.retire(key) {
             self.unregister(key, data)
         } else {
@@ -187,7 +188,6 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.hooks.contains(&key) {
             self.hooks.retain(|hook| *hook != key);
         }
-        self.removing = None;
         (slot, unregistered)
     }
 

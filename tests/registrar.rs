@@ -164,6 +164,38 @@ fn what_a_failed_registration_leaves_is_swept_up() {
     }
 }
 
+/// It is removed or disabled all the same: the kernel does not tell of its fd, nor does its deadline come.
+#[test]
+fn what_a_panic_in_unregister_leaves_is_swept_up() {
+    for removed in [false, true] {
+        let (mut event_loop, mut state) = new_loop();
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let duplicate = theirs.try_clone().unwrap();
+        let source = Own::new(move |_, registrar| {
+            registrar.register_fd(theirs.as_fd(), Interest::READ, Mode::Level)?;
+            registrar.arm(registrar.now() + 10 * MS);
+            Ok(())
+        })
+        .unregister(|_, _| panic!("on purpose"));
+        let token = insert(&mut state, source);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        if removed {
+            state.handle.remove(token);
+        } else {
+            state.handle.disable(token);
+        }
+        let dispatch = || event_loop.dispatch(ZERO, &mut state);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(dispatch)).unwrap_err();
+        ours.write_all(b"x").unwrap();
+        let before = Instant::now();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        event_loop.dispatch(50 * MS, &mut state).unwrap();
+        assert!(before.elapsed() >= 50 * MS && state.log.is_empty(), "{:?}", state.log);
+        assert_eq!(event_loop.get(token).is_none(), removed);
+        drop(duplicate);
+    }
+}
+
 /// The loop's own fd does not become readable at a deadline that was taken back with the rest.
 #[test]
 fn a_refused_insertion_leaves_no_alarm_behind() {

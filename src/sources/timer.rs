@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::clock::{instant, nanos, stamp};
+use crate::clock::{END, instant, nanos, stamp};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 pub use super::timeout::TimeoutFuture;
@@ -66,37 +66,35 @@ pub struct Timer {
     when: When,
 }
 
-/// The deadline in one word, so that a timer takes two: a time on the scale of deadlines if it is less than half of what an
-/// `i64` reaches from zero; the largest number, never; the smallest ones, a duration from the next registration on.
+/// The deadline in one word, so that a timer takes two: a time on the scale of deadlines, if that is between the [`END`] and
+/// as long ago; what is less, a duration that counts from the next registration on; the largest number, never.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct When(i64);
 
 impl When {
     const NEVER: Self = Self(i64::MAX);
-    /// 146 years.
-    const END: i64 = 1 << 62;
 
     #[inline]
     fn at(at: i64) -> Self {
-        if at < Self::END { Self(at.max(-Self::END)) } else { Self::NEVER }
+        if at < END { Self(at.max(-END)) } else { Self::NEVER }
     }
 
     #[inline]
     fn after(duration: Duration) -> Self {
         let nanos = nanos(duration);
-        if nanos < Self::END { Self(i64::MIN + nanos) } else { Self::NEVER }
+        if nanos < END { Self(i64::MIN + nanos) } else { Self::NEVER }
     }
 
     /// On the scale of deadlines.
     #[inline]
     fn deadline(self) -> Option<i64> {
-        (self.0.unsigned_abs() <= Self::END.unsigned_abs()).then_some(self.0)
+        (-END..END).contains(&self.0).then_some(self.0)
     }
 
     /// How long after the next registration.
     #[inline]
     fn duration(self) -> Option<i64> {
-        (self.0 < -Self::END).then(|| self.0 - i64::MIN)
+        (self.0 < -END).then(|| self.0 - i64::MIN)
     }
 }
 
