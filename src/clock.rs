@@ -96,11 +96,11 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock on by `duration`, to 146 years at most. Does nothing to the system's clock.
+    /// Moves a manual clock on by `duration`. Does nothing to the system's clock.
     pub fn advance(&self, duration: Duration) {
         let Some(manual) = &self.manual else { return };
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        let end = (END - 1).abs_diff(stamp(manual.start));
+        let end = (i64::MAX - 1).abs_diff(stamp(manual.start));
         let _ = manual.elapsed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |elapsed| {
             Some(elapsed.saturating_add(nanos).min(end))
         });
@@ -136,9 +136,6 @@ impl Clock {
 /// The zero of the scale on which deadlines are kept, in nanoseconds. Set by the first loop: what comes is after it, for
 /// which subtracting is quickest.
 static ZERO: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-/// The end of time on the scale of deadlines, which no timer reaches: 146 years, half of what an `i64` does.
-pub(crate) const END: i64 = 1 << 62;
 
 /// `instant` on the scale of deadlines: ±292 years, beyond which it sticks at the end.
 #[inline]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::clock::{END, instant, nanos, stamp};
+use crate::clock::{instant, nanos, stamp};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 pub use super::timeout::TimeoutFuture;
@@ -33,7 +33,8 @@ pub enum TimeoutAction {
 ///
 /// The clock is the loop's, in general the system's monotonic one, which stands still during suspend: see `WallTimer`
 /// for others. A deadline beyond the end of time, such as [`Duration::MAX`] from now, never comes; deadlines more than
-/// 146 years away count as that. A timer whose callback panics stays, but does not fire again before it is updated.
+/// 292 years away count as that, and so do durations of more than 146. A timer whose callback panics stays, but does not
+/// fire again before it is updated.
 ///
 /// # Examples
 ///
@@ -66,35 +67,37 @@ pub struct Timer {
     when: When,
 }
 
-/// The deadline in one word, so that a timer takes two: a time on the scale of deadlines, if that is between the [`END`] and
-/// as long ago; what is less, a duration that counts from the next registration on; the largest number, never.
+/// The deadline in one word, so that a timer takes two: the largest number, never; down to the [`LONGEST`](Self::LONGEST)
+/// duration before zero, a time on the scale of deadlines; what is less, a duration, counted from the next registration on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct When(i64);
 
 impl When {
     const NEVER: Self = Self(i64::MAX);
+    /// 146 years.
+    const LONGEST: i64 = 1 << 62;
 
     #[inline]
     fn at(at: i64) -> Self {
-        if at < END { Self(at.max(-END)) } else { Self::NEVER }
+        Self(at.max(-Self::LONGEST))
     }
 
     #[inline]
     fn after(duration: Duration) -> Self {
         let nanos = nanos(duration);
-        if nanos < END { Self(i64::MIN + nanos) } else { Self::NEVER }
+        if nanos < Self::LONGEST { Self(i64::MIN + nanos) } else { Self::NEVER }
     }
 
     /// On the scale of deadlines.
     #[inline]
     fn deadline(self) -> Option<i64> {
-        (-END..END).contains(&self.0).then_some(self.0)
+        (-Self::LONGEST..i64::MAX).contains(&self.0).then_some(self.0)
     }
 
     /// How long after the next registration.
     #[inline]
     fn duration(self) -> Option<i64> {
-        (self.0 < -END).then(|| self.0 - i64::MIN)
+        (self.0 < -Self::LONGEST).then(|| self.0 - i64::MIN)
     }
 }
 
@@ -230,3 +233,31 @@ impl EventSource for Timer {
 
 assert_traits!(TimeoutAction: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 assert_traits!(Timer: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_what_it_was_set_to_to_the_nanosecond() {
+        let now = Instant::now();
+        let century = Duration::from_secs(100 * 365 * 86_400);
+        for away in
+            [Duration::ZERO, Duration::from_nanos(1), Duration::from_nanos(987_654_321), century]
+        {
+            for deadline in [now + away, now.checked_sub(away).unwrap_or(now)] {
+                let mut timer = Timer::from_deadline(deadline);
+                assert_eq!(timer.current_deadline(), Some(deadline));
+                timer.set_duration(away);
+                assert_eq!(timer.current_deadline(), None);
+                assert_eq!(timer.when.duration(), Some(nanos(away)));
+            }
+        }
+        let longest = Duration::from_nanos(When::LONGEST.unsigned_abs());
+        assert_eq!(When::after(longest), When::NEVER);
+        assert_eq!(
+            When::after(longest - Duration::from_nanos(1)).duration(),
+            Some(When::LONGEST - 1)
+        );
+    }
+}
