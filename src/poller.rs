@@ -14,7 +14,7 @@ mod epoll;
     any(target_os = "linux", target_os = "android"),
     not(mio_unsupported_force_poll_poll)
 ))]
-pub(crate) use epoll::{Alarm, Poller, add, delete, modify};
+pub(crate) use epoll::{Alarm, Found, Poller, add, delete, modify};
 
 #[cfg(not(all(
     any(target_os = "linux", target_os = "android"),
@@ -25,7 +25,7 @@ mod portable;
     any(target_os = "linux", target_os = "android"),
     not(mio_unsupported_force_poll_poll)
 )))]
-pub(crate) use portable::{Alarm, Poller, add, delete, modify};
+pub(crate) use portable::{Alarm, Found, Poller, add, delete, modify};
 
 use std::io;
 

@@ -7,11 +7,31 @@ use std::time::{Duration, Instant};
 
 use crate::backlog::ReadyEvent;
 use crate::error::{Error, Outcome};
-use crate::interest::ReadySet;
-use crate::poller::{ALARM, Alarm, Poller, WAKER};
+use crate::poller::{ALARM, Alarm, Found, Poller, WAKER};
 use crate::ready::Woken;
 use crate::token::InterestKey;
 use crate::{EventLoop, LoopData, LoopHandle};
+
+/// A wait for the kernel.
+#[derive(Clone, Copy)]
+pub(crate) struct Sleep {
+    /// Zero if it does not block.
+    pub(crate) timeout: Option<Duration>,
+    /// When it began, if it ends by itself.
+    started: Option<Instant>,
+}
+
+impl Sleep {
+    const NONE: Self = Self { timeout: Some(Duration::ZERO), started: None };
+
+    /// What is left of the timeout.
+    fn left(self) -> Option<Duration> {
+        match (self.timeout, self.started) {
+            (Some(timeout), Some(started)) => Some(timeout.saturating_sub(started.elapsed())),
+            (timeout, _) => timeout,
+        }
+    }
+}
 
 impl<Data: LoopData> EventLoop<Data> {
     /// Waits for the kernel, the ready queue or the nearest deadline, and queues what is ready.
@@ -24,23 +44,62 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// [`wait`](Self::wait), under nobody's eyes.
-    #[inline(always)]
     pub(crate) fn find(&mut self, timeout: Option<Duration>, data: &mut Data) -> Outcome {
         let handle = data.loop_handle();
-        let mut timeout = timeout;
-        if std::mem::take(&mut self.stirred)
+        if handle.registrations.clock.is_manual() && self.may_block(timeout, handle) {
+            return self.pass_time(timeout, handle);
+        }
+        let sleep = self.fall_asleep(timeout, handle)?;
+        let mut room = Poller::room();
+        let waited = self.poller.wait(sleep.timeout, &mut room);
+        self.wake(sleep, waited, handle)
+    }
+
+    /// Whether there is nothing to do yet.
+    #[inline]
+    fn may_block(&self, timeout: Option<Duration>, handle: &LoopHandle<Data>) -> bool {
+        !(self.stirred
             || timeout == Some(Duration::ZERO)
             || self.has_backlog()
             || handle.has_work()
-            || self.shared.is_stopping()
-        {
-            timeout = Some(Duration::ZERO);
-        } else if handle.registrations.clock.is_manual() {
-            return self.pass_time(timeout, handle);
-        } else if let Some(nearest) = handle.registrations.nearest_deadline() {
+            || self.shared.is_stopping())
+    }
+
+    /// Begins a wait, which ends at the nearest deadline at the latest.
+    #[inline(always)]
+    pub(crate) fn fall_asleep(
+        &mut self,
+        mut timeout: Option<Duration>,
+        handle: &mut LoopHandle<Data>,
+    ) -> Outcome<Sleep> {
+        if !self.may_block(timeout, handle) {
+            self.stirred = false;
+            return Ok(Sleep::NONE);
+        }
+        if let Some(nearest) = handle.registrations.nearest_deadline() {
             timeout = self.set_alarm(nearest, timeout, handle)?;
         }
-        self.poll(timeout, handle)?;
+        Ok(self.sleep(timeout))
+    }
+
+    /// Begins a wait, which does not block if there was a notification.
+    #[inline]
+    fn sleep(&self, timeout: Option<Duration>) -> Sleep {
+        if timeout == Some(Duration::ZERO) || !self.shared.ready.try_sleep() {
+            return Sleep::NONE;
+        }
+        Sleep { timeout, started: timeout.map(|_| Instant::now()) }
+    }
+
+    /// Ends a wait, and queues what the kernel, the ready queue and the deadlines say.
+    #[inline(always)]
+    pub(crate) fn wake(
+        &mut self,
+        sleep: Sleep,
+        waited: io::Result<Found<'_>>,
+        handle: &mut LoopHandle<Data>,
+    ) -> Outcome {
+        self.take_found(sleep, waited, handle)?;
         if !self.carried.is_empty() {
             self.take_up_carried(handle);
         }
@@ -112,18 +171,61 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Asks the kernel and the ready queue, and queues what they say.
+    fn poll(&mut self, timeout: Option<Duration>, handle: &mut LoopHandle<Data>) -> Outcome {
+        let sleep = self.sleep(timeout);
+        let mut room = Poller::room();
+        let waited = self.poller.wait(sleep.timeout, &mut room);
+        self.take_found(sleep, waited, handle)
+    }
+
     #[inline(always)]
-    fn poll(&mut self, mut timeout: Option<Duration>, handle: &mut LoopHandle<Data>) -> Outcome {
+    fn take_found(
+        &mut self,
+        sleep: Sleep,
+        waited: io::Result<Found<'_>>,
+        handle: &mut LoopHandle<Data>,
+    ) -> Outcome {
+        let waited = match waited {
+            Ok(found) => {
+                self.queue_found(found, handle);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.wait_again(sleep, handle)
+            }
+            Err(error) => Err(error),
+        };
         let ready = &self.shared.ready;
-        let mut started = None;
-        if timeout != Some(Duration::ZERO) {
-            if ready.try_sleep() {
-                started = timeout.map(|_| Instant::now());
-            } else {
-                timeout = Some(Duration::ZERO);
+        let notified = !ready.is_awake() && ready.rouse();
+        if notified || sleep.timeout != Some(Duration::ZERO) {
+            self.counters.wakeups += 1;
+        }
+        waited.map_err(Error::from)?;
+        if notified {
+            self.collect_woken();
+        }
+        Ok(())
+    }
+
+    /// Waits anew, as often as a signal handler interrupts it, for what is left of the timeout.
+    #[cold]
+    fn wait_again(&mut self, sleep: Sleep, handle: &mut LoopHandle<Data>) -> io::Result<()> {
+        let mut room = Poller::room();
+        loop {
+            match self.poller.wait(sleep.left(), &mut room) {
+                Ok(found) => {
+                    self.queue_found(found, handle);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
-        let mut found = |token, readiness| match token {
+    }
+
+    #[inline(always)]
+    fn queue_found(&mut self, found: Found<'_>, handle: &mut LoopHandle<Data>) {
+        self.poller.each(found, |token, readiness| match token {
             WAKER => {}
             ALARM => self.shared.alarm.fired(),
             _ => {
@@ -132,20 +234,7 @@ impl<Data: LoopData> EventLoop<Data> {
                     self.backlog.push(event);
                 }
             }
-        };
-        let mut polled = self.poller.wait(timeout, &mut found);
-        if matches!(&polled, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
-            polled = poll_again(&mut self.poller, timeout, started, &mut found);
-        }
-        let notified = !ready.is_awake() && ready.rouse();
-        if notified || timeout != Some(Duration::ZERO) {
-            self.counters.wakeups += 1;
-        }
-        polled.map_err(Error::from)?;
-        if notified {
-            self.collect_woken();
-        }
-        Ok(())
+        });
     }
 
     /// Empties the ready queue into the backlog.
@@ -159,26 +248,6 @@ impl<Data: LoopData> EventLoop<Data> {
                 }
                 Woken::Mail => self.mail.append(&mut self.mailbox.take()),
             }
-        }
-    }
-}
-
-/// Waits anew, as often as a signal handler interrupts it, for what is left of the timeout.
-#[cold]
-fn poll_again(
-    poller: &mut Poller,
-    timeout: Option<Duration>,
-    started: Option<Instant>,
-    found: &mut dyn FnMut(mio::Token, ReadySet),
-) -> io::Result<()> {
-    loop {
-        let left = match (timeout, started) {
-            (Some(timeout), Some(started)) => Some(timeout.saturating_sub(started.elapsed())),
-            _ => timeout,
-        };
-        match poller.wait(left, &mut *found) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
         }
     }
 }

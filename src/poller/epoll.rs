@@ -82,6 +82,11 @@ pub(crate) fn delete(registry: &mio::Registry, fd: BorrowedFd<'_>, _: Rearm) -> 
     }
 }
 
+/// Room for what one wait finds: on the stack, and only written to by the kernel.
+pub(crate) type Room = [MaybeUninit<epoll::Event>; EVENTS];
+/// What a wait found.
+pub(crate) type Found<'a> = &'a [epoll::Event];
+
 /// mio's epoll instance.
 pub(crate) struct Poller {
     poll: mio::Poll,
@@ -96,26 +101,34 @@ impl Poller {
         self.poll.registry()
     }
 
-    /// Waits until something is ready, or for `timeout`, in whole milliseconds, rounded up, 24 days at most; calls
-    /// `found` for each fd that is ready.
     #[inline(always)]
-    pub(crate) fn wait(
+    pub(crate) fn room() -> Room {
+        [const { MaybeUninit::uninit() }; EVENTS]
+    }
+
+    /// Waits until something is ready, or for `timeout`, in whole milliseconds, rounded up, 24 days at most.
+    #[inline(always)]
+    pub(crate) fn wait<'a>(
         &mut self,
         timeout: Option<Duration>,
-        mut found: impl FnMut(mio::Token, ReadySet),
-    ) -> io::Result<()> {
+        room: &'a mut Room,
+    ) -> io::Result<Found<'a>> {
         // With the nanoseconds it still is an `int` of milliseconds, as any kernel takes it.
         const LONGEST: i64 = i32::MAX as i64 / 1000 - 1;
         let timeout = timeout.map(|timeout| {
             let tv_sec = i64::try_from(timeout.as_secs()).map_or(LONGEST, |left| left.min(LONGEST));
             Timespec { tv_sec, tv_nsec: timeout.subsec_nanos().into() }
         });
-        let mut events = [const { MaybeUninit::uninit() }; EVENTS];
-        let (events, _) = epoll::wait(self.registry().as_fd(), &mut events, timeout.as_ref())?;
-        for &mut epoll::Event { flags, data } in events {
-            found(mio::Token(data.u64() as usize), ReadySet::told(readiness(flags)));
+        let (found, _) = epoll::wait(self.registry().as_fd(), room, timeout.as_ref())?;
+        Ok(found)
+    }
+
+    /// Calls `take` for each fd that was found ready.
+    #[inline(always)]
+    pub(crate) fn each(&self, found: Found<'_>, mut take: impl FnMut(mio::Token, ReadySet)) {
+        for &epoll::Event { flags, data } in found {
+            take(mio::Token(data.u64() as usize), ReadySet::told(readiness(flags)));
         }
-        Ok(())
     }
 }
 

@@ -71,6 +71,10 @@ pub(crate) fn delete(
     }
 }
 
+/// Nothing: mio keeps what a wait finds.
+pub(crate) type Room = ();
+pub(crate) type Found<'a> = &'a mut ();
+
 /// Whatever mio asks on this platform.
 pub(crate) struct Poller {
     poll: mio::Poll,
@@ -86,14 +90,19 @@ impl Poller {
         self.poll.registry()
     }
 
-    /// Waits until something is ready, or for `timeout`, in whole milliseconds, rounded up; calls `found` for each
-    /// source that is ready.
-    pub(crate) fn wait(
+    pub(crate) fn room() -> Room {}
+
+    /// Waits until something is ready, or for `timeout`, in whole milliseconds, rounded up.
+    pub(crate) fn wait<'a>(
         &mut self,
         timeout: Option<Duration>,
-        mut found: impl FnMut(mio::Token, ReadySet),
-    ) -> io::Result<()> {
-        self.poll.poll(&mut self.events, timeout)?;
+        room: &'a mut Room,
+    ) -> io::Result<Found<'a>> {
+        self.poll.poll(&mut self.events, timeout).map(|()| room)
+    }
+
+    /// Calls `take` for each source that was found ready.
+    pub(crate) fn each(&self, _: Found<'_>, mut take: impl FnMut(mio::Token, ReadySet)) {
         for event in &self.events {
             let readiness = Readiness {
                 readable: event.is_readable(),
@@ -103,9 +112,8 @@ impl Poller {
                 read_closed: event.is_read_closed(),
                 write_closed: event.is_write_closed(),
             };
-            found(event.token(), ReadySet::told(readiness));
+            take(event.token(), ReadySet::told(readiness));
         }
-        Ok(())
     }
 }
 
