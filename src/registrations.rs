@@ -125,10 +125,10 @@ impl Registrations {
         key
     }
 
-    /// How many sources there is room for.
+    /// How many sources there are.
     #[inline]
-    pub(crate) fn capacity(&self) -> usize {
-        self.rows.capacity()
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
     }
 
     /// Forgets a source, which holds no interest.

@@ -43,7 +43,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 }
                 Op::InsertBatch => {
                     // At once, since growing by itself it would be copied time and again.
-                    self.slots.set_capacity(handle.registrations.capacity());
+                    self.slots.set_capacity(handle.registrations.len());
                     for (key, slot) in handle.pending.next_batch() {
                         self.slots.insert(key, slot);
                     }

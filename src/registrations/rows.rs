@@ -48,8 +48,8 @@ impl Rows {
     }
 
     #[inline]
-    pub(super) fn capacity(&self) -> usize {
-        self.sources.capacity()
+    pub(super) fn len(&self) -> usize {
+        self.sources.len()
     }
 
     #[inline]
