@@ -150,7 +150,7 @@ impl Deadlines {
     }
 
     /// Moves `key` from `position` to `at`. It goes behind its equals, but keeps its turn if it is armed for `at`
-    /// already; whether it was not.
+    /// already; whether that is a change.
     #[inline]
     pub(crate) fn set(
         &mut self,

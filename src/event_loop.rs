@@ -199,8 +199,8 @@ impl<Data> EventLoop<Data> {
     /// # Panics
     ///
     /// Only with a callback; the loop can go on afterwards.
-    // The kernel is called from the frame of whoever dispatches: after a system call the processor cannot predict the
-    // return from the function that made it, which was measured at 35 ns.
+    // The kernel is called from the frame of whoever dispatches, and whatever follows is called from there: a function
+    // that calls the kernel returns to where the processor does not expect it, which takes it 35 ns where that was measured.
     #[inline(always)]
     pub fn dispatch(&mut self, timeout: impl Into<Option<Duration>>, data: &mut Data) -> Result<()>
     where
