@@ -14,8 +14,8 @@ pub(super) struct Expired {
 }
 
 impl Expired {
-    /// How many that expire at once find room without an allocation, from the second time on.
-    pub(super) const KEPT: usize = 1024;
+    /// How many find room without an allocation, from the second time on, if more don't expire at once.
+    const KEPT: usize = 1024;
 
     /// Whether there is nothing in the list, delivered or not.
     #[inline]
@@ -42,20 +42,21 @@ impl Expired {
     #[inline]
     pub(super) fn pop(&mut self) -> Option<Deadline> {
         let Some(&entry) = self.entries.get(self.next) else {
-            if self.next > 0 {
-                self.next = 0;
-                self.entries.clear();
-                self.entries.shrink_to(Self::KEPT);
-            }
+            self.next = 0;
+            self.entries.clear();
             return None;
         };
         self.next += 1;
         Some(entry)
     }
 
-    /// Takes all of `found`, which is in any order and not before what is here.
+    /// Takes all of `found`, which is in any order and not before what is here. The room that as many took before is
+    /// kept, what is beyond it given back.
     #[inline]
     pub(super) fn append(&mut self, found: &mut Vec<Deadline>) {
+        let room = self.entries.len() + found.len().max(Self::KEPT);
+        self.entries.shrink_to(room);
+        self.order.shrink_to(room);
         if found.len() > 1 {
             self.append_sorted(found);
         } else {
@@ -77,8 +78,6 @@ impl Expired {
             self.entries.append(found);
         }
         found.shrink_to(Self::KEPT);
-        self.order.clear();
-        self.order.shrink_to(Self::KEPT);
     }
 
     /// Sorts the deadlines of `found` with their places in the lowest bits, a word each, which takes half the time;
@@ -93,6 +92,7 @@ impl Expired {
         let order = |(place, entry): (usize, &Deadline)| {
             entry.at.abs_diff(earliest) << places | place as u64
         };
+        self.order.clear();
         self.order.extend(found.iter().enumerate().map(order));
         self.order.sort_unstable();
         true
