@@ -164,29 +164,37 @@ fn what_a_failed_registration_leaves_is_swept_up() {
     }
 }
 
-/// It is removed or disabled all the same: the kernel does not tell of its fd, nor does its deadline come.
+/// It is removed or disabled all the same, whoever asked for it: the kernel does not tell of its fd, nor does its
+/// deadline come.
 #[test]
 fn what_a_panic_in_unregister_leaves_is_swept_up() {
-    for removed in [false, true] {
+    let ways: [(PostAction, fn(&mut State, Token<Own>), bool); 4] = [
+        (PostAction::Continue, |state, token| drop(state.handle.remove(token)), true),
+        (PostAction::Continue, |state, token| drop(state.handle.disable(token)), false),
+        (PostAction::Remove, |_, _| (), true),
+        (PostAction::Disable, |_, _| (), false),
+    ];
+    for (answer, ask, removed) in ways {
         let (mut event_loop, mut state) = new_loop();
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let duplicate = theirs.try_clone().unwrap();
-        let source = Own::new(move |_, registrar| {
-            registrar.register_fd(theirs.as_fd(), Interest::READ, Mode::Level)?;
-            registrar.arm(registrar.now() + 10 * MS);
+        let source = Own::new(move |own, registrar| {
+            let fd = registrar.register_fd(theirs.as_fd(), Interest::READ, Mode::Level)?;
+            own.tokens.extend([fd, registrar.arm(registrar.now() + 10 * MS)]);
             Ok(())
         })
         .unregister(|_, _| panic!("on purpose"));
-        let token = insert(&mut state, source);
-        event_loop.dispatch(ZERO, &mut state).unwrap();
-        if removed {
-            state.handle.remove(token);
-        } else {
-            state.handle.disable(token);
-        }
+        let callback = move |place: usize, state: &mut State| {
+            state.note(place);
+            Ok(answer)
+        };
+        let token = state.handle.insert_source(source, callback).unwrap();
+        event_loop.apply_pending(&mut state).unwrap();
+        ours.write_all(b"x").unwrap();
+        ask(&mut state, token);
         let dispatch = || event_loop.dispatch(ZERO, &mut state);
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(dispatch)).unwrap_err();
-        ours.write_all(b"x").unwrap();
+        state.log.clear();
         let before = Instant::now();
         event_loop.dispatch(ZERO, &mut state).unwrap();
         event_loop.dispatch(50 * MS, &mut state).unwrap();
