@@ -168,11 +168,13 @@ fn what_a_failed_registration_leaves_is_swept_up() {
 /// deadline come.
 #[test]
 fn what_a_panic_in_unregister_leaves_is_swept_up() {
-    let ways: [(PostAction, fn(&mut State, Token<Own>), bool); 4] = [
-        (PostAction::Continue, |state, token| drop(state.handle.remove(token)), true),
-        (PostAction::Continue, |state, token| drop(state.handle.disable(token)), false),
-        (PostAction::Remove, |_, _| (), true),
-        (PostAction::Disable, |_, _| (), false),
+    /// Whether there was anything to ask for.
+    type Ask = fn(&mut State, Token<Own>) -> bool;
+    let ways: [(PostAction, Ask, bool); 4] = [
+        (PostAction::Continue, |state, token| state.handle.remove(token), true),
+        (PostAction::Continue, |state, token| state.handle.disable(token), false),
+        (PostAction::Remove, |_, _| false, true),
+        (PostAction::Disable, |_, _| false, false),
     ];
     for (answer, ask, removed) in ways {
         let (mut event_loop, mut state) = new_loop();
@@ -191,7 +193,7 @@ fn what_a_panic_in_unregister_leaves_is_swept_up() {
         let token = state.handle.insert_source(source, callback).unwrap();
         event_loop.apply_pending(&mut state).unwrap();
         ours.write_all(b"x").unwrap();
-        ask(&mut state, token);
+        assert_eq!(ask(&mut state, token), answer == PostAction::Continue);
         let dispatch = || event_loop.dispatch(ZERO, &mut state);
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(dispatch)).unwrap_err();
         state.log.clear();
