@@ -391,6 +391,18 @@ mod tests {
     }
 
     #[test]
+    fn one_that_expires_leaves_no_room_for_all_that_were_armed() {
+        let mut fixture = Fixture::default();
+        for at in 0..10_000 {
+            fixture.arm(at);
+        }
+        fixture.expire(0);
+        let queue = &fixture.queue;
+        assert_eq!(queue.heap.len(), 9_999);
+        assert!(queue.fresh.capacity() + queue.found.capacity() < 5_000);
+    }
+
+    #[test]
     fn order_survives_the_end_of_the_sequence_numbers() {
         let mut fixture = Fixture::default();
         fixture.queue.sequence = u32::MAX - 5;

@@ -62,6 +62,7 @@ impl Expired {
         } else {
             self.entries.append(found);
         }
+        found.shrink_to(Self::KEPT);
     }
 
     fn append_sorted(&mut self, found: &mut Vec<Deadline>) {
@@ -77,7 +78,6 @@ impl Expired {
             found.sort_unstable_by_key(Deadline::order);
             self.entries.append(found);
         }
-        found.shrink_to(Self::KEPT);
     }
 
     /// Sorts the deadlines of `found` with their places in the lowest bits, a word each, which takes half the time;
