@@ -18,24 +18,21 @@ fn wait(epoll: &OwnedFd, events: &mut Vec<epoll::Event>) -> usize {
     epoll::wait(epoll, room, Some(&zero)).expect("epoll_wait")
 }
 
-#[inline(never)]
-fn wait_1(epoll: &OwnedFd, events: &mut Vec<epoll::Event>) -> usize {
-    black_box(wait(epoll, events)) + 1
+/// Functions that do nothing but call another one.
+macro_rules! nest {
+    ($($outer:ident calls $inner:ident,)*) => {$(
+        #[inline(never)]
+        fn $outer(epoll: &OwnedFd, events: &mut Vec<epoll::Event>) -> usize {
+            black_box($inner(epoll, events)) + 1
+        }
+    )*};
 }
 
-#[inline(never)]
-fn wait_2(epoll: &OwnedFd, events: &mut Vec<epoll::Event>) -> usize {
-    black_box(wait_1(epoll, events)) + 1
-}
-
-#[inline(never)]
-fn wait_3(epoll: &OwnedFd, events: &mut Vec<epoll::Event>) -> usize {
-    black_box(wait_2(epoll, events)) + 1
-}
-
-#[inline(never)]
-fn wait_4(epoll: &OwnedFd, events: &mut Vec<epoll::Event>) -> usize {
-    black_box(wait_3(epoll, events)) + 1
+nest! {
+    wait_1 calls wait,
+    wait_2 calls wait_1,
+    wait_3 calls wait_2,
+    wait_4 calls wait_3,
 }
 
 #[inline(always)]
