@@ -107,7 +107,9 @@ impl<Data> LoopHandle<Data> {
     /// assert!(!state.handle.contains(token));
     /// # Ok::<(), soloop::Error>(())
     /// ```
-    #[inline]
+    // Each callback has an instance of this of its own, which is called from where the callback is written. There it is
+    // inlined: a return after the system call that watches an fd takes long, as it does in `EventLoop::dispatch`.
+    #[inline(always)]
     pub fn insert_source<S, F>(
         &mut self,
         source: S,
@@ -234,7 +236,7 @@ impl<Data> LoopHandle<Data> {
         Ok(token)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert_slot<S: EventSource>(
         &mut self,
         options: Option<SourceOptions>,

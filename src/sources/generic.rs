@@ -97,6 +97,7 @@ impl<T: AsFd + 'static> EventSource for Generic<T> {
     type Ret = io::Result<PostAction>;
     type Error = io::Error;
 
+    #[inline(always)]
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         let fd = self.io.as_fd();
         let token = registrar.register_fd(fd, self.interest, self.mode)?;

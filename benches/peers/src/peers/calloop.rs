@@ -27,6 +27,7 @@ fn new() -> (EventLoop<'static, State>, State) {
     (EventLoop::try_new().expect("a loop"), State::default())
 }
 
+#[inline(always)]
 fn watch(handle: &LoopHandle<'static, State>, fd: Arc<OwnedFd>) -> RegistrationToken {
     let source = Generic::new(fd, Interest::READ, Mode::Level);
     let token = handle.insert_source(source, |_, fd, state: &mut State| {

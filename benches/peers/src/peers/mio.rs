@@ -31,6 +31,7 @@ impl Loop {
         }
     }
 
+    #[inline(always)]
     fn add(&mut self, fd: Arc<OwnedFd>) {
         let token = Token(self.fds.len());
         let registry = self.poll.registry();
@@ -40,6 +41,7 @@ impl Loop {
         self.fds.push(fd);
     }
 
+    #[inline(always)]
     fn remove_last(&mut self) {
         let Some(fd) = self.fds.pop() else { return };
         let registry = self.poll.registry();

@@ -28,6 +28,7 @@ impl Loop {
         }
     }
 
+    #[inline(always)]
     fn add(&mut self, fd: Arc<OwnedFd>, mode: PollMode) {
         let event = Event::readable(self.fds.len());
         // SAFETY: the fd stays open until it is deleted or the poller is gone.
@@ -35,6 +36,7 @@ impl Loop {
         self.fds.push(fd);
     }
 
+    #[inline(always)]
     fn remove_last(&mut self) {
         let Some(fd) = self.fds.pop() else { return };
         self.poller.delete(&*fd).expect("it is watched");

@@ -47,6 +47,7 @@ impl<S> Loop<S> {
         Self { epoll, table: Vec::new(), events: Vec::with_capacity(EVENTS) }
     }
 
+    #[inline(always)]
     fn add(&mut self, fd: Arc<OwnedFd>, flags: u32, callback: fn(&mut S, &OwnedFd)) {
         let mut event = libc::epoll_event { events: flags, u64: self.table.len() as u64 };
         // SAFETY: both fds are open, and the event lives as long as the call.
@@ -58,6 +59,7 @@ impl<S> Loop<S> {
     }
 
     /// Takes out what was added last.
+    #[inline(always)]
     fn remove_last(&mut self) {
         let Some(entry) = self.table.pop() else { return };
         // SAFETY: both fds are open.

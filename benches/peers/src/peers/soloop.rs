@@ -34,6 +34,7 @@ fn new() -> (EventLoop<State>, State) {
 }
 
 /// Watches `fd` for reading.
+#[inline(always)]
 fn watch(state: &mut State, fd: Arc<OwnedFd>) -> Token<Generic<Arc<OwnedFd>>> {
     let source = Generic::new(fd, Interest::READ, Mode::Level);
     let token = state.handle.insert_source(source, |ready, state: &mut State| {

@@ -58,6 +58,7 @@ impl Sum {
     }
 }
 
+#[inline(always)]
 fn watch(fd: Arc<OwnedFd>) -> AsyncFd<Arc<OwnedFd>> {
     // SAFETY: it stays the same open fd as long as the `Arc` lives.
     let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
