@@ -2,16 +2,17 @@
 //!
 //! They fire in the order of their deadlines, in which they lie anywhere in memory: each would have the processor wait
 //! for its row, then for its slot, then for its box. So before a batch of them is delivered all of these are read of all
-//! of the batch, the rows first. The reads of one kind don't depend on each other, and the processor waits for them
-//! together. This changes nothing but the time it takes: half of it with 100,000 timers.
+//! of the batch, the boxes last, by as few instructions as it takes: no read waits for the one before, and the processor
+//! has as many under way as there are in what it looks ahead. This changes nothing but the time it takes: half of it with
+//! 100,000 timers.
 
-use std::any::Any;
 use std::hint::black_box;
 
 use crate::deadlines::Deadline;
 use crate::options::Priority;
 use crate::registrations::{Registrations, Turn};
-use crate::{EventLoop, LoopData, Timer};
+use crate::token::InterestRow;
+use crate::{EventLoop, LoopData};
 
 /// How many timers are a batch: about as many reads as a processor has under way at once.
 const BATCH: usize = 16;
@@ -30,13 +31,17 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline(never)]
     fn read(&self, registrations: &Registrations, coming: &[Deadline; BATCH]) {
         let mut slots = [None; BATCH];
+        let mut live = false;
         for (slot, deadline) in slots.iter_mut().zip(coming) {
-            let source = registrations.source_of(deadline.key);
-            *slot = source.and_then(|source| self.slots.get(source));
+            // A timer's one interest lies in its row.
+            if let InterestRow::Source(source, _) = deadline.key.row() {
+                live |= registrations.is_enabled(source);
+                *slot = self.slots.get(source);
+            }
         }
-        for slot in slots.into_iter().flatten() {
-            let source: &dyn Any = slot.source();
-            black_box(source.downcast_ref().is_some_and(Timer::is_armed));
+        for slot in slots.iter().flatten() {
+            live |= slot.is_armed();
         }
+        black_box(live);
     }
 }

@@ -157,7 +157,7 @@ impl<Data: LoopData> EventLoop<Data> {
             return Ok(());
         };
         self.unregistering = Some(key);
-        let unregistered = slot.source_mut().unregister(&mut Registrar::new(registrations, key));
+        let unregistered = slot.unregister(&mut Registrar::new(registrations, key));
         registrations.sweep(key);
         self.unregistering = None;
         unregistered.or_else(|error| {
@@ -180,7 +180,9 @@ impl<Data: LoopData> EventLoop<Data> {
             Ok(())
         };
         let registrations = &mut data.loop_handle().registrations;
-        if let (Some(insight), Some(slot)) = (&mut self.insight, self.slots.get(key)) {
+        if let Some(insight) = &mut self.insight
+            && let Some(slot) = self.slots.get(key)
+        {
             insight.note_removal(key, slot.source().type_name(), registrations);
         }
         registrations.forget_source(key);

@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 
 use crate::error::BoxError;
 #[cfg(all(unix, feature = "calloop"))]
@@ -12,7 +13,7 @@ use crate::hosts::Step;
 use crate::interest::ReadySet;
 use crate::source::AnySource;
 use crate::token::InterestKey;
-use crate::{EventSource, InterestToken, PostAction};
+use crate::{EventSource, InterestToken, PostAction, Registrar, Timer};
 
 /// A source and its callback, the type of the source known.
 pub(crate) trait TypedSlot<Data> {
@@ -35,7 +36,11 @@ pub(crate) trait AnySlot<Data> {
     fn call(&mut self, interest: InterestKey, readiness: ReadySet, data: &mut Data) -> Answer;
     fn source(&self) -> &dyn AnySource;
     fn source_mut(&mut self) -> &mut dyn AnySource;
+    /// Unregisters the source: one call through a pointer less than by way of `source_mut`.
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()>;
     fn into_source(self: Box<Self>) -> Box<dyn AnySource>;
+    /// Whether the source is a timer of which the loop knows.
+    fn is_armed(&self) -> bool;
     #[cfg(all(unix, feature = "calloop"))]
     fn host(&mut self, step: Step, data: &mut Data) -> Result<bool, BoxError>;
 }
@@ -54,8 +59,17 @@ impl<Data, T: TypedSlot<Data>> AnySlot<Data> for T {
         TypedSlot::source_mut(self)
     }
 
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        EventSource::unregister(TypedSlot::source_mut(self), registrar)
+    }
+
     fn into_source(self: Box<Self>) -> Box<dyn AnySource> {
         Box::new(TypedSlot::into_source(*self))
+    }
+
+    fn is_armed(&self) -> bool {
+        let source: &dyn Any = TypedSlot::source(self);
+        source.downcast_ref().is_some_and(Timer::is_armed)
     }
 
     #[cfg(all(unix, feature = "calloop"))]
