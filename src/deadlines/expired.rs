@@ -9,13 +9,15 @@ pub(super) struct Expired {
     entries: Vec<Deadline>,
     /// The first that is not delivered.
     next: usize,
-    /// Room to sort.
-    order: Vec<u64>,
+    /// Room to sort: where the deadlines of a stretch of time are.
+    buckets: Vec<u32>,
 }
 
 impl Expired {
     /// How many find room without an allocation, from the second time on, if more don't expire at once.
     const KEPT: usize = 1024;
+    /// How many are sorted as they are.
+    const FEW: usize = 32;
 
     /// Whether there is nothing in the list, delivered or not.
     #[inline]
@@ -54,25 +56,20 @@ impl Expired {
     /// kept, what is beyond it given back.
     #[inline]
     pub(super) fn append(&mut self, found: &mut Vec<Deadline>) {
-        let room = self.entries.len() + found.len().max(Self::KEPT);
-        self.entries.shrink_to(room);
-        self.order.shrink_to(room);
-        if found.len() > 1 {
-            self.append_sorted(found);
-        } else {
-            self.entries.append(found);
+        let room = found.len().max(Self::KEPT);
+        self.entries.shrink_to(self.entries.len() + room);
+        self.buckets.shrink_to(room);
+        match found.len() {
+            0 => {}
+            1 => self.entries.append(found),
+            _ => self.append_sorted(found),
         }
         found.shrink_to(Self::KEPT);
     }
 
     fn append_sorted(&mut self, found: &mut Vec<Deadline>) {
-        if found.len() > 32 && !found.is_sorted_by_key(Deadline::order) && self.sort_places(found) {
-            let place = |order: &u64| *order as usize & (found.len().next_power_of_two() - 1);
-            let first = self.entries.len();
-            self.entries.extend(self.order.iter().map(|order| found[place(order)]));
-            for equal in self.entries[first..].chunk_by_mut(|one, next| one.at == next.at) {
-                equal.sort_unstable_by_key(|entry| entry.sequence);
-            }
+        if found.len() > Self::FEW && !found.is_sorted_by_key(Deadline::order) {
+            self.append_by_buckets(found);
             found.clear();
         } else {
             found.sort_unstable_by_key(Deadline::order);
@@ -80,21 +77,39 @@ impl Expired {
         }
     }
 
-    /// Sorts the deadlines of `found` with their places in the lowest bits, a word each, which takes half the time;
-    /// `false` if they are too far apart for that.
-    fn sort_places(&mut self, found: &[Deadline]) -> bool {
-        let earliest = found.iter().map(|entry| entry.at).min().unwrap_or(0);
-        let latest = found.iter().map(|entry| entry.at).max().unwrap_or(0);
-        let places = found.len().next_power_of_two().trailing_zeros();
-        if latest.abs_diff(earliest).leading_zeros() < places {
-            return false;
+    /// Takes copies of `found` in order: each goes to its bucket, a stretch of time of which there are about a quarter as
+    /// many as there are deadlines, and the buckets are sorted one by one.
+    fn append_by_buckets(&mut self, found: &[Deadline]) {
+        let (mut earliest, mut latest) = (i64::MAX, i64::MIN);
+        for entry in found {
+            earliest = earliest.min(entry.at);
+            latest = latest.max(entry.at);
         }
-        let order = |(place, entry): (usize, &Deadline)| {
-            entry.at.abs_diff(earliest) << places | place as u64
-        };
-        self.order.clear();
-        self.order.extend(found.iter().enumerate().map(order));
-        self.order.sort_unstable();
-        true
+        let span = latest.abs_diff(earliest);
+        let bits = (found.len() / 4).ilog2() + 1;
+        let shift = (u64::BITS - span.leading_zeros()).saturating_sub(bits);
+        let bucket = |entry: &Deadline| (entry.at.abs_diff(earliest) >> shift) as usize;
+        // How many each has; then where it ends; then where it starts, as the last of it is the first to find its place.
+        self.buckets.clear();
+        self.buckets.resize((span >> shift) as usize + 2, 0);
+        for entry in found {
+            self.buckets[bucket(entry)] += 1;
+        }
+        let mut end = 0;
+        for bucket in &mut self.buckets {
+            end += *bucket;
+            *bucket = end;
+        }
+        let first = self.entries.len();
+        self.entries.extend_from_slice(found);
+        let entries = &mut self.entries[first..];
+        for entry in found.iter().rev() {
+            let place = &mut self.buckets[bucket(entry)];
+            *place -= 1;
+            entries[*place as usize] = *entry;
+        }
+        for bounds in self.buckets.windows(2) {
+            entries[bounds[0] as usize..bounds[1] as usize].sort_unstable_by_key(Deadline::order);
+        }
     }
 }

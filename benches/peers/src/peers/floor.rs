@@ -176,17 +176,7 @@ impl Timers {
 
     /// All of them are due.
     fn fire(&mut self, state: &mut State) {
-        let due = std::mem::take(&mut self.deadlines);
-        // A word each: the time since the earliest, then the place, which tells equals apart.
-        let earliest = due.iter().map(|due| due.0).min().unwrap_or(0);
-        let places = due.len().next_power_of_two().trailing_zeros();
-        let mut order: Vec<_> = (0_u64..)
-            .zip(&due)
-            .map(|(place, due)| due.0.abs_diff(earliest) << places | place)
-            .collect();
-        order.sort_unstable();
-        let place = |order: &u64| *order as usize & ((1 << places) - 1);
-        let due: Vec<_> = order.iter().map(|order| due[place(order)]).collect();
+        let due = in_order(std::mem::take(&mut self.deadlines));
         for batch in due.chunks(16) {
             self.read(batch);
             for &(_, key) in batch {
@@ -213,6 +203,35 @@ impl Timers {
     }
 }
 
+/// By deadline, equals as they were: each goes to its bucket, a stretch of time, and each bucket is sorted.
+fn in_order(due: Vec<(i64, SourceKey)>) -> Vec<(i64, SourceKey)> {
+    let earliest = due.iter().map(|due| due.0).min().unwrap_or(0);
+    let latest = due.iter().map(|due| due.0).max().unwrap_or(0);
+    let span = latest.abs_diff(earliest);
+    let bits = (due.len() / 4).max(1).ilog2() + 1;
+    let shift = (u64::BITS - span.leading_zeros()).saturating_sub(bits);
+    let bucket = |due: &(i64, SourceKey)| (due.0.abs_diff(earliest) >> shift) as usize;
+    let mut buckets = vec![0_u32; (span >> shift) as usize + 2];
+    for due in &due {
+        buckets[bucket(due)] += 1;
+    }
+    let mut end = 0;
+    for bucket in &mut buckets {
+        end += *bucket;
+        *bucket = end;
+    }
+    let mut sorted = due.clone();
+    for due in due.iter().rev() {
+        let place = &mut buckets[bucket(due)];
+        *place -= 1;
+        sorted[*place as usize] = *due;
+    }
+    for bounds in buckets.windows(2) {
+        sorted[bounds[0] as usize..bounds[1] as usize].sort_by_key(|due| due.0);
+    }
+    sorted
+}
+
 /// An fd with its callback.
 struct Watch<F: ?Sized> {
     fd: Arc<OwnedFd>,
@@ -235,6 +254,7 @@ impl Watches {
         Self { epoll, table: Table::new() }
     }
 
+    #[inline(always)]
     fn insert(&mut self, fd: Arc<OwnedFd>) -> SourceKey {
         let key = self.table.add(0);
         let data = EventData::new_u64(key.data().as_ffi());
@@ -245,6 +265,7 @@ impl Watches {
         key
     }
 
+    #[inline(always)]
     fn apply(&mut self) {
         self.table.apply(|watch, _, _, _| {
             epoll::delete(&self.epoll, &watch.fd).expect("epoll_ctl");
