@@ -27,6 +27,9 @@
 //!   insertions alone, without the making of the ping. D2 removes in the order of insertion, T2 to T4 are in
 //!   random order. T3 is a visit and its application.
 //! * D6 is lateness, not cost: how long after its deadline a callback runs.
+//! * F1: the Rust peers add and remove where the loop of the workload is, by functions that are inlined, as in a program
+//!   that does it in one place: a return after a system call takes long (`examples/returns.rs`).
+//! * H1 counts system calls in a loop that has run for a while: D3 fires batch after batch of 1000.
 //! * raw reads its eventfds, as eventfd(2) has it. In C1 to C3 a loop that does without can be faster.
 //! * `floor` is no loop, and no peer to beat: it does only what soloop's rules ask of any loop that keeps them, and so shows
 //!   about what these workloads take at least.

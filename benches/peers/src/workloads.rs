@@ -397,16 +397,26 @@ fn shuffled(n: usize) -> Vec<usize> {
 }
 
 /// What H1 traces in a child, and how many operations it does there: the difference of the two counts
-/// leaves out what starting and ending takes.
+/// leaves out what starting and ending takes, and what it takes until there is room for all.
 pub const TRACED: [(&str, usize, usize); 3] =
-    [("A1", 2000, 4000), ("B1", 20_000, 60_000), ("D3", 1000, 11_000)];
+    [("A1", 2000, 4000), ("B1", 20_000, 100_000), ("D3", 5000, 25_000)];
+
+/// How many timers of the D3 that is traced are a batch.
+const DUE_AT_ONCE: usize = 1000;
+const MS: Duration = Duration::from_millis(1);
 
 /// Runs one of [`TRACED`] with `ops` operations; whether the peer can.
 pub fn trace(id: &str, ops: usize, peer: &dyn Peer) -> bool {
     let done = match id {
         "A1" => level(peer, 1, 1, ops),
         "B1" => per(peer.channel(ops as u64), ops, sum_below(ops)),
-        "D3" => per(peer.fire(&[soon(ops)]), ops, sum_below(ops)),
+        "D3" => {
+            // One batch after the other is inserted, and fired when all of it is due. However many there are
+            // to be, as many are made.
+            let batch = |n| spread(DUE_AT_ONCE, 20 * MS * n, 10 * MS);
+            let batches: Vec<_> = (1..=25).map(batch).collect();
+            per(peer.fire(&batches[..ops / DUE_AT_ONCE]), DUE_AT_ONCE, sum_below(DUE_AT_ONCE))
+        }
         _ => None,
     };
     done.is_some()
