@@ -159,11 +159,12 @@ impl<Data: LoopData> EventLoop<Data> {
         self.unregistering = Some(key);
         let unregistered = slot.unregister(&mut Registrar::new(registrations, key));
         registrations.sweep(key);
-        self.unregistering = None;
-        unregistered.or_else(|error| {
+        let reported = unregistered.or_else(|error| {
             let error = self.failure(key, error.into(), data);
             self.report(key, error, data)
-        })
+        });
+        self.unregistering = None;
+        reported
     }
 
     /// Takes a source out, unregistered. The caller drops what it does not use, when every table is

@@ -164,8 +164,8 @@ fn what_a_failed_registration_leaves_is_swept_up() {
     }
 }
 
-/// It is removed or disabled all the same, whoever asked for it: the kernel does not tell of its fd, nor does its
-/// deadline come.
+/// It is removed or disabled all the same, whoever asked for it, and whoever panics, the source or the policy that is
+/// told of its error: the kernel does not tell of its fd, nor does its deadline come.
 #[test]
 fn what_a_panic_in_unregister_leaves_is_swept_up() {
     /// Whether there was anything to ask for.
@@ -176,8 +176,11 @@ fn what_a_panic_in_unregister_leaves_is_swept_up() {
         (PostAction::Remove, |_, _| false, true),
         (PostAction::Disable, |_, _| false, false),
     ];
-    for (answer, ask, removed) in ways {
+    for ((answer, ask, removed), source_panics) in
+        ways.into_iter().flat_map(|way| [(way, true), (way, false)])
+    {
         let (mut event_loop, mut state) = new_loop();
+        event_loop.on_error(|error, _| panic!("{error}"));
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let duplicate = theirs.try_clone().unwrap();
         let source = Own::new(move |own, registrar| {
@@ -185,7 +188,10 @@ fn what_a_panic_in_unregister_leaves_is_swept_up() {
             own.tokens.extend([fd, registrar.arm(registrar.now() + 10 * MS)]);
             Ok(())
         })
-        .unregister(|_, _| panic!("on purpose"));
+        .unregister(move |_, _| {
+            assert!(!source_panics, "on purpose");
+            Err(io::Error::other("on purpose"))
+        });
         let callback = move |place: usize, state: &mut State| {
             state.note(place);
             Ok(answer)
