@@ -7,6 +7,7 @@ use std::time::Instant;
 use slotmap::Key;
 
 use crate::abandoned::Abandoned;
+use crate::clock::stamp;
 use crate::error::InsertError;
 use crate::idle::Idles;
 use crate::options::SourceOptions;
@@ -17,7 +18,7 @@ use crate::shared::LoopSignal;
 use crate::slot::{Once, Repeated, TypedSlot, downcast_mut};
 use crate::source::AnySource;
 use crate::token::SourceKey;
-use crate::{AnyToken, EventLoop, EventSource, IdleToken, Registrar, Token};
+use crate::{AnyToken, EventLoop, EventSource, IdleToken, Registrar, Timer, Token};
 
 /// Implemented by the state of a loop, so that the loop finds its handle again.
 ///
@@ -384,6 +385,50 @@ impl<Data> LoopHandle<Data> {
                 }
             });
             self.push_call(key, Call::Update(change));
+        }
+        live
+    }
+
+    /// Moves the deadline of a timer, as [`update`](Self::update) with [`Timer::set_deadline`] does, without a
+    /// closure and its allocation: what can be moved a million times a second is often all that a timer is for, such as
+    /// the one that tells of idleness. `false` if the timer is gone.
+    ///
+    /// A timer that is waiting is moved at once. The [`Timer`] itself has the new deadline as soon as the current
+    /// callback returns; one that is disabled has it when it is enabled again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, fired: Vec<std::time::Instant> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{Clock, EventLoop, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+    /// let mut state = State { handle, fired: Vec::new() };
+    /// let minute = Duration::from_secs(60);
+    /// let idle = Timer::from_duration(minute);
+    /// let idle = state.handle.insert_source(idle, |deadline, state: &mut State| {
+    ///     state.fired.push(deadline);
+    ///     TimeoutAction::Drop
+    /// })?;
+    /// // The user is there, and not idle for another minute.
+    /// let later = state.handle.now() + 2 * minute;
+    /// state.handle.set_deadline(idle, later);
+    /// event_loop.dispatch(None, &mut state)?;
+    /// assert_eq!(state.fired, [later]);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    #[inline]
+    pub fn set_deadline(&mut self, token: Token<Timer>, deadline: Instant) -> bool {
+        let key = token.key();
+        let at = stamp(deadline);
+        let live = self.registrations.move_deadline(key, at);
+        if live {
+            self.note_work();
+            self.pending.push_deadline(key, at);
         }
         live
     }

@@ -27,6 +27,8 @@ pub(crate) enum Op {
     Enable,
     Disable,
     Remove,
+    /// Sets the deadline of a timer to the [`Pending::next_deadline`].
+    SetDeadline,
     /// Does the next of [`Pending::next_call`].
     Call,
 }
@@ -70,6 +72,8 @@ pub(crate) struct Pending<Data> {
     slots: VecDeque<Slot<Data>>,
     /// As many as there are batches among `ops`.
     batches: VecDeque<Batch<Data>>,
+    /// As many as there are deadlines to set among `ops`, on the clock's scale.
+    deadlines: VecDeque<i64>,
     /// As many as there are calls among `ops`.
     calls: VecDeque<Call<Data>>,
 }
@@ -85,6 +89,7 @@ impl<Data> Pending<Data> {
             ops: Fifo::default(),
             slots: VecDeque::new(),
             batches: VecDeque::new(),
+            deadlines: VecDeque::new(),
             calls: VecDeque::new(),
         }
     }
@@ -125,6 +130,22 @@ impl<Data> Pending<Data> {
         self.push(key, Op::InsertBatch);
     }
 
+    /// Of several in a row for the same timer the last is what counts.
+    #[inline]
+    pub(crate) fn push_deadline(&mut self, key: SourceKey, at: i64) {
+        match (self.ops.last(), self.deadlines.back_mut()) {
+            (Some(&Queued { op: Op::SetDeadline, key: last }), Some(deadline))
+                if last == key.data().as_ffi() =>
+            {
+                *deadline = at;
+            }
+            _ => {
+                self.deadlines.push_back(at);
+                self.push(key, Op::SetDeadline);
+            }
+        }
+    }
+
     #[inline]
     pub(crate) fn push_call(&mut self, key: SourceKey, call: Call<Data>) {
         self.calls.push_back(call);
@@ -159,6 +180,12 @@ impl<Data> Pending<Data> {
     #[inline]
     pub(crate) fn next_batch(&mut self) -> Batch<Data> {
         self.batches.pop_front().unwrap_or_default()
+    }
+
+    /// What the [`Op::SetDeadline`] sets that was popped last.
+    #[inline]
+    pub(crate) fn next_deadline(&mut self) -> Option<i64> {
+        self.deadlines.pop_front()
     }
 
     /// What the [`Op::Call`] does that was popped last.

@@ -11,7 +11,7 @@ use crate::error::{BoxError, Error, ErrorAction, Outcome};
 use crate::insight::{Subject, watched};
 use crate::pending::{Call, Op};
 use crate::shared::Shared;
-use crate::slot::Slot;
+use crate::slot::{Slot, downcast_mut};
 use crate::token::SourceKey;
 use crate::{
     AnyToken, EventLoop, LoopData, LoopHandle, Registrar, SourceOptions, TimeoutAction, Timer,
@@ -52,6 +52,11 @@ impl<Data: LoopData> EventLoop<Data> {
                 Op::Enable => self.enable(key, data)?,
                 Op::Disable => self.disable(key, data)?,
                 Op::Remove => self.remove(key, data).1?,
+                Op::SetDeadline => {
+                    if let Some(at) = handle.pending.next_deadline() {
+                        self.set_deadline(key, at, data)?;
+                    }
+                }
                 Op::Call => {
                     if let Some(call) = handle.pending.next_call() {
                         ran_user_code |= self.do_call(key, call, data)?;
@@ -98,6 +103,15 @@ impl<Data: LoopData> EventLoop<Data> {
                 Ok(true)
             }
         }
+    }
+
+    fn set_deadline(&mut self, key: SourceKey, at: i64, data: &mut Data) -> Outcome {
+        let slot = self.slots.get_mut(key);
+        match slot.and_then(|slot| downcast_mut::<Timer>(slot.source_mut())) {
+            Some(timer) => timer.set_stamp(at),
+            None => return Ok(()),
+        }
+        self.reregister(key, false, data)
     }
 
     fn enable(&mut self, key: SourceKey, data: &mut Data) -> Outcome {

@@ -89,6 +89,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => pick().prop_map(Op::Enable),
         2 => pick().prop_map(Op::Disable),
         3 => (pick(), 0..20_u8).prop_map(|(pick, to)| Op::Update(pick, to)),
+        2 => (pick(), 0..20_u8).prop_map(|(pick, to)| Op::Move(pick, to)),
         1 => pick().prop_map(Op::CancelIdle),
         1 => pick().prop_map(Op::HangUp),
         1 => pick().prop_map(Op::RemoteRemove),

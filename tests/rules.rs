@@ -329,25 +329,31 @@ mod rule_3_timers {
 
     #[test]
     fn one_that_a_callback_of_the_batch_moves_or_cancels_does_not_fire() {
-        let (mut event_loop, mut state, clock) = manual_loop();
-        let deadline = clock.now() + MS;
-        let moved = insert_timer(&mut state, deadline + HOUR, "moved");
-        let cancelled = insert_timer(&mut state, deadline + MS, "cancelled");
-        state.handle.update(moved, move |timer| timer.set_deadline(deadline + MS));
-        let callback = move |_, state: &mut State| {
-            state.note("first");
-            state.handle.update(moved, move |timer| timer.set_deadline(deadline + HOUR));
-            state.handle.remove(cancelled);
-            TimeoutAction::Drop
-        };
-        state.handle.insert_source(Timer::from_deadline(deadline), callback).unwrap();
-        event_loop.apply_pending(&mut state).unwrap();
-        clock.advance(10 * MS);
-        event_loop.dispatch(ZERO, &mut state).unwrap();
-        assert_eq!(state.log, ["first"]);
-        event_loop.dispatch(None, &mut state).unwrap();
-        assert_eq!(state.log, ["first", "moved"]);
-        assert_eq!(clock.now(), deadline + HOUR);
+        type Move = fn(&mut LoopHandle<State>, Token<Timer>, Instant) -> bool;
+        let ways: [Move; 2] = [LoopHandle::set_deadline, |handle, timer, deadline| {
+            handle.update(timer, move |timer| timer.set_deadline(deadline))
+        }];
+        for to in ways {
+            let (mut event_loop, mut state, clock) = manual_loop();
+            let deadline = clock.now() + MS;
+            let moved = insert_timer(&mut state, deadline + HOUR, "moved");
+            let cancelled = insert_timer(&mut state, deadline + MS, "cancelled");
+            to(&mut state.handle, moved, deadline + MS);
+            let callback = move |_, state: &mut State| {
+                state.note("first");
+                to(&mut state.handle, moved, deadline + HOUR);
+                state.handle.remove(cancelled);
+                TimeoutAction::Drop
+            };
+            state.handle.insert_source(Timer::from_deadline(deadline), callback).unwrap();
+            event_loop.apply_pending(&mut state).unwrap();
+            clock.advance(10 * MS);
+            event_loop.dispatch(ZERO, &mut state).unwrap();
+            assert_eq!(state.log, ["first"]);
+            event_loop.dispatch(None, &mut state).unwrap();
+            assert_eq!(state.log, ["first", "moved"]);
+            assert_eq!(clock.now(), deadline + HOUR);
+        }
     }
 
     #[test]

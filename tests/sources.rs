@@ -5,7 +5,7 @@ mod common;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use common::{LONG, State, ZERO, manual_loop, new_loop};
@@ -468,6 +468,81 @@ mod timer {
         assert_eq!(dispatch(&mut event_loop, &mut state), [""; 0]);
         state.handle.enable(timer);
         assert_eq!(dispatch(&mut event_loop, &mut state), ["x"]);
+    }
+
+    #[test]
+    fn is_moved_by_its_token_whatever_it_does_meanwhile() {
+        let (mut event_loop, mut state, clock) = manual_loop();
+        let start = clock.now();
+        let at = |hours: u32| start + hours * HOUR;
+        let waits =
+            state.handle.insert_source(Timer::from_duration(HOUR), noting("waits")).unwrap();
+        let rests =
+            state.handle.insert_source(Timer::from_duration(HOUR), noting("rests")).unwrap();
+        let never = Timer::from_duration(Duration::MAX);
+        let never = state.handle.insert_source(never, noting("never")).unwrap();
+        // One that is inserted just now, and those that are stored.
+        assert!(state.handle.set_deadline(waits, at(2)));
+        state.handle.disable(rests);
+        event_loop.apply_pending(&mut state).unwrap();
+        for (token, hours) in [(waits, 4), (rests, 2), (never, 3)] {
+            assert!(state.handle.set_deadline(token, at(hours)));
+        }
+        event_loop.apply_pending(&mut state).unwrap();
+        let deadline = |token: Token<Timer>| event_loop.get(token).unwrap().current_deadline();
+        assert_eq!([waits, rests, never].map(deadline), [4, 2, 3].map(|hours| Some(at(hours))));
+        event_loop.dispatch(None, &mut state).unwrap();
+        assert_eq!((clock.now(), state.take_log()), (at(3), vec!["never".to_owned()]));
+        assert!(!state.handle.set_deadline(never, at(5)), "it is gone");
+        // Enabled again, it is long due.
+        state.handle.enable(rests);
+        assert_eq!(dispatch(&mut event_loop, &mut state), ["rests"]);
+        event_loop.dispatch(None, &mut state).unwrap();
+        assert_eq!((clock.now(), state.take_log()), (at(4), vec!["waits".to_owned()]));
+    }
+
+    #[test]
+    fn the_last_of_its_moves_counts_in_the_order_they_were_asked_for() {
+        let (mut event_loop, mut state, clock) = manual_loop();
+        let at = |hours: u32| clock.now() + hours * HOUR;
+        let one = state.handle.insert_source(Timer::from_duration(HOUR), noting("one")).unwrap();
+        let two = state.handle.insert_source(Timer::from_duration(HOUR), noting("two")).unwrap();
+        let (third, fourth) = (at(3), at(4));
+        state.handle.set_deadline(one, at(9));
+        state.handle.set_deadline(one, at(5));
+        state.handle.set_deadline(two, at(6));
+        state.handle.set_deadline(one, at(7));
+        state.handle.update(two, move |timer| timer.set_deadline(third));
+        state.handle.update(one, move |timer| timer.set_deadline(third));
+        state.handle.set_deadline(one, fourth);
+        event_loop.apply_pending(&mut state).unwrap();
+        assert_eq!(event_loop.get(one).unwrap().current_deadline(), Some(fourth));
+        for (deadline, name) in [(third, "two"), (fourth, "one")] {
+            event_loop.dispatch(None, &mut state).unwrap();
+            assert_eq!((clock.now(), state.take_log()), (deadline, vec![name.to_owned()]));
+        }
+    }
+
+    #[test]
+    fn one_that_its_own_callback_moves_stays_whatever_it_answers() {
+        for answer in [TimeoutAction::Drop, TimeoutAction::ToDuration(9 * HOUR)] {
+            let (mut event_loop, mut state, clock) = manual_loop();
+            let later = clock.now() + HOUR;
+            let itself = Arc::new(OnceLock::new());
+            let token = Arc::clone(&itself);
+            let callback = move |deadline: Instant, state: &mut State| {
+                state.note("x");
+                if deadline < later {
+                    state.handle.set_deadline(*token.get().unwrap(), later);
+                }
+                answer
+            };
+            let timer = state.handle.insert_source(Timer::immediate(), callback).unwrap();
+            itself.set(timer).unwrap();
+            assert_eq!(dispatch(&mut event_loop, &mut state), ["x"]);
+            event_loop.dispatch(None, &mut state).unwrap();
+            assert_eq!((clock.now(), state.take_log()), (later, vec!["x".to_owned()]));
+        }
     }
 
     #[test]

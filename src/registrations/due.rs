@@ -33,6 +33,19 @@ impl Registrations {
         }
     }
 
+    /// Moves the deadline of a timer to `at`, for which an op is queued that tells the timer: that does it where the
+    /// deadline is not in its row. `false` if the timer is not live.
+    #[inline]
+    pub(crate) fn move_deadline(&mut self, source: SourceKey, at: i64) -> bool {
+        let live = self.touch(source);
+        if live && let Some((key, Watch::Deadline(position))) = self.rows.interest_in_row(source) {
+            self.change_deadlines(source, |queue, rows| {
+                queue.set(key, position, at, |key, to| rows.set_position(key, to))
+            });
+        }
+        live
+    }
+
     /// Takes what is no interest any more out of the queue, if it is a deadline.
     #[inline]
     pub(super) fn cancel_removed(&mut self, key: InterestKey, removed: Option<(SourceKey, Watch)>) {

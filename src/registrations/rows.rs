@@ -153,9 +153,15 @@ impl Rows {
         Some((source, watch))
     }
 
+    /// The interest in the row of `source`.
+    #[inline]
+    pub(super) fn interest_in_row(&self, source: SourceKey) -> Option<(InterestKey, Watch)> {
+        self.sources.get(source)?.interest(source)
+    }
+
     /// All interests of `source`.
     pub(super) fn interests_of(&self, source: SourceKey) -> Vec<InterestKey> {
-        let in_row = self.sources.get(source).and_then(|row| row.interest(source));
+        let in_row = self.interest_in_row(source);
         let others = self.others.iter().filter(|(_, row)| row.source == source);
         let others = others.map(|(key, _)| InterestKey::other(key));
         in_row.map(|(key, _)| key).into_iter().chain(others).collect()
@@ -189,6 +195,7 @@ impl Rows {
 
 impl SourceRow {
     /// The interest in this row, which is that of `source`.
+    #[inline]
     fn interest(&self, source: SourceKey) -> Option<(InterestKey, Watch)> {
         Some((InterestKey::in_row(source, self.registration)?, self.watch?))
     }

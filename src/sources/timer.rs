@@ -134,10 +134,17 @@ impl Timer {
     }
 
     /// Moves the deadline. For a timer that is inserted this takes effect with
-    /// [`LoopHandle::update`](crate::LoopHandle::update).
+    /// [`LoopHandle::update`](crate::LoopHandle::update), which
+    /// [`LoopHandle::set_deadline`](crate::LoopHandle::set_deadline) does without.
     #[inline]
     pub fn set_deadline(&mut self, deadline: Instant) {
-        self.when = When::at(stamp(deadline));
+        self.set_stamp(stamp(deadline));
+    }
+
+    /// [`set_deadline`](Self::set_deadline), the deadline on the clock's scale.
+    #[inline]
+    pub(crate) fn set_stamp(&mut self, at: i64) {
+        self.when = When::at(at);
     }
 
     /// Moves the deadline to `duration` after the timer is inserted or updated.

@@ -17,6 +17,8 @@ pub enum Op {
     /// Moves a timer to so many milliseconds from now, gives an interval that period, an fd another mode; has signals
     /// listened to, and a timer on the wall's clock due, as their kinds say.
     Update(Pick, u8),
+    /// Moves a timer to so many milliseconds from now by its token alone; nothing else.
+    Move(Pick, u8),
     Enable(Pick),
     Disable(Pick),
     Idle(Body),

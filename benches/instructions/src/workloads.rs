@@ -32,6 +32,7 @@ pub const WORKLOADS: &[Workload] = &[
     Workload { name: "timer-cancel", operations: 20_000, run: timer_cancel },
     Workload { name: "timer-fire", operations: 20_000, run: timer_fire },
     Workload { name: "timer-move", operations: 10_000, run: timer_move },
+    Workload { name: "timer-update", operations: 10_000, run: timer_update },
     Workload { name: "timer-repeat", operations: 5_000, run: timer_repeat },
     Workload { name: "idle-chain", operations: 5_000, run: idle_chain },
     Workload { name: "idle-1000", operations: 20_000, run: idle_batch },
@@ -273,6 +274,16 @@ fn timer_fire(timers: u64) {
 }
 
 fn timer_move(times: u64) {
+    let (mut event_loop, mut state) = new();
+    let tokens = insert_timers(&mut state, scattered(far(), 1000));
+    event_loop.apply_pending(&mut state).expect("insertion");
+    for deadline in scattered(far(), times) {
+        assert!(state.handle.set_deadline(tokens[0], deadline));
+    }
+    event_loop.apply_pending(&mut state).expect("a move");
+}
+
+fn timer_update(times: u64) {
     let (mut event_loop, mut state) = new();
     let tokens = insert_timers(&mut state, scattered(far(), 1000));
     event_loop.apply_pending(&mut state).expect("insertion");

@@ -36,6 +36,7 @@ enum Pending {
     /// Of those that a scope let go, in an order of the loop's own.
     RemoveAll(Vec<usize>),
     Update(usize, u8),
+    Move(usize, i64),
     Enable(usize),
     Disable(usize),
 }

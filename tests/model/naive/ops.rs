@@ -26,6 +26,7 @@ impl Model {
             Op::Update(pick, to) => {
                 ("update", self.ask(picked(*pick), |id| Pending::Update(id, *to)))
             }
+            Op::Move(pick, to) => ("move", self.move_timer(picked(*pick), *to)),
             Op::Take(pick, body) => {
                 ("take", self.ask(picked(*pick), |id| Pending::Take(id, body.clone(), depth)))
             }
@@ -97,6 +98,19 @@ impl Model {
         self.request(id, op);
         self.sources[id].live = !removes;
         true
+    }
+
+    fn move_timer(&mut self, id: Option<usize>, to: u8) -> bool {
+        let at = self.now + i64::from(to);
+        let timer = id.filter(|&id| matches!(self.sources[id].kind, Kind::Timer(_)));
+        let asked = self.ask(timer, |id| Pending::Move(id, at));
+        if let Some(id) = timer
+            && asked
+            && self.sources[id].enabled
+        {
+            self.arm_at(id, at);
+        }
+        asked
     }
 
     fn post(&mut self, mail: Mail) {

@@ -41,6 +41,13 @@ impl Model {
                     self.update(id, to);
                     self.reregister(id);
                 }
+                Pending::Move(id, at) => {
+                    if self.sources[id].dropped {
+                        continue;
+                    }
+                    self.sources[id].when = When::At(at);
+                    self.reregister(id);
+                }
                 Pending::Remove(id) => self.remove(id),
                 Pending::Take(id, body, depth) => {
                     if self.sources[id].dropped {
@@ -173,13 +180,17 @@ impl Model {
                 source.when = When::At(self.now + after);
             }
             if let When::At(at) = source.when {
-                // Armed for the same, it keeps its turn.
-                if matches!(source.armed, Armed::At(to, _) | Armed::Due(to) if to == at) {
-                    return;
-                }
-                source.armed = Armed::At(at, self.armings);
-                self.armings += 1;
+                self.arm_at(id, at);
             }
+        }
+    }
+
+    /// Armed for the same, it keeps its turn.
+    pub(super) fn arm_at(&mut self, id: usize, at: i64) {
+        let armed = &mut self.sources[id].armed;
+        if !matches!(*armed, Armed::At(to, _) | Armed::Due(to) if to == at) {
+            *armed = Armed::At(at, self.armings);
+            self.armings += 1;
         }
     }
 

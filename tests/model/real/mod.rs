@@ -135,6 +135,7 @@ impl World {
                 ("inspect", true)
             }
             Op::Update(pick, to) => ("update", self.update(pick, to)),
+            Op::Move(pick, to) => ("move", self.move_timer(pick, to)),
             Op::Idle(body) => {
                 let body = self.body(body, depth);
                 let token = self
@@ -253,6 +254,15 @@ impl World {
             rounds: event_loop.stats().rounds,
             source: row.map(|row| (row.enabled, rank(row.priority))),
             live: token.is_some_and(|token| self.handle.contains(token.any())),
+        }
+    }
+
+    fn move_timer(&mut self, pick: Pick, to: u8) -> bool {
+        match self.pick(pick) {
+            Some((_, Named::Timer(token))) => {
+                self.handle.set_deadline(token, self.handle.now() + ms(to))
+            }
+            _ => false,
         }
     }
 
