@@ -328,6 +328,22 @@ mod rule_3_timers {
     }
 
     #[test]
+    fn one_that_is_moved_by_its_token_comes_before_what_is_armed_for_the_same_later() {
+        let (mut event_loop, mut state, clock) = manual_loop();
+        let deadline = clock.now() + MS;
+        let later = Timer::from_deadline(deadline + HOUR);
+        let moved = state.handle.insert_source(later, |_, state: &mut State| {
+            state.note("moved");
+            TimeoutAction::Drop
+        });
+        event_loop.apply_pending(&mut state).unwrap();
+        state.handle.set_deadline(moved.unwrap(), deadline);
+        insert_timer(&mut state, deadline, "inserted");
+        event_loop.dispatch(None, &mut state).unwrap();
+        assert_eq!(state.log, ["moved", "inserted"]);
+    }
+
+    #[test]
     fn one_that_a_callback_of_the_batch_moves_or_cancels_does_not_fire() {
         type Move = fn(&mut LoopHandle<State>, Token<Timer>, Instant) -> bool;
         let ways: [Move; 2] = [LoopHandle::set_deadline, |handle, timer, deadline| {

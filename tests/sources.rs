@@ -514,6 +514,7 @@ mod timer {
         state.handle.set_deadline(one, at(7));
         state.handle.update(two, move |timer| timer.set_deadline(third));
         state.handle.update(one, move |timer| timer.set_deadline(third));
+        state.handle.set_deadline(one, at(8));
         state.handle.set_deadline(one, fourth);
         event_loop.apply_pending(&mut state).unwrap();
         assert_eq!(event_loop.get(one).unwrap().current_deadline(), Some(fourth));

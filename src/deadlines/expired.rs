@@ -89,7 +89,7 @@ impl Expired {
         let bits = (found.len() / 4).ilog2() + 1;
         let shift = (u64::BITS - span.leading_zeros()).saturating_sub(bits);
         let bucket = |entry: &Deadline| (entry.at.abs_diff(earliest) >> shift) as usize;
-        // How many each has; then where it ends; then where it starts, as the last of it is the first to find its place.
+        // How many each has; then where it ends; then, as each deadline takes the last place that is free, where it starts.
         self.buckets.clear();
         self.buckets.resize((span >> shift) as usize + 2, 0);
         for entry in found {
@@ -103,7 +103,7 @@ impl Expired {
         let first = self.entries.len();
         self.entries.extend_from_slice(found);
         let entries = &mut self.entries[first..];
-        for entry in found.iter().rev() {
+        for entry in found {
             let place = &mut self.buckets[bucket(entry)];
             *place -= 1;
             entries[*place as usize] = *entry;
