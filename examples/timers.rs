@@ -48,7 +48,7 @@ impl State {
         {
             self.say("the alarm is moved to a quarter past");
             let deadline = tick.deadline + self.hour / 4;
-            self.handle.update(alarm, move |timer| timer.set_deadline(deadline));
+            self.handle.set_deadline(alarm, deadline);
         }
         if self.hours < 24 { PostAction::Continue } else { PostAction::Remove }
     }

@@ -389,12 +389,13 @@ impl<Data> LoopHandle<Data> {
         live
     }
 
-    /// Moves the deadline of a timer, as [`update`](Self::update) with [`Timer::set_deadline`] does, without a
-    /// closure and its allocation: what can be moved a million times a second is often all that a timer is for, such as
-    /// the one that tells of idleness. `false` if the timer is gone.
+    /// Moves the deadline of a timer, as [`update`](Self::update) with [`Timer::set_deadline`] does, but without a
+    /// closure and its allocation: for one that is moved by every event, such as the one that finds a user idle.
+    /// `false` if the timer is gone.
     ///
-    /// A timer that is waiting is moved at once. The [`Timer`] itself has the new deadline as soon as the current
-    /// callback returns; one that is disabled has it when it is enabled again.
+    /// A timer that waits is moved at once, and fires after those that are armed for the same deadline by then. The
+    /// [`Timer`] itself has the new deadline as soon as the current callback returns. One that is disabled waits for it
+    /// when it is enabled again.
     ///
     /// # Examples
     ///
