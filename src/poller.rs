@@ -29,8 +29,7 @@ pub(crate) use portable::{Alarm, Found, Poller, add, delete, modify};
 
 use std::io;
 
-/// How many events of the kernel one wait takes in. So few that the kernel's part of them is in the processor's cache
-/// still when the callbacks ask for it: with 9000 fds ready 1024 took a tenth longer.
+/// How many events of the kernel one wait takes in. With 9000 fds ready fewer take a little longer.
 const EVENTS: usize = 1024;
 
 /// The kernel's token of the waker, which is no interest key.
