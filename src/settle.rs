@@ -106,10 +106,11 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     fn set_deadline(&mut self, key: SourceKey, at: i64, data: &mut Data) -> Outcome {
-        let slot = self.slots.get_mut(key);
-        match slot.and_then(|slot| downcast_mut::<Timer>(slot.source_mut())) {
-            Some(timer) => timer.set_stamp(at),
-            None => return Ok(()),
+        let Some(slot) = self.slots.get_mut(key) else {
+            return Ok(());
+        };
+        if let Some(timer) = downcast_mut::<Timer>(slot.source_mut()) {
+            timer.set_stamp(at);
         }
         self.reregister(key, false, data)
     }

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use common::{LONG, State, ZERO, manual_loop, new_loop};
 use soloop::channel::Event;
 use soloop::{
-    EventLoop, EventSource, Generic, Interest, InterestToken, MioSource, Mode, Notifier,
-    PostAction, Readiness, Ready, Registrar, TimeoutAction, Timer, Token, make_ping,
+    AnyToken, EventLoop, EventSource, Generic, Interest, InterestToken, Interval, MioSource, Mode,
+    Notifier, PostAction, Readiness, Ready, Registrar, Tick, TimeoutAction, Timer, Token,
+    make_ping,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -544,6 +545,28 @@ mod timer {
             event_loop.dispatch(None, &mut state).unwrap();
             assert_eq!((clock.now(), state.take_log()), (later, vec!["x".to_owned()]));
         }
+    }
+
+    #[test]
+    fn the_token_of_another_loop_moves_nothing_that_is_no_timer() {
+        let (_, mut other) = new_loop();
+        let (mut event_loop, mut state, clock) = manual_loop();
+        let timer = other.handle.insert_source(Timer::immediate(), noting("x")).unwrap();
+        let interval = Interval::new(HOUR);
+        let callback = |_: Tick, state: &mut State| {
+            state.note("tick");
+            PostAction::Remove
+        };
+        let interval = state.handle.insert_source(interval, callback).unwrap();
+        assert_eq!(
+            AnyToken::from(timer),
+            AnyToken::from(interval),
+            "that of a loop's first source"
+        );
+        let start = clock.now();
+        state.handle.set_deadline(timer, start + 9 * HOUR);
+        event_loop.dispatch(None, &mut state).unwrap();
+        assert_eq!((clock.now(), state.take_log()), (start + HOUR, vec!["tick".to_owned()]));
     }
 
     #[test]
