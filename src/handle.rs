@@ -246,7 +246,7 @@ impl<Data> LoopHandle<Data> {
         // First of all: what is registered is not moved any more, for which the processor would have to wait.
         let mut slot = Box::new(slot);
         let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
-        let attempt = Attempt::new(&mut self.registrations, options);
+        let attempt = Attempt::new::<S>(&mut self.registrations, options);
         match attempt.register(slot.source_mut()) {
             Ok(key) => {
                 self.note_work();
@@ -548,8 +548,11 @@ struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     #[inline]
-    fn new(registrations: &'a mut Registrations, options: Option<SourceOptions>) -> Self {
-        let key = registrations.add_source(options);
+    fn new<S: EventSource>(
+        registrations: &'a mut Registrations,
+        options: Option<SourceOptions>,
+    ) -> Self {
+        let key = registrations.add_source::<S>(options);
         Self { registrations, key, done: false }
     }
 

@@ -6,6 +6,7 @@
 //! the kernel, the deadline queue or the ready queue only while it is in the table; what those report
 //! later under its key is recognised by the key's generation and dropped.
 
+use std::any::TypeId;
 use std::sync::Arc;
 
 use slotmap::{Key, SparseSecondaryMap};
@@ -17,7 +18,7 @@ use crate::interest::Wants;
 use crate::options::{Priority, SourceOptions};
 use crate::shared::Shared;
 use crate::token::{InterestKey, SourceKey};
-use crate::{AnyToken, Readiness};
+use crate::{AnyToken, EventSource, Readiness, Timer};
 
 mod due;
 mod rows;
@@ -34,6 +35,8 @@ const REMOVED: u8 = 1 << 1;
 const OPTIONS: u8 = 1 << 2;
 /// It goes after its first event.
 const ONCE: u8 = 1 << 3;
+/// It is a `Timer`, whose deadline its token moves.
+const TIMER: u8 = 1 << 4;
 
 /// The tables; see the module's head.
 #[derive(Debug)]
@@ -109,16 +112,21 @@ impl Registrations {
     // Sources.
 
     #[inline]
-    pub(crate) fn add_source(&mut self, options: Option<SourceOptions>) -> SourceKey {
+    pub(crate) fn add_source<S: EventSource>(
+        &mut self,
+        options: Option<SourceOptions>,
+    ) -> SourceKey {
+        let is_timer = TypeId::of::<S>() == TypeId::of::<Timer>();
+        let flags = if is_timer { ENABLED | TIMER } else { ENABLED };
         match options.filter(|options| !options.is_default()) {
-            None => self.rows.add_source(Priority::Normal, ENABLED),
-            Some(options) => self.add_source_with(options),
+            None => self.rows.add_source(Priority::Normal, flags),
+            Some(options) => self.add_source_with(options, flags),
         }
     }
 
     #[inline(never)]
-    fn add_source_with(&mut self, options: SourceOptions) -> SourceKey {
-        let key = self.rows.add_source(options.priority, ENABLED | OPTIONS);
+    fn add_source_with(&mut self, options: SourceOptions, flags: u8) -> SourceKey {
+        let key = self.rows.add_source(options.priority, flags | OPTIONS);
         self.prioritized |= options.priority != Priority::Normal;
         self.budgeted |= options.budget.is_some() || options.time_budget.is_some();
         self.options.insert(key, options);

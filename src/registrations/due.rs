@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::rows::Rows;
-use super::{Registrations, Turn, Watch};
+use super::{Registrations, TIMER, Turn, Watch};
 use crate::backlog::ReadyEvent;
 use crate::deadlines::{Deadline, Deadlines};
 use crate::options::Priority;
@@ -38,7 +38,10 @@ impl Registrations {
     #[inline]
     pub(crate) fn move_deadline(&mut self, source: SourceKey, at: i64) -> bool {
         let live = self.touch(source);
-        if live && let Some((key, Watch::Deadline(position))) = self.rows.interest_in_row(source) {
+        if live
+            && self.rows.source(source).is_some_and(|row| row.flags & TIMER != 0)
+            && let Some((key, Watch::Deadline(position))) = self.rows.interest_in_row(source)
+        {
             self.change_deadlines(source, |queue, rows| {
                 queue.set(key, position, at, |key, to| rows.set_position(key, to))
             });
