@@ -106,10 +106,9 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     fn set_deadline(&mut self, key: SourceKey, at: i64, data: &mut Data) -> Outcome {
-        let Some(slot) = self.slots.get_mut(key) else {
-            return Ok(());
-        };
-        if let Some(timer) = downcast_mut::<Timer>(slot.source_mut()) {
+        if let Some(slot) = self.slots.get_mut(key)
+            && let Some(timer) = downcast_mut::<Timer>(slot.source_mut())
+        {
             timer.set_stamp(at);
         }
         self.reregister(key, false, data)
@@ -125,7 +124,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         let mut registrar = Registrar::new(registrations, key);
         if let Err(error) = slot.source_mut().register(&mut registrar) {
-            let _ = slot.source_mut().unregister(&mut registrar);
+            let _ = slot.unregister(&mut registrar);
             registrations.sweep(key);
             registrations.set_enabled(key, false);
             let error = self.failure(key, error.into(), data);

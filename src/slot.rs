@@ -60,7 +60,7 @@ impl<Data, T: TypedSlot<Data>> AnySlot<Data> for T {
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        EventSource::unregister(TypedSlot::source_mut(self), registrar)
+        TypedSlot::source_mut(self).unregister(registrar)
     }
 
     fn into_source(self: Box<Self>) -> Box<dyn AnySource> {

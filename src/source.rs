@@ -190,7 +190,6 @@ impl<T: EventSource> EventSource for Box<T> {
 pub(crate) trait AnySource: Any {
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()>;
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()>;
-    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()>;
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>>;
     fn before_handle_events(&mut self, events: EventIterator<'_>);
     fn type_name(&self) -> &'static str;
@@ -203,10 +202,6 @@ impl<S: EventSource> AnySource for S {
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         S::reregister(self, registrar)
-    }
-
-    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        S::unregister(self, registrar)
     }
 
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {

@@ -59,10 +59,10 @@ impl Expired {
         let room = found.len().max(Self::KEPT);
         self.entries.shrink_to(self.entries.len() + room);
         self.buckets.shrink_to(room);
-        match found.len() {
-            0 => {}
-            1 => self.entries.append(found),
-            _ => self.append_sorted(found),
+        if found.len() > 1 {
+            self.append_sorted(found);
+        } else {
+            self.entries.append(found);
         }
         found.shrink_to(Self::KEPT);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::rows::Rows;
 use super::{Registrations, TIMER, Turn, Watch};
 use crate::backlog::ReadyEvent;
-use crate::deadlines::{Deadline, Deadlines};
+use crate::deadlines::{Deadline, Deadlines, Position};
 use crate::options::Priority;
 use crate::token::{InterestKey, SourceKey};
 
@@ -27,10 +27,15 @@ impl Registrations {
     #[inline]
     pub(crate) fn rearm(&mut self, source: SourceKey, key: InterestKey, at: i64) {
         if let Some(&mut Watch::Deadline(position)) = self.watch(source, key) {
-            self.change_deadlines(source, |queue, rows| {
-                queue.set(key, position, at, |key, to| rows.set_position(key, to))
-            });
+            self.set(source, key, position, at);
         }
+    }
+
+    #[inline]
+    fn set(&mut self, source: SourceKey, key: InterestKey, position: Position, at: i64) {
+        self.change_deadlines(source, |queue, rows| {
+            queue.set(key, position, at, |key, to| rows.set_position(key, to))
+        });
     }
 
     /// Moves the deadline of a timer to `at`, for which an op is queued that tells the timer: that does it where the
@@ -42,9 +47,7 @@ impl Registrations {
             && self.rows.source(source).is_some_and(|row| row.flags & TIMER != 0)
             && let Some((key, Watch::Deadline(position))) = self.rows.interest_in_row(source)
         {
-            self.change_deadlines(source, |queue, rows| {
-                queue.set(key, position, at, |key, to| rows.set_position(key, to))
-            });
+            self.set(source, key, position, at);
         }
         live
     }

@@ -134,8 +134,8 @@ impl Timer {
     }
 
     /// Moves the deadline. For a timer that is inserted this takes effect with
-    /// [`LoopHandle::update`](crate::LoopHandle::update), which
-    /// [`LoopHandle::set_deadline`](crate::LoopHandle::set_deadline) does without.
+    /// [`LoopHandle::update`](crate::LoopHandle::update);
+    /// [`LoopHandle::set_deadline`](crate::LoopHandle::set_deadline) does both.
     #[inline]
     pub fn set_deadline(&mut self, deadline: Instant) {
         self.set_stamp(stamp(deadline));
