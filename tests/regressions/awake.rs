@@ -1,0 +1,1 @@
+//! What held the loop awake or asleep, or had it lose something.

@@ -1,0 +1,1 @@
+//! What cost more than it may, or was kept for good.

@@ -1,0 +1,1 @@
+//! What was delivered twice, late, or to the wrong source.
