@@ -65,7 +65,7 @@ impl<Data: LoopData> EventLoop<Data> {
             {
                 return Ok(Some(value));
             }
-            self.dispatch(None, data)?;
+            self.dispatch_once(None, true, data)?;
         }
         Ok(None)
     }

@@ -1,24 +1,29 @@
 //! What a callback may change: a plain field of the state.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use slotmap::Key;
-
-use crate::abandoned::Abandoned;
 use crate::clock::stamp;
-use crate::error::InsertError;
-use crate::idle::Idles;
+use crate::dispatch::{Budget, Lane};
+use crate::dropped_guards::DroppedGuard;
+use crate::error::{Error, InsertError, Outcome};
 use crate::options::SourceOptions;
-use crate::pending::{Call, Op, Pending, Queued};
 use crate::registrations::Registrations;
-use crate::remote::{Mailbox, Remote};
-use crate::shared::LoopSignal;
-use crate::slot::{Once, Repeated, TypedSlot, downcast_mut};
+use crate::remote::{Mailbox, Post, Remote};
+use crate::shared::{LoopSignal, Shared};
+use crate::slot::{Callback, Slot, downcast_mut, once, repeated};
 use crate::source::AnySource;
 use crate::token::SourceKey;
 use crate::{AnyToken, EventLoop, EventSource, IdleToken, Registrar, Timer, Token};
+
+mod idles;
+mod ops;
+
+use idles::Idles;
+use ops::Ops;
+pub(crate) use ops::{Look, Op};
 
 /// Implemented by the state of a loop, so that the loop finds its handle again.
 ///
@@ -58,27 +63,14 @@ pub trait LoopData: Sized {
 /// later operation. Like the loop it belongs to its thread: to another one, send a [`Remote`].
 pub struct LoopHandle<Data> {
     pub(crate) registrations: Registrations,
-    pub(crate) pending: Pending<Data>,
-    pub(crate) idles: Idles<Data>,
-    pub(crate) mailbox: Arc<Mailbox<Data>>,
-    pub(crate) abandoned: Arc<Abandoned>,
-    /// The sources that host a loop, and some that are gone.
-    #[cfg(all(unix, feature = "calloop"))]
-    pub(crate) hosting: Vec<SourceKey>,
+    ops: Ops<Data>,
+    idles: Idles<Data>,
+    mailbox: Arc<Mailbox<Post<Data>>>,
 }
 
 impl<Data> LoopHandle<Data> {
-    pub(crate) fn new(registrations: Registrations, mailbox: Arc<Mailbox<Data>>) -> Self {
-        let abandoned = Abandoned::new(Arc::clone(&registrations.shared));
-        Self {
-            registrations,
-            pending: Pending::new(),
-            idles: Idles::new(),
-            mailbox,
-            abandoned,
-            #[cfg(all(unix, feature = "calloop"))]
-            hosting: Vec::new(),
-        }
+    pub(crate) fn new(registrations: Registrations, mailbox: Arc<Mailbox<Post<Data>>>) -> Self {
+        Self { registrations, ops: Ops::new(), idles: Idles::new(), mailbox }
     }
 
     /// Inserts a source. It is registered with the kernel at once and `callback` is called for each of
@@ -108,9 +100,6 @@ impl<Data> LoopHandle<Data> {
     /// assert!(!state.handle.contains(token));
     /// # Ok::<(), soloop::Error>(())
     /// ```
-    // Each callback has an instance of this of its own, which is called from where the callback is written. There it is
-    // inlined: a return after the system call that watches an fd takes long, as it does in `EventLoop::dispatch`.
-    #[inline(always)]
     pub fn insert_source<S, F>(
         &mut self,
         source: S,
@@ -120,7 +109,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(None, Repeated { source, callback })
+        self.insert_slot(None, source, || repeated::<S, F, Data>(callback))
     }
 
     /// Inserts a source that has a name, a priority, a budget, an error policy or a scope of its own.
@@ -155,7 +144,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(Some(options), Repeated { source, callback })
+        self.insert_slot(Some(options), source, || repeated::<S, F, Data>(callback))
     }
 
     /// Inserts a source for one event: `callback` may consume what it captured, and the source is
@@ -232,35 +221,36 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        let token = self.insert_slot(options, Once { source, callback: Some(callback) })?;
+        let token = self.insert_slot(options, source, || once::<S, F, Data>(callback))?;
         self.registrations.set_once(token.key());
         Ok(token)
     }
 
-    #[inline(always)]
+    /// Registers a source and has it stored, with the callback that `callback` makes.
+    #[inline]
     pub(crate) fn insert_slot<S: EventSource>(
         &mut self,
         options: Option<SourceOptions>,
-        slot: impl TypedSlot<Data, Source = S> + 'static,
+        source: S,
+        callback: impl FnOnce() -> Callback<Data>,
     ) -> Result<Token<S>, InsertError<S>> {
-        // First of all: what is registered is not moved any more, for which the processor would have to wait.
-        let mut slot = Box::new(slot);
+        if self.registrations.shared.ready.is_closed() {
+            return Err(InsertError { error: loop_is_gone(), source });
+        }
+        // Boxed first: what is registered is not moved any more.
+        let mut source = Box::new(source);
         let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
         let attempt = Attempt::new::<S>(&mut self.registrations, options);
-        match attempt.register(slot.source_mut()) {
+        match attempt.register(&mut *source) {
             Ok(key) => {
-                self.note_work();
-                self.pending.push_insert(key, slot);
-                if S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
-                    self.pending.push(key, Op::Hook);
-                }
+                self.push(Op::Insert(key, Slot { source, callback: callback() }));
                 let token = Token::new(key);
                 if scoped {
                     self.enter_scope(token);
                 }
                 Ok(token)
             }
-            Err(error) => Err(InsertError { error, source: slot.into_source() }),
+            Err(error) => Err(InsertError { error, source: *source }),
         }
     }
 
@@ -289,10 +279,10 @@ impl<Data> LoopHandle<Data> {
     /// it was gone already.
     pub fn remove(&mut self, token: impl Into<AnyToken>) -> bool {
         let key = token.into().key();
-        let live = self.registrations.mark_removed(key);
+        let live = self.registrations.mark_removed(key, self.ops.is_applying());
         if live {
             self.cancel_retry(key);
-            self.push(key, Op::Remove);
+            self.push(Op::Remove(key));
         }
         live
     }
@@ -304,8 +294,9 @@ impl<Data> LoopHandle<Data> {
         then: impl FnOnce(S, &mut Data) + 'static,
     ) -> bool {
         let key = token.key();
-        let live = self.registrations.mark_removed(key);
+        let live = self.registrations.is_live_of::<S>(key);
         if live {
+            self.registrations.mark_removed(key, self.ops.is_applying());
             self.cancel_retry(key);
             let then = Box::new(move |source: Box<dyn AnySource>, data: &mut Data| {
                 let source: Box<dyn std::any::Any> = source;
@@ -313,7 +304,7 @@ impl<Data> LoopHandle<Data> {
                     then(*source, data);
                 }
             });
-            self.push_call(key, Call::Take(then));
+            self.push(Op::Take(key, then));
         }
         live
     }
@@ -326,14 +317,14 @@ impl<Data> LoopHandle<Data> {
         visitor: impl FnOnce(&mut S, &mut Data) + 'static,
     ) -> bool {
         let key = token.key();
-        let live = self.registrations.is_live(key);
+        let live = self.registrations.is_live_of::<S>(key);
         if live {
             let visitor = Box::new(move |source: &mut dyn AnySource, data: &mut Data| {
                 if let Some(source) = downcast_mut::<S>(source) {
                     visitor(source, data);
                 }
             });
-            self.push_call(key, Call::Visit(visitor));
+            self.push(Op::Visit(key, visitor));
         }
         live
     }
@@ -366,7 +357,7 @@ impl<Data> LoopHandle<Data> {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn inspect(&mut self, look: impl FnOnce(&EventLoop<Data>, &mut Data) + 'static) {
-        self.push_call(SourceKey::null(), Call::Inspect(Box::new(look)));
+        self.push(Op::Inspect(Box::new(look)));
     }
 
     /// Changes a source as soon as the current callback returns, and re-registers it. A failure to do
@@ -377,14 +368,15 @@ impl<Data> LoopHandle<Data> {
         change: impl FnOnce(&mut S) + 'static,
     ) -> bool {
         let key = token.key();
-        let live = self.registrations.touch(key);
+        let live = self.registrations.is_live_of::<S>(key);
         if live {
+            self.registrations.touch(key);
             let change = Box::new(move |source: &mut dyn AnySource| {
                 if let Some(source) = downcast_mut::<S>(source) {
                     change(source);
                 }
             });
-            self.push_call(key, Call::Update(change));
+            self.push(Op::Update(key, change));
         }
         live
     }
@@ -425,11 +417,13 @@ impl<Data> LoopHandle<Data> {
     #[inline]
     pub fn set_deadline(&mut self, token: Token<Timer>, deadline: Instant) -> bool {
         let key = token.key();
-        let at = stamp(deadline);
-        let live = self.registrations.move_deadline(key, at);
+        let live = self.registrations.is_live_of::<Timer>(key);
         if live {
+            let at = stamp(deadline);
+            self.registrations.touch(key);
+            self.registrations.move_deadline(key, at);
             self.note_work();
-            self.pending.push_deadline(key, at);
+            self.ops.push_deadline(key, at);
         }
         live
     }
@@ -437,13 +431,15 @@ impl<Data> LoopHandle<Data> {
     /// Registers a disabled source again; does nothing to one that is enabled. A failure comes out of
     /// the dispatch. `false` if the source is gone.
     pub fn enable(&mut self, token: impl Into<AnyToken>) -> bool {
-        self.push_if_live(token.into().key(), Op::Enable)
+        let key = token.into().key();
+        self.push_if_live(key, false, Op::Enable(key))
     }
 
     /// Unregisters a source but keeps it: its messages, signals and due timers wait until it is enabled
     /// again. It gets no further event, not even of the current round. `false` if the source is gone.
     pub fn disable(&mut self, token: impl Into<AnyToken>) -> bool {
-        self.push_if_live(token.into().key(), Op::Disable)
+        let key = token.into().key();
+        self.push_if_live(key, true, Op::Disable(key))
     }
 
     /// Whether the source is there: neither removed nor about to be.
@@ -452,7 +448,7 @@ impl<Data> LoopHandle<Data> {
     }
 
     /// Makes [`EventLoop::run`](crate::EventLoop::run) return after the current dispatch, or at once if
-    /// it is not running yet. Keeps the next wait from blocking.
+    /// it is not running yet. A stop ends one `run`, and is then forgotten.
     pub fn stop(&mut self) {
         self.registrations.shared.stop();
     }
@@ -472,31 +468,50 @@ impl<Data> LoopHandle<Data> {
         self.registrations.clock.now()
     }
 
+    /// Whether there is an op to apply, or an idle to run.
     #[inline]
     pub(crate) fn has_work(&self) -> bool {
-        !self.pending.is_empty() || !self.idles.is_empty()
+        !self.ops.is_empty() || !self.idles.is_empty()
     }
 
-    /// Whether there is an op to apply.
+    /// The next op to apply, if `budget` allows it. What guards left that were dropped by now is among them.
     #[inline]
-    pub(crate) fn has_ops(&self) -> bool {
-        !self.pending.is_empty() || !self.abandoned.is_empty()
-    }
-
-    /// The next op to apply. What was abandoned by now is among them.
-    #[inline]
-    pub(crate) fn next_op(&mut self) -> Option<Queued> {
-        if !self.abandoned.is_empty() {
-            self.remove_abandoned();
+    pub(crate) fn next_op(&mut self, budget: &mut Budget) -> Option<Op<Data>> {
+        if !self.registrations.shared.dropped_guards.is_empty() {
+            self.take_dropped_guards();
         }
-        self.pending.pop()
+        let clock = &self.registrations.clock;
+        self.ops.pop_if(|| budget.may_run(Lane::Apply, clock))
     }
 
-    fn push_if_live(&mut self, key: SourceKey, op: Op) -> bool {
+    #[cold]
+    fn take_dropped_guards(&mut self) {
+        for DroppedGuard { source, interest } in self.registrations.shared.dropped_guards.take() {
+            if let Some(interest) = interest {
+                self.registrations.remove_interest(interest);
+            }
+            self.remove(source);
+        }
+    }
+
+    /// How many idles are queued.
+    #[inline]
+    pub(crate) fn count_idles(&self) -> usize {
+        self.idles.len()
+    }
+
+    /// The next idle; `Some(None)` in the place of one that was cancelled.
+    #[inline]
+    pub(crate) fn next_idle(&mut self) -> Option<Option<idles::Idle<Data>>> {
+        self.idles.pop()
+    }
+
+    fn push_if_live(&mut self, key: SourceKey, disabled: bool, op: Op<Data>) -> bool {
         let live = self.registrations.touch(key);
         if live {
+            self.registrations.set_disabled(key, disabled);
             self.cancel_retry(key);
-            self.push(key, op);
+            self.push(op);
         }
         live
     }
@@ -511,21 +526,16 @@ impl<Data> LoopHandle<Data> {
     }
 
     #[inline]
-    fn push(&mut self, key: SourceKey, op: Op) {
+    fn push(&mut self, op: Op<Data>) {
         self.note_work();
-        self.pending.push(key, op);
-    }
-
-    fn push_call(&mut self, key: SourceKey, call: Call<Data>) {
-        self.note_work();
-        self.pending.push_call(key, call);
+        self.ops.push(op);
     }
 
     /// Tells the loop when there is something to do for the first time since it last looked.
     #[inline]
     fn note_work(&mut self) {
         if !self.has_work() {
-            self.registrations.shared.set_work(true);
+            self.registrations.shared.note_work();
         }
     }
 }
@@ -533,10 +543,30 @@ impl<Data> LoopHandle<Data> {
 impl<Data> fmt::Debug for LoopHandle<Data> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoopHandle")
-            .field("pending", &self.pending)
+            .field("ops", &self.ops)
             .field("idles", &self.idles)
             .finish_non_exhaustive()
     }
+}
+
+/// The handle in `data`, if it is this loop's.
+#[inline]
+pub(crate) fn own_handle<'a, Data: LoopData>(
+    shared: &Arc<Shared>,
+    data: &'a mut Data,
+) -> Outcome<&'a mut LoopHandle<Data>> {
+    let handle = data.loop_handle();
+    if Arc::ptr_eq(&handle.registrations.shared, shared) {
+        Ok(handle)
+    } else {
+        Err(Box::new(Error::ForeignHandle))
+    }
+}
+
+/// Why nothing can be inserted any more.
+#[cold]
+fn loop_is_gone() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the event loop of this handle is gone")
 }
 
 /// An insertion that leaves nothing behind unless it succeeds, not even if `register` panics.
@@ -556,8 +586,8 @@ impl<'a> Attempt<'a> {
         Self { registrations, key, done: false }
     }
 
-    #[inline(always)]
-    fn register<S: EventSource>(mut self, source: &mut S) -> std::io::Result<SourceKey> {
+    #[inline]
+    fn register<S: EventSource>(mut self, source: &mut S) -> io::Result<SourceKey> {
         let mut registrar = Registrar::new(self.registrations, self.key);
         if let Err(error) = source.register(&mut registrar) {
             // It had half a registration at most; what it leaves is swept up.

@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 
 use slotmap::SparseSecondaryMap;
 
+use crate::dispatch::Round;
 use crate::error::{Error, Outcome};
+use crate::handle::Look;
 use crate::observe::{CallbackStart, Observer, RoundReport, WaitReport};
-use crate::pending::Look;
 use crate::registrations::Registrations;
 use crate::stats::SourceStats;
 use crate::token::{InterestKey, SourceKey};
-use crate::{AnyToken, CallbackKind, CallbackReport, EventLoop, LoopData, Priority};
+use crate::{AnyToken, CallbackKind, CallbackReport, ErrorAction, EventLoop, LoopData, Priority};
 
 /// How many sources that are gone the statistics remember.
 const GONE: usize = 256;
@@ -36,6 +37,7 @@ pub(crate) struct Counters {
     pub(crate) rounds: u64,
     pub(crate) events: u64,
     pub(crate) wakeups: u64,
+    pub(crate) stale: u64,
 }
 
 /// What is about to run.
@@ -121,6 +123,19 @@ pub(crate) fn watched<Data: LoopData, R>(
         None => run(data),
         Some(insight) => insight.watch(subject, data, run),
     }
+}
+
+/// [`watched`], for what may run before a wait, which then does not block.
+#[inline]
+pub(crate) fn instrument<Data: LoopData, R>(
+    insight: &mut Option<Box<Insight>>,
+    round: &mut Round,
+    subject: Subject,
+    data: &mut Data,
+    run: impl FnOnce(&mut Data) -> R,
+) -> R {
+    round.ran_user_code = true;
+    watched(insight, subject, data, run)
 }
 
 impl Insight {
@@ -235,6 +250,14 @@ impl Insight {
         met.last_error = Some(error.to_string());
     }
 
+    /// The observer hears of an error and of what was decided about it.
+    #[cold]
+    pub(crate) fn show_error(&mut self, error: &Error, action: ErrorAction) {
+        if let Some(observer) = &mut self.observer {
+            observer.error(error, action);
+        }
+    }
+
     // Rounds and waits.
 
     #[cold]
@@ -334,28 +357,57 @@ impl Insight {
 }
 
 impl<Data: LoopData> EventLoop<Data> {
-    /// [`wait`](Self::wait), timed.
+    #[inline]
+    pub(crate) fn begin_round(&mut self) {
+        if let Some(insight) = &mut self.insight {
+            insight.begin_round(self.counters.rounds);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn end_round(&mut self) {
+        if let Some(insight) = &mut self.insight {
+            insight.end_round(self.counters.rounds);
+        }
+    }
+
+    /// [`wait`](Self::wait), timed if somebody looks.
+    #[inline]
+    pub(crate) fn wait_instrumented(
+        &mut self,
+        timeout: Option<Duration>,
+        in_run: bool,
+        data: &mut Data,
+    ) -> Outcome {
+        match self.insight {
+            None => self.wait(timeout, in_run, data),
+            Some(_) => self.wait_timed(timeout, in_run, data),
+        }
+    }
+
     #[cold]
-    pub(crate) fn wait_watched(&mut self, timeout: Option<Duration>, data: &mut Data) -> Outcome {
+    fn wait_timed(&mut self, timeout: Option<Duration>, in_run: bool, data: &mut Data) -> Outcome {
         if let Some(observer) = self.insight.as_mut().and_then(|i| i.observer.as_mut()) {
             observer.wait_begin(timeout);
         }
         let timed = self.insight.as_ref().is_some_and(|insight| insight.times_rounds());
         let started = timed.then(Instant::now);
-        let found = self.backlog.len();
-        let waited = self.find(timeout, data);
+        let found = self.round.len();
+        let waited = self.wait(timeout, in_run, data);
         if let (Some(started), Some(insight)) = (started, &mut self.insight) {
             let duration = started.elapsed();
             insight.round_asleep += duration;
             if let Some(observer) = &mut insight.observer {
-                let events = self.backlog.len() - found;
+                let events = self.round.len().saturating_sub(found);
                 observer.wait_end(&WaitReport { started, duration, events });
             }
         }
         waited
     }
+
     /// Shows the loop to `look`. Who observes is a part of what it sees, and is left in its place meanwhile.
-    pub(crate) fn show(&mut self, look: Look<Data>, data: &mut Data) {
+    pub(crate) fn run_inspect(&mut self, look: Look<Data>, data: &mut Data) {
+        self.round.ran_user_code = true;
         let subject = Subject::INSPECT;
         let insight = self.insight.as_mut();
         let running =

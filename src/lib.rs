@@ -59,33 +59,27 @@
 #[macro_use]
 mod assertions;
 
-mod abandoned;
-mod backlog;
 mod block_on;
-mod call;
 mod clock;
 mod deadlines;
+mod dispatch;
+mod dropped_guards;
 mod error;
 mod event_loop;
-mod fifo;
 mod handle;
-mod hosts;
-mod idle;
 mod insight;
 mod interest;
 mod lens;
 mod observe;
 mod options;
-mod pending;
 mod poller;
-mod read_ahead;
 mod ready;
 mod registrar;
 mod registrations;
 mod remote;
 mod scope;
-mod settle;
 mod shared;
+mod shrink;
 mod slot;
 mod source;
 mod sources;
@@ -94,7 +88,6 @@ pub mod spawn;
 mod stats;
 mod sync;
 mod token;
-mod wait;
 
 pub use clock::Clock;
 pub use error::{Error, ErrorAction, InsertError, Result};
@@ -109,7 +102,7 @@ pub use observe::{
     RoundReport, SlowCallbacks, SlowestCallback, SlowestCallbacks, WaitReport, slow_callbacks,
 };
 pub use options::{Priority, SourceOptions};
-pub use ready::Notifier;
+pub use ready::{Notifier, RawNotifier};
 pub use registrar::Registrar;
 pub use remote::Remote;
 pub use scope::Scope;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use slotmap::{SlotMap, new_key_type};
 
-use crate::abandoned::SourceGuard;
+use crate::dropped_guards::SourceGuard;
 
 new_key_type! {
     struct MemberKey;

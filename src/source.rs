@@ -4,8 +4,7 @@ use std::any::Any;
 use std::error::Error;
 use std::io;
 
-use crate::backlog::ReadyEvent;
-use crate::registrations::Registrations;
+use crate::registrations::{Interests, Registrations, Watch};
 use crate::token::SourceKey;
 use crate::{InterestToken, PostAction, Readiness, Registrar};
 
@@ -190,6 +189,8 @@ impl<T: EventSource> EventSource for Box<T> {
 pub(crate) trait AnySource: Any {
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()>;
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()>;
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()>;
+    fn has_hooks(&self) -> bool;
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>>;
     fn before_handle_events(&mut self, events: EventIterator<'_>);
     fn type_name(&self) -> &'static str;
@@ -202,6 +203,14 @@ impl<S: EventSource> AnySource for S {
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         S::reregister(self, registrar)
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        S::unregister(self, registrar)
+    }
+
+    fn has_hooks(&self) -> bool {
+        S::NEEDS_EXTRA_LIFECYCLE_EVENTS
     }
 
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
@@ -223,18 +232,14 @@ impl<S: EventSource> AnySource for S {
 /// Timers are not among them: they are taken from their queue one by one, later in the round.
 #[derive(Clone, Debug)]
 pub struct EventIterator<'a> {
-    events: std::slice::Iter<'a, ReadyEvent>,
+    interests: Interests<'a>,
     registrations: &'a Registrations,
     source: SourceKey,
 }
 
 impl<'a> EventIterator<'a> {
-    pub(crate) fn new(
-        events: &'a [ReadyEvent],
-        registrations: &'a Registrations,
-        source: SourceKey,
-    ) -> Self {
-        Self { events: events.iter(), registrations, source }
+    pub(crate) fn new(registrations: &'a Registrations, source: SourceKey) -> Self {
+        Self { interests: registrations.interests_of(source), registrations, source }
     }
 }
 
@@ -242,9 +247,16 @@ impl Iterator for EventIterator<'_> {
     type Item = (Readiness, InterestToken);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.events.find_map(|event| {
-            let readiness = self.registrations.readiness_for(self.source, event)?;
-            Some((readiness, InterestToken::new(event.interest)))
+        self.interests.find_map(|(interest, held)| {
+            let token = InterestToken::new(interest);
+            if self.registrations.is_due(self.source, interest, held) {
+                return Some((Readiness::EMPTY, token));
+            }
+            let readiness = match held.watch {
+                Watch::Io(io) => held.ready.wanted(io.wants),
+                _ => held.ready,
+            };
+            held.ready.is_found().then(|| (readiness.into(), token))
         })
     }
 }

@@ -159,7 +159,7 @@ impl<Data> EventLoop<Data> {
             SourceRow {
                 token: AnyToken::new(key),
                 name: options.and_then(|options| options.name.as_deref()).map(str::to_owned),
-                type_name: slot.source().type_name(),
+                type_name: slot.source.type_name(),
                 enabled: registrations.is_enabled(key),
                 priority: registrations.priority(key),
                 events: met.map_or(0, |met| met.events),

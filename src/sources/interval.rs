@@ -207,10 +207,12 @@ impl EventSource for Interval {
         if self.token != Some(token) {
             return Ok(PostAction::Continue);
         }
-        self.armed = None;
         let tick = latest(due, self.period, clock.now());
+        let answer = callback(tick);
+        // Not before the callback, which may panic: the tick then comes once more.
+        self.armed = None;
         self.beat = Beat::after(tick.deadline, self.period);
-        Ok(match callback(tick) {
+        Ok(match answer {
             PostAction::Continue | PostAction::Again | PostAction::Reregister => {
                 PostAction::Reregister
             }

@@ -22,7 +22,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use self::ready::Wait;
 use self::waiters::{Direction, IoSource, Waiters};
-use crate::abandoned::SourceGuard;
+use crate::dropped_guards::SourceGuard;
 use crate::poller;
 use crate::registrations::Rearm;
 use crate::{Interest, InterestToken, LoopHandle, Mode, Registrar};

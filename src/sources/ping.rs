@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::ready::Doorbell;
+use crate::RawNotifier;
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// Makes a ping and the source it arrives at.
@@ -49,19 +49,19 @@ pub fn make_ping() -> (Ping, PingSource) {
 #[derive(Debug, Default)]
 struct Shared {
     pinged: AtomicBool,
-    doorbell: Mutex<Option<Doorbell>>,
+    notifier: Mutex<Option<RawNotifier>>,
 }
 
 impl Shared {
     /// Tells the loop, if the source is in one.
     fn tell(&self) {
-        if let Some(doorbell) = &*self.doorbell() {
-            doorbell.ring();
+        if let Some(notifier) = &*self.notifier() {
+            notifier.notify();
         }
     }
 
-    fn doorbell(&self) -> MutexGuard<'_, Option<Doorbell>> {
-        self.doorbell.lock().unwrap_or_else(PoisonError::into_inner)
+    fn notifier(&self) -> MutexGuard<'_, Option<RawNotifier>> {
+        self.notifier.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -94,14 +94,14 @@ impl EventSource for PingSource {
     type Error = Infallible;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let (token, doorbell) = registrar.doorbell();
+        let (token, notifier) = registrar.raw_notifier();
         self.token = Some(token);
-        let mut slot = self.shared.doorbell();
-        // Looked at under the lock: a ping that comes later finds the doorbell.
+        let mut slot = self.shared.notifier();
+        // Looked at under the lock: a ping that comes later finds the notifier.
         if self.shared.pinged.load(Ordering::Acquire) {
-            doorbell.ring();
+            notifier.notify();
         }
-        *slot = Some(doorbell);
+        *slot = Some(notifier);
         Ok(())
     }
 
@@ -110,7 +110,7 @@ impl EventSource for PingSource {
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        *self.shared.doorbell() = None;
+        *self.shared.notifier() = None;
         if let Some(token) = self.token.take() {
             registrar.release(token);
         }

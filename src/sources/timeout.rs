@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::abandoned::SourceGuard;
+use crate::dropped_guards::SourceGuard;
 use crate::{EventSource, InterestToken, LoopHandle, PostAction, Readiness, Registrar};
 
 /// Is ready at a deadline on the loop's clock.

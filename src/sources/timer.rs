@@ -159,12 +159,6 @@ impl Timer {
         self.when.deadline().and_then(instant)
     }
 
-    /// Whether the loop knows of its deadline.
-    #[inline]
-    pub(crate) fn is_armed(&self) -> bool {
-        self.token.is_some()
-    }
-
     /// The deadline, counted from now if it was a duration.
     #[inline]
     fn fix_deadline(&mut self, registrar: &Registrar<'_>) -> Option<i64> {
@@ -225,7 +219,11 @@ impl EventSource for Timer {
             return Ok(PostAction::Continue);
         }
         Ok(match callback(deadline) {
-            TimeoutAction::Drop => PostAction::Remove,
+            TimeoutAction::Drop => {
+                // Wherever the timer lies: the source around it may go on.
+                self.when = When::NEVER;
+                PostAction::Remove
+            }
             TimeoutAction::ToInstant(deadline) => {
                 self.set_deadline(deadline);
                 PostAction::Reregister

@@ -1,0 +1,191 @@
+//! What a round found, what earlier ones left, and what was running when a panic came.
+//!
+//! Each interest that is ready is in a queue once, by the priority of its source, and what it is ready for is in its row
+//! of the tables: whatever finds it ready again adds to that. One that gets no events any more leaves its place in the
+//! queue, where it then is ready for nothing.
+
+use std::collections::VecDeque;
+
+use super::budget::Budget;
+use crate::error::{Error, Outcome};
+use crate::interest::ReadinessBits;
+use crate::options::Priority;
+use crate::registrations::{Registrations, Turn};
+use crate::shrink::shrink;
+use crate::token::{InterestKey, SourceKey};
+
+/// What a panic interrupts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Running {
+    /// A source processes an event.
+    Event(InterestKey, ReadinessBits),
+    /// A source is unregistered.
+    Unregister(SourceKey),
+}
+
+#[derive(Debug)]
+pub(crate) struct Round {
+    /// What is to be delivered in this round, or in the next if this one ends before.
+    ready: [VecDeque<InterestKey>; Priority::COUNT],
+    /// What had its turn and has more: it goes behind what the next wait finds.
+    deferred: Vec<InterestKey>,
+    running: Option<Running>,
+    /// Errors that are to come out of this dispatch or of later ones.
+    failures: VecDeque<Box<Error>>,
+    pub(crate) budget: Budget,
+    /// Code of the user's ran in this dispatch, before its wait: the wait then does not block.
+    pub(crate) ran_user_code: bool,
+    /// An fd of which the kernel tells as long as it is ready was delivered.
+    pub(crate) delivered_level: bool,
+}
+
+impl Round {
+    pub(crate) fn new() -> Self {
+        Self {
+            ready: Default::default(),
+            deferred: Vec::new(),
+            running: None,
+            failures: VecDeque::new(),
+            budget: Budget::new(),
+            ran_user_code: false,
+            delivered_level: false,
+        }
+    }
+
+    /// Whether there is nothing to deliver, but for deadlines.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ready.iter().all(VecDeque::is_empty)
+            && self.deferred.is_empty()
+            && self.failures.is_empty()
+            && self.running.is_none()
+    }
+
+    /// How many interests are in the queues.
+    pub(crate) fn len(&self) -> usize {
+        self.ready.iter().map(VecDeque::len).sum::<usize>() + self.deferred.len()
+    }
+
+    /// Takes note that `interest` is ready. `false` if it is nobody's.
+    #[inline]
+    pub(crate) fn found(
+        &mut self,
+        interest: InterestKey,
+        readiness: ReadinessBits,
+        registrations: &mut Registrations,
+    ) -> bool {
+        match registrations.mark_ready(interest, readiness) {
+            None => false,
+            Some(first) => {
+                if let Some(priority) = first {
+                    self.ready[priority.index()].push_back(interest);
+                }
+                true
+            }
+        }
+    }
+
+    /// Forgets what the kernel says again if it still holds: it may hold no more, and a read would block. The places in
+    /// the queue stay.
+    #[inline]
+    pub(crate) fn forget_level(&self, registrations: &mut Registrations) {
+        for interest in self.ready.iter().flatten() {
+            registrations.forget_level(*interest);
+        }
+    }
+
+    /// Has what had its turn in the last round follow what was found by now.
+    #[inline]
+    pub(crate) fn take_up_deferred(&mut self, registrations: &Registrations) {
+        if self.deferred.is_empty() {
+            return;
+        }
+        for interest in self.deferred.drain(..) {
+            let priority = registrations.priority_of(interest);
+            self.ready[priority.index()].push_back(interest);
+        }
+        shrink(&mut self.deferred);
+    }
+
+    /// Has an interest that has more go on in the next round.
+    pub(crate) fn defer(
+        &mut self,
+        interest: InterestKey,
+        readiness: ReadinessBits,
+        registrations: &mut Registrations,
+    ) {
+        if let Some(Some(_)) = registrations.mark_ready(interest, readiness) {
+            self.deferred.push(interest);
+        }
+    }
+
+    /// Whether there is an interest of `priority` to deliver.
+    #[inline]
+    pub(crate) fn has_ready(&self, priority: Priority) -> bool {
+        !self.ready[priority.index()].is_empty()
+    }
+
+    /// Starts the turn of the next interest of `priority`; the inner `None` if its source gets no events.
+    #[inline]
+    pub(crate) fn next_ready(
+        &mut self,
+        priority: Priority,
+        registrations: &mut Registrations,
+    ) -> Option<Option<Turn>> {
+        let queue = &mut self.ready[priority.index()];
+        let Some(interest) = queue.pop_front() else {
+            shrink(queue);
+            return None;
+        };
+        Some(registrations.begin_turn(interest))
+    }
+
+    // What a panic interrupts.
+
+    #[inline]
+    pub(crate) fn set_running(&mut self, running: Running) {
+        self.running = Some(running);
+    }
+
+    #[inline]
+    pub(crate) fn set_done(&mut self) {
+        self.running = None;
+    }
+
+    /// What a panic interrupted. An event is delivered once more: it may be all that tells of a backlog.
+    pub(crate) fn take_interrupted(
+        &mut self,
+        registrations: &mut Registrations,
+    ) -> Option<SourceKey> {
+        match self.running.take()? {
+            Running::Event(interest, readiness) => {
+                if let Some(Some(priority)) = registrations.mark_ready(interest, readiness) {
+                    self.ready[priority.index()].push_front(interest);
+                }
+                None
+            }
+            Running::Unregister(source) => Some(source),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.running.is_some()
+    }
+
+    // Errors.
+
+    #[cold]
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.failures.push_back(Box::new(error));
+    }
+
+    /// The next error that is to come out.
+    #[inline]
+    pub(crate) fn failure(&mut self) -> Outcome {
+        match self.failures.pop_front() {
+            None => Ok(()),
+            Some(error) => Err(error),
+        }
+    }
+}

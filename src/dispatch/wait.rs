@@ -1,0 +1,190 @@
+//! The wait: for the kernel, for other threads and for the nearest deadline. What it finds is collected in the round.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Outcome};
+use crate::handle::LoopData;
+use crate::interest::ReadinessBits;
+use crate::poller::{ALARM, Alarm, WAKER};
+use crate::ready::Woken;
+use crate::token::InterestKey;
+use crate::{EventLoop, LoopHandle};
+
+impl<Data: LoopData> EventLoop<Data> {
+    /// Whether there is something to do: to apply, to run, to deliver, or to look at.
+    #[inline]
+    pub(crate) fn has_work(&self, handle: &LoopHandle<Data>) -> bool {
+        handle.has_work()
+            || !self.posts.is_empty()
+            || !self.mailbox.is_empty()
+            || !self.shared.dropped_guards.is_empty()
+            || !self.round.is_empty()
+            || self.shared.ready.is_notified()
+            || handle.registrations.is_any_due()
+            || self.shared.is_due()
+    }
+
+    /// Waits for `timeout` at most, but not at all if there is something to do, and collects what is ready. Under `run`,
+    /// a stop that was asked for is something to do, too.
+    pub(crate) fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        in_run: bool,
+        data: &mut Data,
+    ) -> Outcome {
+        let handle = data.loop_handle();
+        handle.registrations.renew_nearest();
+        let ran_user_code = std::mem::take(&mut self.round.ran_user_code);
+        let stays_awake = timeout == Some(Duration::ZERO)
+            || ran_user_code
+            || in_run && self.shared.is_stopping()
+            || self.has_work(handle);
+        let timeout = if stays_awake { Some(Duration::ZERO) } else { timeout };
+        let manual = handle.registrations.clock.is_manual();
+        let waited = match timeout {
+            Some(timeout) if !stays_awake && manual => {
+                self.pass_time(Some(timeout), in_run, handle)
+            }
+            None if manual => self.pass_time(None, in_run, handle),
+            timeout => self.poll(timeout, in_run, handle),
+        };
+        self.round.take_up_deferred(&handle.registrations);
+        let now = handle.registrations.expire();
+        self.round.budget.restart(now);
+        waited.map_err(|error| Box::new(Error::Io(error)))
+    }
+
+    /// On a manual clock time passes only when nothing else can happen: by the timeout, or to the nearest deadline.
+    #[cold]
+    fn pass_time(
+        &mut self,
+        timeout: Option<Duration>,
+        in_run: bool,
+        handle: &mut LoopHandle<Data>,
+    ) -> io::Result<()> {
+        self.poll(Some(Duration::ZERO), in_run, handle)?;
+        if self.has_work(handle) {
+            return Ok(());
+        }
+        let clock = &handle.registrations.clock;
+        let until = self.shared.nearest_deadline().map(|at| {
+            Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
+        });
+        match (timeout, until) {
+            (None, None) => return self.poll(None, in_run, handle),
+            (Some(step), None) | (None, Some(step)) => clock.advance(step),
+            (Some(timeout), Some(until)) => clock.advance(timeout.min(until)),
+        }
+        self.counters.wakeups += 1;
+        Ok(())
+    }
+
+    /// Asks the kernel, for `timeout` at most, and collects what it and other threads say.
+    fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        in_run: bool,
+        handle: &mut LoopHandle<Data>,
+    ) -> io::Result<()> {
+        self.round.forget_level(&mut handle.registrations);
+        let stops = self.shared.is_stopping();
+        let timeout = self.fall_asleep(timeout, in_run, handle)?;
+        let waited = self.ask_kernel(timeout);
+        let notified = self.shared.ready.mark_awake();
+        if notified || timeout != Some(Duration::ZERO) {
+            self.counters.wakeups += 1;
+        }
+        if notified {
+            self.collect_woken(handle);
+            if !in_run && !stops && timeout != Some(Duration::ZERO) {
+                // Outside of `run`, a stop ends the wait during which it is asked for, and no more.
+                self.shared.take_stop();
+            }
+        }
+        waited?;
+        self.collect_found(handle);
+        Ok(())
+    }
+
+    /// Falls asleep, unless something has come up meanwhile; the timeout for the kernel then.
+    fn fall_asleep(
+        &self,
+        timeout: Option<Duration>,
+        in_run: bool,
+        handle: &LoopHandle<Data>,
+    ) -> io::Result<Option<Duration>> {
+        if timeout == Some(Duration::ZERO) {
+            return Ok(timeout);
+        }
+        let timeout = self.until_deadline(timeout, handle)?;
+        let has_work = || self.has_work(handle) || in_run && self.shared.is_stopping();
+        Ok(if self.shared.ready.fall_asleep(has_work) { timeout } else { Some(Duration::ZERO) })
+    }
+
+    /// Has the wait end at the nearest deadline: by the alarm, or by the timeout that it answers.
+    fn until_deadline(
+        &self,
+        timeout: Option<Duration>,
+        handle: &LoopHandle<Data>,
+    ) -> io::Result<Option<Duration>> {
+        let registrations = &handle.registrations;
+        let Some(nearest) = self.shared.nearest_deadline() else { return Ok(timeout) };
+        if registrations.clock.is_manual() || self.shared.is_alarm_set_to(nearest) {
+            return Ok(timeout);
+        }
+        let now = registrations.clock.now_stamp();
+        if Alarm::PRECISE && (!Alarm::OPTIONAL || self.shared.is_exported()) {
+            self.shared.set_alarm(nearest, now)?;
+            return Ok(timeout);
+        }
+        let until = Duration::from_nanos(nearest.saturating_sub(now).try_into().unwrap_or(0));
+        Ok(Some(timeout.map_or(until, |timeout| timeout.min(until))))
+    }
+
+    /// Asks the kernel, as often as a signal handler interrupts the wait, for what is left of the timeout.
+    #[inline]
+    fn ask_kernel(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let started = timeout.filter(|timeout| !timeout.is_zero()).map(|_| Instant::now());
+        let mut left = timeout;
+        loop {
+            match self.poller.wait(left) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                waited => return waited,
+            }
+            if let (Some(timeout), Some(started)) = (timeout, started) {
+                left = Some(timeout.saturating_sub(started.elapsed()));
+            }
+        }
+    }
+
+    #[inline]
+    fn collect_found(&mut self, handle: &mut LoopHandle<Data>) {
+        let Self { poller, round, shared, counters, .. } = self;
+        let registrations = &mut handle.registrations;
+        poller.each(|token, readiness| match token {
+            WAKER => {}
+            ALARM => shared.alarm_fired(),
+            _ => {
+                let interest = InterestKey::from_mio(token);
+                if registrations.admits(interest)
+                    && !round.found(interest, readiness, registrations)
+                {
+                    counters.stale += 1;
+                }
+            }
+        });
+    }
+
+    /// Empties the ready queue into the round.
+    fn collect_woken(&mut self, handle: &mut LoopHandle<Data>) {
+        self.shared.ready.take(&mut self.woken);
+        for woken in self.woken.drain(..) {
+            let interest = match woken {
+                Woken::Interest(interest) => interest,
+                Woken::Notifier(notifier) => notifier.dequeued(),
+            };
+            self.round.found(interest, ReadinessBits::NOTIFIED, &mut handle.registrations);
+        }
+    }
+}
