@@ -263,11 +263,14 @@ fn a_storm_from_another_process_loses_no_last_signal() {
 }
 
 #[cfg(target_os = "linux")]
-mod f28_blocked_signals {
+mod blocked_signals {
     use super::*;
 
     use std::io::ErrorKind;
-    use std::sync::mpsc;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc::{self, RecvTimeoutError};
+    use std::time::{Duration, Instant};
 
     use nix::sys::signal::{SigSet, Signal};
     use rustix::process::{getpid, kill_process};
@@ -285,15 +288,47 @@ mod f28_blocked_signals {
         ran.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     }
 
+    /// Each interruption takes from the timeout; it does not begin anew.
+    #[test]
+    fn f34_that_interrupt_a_wait_do_not_lengthen_it() {
+        // All threads of the process block it but the loop's, which each signal therefore interrupts.
+        in_child_that_blocks("f34_that_interrupt", &[Signal::SIGUSR1], || {
+            let (mut event_loop, mut state) = new_loop();
+            let interrupted = Arc::new(AtomicBool::new(false));
+            signal_hook::flag::register(USR1, Arc::clone(&interrupted)).unwrap();
+            let (end, at_end) = mpsc::channel::<()>();
+            let sender = std::thread::spawn(move || {
+                // So often that a wait that begins anew each time ends when they do.
+                let pause = Duration::from_millis(5);
+                for _ in 0..2000 {
+                    kill_process(getpid(), rustix::process::Signal::USR1).unwrap();
+                    if at_end.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
+                        return true;
+                    }
+                }
+                false
+            });
+            SigSet::from(Signal::SIGUSR1).thread_unblock().unwrap();
+            let timeout = Duration::from_millis(100);
+            let start = Instant::now();
+            event_loop.dispatch(timeout, &mut state).unwrap();
+            let elapsed = start.elapsed();
+            drop(end);
+            assert!(elapsed >= timeout, "{elapsed:?}");
+            assert!(sender.join().unwrap(), "the wait outlasted the signals: {elapsed:?}");
+            assert!(interrupted.load(Ordering::SeqCst));
+        });
+    }
+
     fn refusal(error: &std::io::Error) -> String {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         error.to_string()
     }
 
     #[test]
-    fn are_refused_by_name_and_arrive_once_they_are_unblocked() {
+    fn f28_are_refused_by_name_and_arrive_once_they_are_unblocked() {
         let blocked = [Signal::SIGTERM, Signal::SIGUSR2];
-        in_child_that_blocks("are_refused_by_name", &blocked, || {
+        in_child_that_blocks("f28_are_refused_by_name", &blocked, || {
             let (mut event_loop, mut state) = new_loop();
             let signals = Signals::new([USR1, TERM, USR2]).unwrap();
             let callback = |signal: soloop::Signal, state: &mut State| state.note(signal.number);
@@ -316,8 +351,8 @@ mod f28_blocked_signals {
     }
 
     #[test]
-    fn can_not_be_added_and_not_be_enabled() {
-        in_child_that_blocks("can_not_be_added", &[Signal::SIGTERM], || {
+    fn f28_can_not_be_added_and_not_be_enabled() {
+        in_child_that_blocks("f28_can_not_be_added", &[Signal::SIGTERM], || {
             let (mut event_loop, mut state) = new_loop();
             let token = insert(&mut state, &[USR1]);
             event_loop.apply_pending(&mut state).unwrap();
@@ -344,8 +379,8 @@ mod f28_blocked_signals {
     }
 
     #[test]
-    fn arrive_if_another_thread_takes_them() {
-        in_child_that_blocks("arrive_if_another_thread", &[Signal::SIGTERM], || {
+    fn f28_arrive_if_another_thread_takes_them() {
+        in_child_that_blocks("f28_arrive_if_another_thread", &[Signal::SIGTERM], || {
             let (mut event_loop, mut state) = new_loop();
             let (ready, is_ready) = mpsc::channel();
             let (end, at_end) = mpsc::channel::<()>();
