@@ -42,6 +42,73 @@ mod f27_a_refused_fd_comes_back {
     }
 }
 
+mod f30_a_handle_whose_loop_is_gone {
+    use super::*;
+
+    use soloop::SourceOptions;
+
+    fn orphan() -> State {
+        let (event_loop, state) = new_loop();
+        drop(event_loop);
+        state
+    }
+
+    #[test]
+    fn refuses_a_source_and_gives_it_back() {
+        let mut state = orphan();
+        let (mut end, source) = pair(Mode::Level);
+        let refused = state.handle.insert_source(source, noting("never")).unwrap_err();
+        assert!(refused.error.to_string().contains("gone"), "{refused}");
+        let options = SourceOptions::new().name("late");
+        let refused =
+            state.handle.insert_source_with(options, refused.source, noting("never")).unwrap_err();
+
+        let (mut other_loop, mut other) = new_loop();
+        other.handle.insert_source(refused.source, noting("fd")).unwrap();
+        end.write_all(b"x").unwrap();
+        other_loop.dispatch(LONG, &mut other).unwrap();
+        assert_eq!(other.log, ["fd"]);
+        assert!(state.log.is_empty());
+    }
+
+    #[test]
+    fn refuses_what_needs_no_fd_as_well() {
+        let mut state = orphan();
+        let timer = Timer::immediate();
+        assert!(state.handle.insert_source(timer, |_, _| TimeoutAction::Drop).is_err());
+        let timer = Timer::immediate();
+        assert!(state.handle.insert_once(timer, |_, _| TimeoutAction::Drop).is_err());
+        let (sender, channel) = soloop::channel::<()>();
+        let refused = state.handle.insert_source(channel, |_, _| ()).unwrap_err();
+        sender.send(()).unwrap();
+        assert!(refused.source.try_recv().is_ok(), "it is as it was");
+    }
+
+    #[cfg(all(feature = "executor", not(mio_unsupported_force_poll_poll)))]
+    #[test]
+    fn refuses_an_fd_and_cancels_a_task() {
+        use std::future::Future;
+        use std::pin::pin;
+        use std::task::{Context, Poll, Waker};
+
+        let mut state = orphan();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut refused = state.handle.adapt_io(ours).unwrap_err();
+        theirs.write_all(b"x").unwrap();
+        refused.source.read_exact(&mut [0]).unwrap(); // it is in blocking mode
+
+        let cx = &mut Context::from_waker(Waker::noop());
+        let task = state.handle.spawn_with(SourceOptions::new(), |_| async { 42 });
+        assert!(!state.handle.contains(task.token()));
+        assert!(matches!(pin!(task).poll(cx), Poll::Ready(Err(soloop::Cancelled))));
+        let token = state.handle.spawn(|_| async {});
+        assert!(!state.handle.contains(token));
+
+        let timeout = soloop::TimeoutFuture::from_duration(&mut state.handle, ZERO);
+        assert!(pin!(timeout).poll(cx).is_pending(), "there is no clock that it would follow");
+    }
+}
+
 /// Each catches a change of one line that no other test did.
 mod f34_mutations {
     use super::*;
