@@ -16,7 +16,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::fd_watch::FdWatch;
 #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
 use crate::Signals;
-use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
+use crate::{EventSource, InsertError, InterestToken, PostAction, Readiness, Registrar};
 #[cfg(target_os = "linux")]
 use crate::{Interest, Mode};
 
@@ -93,8 +93,26 @@ impl Child {
     /// # Errors
     ///
     /// On Linux those of `pidfd_open(2)`: `EMFILE`, `ENOSYS` before Linux 5.3; elsewhere those of `Signals::new`.
-    /// `ECHILD` or `ESRCH` if the child was reaped behind the back of `std`.
-    pub fn new(child: std::process::Child) -> io::Result<Self> {
+    /// `ECHILD` or `ESRCH` if the child was reaped behind the back of `std`. The child comes back with the
+    /// error, to be watched later, waited for or killed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::process::Command;
+    /// use soloop::Child;
+    ///
+    /// let child = Command::new("true").spawn()?;
+    /// match Child::new(child) {
+    ///     Ok(source) => drop(source.into_inner().wait()?),
+    ///     Err(mut refused) => {
+    ///         eprintln!("cannot watch the child: {}", refused.error);
+    ///         refused.source.wait()?;
+    ///     }
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn new(child: std::process::Child) -> Result<Self, InsertError<std::process::Child>> {
         #[cfg(target_os = "linux")]
         return Self::watched_by(child, Watch::pidfd);
         #[cfg(not(target_os = "linux"))]
@@ -104,18 +122,11 @@ impl Child {
     fn watched_by(
         mut child: std::process::Child,
         watch: impl FnOnce(&std::process::Child) -> io::Result<Watch>,
-    ) -> io::Result<Self> {
-        // A pid is this child's only until it is reaped.
-        let mut ended = child.try_wait()?.is_some();
-        let mut watch = if ended { Watch::Ended(None) } else { watch(&child)? };
-        if !ended {
-            // Before the watch began, it may be; then nothing tells.
-            ended = child.try_wait()?.is_some();
-            if ended {
-                watch = Watch::Ended(None);
-            }
+    ) -> Result<Self, InsertError<std::process::Child>> {
+        match Watch::begin(&mut child, watch) {
+            Ok(watch) => Ok(Self { child, watch, told: false }),
+            Err(error) => Err(InsertError { error, source: child }),
         }
-        Ok(Self { child, watch, told: false })
     }
 
     /// The child.
@@ -136,6 +147,19 @@ impl Child {
 }
 
 impl Watch {
+    fn begin(
+        child: &mut std::process::Child,
+        watch: impl FnOnce(&std::process::Child) -> io::Result<Self>,
+    ) -> io::Result<Self> {
+        // A pid is this child's only until it is reaped.
+        if child.try_wait()?.is_some() {
+            return Ok(Self::Ended(None));
+        }
+        let watch = watch(child)?;
+        // If the child ended before the watch began, the watch stays silent.
+        Ok(if child.try_wait()?.is_some() { Self::Ended(None) } else { watch })
+    }
+
     #[cfg(target_os = "linux")]
     fn pidfd(child: &std::process::Child) -> io::Result<Self> {
         let fd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;

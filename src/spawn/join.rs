@@ -16,6 +16,8 @@ use crate::Token;
 /// thread if the result is `Send`. Nobody has to wait: the task goes on if this is dropped. Its
 /// [`token`](Self::token) cancels it.
 ///
+/// It gives the result once: polled again after that, it is ready with [`Cancelled`].
+///
 /// # Examples
 ///
 /// ```
@@ -151,7 +153,8 @@ impl<R> Drop for Report<R> {
     }
 }
 
-/// The task ended without a result: it was removed, it panicked, or its loop is gone; see [`JoinHandle`].
+/// There is no result: the task was removed, it panicked, its loop is gone, or the result was taken before; see
+/// [`JoinHandle`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Cancelled;
 
