@@ -122,6 +122,9 @@ impl Clock {
     pub(crate) fn tell(&self, shared: &Arc<Shared>) {
         if let Some(manual) = &self.manual {
             let mut loops = manual.loops.lock().unwrap_or_else(PoisonError::into_inner);
+            if loops.len() == loops.capacity() {
+                loops.retain(|shared| shared.strong_count() > 0);
+            }
             loops.push(Arc::downgrade(shared));
         }
     }

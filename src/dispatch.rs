@@ -10,4 +10,5 @@ mod round;
 mod wait;
 
 pub(crate) use budget::{Budget, Lane};
+pub(crate) use failure::Orphan;
 pub(crate) use round::Round;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use slotmap::SecondaryMap;
 
 use crate::clock::Clock;
-use crate::dispatch::Round;
+use crate::dispatch::{Orphan, Round};
 use crate::error::{Error, ErrorAction, Outcome, Result};
 use crate::handle::{LoopData, LoopHandle, own_handle};
 use crate::insight::{Counters, Insight};
@@ -75,6 +75,8 @@ pub struct EventLoop<Data> {
     pub(crate) hooks: Vec<SourceKey>,
     /// What was found and is not delivered yet.
     pub(crate) round: Round,
+    /// Sources that are gone while their files may be open still, and the kernel tells of them.
+    pub(crate) orphans: VecDeque<Orphan>,
     /// Where remotes post, and what was posted and has not run yet.
     pub(crate) mailbox: Arc<Mailbox<Post<Data>>>,
     pub(crate) posts: VecDeque<Post<Data>>,
@@ -93,6 +95,15 @@ impl<Data> EventLoop<Data> {
     ///
     /// On Linux this takes four fds: the epoll instance and a duplicate of it for the handle, an eventfd
     /// and a timerfd. No source but fds takes any more.
+    ///
+    /// # Forks
+    ///
+    /// **Make the loop after the process has gone to the background, never before.** A child of `fork(2)` gets no loop
+    /// of its own: it shares the epoll instance, the eventfd and the timerfd with its parent. What one of them removes
+    /// is gone for the other, without an error; a parent that drops its loop takes every fd from the child's, and while
+    /// both run, each takes wake-ups and timers from the other. So a daemon forks first, or runs itself anew, and calls
+    /// this in the process that stays (`examples/daemon.rs`). A child that goes on to `execve(2)` inherits nothing: all
+    /// fds are close-on-exec.
     ///
     /// # Errors
     ///
@@ -126,6 +137,7 @@ impl<Data> EventLoop<Data> {
             slots: SecondaryMap::new(),
             hooks: Vec::new(),
             round: Round::new(),
+            orphans: VecDeque::new(),
             mailbox,
             posts: VecDeque::new(),
             woken: Vec::new(),
@@ -266,7 +278,9 @@ impl<Data: LoopData> EventLoop<Data> {
     ) -> Result<()> {
         self.counters.rounds += 1;
         self.begin_round();
+        let guard = self.shared.is_exported().then(|| PublishPanic(Arc::clone(&self.shared)));
         let dispatched = self.steps(timeout, in_run, data);
+        drop(guard);
         self.end_round();
         self.publish(data);
         dispatched.map_err(|error| *error)
@@ -290,8 +304,21 @@ impl<Data: LoopData> EventLoop<Data> {
         // The kernel makes no edge for what it goes on to tell of.
         let delivered_level = std::mem::take(&mut self.round.delivered_level);
         let work = self.has_work(handle)
-            || delivered_level && self.shared.is_exported() && self.poller.is_ready();
+            || (delivered_level || self.poller.was_full())
+                && self.shared.is_exported()
+                && self.poller.is_ready();
         self.shared.publish_readiness(work, || self.has_work(handle));
+    }
+}
+
+/// A dispatch that ends by a panic leaves the loop's fd readable.
+struct PublishPanic(Arc<Shared>);
+
+impl Drop for PublishPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.publish_panic();
+        }
     }
 }
 
@@ -317,7 +344,7 @@ mod fd {
     /// costs a system call where it otherwise would not.
     impl<Data> AsFd for EventLoop<Data> {
         fn as_fd(&self) -> BorrowedFd<'_> {
-            self.shared.export();
+            self.shared.export(|| self.has_own_work());
             self.poller.registry().as_fd()
         }
     }

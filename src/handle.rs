@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::clock::stamp;
 use crate::dispatch::{Budget, Lane};
 use crate::dropped_guards::DroppedGuard;
-use crate::error::{Error, InsertError, Outcome};
+use crate::error::{Error, InsertError, InsertOnceError, Outcome};
 use crate::options::SourceOptions;
 use crate::registrations::Registrations;
 use crate::remote::{Mailbox, Post, Remote};
@@ -109,7 +109,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(None, source, || repeated::<S, F, Data>(callback))
+        self.insert_slot(None, source, callback, repeated::<S, F, Data>).map_err(Into::into)
     }
 
     /// Inserts a source that has a name, a priority, a budget, an error policy or a scope of its own.
@@ -144,7 +144,8 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(Some(options), source, || repeated::<S, F, Data>(callback))
+        self.insert_slot(Some(options), source, callback, repeated::<S, F, Data>)
+            .map_err(Into::into)
     }
 
     /// Inserts a source for one event: `callback` may consume what it captured, and the source is
@@ -153,12 +154,16 @@ impl<Data> LoopHandle<Data> {
     ///
     /// # Errors
     ///
-    /// As [`insert_source`](Self::insert_source).
+    /// As [`insert_source`](Self::insert_source); the callback comes back as well.
     ///
     /// # Panics
     ///
     /// A dispatch panics if the source breaks its contract and emits two events in one call.
-    pub fn insert_once<S, F>(&mut self, source: S, callback: F) -> Result<Token<S>, InsertError<S>>
+    pub fn insert_once<S, F>(
+        &mut self,
+        source: S,
+        callback: F,
+    ) -> Result<Token<S>, InsertOnceError<S, F>>
     where
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
@@ -203,7 +208,7 @@ impl<Data> LoopHandle<Data> {
         options: SourceOptions,
         source: S,
         callback: F,
-    ) -> Result<Token<S>, InsertError<S>>
+    ) -> Result<Token<S>, InsertOnceError<S, F>>
     where
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
@@ -216,26 +221,27 @@ impl<Data> LoopHandle<Data> {
         options: Option<SourceOptions>,
         source: S,
         callback: F,
-    ) -> Result<Token<S>, InsertError<S>>
+    ) -> Result<Token<S>, InsertOnceError<S, F>>
     where
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        let token = self.insert_slot(options, source, || once::<S, F, Data>(callback))?;
+        let token = self.insert_slot(options, source, callback, once::<S, F, Data>)?;
         self.registrations.set_once(token.key());
         Ok(token)
     }
 
-    /// Registers a source and has it stored, with the callback that `callback` makes.
+    /// Registers a source and has it stored, with what `make` makes of the callback.
     #[inline]
-    pub(crate) fn insert_slot<S: EventSource>(
+    pub(crate) fn insert_slot<S: EventSource, C>(
         &mut self,
         options: Option<SourceOptions>,
         source: S,
-        callback: impl FnOnce() -> Callback<Data>,
-    ) -> Result<Token<S>, InsertError<S>> {
+        callback: C,
+        make: impl FnOnce(C) -> Callback<Data>,
+    ) -> Result<Token<S>, InsertOnceError<S, C>> {
         if self.registrations.shared.ready.is_closed() {
-            return Err(InsertError { error: loop_is_gone(), source });
+            return Err(InsertOnceError::new(loop_is_gone(), source, callback));
         }
         // Boxed first: what is registered is not moved any more.
         let mut source = Box::new(source);
@@ -243,14 +249,14 @@ impl<Data> LoopHandle<Data> {
         let attempt = Attempt::new::<S>(&mut self.registrations, options);
         match attempt.register(&mut *source) {
             Ok(key) => {
-                self.push(Op::Insert(key, Slot { source, callback: callback() }));
+                self.push(Op::Insert(key, Slot { source, callback: make(callback) }));
                 let token = Token::new(key);
                 if scoped {
                     self.enter_scope(token);
                 }
                 Ok(token)
             }
-            Err(error) => Err(InsertError { error, source: *source }),
+            Err(error) => Err(InsertOnceError::new(error, *source, callback)),
         }
     }
 
@@ -468,6 +474,12 @@ impl<Data> LoopHandle<Data> {
         self.registrations.clock.now()
     }
 
+    /// Whether there is an op to apply.
+    #[inline]
+    pub(crate) fn has_ops(&self) -> bool {
+        !self.ops.is_empty()
+    }
+
     /// Whether there is an op to apply, or an idle to run.
     #[inline]
     pub(crate) fn has_work(&self) -> bool {
@@ -490,7 +502,12 @@ impl<Data> LoopHandle<Data> {
             if let Some(interest) = interest {
                 self.registrations.remove_interest(interest);
             }
-            self.remove(source);
+            let key = source.key();
+            // What was asked for before it was dropped does nothing to it any more.
+            if self.registrations.mark_removed(key, true) {
+                self.cancel_retry(key);
+                self.push(Op::Remove(key));
+            }
         }
     }
 

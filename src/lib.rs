@@ -90,7 +90,7 @@ mod sync;
 mod token;
 
 pub use clock::Clock;
-pub use error::{Error, ErrorAction, InsertError, Result};
+pub use error::{Error, ErrorAction, InsertError, InsertOnceError, Result};
 pub use event_loop::EventLoop;
 pub use handle::{LoopData, LoopHandle};
 pub use interest::{Interest, Mode, PostAction, Readiness};

@@ -37,14 +37,11 @@ pub(crate) const WAKER: mio::Token = mio::Token(0);
 /// The kernel's token of the alarm.
 pub(crate) const ALARM: mio::Token = mio::Token(1);
 
-/// Ends the watch of an fd, known by its number only. One that the kernel has forgotten by itself is no error.
+/// Ends the watch of an fd, known by its number only.
 #[cfg(unix)]
 #[inline]
 pub(crate) fn delete_raw(registry: &mio::Registry, fd: i32) -> io::Result<()> {
-    match registry.deregister(&mut mio::unix::SourceFd(&fd)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
+    registry.deregister(&mut mio::unix::SourceFd(&fd))
 }
 
 #[cfg(not(unix))]

@@ -125,6 +125,16 @@ impl Ready {
         false
     }
 
+    /// Is awake from here on, without a look at the queue. Called by the loop alone, where it rested between two
+    /// dispatches.
+    #[inline]
+    pub(crate) fn end_rest(&self) {
+        if self.is_asleep() {
+            // A notification that came meanwhile stays.
+            self.exchange(ASLEEP, AWAKE);
+        }
+    }
+
     #[inline]
     fn exchange(&self, from: u8, to: u8) -> bool {
         self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()

@@ -52,6 +52,8 @@ pub(crate) struct Registrations {
     pub(crate) clock: Clock,
     rows: Rows,
     fds: Fds,
+    /// What the kernel could not be told to forget.
+    lost: Vec<InterestKey>,
     options: SparseSecondaryMap<SourceKey, SourceOptions>,
     /// One queue a priority.
     deadlines: [Deadlines; Priority::COUNT],
@@ -132,6 +134,7 @@ impl Registrations {
             clock,
             rows: Rows::default(),
             fds: Fds::default(),
+            lost: Vec::new(),
             options: SparseSecondaryMap::new(),
             deadlines: Default::default(),
             nearest_is_old: false,
@@ -415,14 +418,27 @@ impl Registrations {
     ///
     /// # Errors
     ///
-    /// Those of `epoll_ctl(2)`.
+    /// Those of `epoll_ctl(2)`, but for a file that the kernel does not know under the number.
     #[inline]
     pub(crate) fn forget_fd(&mut self, fd: i32, key: InterestKey) -> std::io::Result<()> {
-        if self.fds.release(fd, key) {
-            crate::poller::delete_raw(&self.registry, fd)
-        } else {
-            Ok(())
+        if !self.fds.release(fd, key) {
+            return Ok(());
         }
+        let deleted = crate::poller::delete_raw(&self.registry, fd);
+        match deleted {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.lost.push(key);
+                if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+
+    /// The interests that the kernel could not be told to forget since this was last called. It has forgotten them by
+    /// itself, unless a duplicate keeps the file open.
+    #[inline]
+    pub(crate) fn take_lost(&mut self) -> Vec<InterestKey> {
+        std::mem::take(&mut self.lost)
     }
 
     #[inline]
@@ -452,6 +468,10 @@ impl Registrations {
     #[inline]
     pub(crate) fn watch(&self, source: SourceKey, key: InterestKey) -> Option<Watch> {
         self.rows.get(key).filter(|(holder, _)| *holder == source).map(|(_, held)| held.watch)
+    }
+
+    pub(crate) fn is_deadline(&self, interest: InterestKey) -> bool {
+        matches!(self.rows.get(interest), Some((_, Held { watch: Watch::Deadline(_), .. })))
     }
 
     #[inline]

@@ -101,10 +101,8 @@ impl Shared {
         if self.nearest.load(Ordering::Relaxed) == nearest {
             return;
         }
+        // Whoever changes it has an op queued as well, or is about to publish: the loop's fd needs no word of it here.
         self.nearest.store(nearest, Ordering::Relaxed);
-        if self.is_resting() {
-            self.set_fd_readable(self.work.load(Ordering::Relaxed) || self.is_due());
-        }
     }
 
     /// Whether the nearest deadline has passed and nothing tells of it: an alarm that is set to it does.
@@ -151,11 +149,17 @@ impl Shared {
         self.exported.load(Ordering::Relaxed)
     }
 
-    /// The loop's fd is watched from outside from here on.
-    pub(crate) fn export(&self) {
+    /// The loop's fd is watched from outside from here on. `has_work`: as far as the loop knows without its handle.
+    pub(crate) fn export(&self, has_work: impl Fn() -> bool) {
         if !self.exported.swap(true, Ordering::Relaxed) {
-            self.publish_readiness(self.work.load(Ordering::Relaxed) || self.is_due(), || false);
+            let work = self.work.load(Ordering::Relaxed) || self.is_due() || has_work();
+            self.publish_readiness(work, has_work);
         }
+    }
+
+    /// A panic ends a dispatch, which tells nobody what it leaves.
+    pub(crate) fn publish_panic(&self) {
+        self.publish_readiness(true, || true);
     }
 
     /// Something was asked of the handle for the first time since the loop last looked.
@@ -173,6 +177,8 @@ impl Shared {
         self.work.store(work, Ordering::Relaxed);
         if self.is_exported() {
             let work = work || !self.ready.fall_asleep(look);
+            // What was set before may have been delivered already: set again, it makes an edge.
+            self.alarm.fired();
             self.set_fd_readable(work);
         }
     }

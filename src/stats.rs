@@ -16,6 +16,8 @@ pub struct Stats {
     pub events: u64,
     /// How many times it woke up: out of a wait that slept, or told by a notification while it was awake.
     pub wakeups: u64,
+    /// Events of the kernel for what nobody waits for any more. If they go on, see [`Error::Orphan`](crate::Error::Orphan).
+    pub stale: u64,
     /// How long its waits took, while [enabled](EventLoop::enable_stats).
     pub asleep: Duration,
     /// How long the rest of its dispatches took, while enabled.
@@ -115,6 +117,7 @@ impl<Data> EventLoop<Data> {
             rounds: self.counters.rounds,
             events: self.counters.events,
             wakeups: self.counters.wakeups,
+            stale: self.counters.stale,
             ..Stats::default()
         };
         if let Some(insight) = self.insight.as_ref().filter(|insight| insight.is_counting()) {

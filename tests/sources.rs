@@ -577,6 +577,7 @@ mod timer {
         let soon = clock.now() + MS;
         event_loop.get_mut(timer).unwrap().set_deadline(soon);
         state.handle.update(timer, |_| ());
+        event_loop.apply_pending(&mut state).unwrap();
         event_loop.dispatch(None, &mut state).unwrap();
         assert_eq!(clock.now(), soon);
         assert!(event_loop.get(timer).is_none() && event_loop.get_mut(timer).is_none());

@@ -19,6 +19,7 @@ impl<Data: LoopData> EventLoop<Data> {
     pub(crate) fn apply(&mut self, data: &mut Data) -> Outcome {
         let registrations = &mut own_handle(&self.shared, data)?.registrations;
         self.round.ran_user_code = false;
+        self.shared.ready.end_rest();
         registrations.end_turn();
         if self.round.was_interrupted() {
             if let Some(key) = self.round.take_interrupted(registrations) {
@@ -29,7 +30,11 @@ impl<Data: LoopData> EventLoop<Data> {
             self.round.budget.restart(None);
         }
         self.apply_ops(data)?;
-        self.run_posts(data)
+        self.run_posts(data)?;
+        if self.posts.is_empty() && !own_handle(&self.shared, data)?.has_ops() {
+            self.round.budget.is_served(Lane::Apply);
+        }
+        Ok(())
     }
 
     /// Applies ops in the order in which they were issued.
@@ -79,8 +84,14 @@ impl<Data: LoopData> EventLoop<Data> {
                 }
                 self.slots.insert(key, slot);
             }
-            Op::Enable(key) => self.enable(key, data),
-            Op::Disable(key) => self.disable(key, data),
+            Op::Enable(key) => {
+                self.round.ran_user_code = true;
+                self.enable(key, data);
+            }
+            Op::Disable(key) => {
+                self.round.ran_user_code = true;
+                self.disable(key, data);
+            }
             Op::Remove(key) => {
                 let slot = self.remove(key, data);
                 // Destructors are code of the user's.
@@ -168,6 +179,10 @@ impl<Data: LoopData> EventLoop<Data> {
         let unregistered = slot.source.unregister(&mut Registrar::new(registrations, key));
         registrations.sweep(key);
         self.round.set_done();
+        let lost = registrations.take_lost();
+        if !lost.is_empty() {
+            self.note_orphans(key, lost, data);
+        }
         unregistered
     }
 

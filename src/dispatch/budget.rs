@@ -39,7 +39,7 @@ impl Lane {
 pub(crate) struct Budget {
     /// The time of a round, in nanoseconds.
     time: i64,
-    /// How many items the round may still run.
+    /// How many ops and posts the round may still run: ops may issue others without an end.
     left: u32,
     /// When the round began, if that is known.
     started: Option<i64>,
@@ -50,6 +50,8 @@ pub(crate) struct Budget {
     stride: u32,
     /// The lanes that were refused since they last ran.
     starved: u8,
+    /// The lane that overdrew last: the next in turn is the first starved one after it.
+    last: u32,
     /// One item ran although the time was over.
     overdrawn: bool,
     /// This round refused something.
@@ -59,7 +61,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// How many items a round may run: more than come together in practice.
+    /// How many ops and posts a round may run: more than come together in practice.
     const COUNT: u32 = 16_384;
     const STRIDE: u32 = 8;
     pub(crate) const TIME: Duration = Duration::from_millis(10);
@@ -73,6 +75,7 @@ impl Budget {
             unread: 1,
             stride: 1,
             starved: 0,
+            last: 0,
             overdrawn: false,
             refused: false,
             follows_refusal: false,
@@ -117,10 +120,10 @@ impl Budget {
         self.unread -= 1;
         let bit = lane.bit();
         let time = if self.starved & !bit == 0 { self.time } else { self.time / 2 };
-        if self.spent >= time || self.left == 0 {
+        if self.spent >= time || lane == Lane::Apply && self.left == 0 {
             return self.overdraw(bit);
         }
-        self.left -= 1;
+        self.left -= u32::from(lane == Lane::Apply);
         self.starved &= !bit;
         true
     }
@@ -129,9 +132,11 @@ impl Budget {
     fn overdraw(&mut self, bit: u8) -> bool {
         // What runs now takes as long as it takes.
         self.unread = 0;
-        let may_run = self.starved & bit != 0 && !self.overdrawn;
+        let next = (self.last + 1 + self.starved.rotate_right(self.last + 1).trailing_zeros()) % 8;
+        let may_run = self.starved & bit != 0 && bit == 1 << next && !self.overdrawn;
         if may_run {
             self.overdrawn = true;
+            self.last = next;
             self.starved &= !bit;
         } else {
             self.refused = true;

@@ -193,7 +193,10 @@ impl<Data: LoopData> EventLoop<Data> {
             self.report(failure, data);
             drop(slot);
         } else {
-            self.rearm(turn, data);
+            // A deadline that the source asked for by its answer would be lost with it.
+            if turn.rearms || data.loop_handle().registrations.is_deadline(interest) {
+                self.reregister(key, data);
+            }
             self.report(failure, data);
         }
     }
@@ -202,7 +205,10 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     pub(crate) fn run_idles(&mut self, data: &mut Data) -> Outcome {
         match data.loop_handle().count_idles() {
-            0 => Ok(()),
+            0 => {
+                self.round.budget.is_served(Lane::Idle);
+                Ok(())
+            }
             idles => self.run_some_idles(idles, data),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::{BoxError, Error, ErrorAction};
 use crate::handle::{LoopData, own_handle};
-use crate::token::SourceKey;
+use crate::token::{InterestKey, SourceKey};
 use crate::{AnyToken, EventLoop, SourceOptions, TimeoutAction, Timer};
 
 /// What a source failed with, under its name, and its own policy.
@@ -23,12 +23,11 @@ impl<Data: LoopData> EventLoop<Data> {
         error: BoxError,
         data: &mut Data,
     ) -> SourceFailure {
-        let registrations = &data.loop_handle().registrations;
-        let options = registrations.options(key);
+        let name = self.name_of(key, data).to_owned();
+        let error = Error::Source { token: AnyToken::new(key), name, error };
         let type_name = self.slots.get(key).map_or("", |slot| slot.source.type_name());
-        let name = options.and_then(|options| options.name.as_deref()).unwrap_or(type_name);
-        let policy = options.and_then(|options| options.on_error);
-        let error = Error::Source { token: AnyToken::new(key), name: name.to_owned(), error };
+        let registrations = &data.loop_handle().registrations;
+        let policy = registrations.options(key).and_then(|options| options.on_error);
         if let Some(insight) = &mut self.insight {
             insight.note_error(key, type_name, &error, registrations);
         }
@@ -61,6 +60,57 @@ impl<Data: LoopData> EventLoop<Data> {
             ErrorAction::Remove => drop(handle.remove(AnyToken::new(key))),
             ErrorAction::Retry(delay) => retry(key, delay, &error, data),
         }
+    }
+}
+
+/// A source that is gone, or gave up an fd, while the kernel could not be told so.
+#[derive(Debug)]
+pub(crate) struct Orphan {
+    interests: Vec<InterestKey>,
+    key: SourceKey,
+    name: String,
+}
+
+impl<Data: LoopData> EventLoop<Data> {
+    /// How many are remembered.
+    const ORPHANS: usize = 16;
+
+    /// Remembers what the kernel may go on to tell of, in case it does.
+    #[cold]
+    pub(crate) fn note_orphans(
+        &mut self,
+        key: SourceKey,
+        interests: Vec<InterestKey>,
+        data: &mut Data,
+    ) {
+        if self.orphans.len() == Self::ORPHANS {
+            self.orphans.pop_front();
+        }
+        let name = self.name_of(key, data).to_owned();
+        self.orphans.push_back(Orphan { interests, key, name });
+    }
+
+    /// Reports, once each, what the kernel goes on to tell of.
+    #[cold]
+    pub(crate) fn report_orphans(&mut self, data: &mut Data) {
+        for interest in std::mem::take(&mut self.round.stale) {
+            let orphan =
+                self.orphans.iter().position(|orphan| orphan.interests.contains(&interest));
+            if let Some(Orphan { key, name, .. }) = orphan.and_then(|at| self.orphans.remove(at)) {
+                let error = Error::Orphan { token: AnyToken::new(key), name };
+                self.report(SourceFailure { key, error, policy: None }, data);
+            }
+        }
+    }
+
+    /// The name of a source: that of its options, or of its type.
+    pub(crate) fn name_of<'a>(&self, key: SourceKey, data: &'a mut Data) -> &'a str
+    where
+        Self: 'a,
+    {
+        let options = data.loop_handle().registrations.options(key);
+        let type_name = self.slots.get(key).map_or("", |slot| slot.source.type_name());
+        options.and_then(|options| options.name.as_deref()).unwrap_or(type_name)
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Round {
     running: Option<Running>,
     /// Errors that are to come out of this dispatch or of later ones.
     failures: VecDeque<Box<Error>>,
+    /// What the kernel told of while it is nobody's.
+    pub(crate) stale: Vec<InterestKey>,
     pub(crate) budget: Budget,
     /// Code of the user's ran in this dispatch, before its wait: the wait then does not block.
     pub(crate) ran_user_code: bool,
@@ -46,6 +48,7 @@ impl Round {
             deferred: Vec::new(),
             running: None,
             failures: VecDeque::new(),
+            stale: Vec::new(),
             budget: Budget::new(),
             ran_user_code: false,
             delivered_level: false,

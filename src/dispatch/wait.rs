@@ -11,16 +11,24 @@ use crate::ready::Woken;
 use crate::token::InterestKey;
 use crate::{EventLoop, LoopHandle};
 
+impl<Data> EventLoop<Data> {
+    /// The part of [`has_work`](Self::has_work) that needs no handle.
+    #[inline]
+    pub(crate) fn has_own_work(&self) -> bool {
+        !self.posts.is_empty()
+            || !self.mailbox.is_empty()
+            || !self.shared.dropped_guards.is_empty()
+            || !self.round.is_empty()
+            || self.shared.ready.is_notified()
+    }
+}
+
 impl<Data: LoopData> EventLoop<Data> {
     /// Whether there is something to do: to apply, to run, to deliver, or to look at.
     #[inline]
     pub(crate) fn has_work(&self, handle: &LoopHandle<Data>) -> bool {
         handle.has_work()
-            || !self.posts.is_empty()
-            || !self.mailbox.is_empty()
-            || !self.shared.dropped_guards.is_empty()
-            || !self.round.is_empty()
-            || self.shared.ready.is_notified()
+            || self.has_own_work()
             || handle.registrations.is_any_due()
             || self.shared.is_due()
     }
@@ -52,6 +60,9 @@ impl<Data: LoopData> EventLoop<Data> {
         self.round.take_up_deferred(&handle.registrations);
         let now = handle.registrations.expire();
         self.round.budget.restart(now);
+        if !self.round.stale.is_empty() {
+            self.report_orphans(data);
+        }
         waited.map_err(|error| Box::new(Error::Io(error)))
     }
 
@@ -160,7 +171,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     #[inline]
     fn collect_found(&mut self, handle: &mut LoopHandle<Data>) {
-        let Self { poller, round, shared, counters, .. } = self;
+        let Self { poller, round, shared, counters, orphans, .. } = self;
         let registrations = &mut handle.registrations;
         poller.each(|token, readiness| match token {
             WAKER => {}
@@ -171,6 +182,9 @@ impl<Data: LoopData> EventLoop<Data> {
                     && !round.found(interest, readiness, registrations)
                 {
                     counters.stale += 1;
+                    if !orphans.is_empty() {
+                        round.stale.push(interest);
+                    }
                 }
             }
         });

@@ -46,10 +46,10 @@ impl<Data> Idles<Data> {
     /// The next idle; `Some(None)` in the place of a cancelled one.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Option<Idle<Data>>> {
-        let Some(idle) = self.queue.pop_front() else {
+        let idle = self.queue.pop_front()?;
+        if self.queue.is_empty() {
             shrink(&mut self.queue);
-            return None;
-        };
+        }
         self.first += 1;
         Some(idle)
     }

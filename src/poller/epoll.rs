@@ -105,6 +105,11 @@ impl Poller {
         Ok(())
     }
 
+    /// Whether the last wait found as much as it has room for.
+    pub(crate) fn was_full(&self) -> bool {
+        self.events.len() == EVENTS
+    }
+
     /// Calls `take` for each fd that was found ready.
     #[inline]
     pub(crate) fn each(&self, mut take: impl FnMut(mio::Token, ReadinessBits)) {

@@ -80,6 +80,11 @@ impl Poller {
         false
     }
 
+    /// Whether the last wait found as much as it has room for.
+    pub(crate) fn was_full(&self) -> bool {
+        false
+    }
+
     /// Calls `take` for each source that was found ready.
     pub(crate) fn each(&self, mut take: impl FnMut(mio::Token, ReadinessBits)) {
         for event in &self.events {

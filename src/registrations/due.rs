@@ -107,10 +107,10 @@ impl Registrations {
     pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Option<Turn>> {
         let (interest, at) = self.deadlines[priority.index()].next_due()?;
         self.delivered = Some((interest, at));
-        if let Some((_, held)) = self.rows.get_mut(interest) {
-            held.ready.merge(ReadinessBits::NOTIFIED);
-        }
-        Some(self.begin_turn(interest))
+        let first = |(_, held): (_, &mut Held)| held.ready.merge(ReadinessBits::NOTIFIED);
+        // One that is to go on has its place in the queue.
+        let first = self.rows.get_mut(interest).is_some_and(first);
+        Some(if first { self.begin_turn(interest) } else { None })
     }
 
     /// Whether an interest is a deadline that expired and is to be delivered.

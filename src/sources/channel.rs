@@ -12,6 +12,7 @@ use std::sync::mpsc::{RecvError, SendError, TryRecvError, TrySendError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::RawNotifier;
+use crate::shrink::shrink;
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// What the callback of a [`Channel`] receives.
@@ -395,8 +396,12 @@ impl<T> Channel<T> {
 impl<T> Shared<T> {
     /// Takes the next message, and from an unbounded queue all others into `batch`, which is empty.
     fn refill(&self, batch: &mut VecDeque<T>) -> Option<T> {
+        shrink(batch);
         let mut queue = self.lock();
-        let message = queue.messages.pop_front()?;
+        let Some(message) = queue.messages.pop_front() else {
+            shrink(&mut queue.messages);
+            return None;
+        };
         if self.bound == UNBOUNDED {
             if !queue.messages.is_empty() {
                 std::mem::swap(&mut queue.messages, batch);

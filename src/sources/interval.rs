@@ -207,12 +207,15 @@ impl EventSource for Interval {
         if self.token != Some(token) {
             return Ok(PostAction::Continue);
         }
-        let tick = latest(due, self.period, clock.now());
-        let answer = callback(tick);
-        // Not before the callback, which may panic: the tick then comes once more.
+        let now = clock.now();
         self.armed = None;
+        if now < due {
+            // The callback panicked at the tick before, whose event comes once more.
+            return Ok(PostAction::Reregister);
+        }
+        let tick = latest(due, self.period, now);
         self.beat = Beat::after(tick.deadline, self.period);
-        Ok(match answer {
+        Ok(match callback(tick) {
             PostAction::Continue | PostAction::Again | PostAction::Reregister => {
                 PostAction::Reregister
             }

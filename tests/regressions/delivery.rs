@@ -900,7 +900,7 @@ fn f15_timers_of_a_composite_that_failed_go_on() {
 /// A loop with a timer, and the token that another loop gave a source of another type at the same place.
 fn foreign_token(settled: bool) -> (EventLoop<State>, State, Token<Timer>, Token<PingSource>) {
     let (mut event_loop, mut state) = new_loop();
-    let (_, mut other) = new_loop();
+    let (_other_loop, mut other) = new_loop();
     let (_, source) = make_ping();
     let ping = other.handle.insert_source(source, |(), _: &mut State| ()).unwrap();
     let timer = state.handle.insert_source(Timer::immediate(), |_, state: &mut State| {
@@ -947,7 +947,7 @@ fn f16_a_token_of_another_type_moves_no_deadline() {
 #[test]
 fn f16_a_token_of_another_type_does_not_outvote_the_answer_of_a_callback() {
     let (mut event_loop, mut state) = new_loop();
-    let (_, mut other) = new_loop();
+    let (_other_loop, mut other) = new_loop();
     let (_, source) = make_ping();
     let ping = other.handle.insert_source(source, |(), _: &mut State| ()).unwrap();
     let timer = state.handle.insert_source(Timer::immediate(), move |_, state: &mut State| {

@@ -305,3 +305,126 @@ mod f34_mutations {
         }
     }
 }
+
+/// The kernel refuses to watch a directory, in `epoll_ctl(2)`.
+#[cfg(not(mio_unsupported_force_poll_poll))]
+#[test]
+fn f27_a_refused_insertion_for_one_event_gives_the_callback_back() {
+    let (mut event_loop, mut state) = new_loop();
+    let watch = |file: std::fs::File| Generic::new(file, Interest::READ, Mode::Level);
+    let title = String::from("consumed, not cloned");
+    let callback = move |_: Ready<'_, std::fs::File>, state: &mut State| {
+        state.log.push(title);
+        Ok(PostAction::Remove)
+    };
+    let directory = watch(std::fs::File::open("/").unwrap());
+    let refused = state.handle.insert_once(directory, callback).unwrap_err();
+    assert_eq!(refused.error.kind(), std::io::ErrorKind::PermissionDenied);
+    let options = soloop::SourceOptions::new().name("again");
+    let refused =
+        state.handle.insert_once_with(options, refused.source, refused.callback).unwrap_err();
+    assert!(refused.source.get_ref().metadata().unwrap().is_dir());
+    // What the callback owns is there still.
+    let (read, write) = rustix::pipe::pipe().unwrap();
+    state.handle.insert_once(watch(read.into()), refused.callback).unwrap();
+    rustix::io::write(&write, b"x").unwrap();
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    assert_eq!(state.log, ["consumed, not cloned"]);
+    // As an error of an insertion it goes up a function that knows of no callback.
+    let none = watch(std::fs::File::open("/").unwrap());
+    let callback = |_: Ready<'_, std::fs::File>, _: &mut State| Ok(PostAction::Remove);
+    let error: std::io::Error = state.handle.insert_once(none, callback).unwrap_err().into();
+    assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+}
+
+mod f31_an_observer_sees_every_error {
+    use super::*;
+
+    use std::sync::{Arc, Mutex};
+
+    use soloop::{Error, ErrorAction, Observer, SourceOptions};
+
+    type Seen = Arc<Mutex<Vec<(String, ErrorAction)>>>;
+
+    struct Errors(Seen);
+
+    impl Observer for Errors {
+        fn error(&mut self, error: &Error, action: ErrorAction) {
+            self.0.lock().unwrap().push((error.to_string(), action));
+        }
+    }
+
+    /// A source that fails with `name` when its stream is written to.
+    fn failing(
+        state: &mut State,
+        name: &'static str,
+        own: Option<ErrorAction>,
+    ) -> (UnixStream, AnyToken) {
+        let (end, source) = pair(Mode::Level);
+        let options = SourceOptions::new().name(name);
+        let options = match own {
+            Some(action) => options.on_error(action),
+            None => options,
+        };
+        let callback = |ready: Ready<'_, UnixStream>, _: &mut State| {
+            ready.io.read_exact(&mut [0])?;
+            Err(std::io::Error::other("once"))
+        };
+        let token = state.handle.insert_source_with(options, source, callback).unwrap();
+        (end, token.into())
+    }
+
+    fn message(name: &str) -> String {
+        format!("source `{name}` failed: once")
+    }
+
+    #[test]
+    fn whoever_decided() {
+        let (mut event_loop, mut state, _clock) = manual_loop();
+        let seen = Seen::default();
+        event_loop.set_observer(Errors(Arc::clone(&seen)));
+        let actions = [
+            ErrorAction::Retry(HOUR),
+            ErrorAction::Ignore,
+            ErrorAction::Disable,
+            ErrorAction::Remove,
+        ];
+        for action in actions {
+            let (mut end, token) = failing(&mut state, "own", Some(action));
+            end.write_all(b"x").unwrap();
+            event_loop.dispatch(ZERO, &mut state).unwrap();
+            assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), [(message("own"), action)]);
+            state.handle.remove(token);
+        }
+
+        // Without a policy, and with the loop's.
+        let (mut end, _) = failing(&mut state, "none", None);
+        end.write_all(b"x").unwrap();
+        event_loop.dispatch(ZERO, &mut state).unwrap_err();
+        event_loop.dispatch(ZERO, &mut state).unwrap(); // the rest of the round
+        let expected = [(message("none"), ErrorAction::Report)];
+        assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), expected);
+        event_loop.on_error(|_, state: &mut State| {
+            state.note("asked");
+            ErrorAction::Ignore
+        });
+        let (mut end, _) = failing(&mut state, "loop", None);
+        end.write_all(b"x").unwrap();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(*seen.lock().unwrap(), [(message("loop"), ErrorAction::Ignore)]);
+        assert_eq!(state.log, ["asked"]);
+    }
+
+    /// An observer that is made of others hands the error on.
+    #[test]
+    fn and_so_do_observers_in_others() {
+        let (mut event_loop, mut state) = new_loop();
+        let seen = Seen::default();
+        let errors = || Errors(Arc::clone(&seen));
+        event_loop.set_observer((Some(errors()), Arc::new(Mutex::new(errors()))));
+        let (mut end, _) = failing(&mut state, "own", Some(ErrorAction::Ignore));
+        end.write_all(b"x").unwrap();
+        event_loop.dispatch(LONG, &mut state).unwrap();
+        assert_eq!(*seen.lock().unwrap(), [(); 2].map(|()| (message("own"), ErrorAction::Ignore)));
+    }
+}
