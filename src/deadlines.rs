@@ -291,11 +291,13 @@ impl Deadlines {
     pub(crate) fn next_due(&mut self) -> Option<(InterestKey, i64)> {
         while let Some(Deadline { at, key, .. }) = self.expired.pop_front() {
             self.delivered = self.delivered.wrapping_add(1);
+            if self.expired.is_empty() {
+                shrink(&mut self.expired);
+            }
             if at != Deadline::CANCELLED {
                 return Some((key, at));
             }
         }
-        shrink(&mut self.expired);
         None
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem::needs_drop;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -240,6 +241,28 @@ impl<Data> LoopHandle<Data> {
         callback: C,
         make: impl FnOnce(C) -> Callback<Data>,
     ) -> Result<Token<S>, InsertOnceError<S, C>> {
+        let drops = needs_drop::<S>() || needs_drop::<C>();
+        self.insert_parts(options, source, callback, make, drops)
+    }
+
+    /// Inserts a source of the crate's own, which is dropped without code of the user's and has no callback.
+    pub(crate) fn insert_internal<S>(&mut self, source: S) -> Result<Token<S>, InsertError<S>>
+    where
+        S: for<'a> EventSource<Event<'a> = (), Ret = ()>,
+    {
+        let callback = |(), _: &mut Data| ();
+        self.insert_parts(None, source, callback, repeated::<S, _, Data>, false).map_err(Into::into)
+    }
+
+    #[inline]
+    fn insert_parts<S: EventSource, C>(
+        &mut self,
+        options: Option<SourceOptions>,
+        source: S,
+        callback: C,
+        make: impl FnOnce(C) -> Callback<Data>,
+        drops: bool,
+    ) -> Result<Token<S>, InsertOnceError<S, C>> {
         if self.registrations.shared.ready.is_closed() {
             return Err(InsertOnceError::new(loop_is_gone(), source, callback));
         }
@@ -249,7 +272,7 @@ impl<Data> LoopHandle<Data> {
         let attempt = Attempt::new::<S>(&mut self.registrations, options);
         match attempt.register(&mut *source) {
             Ok(key) => {
-                self.push(Op::Insert(key, Slot { source, callback: make(callback) }));
+                self.push(Op::Insert(key, Slot { source, callback: make(callback), drops }));
                 let token = Token::new(key);
                 if scoped {
                     self.enter_scope(token);

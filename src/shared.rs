@@ -177,8 +177,10 @@ impl Shared {
         self.work.store(work, Ordering::Relaxed);
         if self.is_exported() {
             let work = work || !self.ready.fall_asleep(look);
-            // What was set before may have been delivered already: set again, it makes an edge.
-            self.alarm.fired();
+            if work {
+                // It may be set already, and have gone off unseen: set again, it makes an edge.
+                self.alarm.fired();
+            }
             self.set_fd_readable(work);
         }
     }

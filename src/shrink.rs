@@ -40,11 +40,11 @@ impl<T> Queue for VecDeque<T> {
     }
 }
 
-/// Gives back what a burst took and nothing needs any more. Amortised constant: of what is kept a quarter is in use.
+/// Gives back what a burst took and nothing needs any more. Amortised constant: as much was put in as is moved.
 #[inline]
 pub(crate) fn shrink(queue: &mut impl Queue) {
     let (len, capacity) = (queue.len(), queue.capacity());
     if capacity > KEPT && len < capacity / 8 {
-        queue.shrink_to((capacity / 4).max(KEPT / 2));
+        queue.shrink_to((2 * len).max(KEPT / 2));
     }
 }

@@ -9,7 +9,7 @@ use super::budget::Lane;
 use super::round::Running;
 use crate::error::Outcome;
 use crate::handle::{LoopData, Op, own_handle};
-use crate::insight::{Subject, instrument};
+use crate::insight::{Subject, instrument, watched};
 use crate::slot::{Slot, downcast_mut};
 use crate::token::SourceKey;
 use crate::{EventLoop, Registrar, Timer};
@@ -84,19 +84,11 @@ impl<Data: LoopData> EventLoop<Data> {
                 }
                 self.slots.insert(key, slot);
             }
-            Op::Enable(key) => {
-                self.round.ran_user_code = true;
-                self.enable(key, data);
-            }
-            Op::Disable(key) => {
-                self.round.ran_user_code = true;
-                self.disable(key, data);
-            }
+            Op::Enable(key) => self.enable(key, data),
+            Op::Disable(key) => self.disable(key, data),
             Op::Remove(key) => {
                 let slot = self.remove(key, data);
-                // Destructors are code of the user's.
-                self.round.ran_user_code = true;
-                drop(slot);
+                self.drop_slot(slot);
             }
             Op::SetDeadline(key, at) => {
                 let source = self.slots.get_mut(key).map(|slot| &mut *slot.source);
@@ -108,7 +100,7 @@ impl<Data: LoopData> EventLoop<Data> {
             Op::Update(key, change) => {
                 if let Some((subject, slot)) = live_slot(&mut self.slots, key, data) {
                     let change = |_: &mut Data| change(&mut *slot.source);
-                    instrument(&mut self.insight, &mut self.round, subject, data, change);
+                    watched(&mut self.insight, subject, data, change);
                     if own_handle(&self.shared, data).is_ok() {
                         self.reregister(key, data);
                     }
@@ -121,9 +113,10 @@ impl<Data: LoopData> EventLoop<Data> {
                 }
             }
             Op::Take(key, then) => {
-                if let Some(slot) = self.remove(key, data) {
-                    let subject = Subject::op(key, slot.source.type_name());
-                    let take = |data: &mut Data| then(slot.source, data);
+                if let Some(Slot { source, callback, .. }) = self.remove(key, data) {
+                    drop(callback);
+                    let subject = Subject::op(key, source.type_name());
+                    let take = |data: &mut Data| then(source, data);
                     instrument(&mut self.insight, &mut self.round, subject, data, take);
                 }
             }
@@ -215,7 +208,14 @@ impl<Data: LoopData> EventLoop<Data> {
         registrations.sweep(key);
         if !registrations.is_live(key) {
             let slot = self.remove(key, data);
-            self.round.ran_user_code = true;
+            self.drop_slot(slot);
+        }
+    }
+
+    /// Drops what was removed, when every table is whole.
+    fn drop_slot(&mut self, slot: Option<Slot<Data>>) {
+        if let Some(slot) = slot {
+            self.round.ran_user_code |= slot.drops;
             drop(slot);
         }
     }

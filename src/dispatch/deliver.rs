@@ -80,9 +80,10 @@ impl<Data: LoopData> EventLoop<Data> {
         let mut budget = data.loop_handle().registrations.source_budget(turn.source);
         loop {
             let answer = self.call_once(turn, data);
+            let has_more = self.shared.take_again();
             match answer {
                 Ok(PostAction::Again) => {}
-                answer => return self.end_turn(answer, turn, data),
+                answer => return self.end_turn(answer, has_more, turn, data),
             }
             self.round.set_done();
             let applied = self.apply_ops(data);
@@ -129,9 +130,8 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Ends the turn of a source that answered, and applies ops.
     #[inline]
-    fn end_turn(&mut self, answer: Answer, turn: Turn, data: &mut Data) -> Outcome {
+    fn end_turn(&mut self, answer: Answer, has_more: bool, turn: Turn, data: &mut Data) -> Outcome {
         let registrations = &mut own_handle(&self.shared, data)?.registrations;
-        let has_more = self.shared.take_again();
         self.round.delivered_level |= turn.level;
         if !matches!(answer, Ok(PostAction::Continue)) || turn.rearms || has_more {
             self.answered(answer, turn, data);

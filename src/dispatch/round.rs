@@ -136,10 +136,10 @@ impl Round {
         registrations: &mut Registrations,
     ) -> Option<Option<Turn>> {
         let queue = &mut self.ready[priority.index()];
-        let Some(interest) = queue.pop_front() else {
+        let interest = queue.pop_front()?;
+        if queue.is_empty() {
             shrink(queue);
-            return None;
-        };
+        }
         Some(registrations.begin_turn(interest))
     }
 

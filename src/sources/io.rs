@@ -134,7 +134,7 @@ impl<Data> LoopHandle<Data> {
         waiters: &Arc<Waiters>,
     ) -> io::Result<(Token<IoSource>, InterestToken)> {
         // Inserted first, for its key; what it watches is not its own.
-        let inserted = self.insert_source(IoSource::new(waiters), |(), _| ());
+        let inserted = self.insert_internal(IoSource::new(waiters));
         let token = inserted.map_err(|refused| refused.error)?;
         let mut registrar = Registrar::new(&mut self.registrations, token.key());
         match registrar.register_fd(fd, Interest::BOTH, Mode::Edge) {

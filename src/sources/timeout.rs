@@ -65,7 +65,7 @@ impl TimeoutFuture {
         let shared = Arc::new(Shared::default());
         let source = Alarm { deadline, token: None, shared: Arc::clone(&shared) };
         // Nobody tells the time any more if the loop is gone.
-        let guard = handle.insert_source(source, |(), _| ()).ok().map(|token| handle.guard(token));
+        let guard = handle.insert_internal(source).ok().map(|token| handle.guard(token));
         Self { shared, guard }
     }
 }

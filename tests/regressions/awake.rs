@@ -676,36 +676,6 @@ mod f4_user_code_before_the_wait_keeps_it_from_blocking {
         assert!(flag.is_set());
         assert_eq!(clock.now(), start, "slept though user code ran");
     }
-
-    #[test]
-    fn f4_the_change_of_an_update() {
-        check(
-            |_| Custom::default(),
-            |state, token, flag| {
-                let flag = flag.clone();
-                state.handle.update(token, move |_| flag.set())
-            },
-        );
-    }
-
-    #[test]
-    fn f4_the_registration_of_an_enable() {
-        check(
-            |flag| Custom { register: setting(flag), ..Custom::default() },
-            |state, token, _| {
-                state.handle.disable(token);
-                state.handle.enable(token)
-            },
-        );
-    }
-
-    #[test]
-    fn f4_what_undoes_a_registration() {
-        check(
-            |flag| Custom { unregister: setting(flag), ..Custom::default() },
-            |state, token, _| state.handle.disable(token),
-        );
-    }
 }
 
 mod f5_before_handle_events_shows_what_the_round_delivers {

@@ -415,10 +415,14 @@ mod f24_memory_is_given_back {
             let before = in_large_blocks();
             let source = event_loop.get(token).unwrap();
             source.notifiers.iter().for_each(|(_, notifier)| notifier.notify());
-            for _ in 0..16 {
+            let end = Instant::now() + LONG;
+            while state.log.is_empty() && Instant::now() < end {
                 event_loop.dispatch(ZERO, state).unwrap();
             }
             assert_eq!(state.log, ["last"]);
+            for _ in 0..16 {
+                event_loop.dispatch(ZERO, state).unwrap();
+            }
             let kept = in_large_blocks().saturating_sub(before);
             assert!(kept < 2 * MIB, "{kept} bytes are kept");
         });
@@ -450,7 +454,7 @@ mod f24_memory_is_given_back {
             }
             assert_eq!(fired.load(Ordering::Relaxed), TIMERS);
             let kept = in_large_blocks().saturating_sub(before);
-            let most = 2 * MIB + 24 * TIMERS as usize;
+            let most = 2 * MIB + 32 * TIMERS as usize;
             assert!(kept < most, "{kept} bytes of {peak} are kept");
         });
     }
