@@ -15,7 +15,7 @@
 
 use std::collections::VecDeque;
 
-use crate::shrink::shrink;
+use crate::shrink::{pop_front, shrink};
 use crate::token::InterestKey;
 
 mod heap;
@@ -289,11 +289,8 @@ impl Deadlines {
     /// Takes out the first of what expired and was not moved or cancelled since, and when that was.
     #[inline]
     pub(crate) fn next_due(&mut self) -> Option<(InterestKey, i64)> {
-        while let Some(Deadline { at, key, .. }) = self.expired.pop_front() {
+        while let Some(Deadline { at, key, .. }) = pop_front(&mut self.expired) {
             self.delivered = self.delivered.wrapping_add(1);
-            if self.expired.is_empty() {
-                shrink(&mut self.expired);
-            }
             if at != Deadline::CANCELLED {
                 return Some((key, at));
             }

@@ -23,7 +23,6 @@ use std::io;
 use std::sync::Arc;
 
 use crate::shared::Shared;
-use crate::shrink::shrink;
 use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering, PoisonError, Waker, fence};
 use crate::token::InterestKey;
 
@@ -168,7 +167,6 @@ impl Ready {
     /// Takes what is queued, in exchange for an empty vector.
     #[inline]
     pub(crate) fn take(&self, into: &mut Vec<Woken>) {
-        shrink(into);
         std::mem::swap(&mut self.lock().woken, into);
     }
 

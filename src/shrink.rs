@@ -48,3 +48,13 @@ pub(crate) fn shrink(queue: &mut impl Queue) {
         queue.shrink_to((2 * len).max(KEPT / 2));
     }
 }
+
+/// Takes out the first item; whoever takes the last one gives the room back.
+#[inline]
+pub(crate) fn pop_front<T>(queue: &mut VecDeque<T>) -> Option<T> {
+    let item = queue.pop_front();
+    if queue.is_empty() {
+        shrink(queue);
+    }
+    item
+}

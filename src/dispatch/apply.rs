@@ -10,6 +10,7 @@ use super::round::Running;
 use crate::error::Outcome;
 use crate::handle::{LoopData, Op, own_handle};
 use crate::insight::{Subject, instrument, watched};
+use crate::shrink::pop_front;
 use crate::slot::{Slot, downcast_mut};
 use crate::token::SourceKey;
 use crate::{EventLoop, Registrar, Timer};
@@ -61,12 +62,11 @@ impl<Data: LoopData> EventLoop<Data> {
             self.mailbox.take(&mut self.posts);
         }
         while !self.posts.is_empty() && self.may_run(Lane::Apply, data) {
-            if let Some(post) = self.posts.pop_front() {
+            if let Some(post) = pop_front(&mut self.posts) {
                 instrument(&mut self.insight, &mut self.round, Subject::REMOTE, data, post);
             }
             self.apply_ops(data)?;
         }
-        crate::shrink::shrink(&mut self.posts);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use crate::error::{Error, Outcome};
 use crate::interest::ReadinessBits;
 use crate::options::Priority;
 use crate::registrations::{Registrations, Turn};
-use crate::shrink::shrink;
+use crate::shrink::{pop_front, shrink};
 use crate::token::{InterestKey, SourceKey};
 
 /// What a panic interrupts.
@@ -135,11 +135,7 @@ impl Round {
         priority: Priority,
         registrations: &mut Registrations,
     ) -> Option<Option<Turn>> {
-        let queue = &mut self.ready[priority.index()];
-        let interest = queue.pop_front()?;
-        if queue.is_empty() {
-            shrink(queue);
-        }
+        let interest = pop_front(&mut self.ready[priority.index()])?;
         Some(registrations.begin_turn(interest))
     }
 

@@ -8,6 +8,7 @@ use crate::handle::LoopData;
 use crate::interest::ReadinessBits;
 use crate::poller::{ALARM, Alarm, WAKER};
 use crate::ready::Woken;
+use crate::shrink::shrink;
 use crate::token::InterestKey;
 use crate::{EventLoop, LoopHandle};
 
@@ -200,5 +201,6 @@ impl<Data: LoopData> EventLoop<Data> {
             };
             self.round.found(interest, ReadinessBits::NOTIFIED, &mut handle.registrations);
         }
+        shrink(&mut self.woken);
     }
 }

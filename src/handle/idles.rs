@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use crate::IdleToken;
-use crate::shrink::shrink;
+use crate::shrink::pop_front;
 
 pub(crate) type Idle<Data> = Box<dyn FnOnce(&mut Data)>;
 
@@ -46,10 +46,7 @@ impl<Data> Idles<Data> {
     /// The next idle; `Some(None)` in the place of a cancelled one.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Option<Idle<Data>>> {
-        let idle = self.queue.pop_front()?;
-        if self.queue.is_empty() {
-            shrink(&mut self.queue);
-        }
+        let idle = pop_front(&mut self.queue)?;
         self.first += 1;
         Some(idle)
     }

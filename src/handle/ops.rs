@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use crate::EventLoop;
-use crate::shrink::shrink;
+use crate::shrink::pop_front;
 use crate::slot::Slot;
 use crate::source::AnySource;
 use crate::token::SourceKey;
@@ -81,12 +81,8 @@ impl<Data> Ops<Data> {
     #[inline]
     pub(crate) fn pop_if(&mut self, may_run: impl FnOnce() -> bool) -> Option<Op<Data>> {
         let next = match self.queue.front() {
-            None => {
-                shrink(&mut self.queue);
-                None
-            }
             Some(next) if next.runs_user_code() && !may_run() => None,
-            Some(_) => self.queue.pop_front(),
+            _ => pop_front(&mut self.queue),
         };
         self.applying = next.is_some();
         next

@@ -12,7 +12,7 @@ use std::sync::mpsc::{RecvError, SendError, TryRecvError, TrySendError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::RawNotifier;
-use crate::shrink::shrink;
+use crate::shrink::pop_front;
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// What the callback of a [`Channel`] receives.
@@ -382,7 +382,7 @@ impl<T> Channel<T> {
     /// If there is none now, or all senders are gone and nothing is left.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(message) = batch.pop_front() {
+        if let Some(message) = pop_front(&mut batch) {
             return Ok(message);
         }
         match self.shared.refill(&mut batch) {
@@ -396,12 +396,8 @@ impl<T> Channel<T> {
 impl<T> Shared<T> {
     /// Takes the next message, and from an unbounded queue all others into `batch`, which is empty.
     fn refill(&self, batch: &mut VecDeque<T>) -> Option<T> {
-        shrink(batch);
         let mut queue = self.lock();
-        let Some(message) = queue.messages.pop_front() else {
-            shrink(&mut queue.messages);
-            return None;
-        };
+        let message = pop_front(&mut queue.messages)?;
         if self.bound == UNBOUNDED {
             if !queue.messages.is_empty() {
                 std::mem::swap(&mut queue.messages, batch);
@@ -511,7 +507,7 @@ impl<T: 'static> EventSource for Channel<T> {
             return Ok(PostAction::Continue);
         }
         let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(message) = batch.pop_front().or_else(|| self.shared.refill(batch)) {
+        if let Some(message) = pop_front(batch).or_else(|| self.shared.refill(batch)) {
             callback(Event::Msg(message));
         } else if self.shared.is_closed() {
             callback(Event::Closed);
