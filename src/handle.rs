@@ -65,6 +65,9 @@ pub struct LoopHandle<Data> {
     /// The sources that host a loop, and some that are gone.
     #[cfg(all(unix, feature = "calloop"))]
     pub(crate) hosting: Vec<SourceKey>,
+    /// The handles of hosted loops, some of which are gone.
+    #[cfg(all(unix, feature = "calloop"))]
+    pub(crate) calloops: Vec<crate::hosting::Handle<Data>>,
 }
 
 impl<Data> LoopHandle<Data> {
@@ -78,6 +81,8 @@ impl<Data> LoopHandle<Data> {
             abandoned,
             #[cfg(all(unix, feature = "calloop"))]
             hosting: Vec::new(),
+            #[cfg(all(unix, feature = "calloop"))]
+            calloops: Vec::new(),
         }
     }
 

@@ -13,7 +13,7 @@
 //!   [`visit`](LoopHandle::visit), [`update`](LoopHandle::update), [`enable`](LoopHandle::enable),
 //!   [`disable`](LoopHandle::disable).
 //! * Sources: fds ([`Generic`], [`MioSource`]), time ([`Timer`], [`Interval`], `WallTimer`), messages ([`channel()`], [`sync_channel`],
-//!   [`make_ping`]), processes (`Signals`, `Child`), Wayland (`WaylandSource`), those of calloop (`CalloopLoop`), and yours ([`EventSource`],
+//!   [`make_ping`]), processes (`Signals`, `Child`), Wayland (`WaylandSource`), those of calloop (`CalloopSource`, `CalloopLoop`), and yours ([`EventSource`],
 //!   [`TransientSource`]).
 //! * Futures: [`EventLoop::block_on`], [`TimeoutFuture`], fds (`LoopHandle::adapt_io`), those whose results go
 //!   to a callback (`executor`), tasks that reach the state (`LoopHandle::spawn`) and those that are waited for
@@ -69,6 +69,8 @@ mod error;
 mod event_loop;
 mod fifo;
 mod handle;
+#[cfg(all(unix, feature = "calloop"))]
+pub mod hosting;
 mod hosts;
 mod idle;
 mod insight;
@@ -100,6 +102,8 @@ pub use clock::Clock;
 pub use error::{Error, ErrorAction, InsertError, Result};
 pub use event_loop::EventLoop;
 pub use handle::{LoopData, LoopHandle};
+#[cfg(all(unix, feature = "calloop"))]
+pub use hosting::CalloopSource;
 pub use interest::{Interest, Mode, PostAction, Readiness};
 pub use lens::map;
 #[cfg(feature = "tracing")]

@@ -22,6 +22,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::fd_watch::FdWatch;
 use crate::error::BoxError;
+use crate::hosting::{Handle, LookAgain, OnDemand, explain};
 use crate::hosts::Step;
 use crate::interest::ReadySet;
 use crate::slot::{Answer, TypedSlot};
@@ -37,7 +38,9 @@ pub struct CalloopLoop<Data: 'static> {
     signal: LoopSignal,
     /// Whether a dispatch found events.
     found: Arc<AtomicBool>,
-    witness: RegistrationToken,
+    /// `None` if it is hosted on demand.
+    witness: Option<RegistrationToken>,
+    on_demand: Option<OnDemand<Data>>,
     watch: FdWatch,
 }
 
@@ -137,10 +140,12 @@ impl<Data: 'static> LoopHandle<Data> {
         options: SourceOptions,
         inner: EventLoop<'static, Data>,
     ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
+        let handle = Handle::to(&inner);
         let source = CalloopLoop::new(inner)?;
         match self.insert_slot(Some(options), HostSlot { source }) {
             Ok(token) => {
                 self.hosting.push(token.key());
+                self.keep_calloop(token, handle);
                 Ok(token)
             }
             Err(InsertError { error, source }) => {
@@ -157,9 +162,30 @@ impl<Data: 'static> CalloopLoop<Data> {
         match inner.handle().insert_source(witness, |(), _, _| ()) {
             Ok(witness) => {
                 let signal = inner.get_signal();
-                Ok(Self { inner, signal, found, witness, watch: FdWatch::default() })
+                let (witness, watch) = (Some(witness), FdWatch::default());
+                Ok(Self { inner, signal, found, witness, on_demand: None, watch })
             }
             Err(error) => Err(InsertError { error: error.error.into(), source: inner }),
+        }
+    }
+
+    pub(crate) fn on_demand(
+        inner: EventLoop<'static, Data>,
+    ) -> Result<Self, InsertError<EventLoop<'static, Data>>> {
+        match OnDemand::new(&inner) {
+            Ok(on_demand) => {
+                let (found, signal) = (Arc::default(), inner.get_signal());
+                let (on_demand, watch) = (Some(on_demand), FdWatch::default());
+                Ok(Self { inner, signal, found, witness: None, on_demand, watch })
+            }
+            Err(error) => Err(InsertError { error: error.into(), source: inner }),
+        }
+    }
+
+    /// Something may have been asked of a loop that is hosted on demand.
+    pub(crate) fn ask(&self) {
+        if let Some(on_demand) = &self.on_demand {
+            on_demand.ask();
         }
     }
 
@@ -170,7 +196,12 @@ impl<Data: 'static> CalloopLoop<Data> {
 
     /// The calloop loop, with all that is inserted in it.
     pub fn into_inner(self) -> EventLoop<'static, Data> {
-        self.inner.handle().remove(self.witness);
+        if let Some(witness) = self.witness {
+            self.inner.handle().remove(witness);
+        }
+        if let Some(on_demand) = self.on_demand {
+            on_demand.leave(&self.inner);
+        }
         self.inner
     }
 
@@ -181,7 +212,10 @@ impl<Data: 'static> CalloopLoop<Data> {
     }
 
     fn run(&mut self, data: &mut Data) -> calloop::Result<()> {
-        self.inner.dispatch(Duration::ZERO, data)
+        match &mut self.on_demand {
+            Some(on_demand) => on_demand.dispatch(&mut self.inner, data),
+            None => self.inner.dispatch(Duration::ZERO, data),
+        }
     }
 
     /// Dispatches, and has the fd become readable when the nearest timer is due, if no callback moved it.
@@ -207,14 +241,21 @@ impl<Data: 'static> EventSource for CalloopLoop<Data> {
     type Error = calloop::Error;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.watch.register(registrar, self.inner.as_fd(), Interest::READ, Mode::Level)
+        if let Some(on_demand) = &mut self.on_demand {
+            on_demand.register(registrar);
+        }
+        EventSource::reregister(self, registrar)
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        EventSource::register(self, registrar)
+        let fd = self.inner.as_fd();
+        self.watch.register(registrar, fd, Interest::READ, Mode::Level).map_err(explain)
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        if let Some(on_demand) = &mut self.on_demand {
+            on_demand.unregister(registrar);
+        }
         self.watch.unregister(registrar, self.inner.as_fd())
     }
 
@@ -227,10 +268,17 @@ impl<Data: 'static> EventSource for CalloopLoop<Data> {
     where
         F: FnMut(CalloopTurn<'_, Data>) -> calloop::Result<()>,
     {
-        if self.watch.is(token) {
-            callback(CalloopTurn { source: self })?;
+        let asked = self.on_demand.as_ref().is_some_and(|on_demand| on_demand.is(token));
+        if !asked && !self.watch.is(token) {
+            return Ok(PostAction::Continue);
         }
-        Ok(PostAction::Continue)
+        // The loop itself has it look again where a notifier made it ready.
+        let notifier = self.on_demand.as_ref().filter(|_| !asked).and_then(OnDemand::notifier);
+        let mut guard = LookAgain(notifier);
+        callback(CalloopTurn { source: self })?;
+        guard.0 = None;
+        let armed = self.on_demand.as_mut().is_none_or(OnDemand::is_armed);
+        Ok(if armed { PostAction::Continue } else { PostAction::Again })
     }
 }
 
