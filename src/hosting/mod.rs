@@ -5,7 +5,7 @@
 //! | | for | costs |
 //! |---|---|---|
 //! | [`insert_calloop_source`](crate::LoopHandle::insert_calloop_source) | one `calloop::EventSource` | five system calls when it fires, nothing in any other round |
-//! | [`insert_calloop_on_demand`](crate::LoopHandle::insert_calloop_on_demand) | what insists on a `calloop::LoopHandle`, used at known places | seven system calls when something in it fires, nothing in any other round |
+//! | [`insert_calloop_on_demand`](crate::LoopHandle::insert_calloop_on_demand) | what insists on a `calloop::LoopHandle`, used at known places | six system calls when something in it fires, nothing in any other round |
 //! | [`insert_calloop`](crate::LoopHandle::insert_calloop) | what uses a `calloop::LoopHandle` anywhere | system calls in every round |
 //!
 //! In Smithay nearly everything is one source. Start there; `MIGRATING.md` has a table.

@@ -56,7 +56,7 @@ impl<Data: 'static> LoopHandle<Data> {
     ///
     /// # Cost
     ///
-    /// Three fds. When something in it is ready: seven system calls, six more if the nearest timer changed. After
+    /// Three fds. When something in it is ready: six system calls, six more if the nearest timer changed. After
     /// `calloop(token)` the same, in a round of its own. In any other round none.
     ///
     /// # Errors
