@@ -184,6 +184,8 @@ pub(crate) struct OnDemand<Data: 'static> {
     registration: RegistrationToken,
     /// While it is registered: has the loop dispatched without its fd being ready.
     asked: Option<(InterestToken, Notifier)>,
+    /// It is to be dispatched: it was asked for since the last dispatch, or that one did not end well.
+    wanted: bool,
     /// calloop does not show its timers, and the last dispatch is not known to have set the alarm.
     blind: bool,
 }
@@ -193,7 +195,7 @@ impl<Data: 'static> OnDemand<Data> {
         let watchman = Dispatcher::new(Watchman::new(), |(), _: &mut (), _: &mut Data| ());
         let registration = inner.handle().register_dispatcher(watchman.clone())?;
         let signal = inner.get_signal();
-        Ok(Self { signal, watchman, registration, asked: None, blind: false })
+        Ok(Self { signal, watchman, registration, asked: None, wanted: true, blind: false })
     }
 
     /// Leaves nothing of itself in the loop.
@@ -215,7 +217,8 @@ impl<Data: 'static> OnDemand<Data> {
         }
     }
 
-    pub(crate) fn ask(&self) {
+    pub(crate) fn ask(&mut self) {
+        self.wanted = true;
         if let Some((_, notifier)) = &self.asked {
             notifier.notify();
         }
@@ -229,25 +232,28 @@ impl<Data: 'static> OnDemand<Data> {
         self.asked.as_ref().is_some_and(|(asked, _)| *asked == token)
     }
 
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
     /// Delivers what is ready, and sets the alarm.
     pub(crate) fn dispatch(
         &mut self,
         inner: &mut EventLoop<'static, Data>,
         data: &mut Data,
     ) -> calloop::Result<()> {
+        self.wanted = true;
         self.signal.wakeup();
         inner.dispatch(None, data)
     }
 
     /// Whether the alarm that the last dispatch set is right.
     pub(crate) fn is_armed(&mut self) -> bool {
-        match self.watchman.as_source_ref().stood_still() {
-            Some(armed) => armed,
-            None => {
-                self.blind = !self.blind;
-                !self.blind
-            }
-        }
+        let stood_still = self.watchman.as_source_ref().stood_still();
+        let armed = stood_still.unwrap_or(self.blind);
+        self.blind = !armed;
+        self.wanted = !armed;
+        armed
     }
 }
 

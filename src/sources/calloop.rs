@@ -183,8 +183,8 @@ impl<Data: 'static> CalloopLoop<Data> {
     }
 
     /// Something may have been asked of a loop that is hosted on demand.
-    pub(crate) fn ask(&self) {
-        if let Some(on_demand) = &self.on_demand {
+    pub(crate) fn ask(&mut self) {
+        if let Some(on_demand) = &mut self.on_demand {
             on_demand.ask();
         }
     }
@@ -269,7 +269,8 @@ impl<Data: 'static> EventSource for CalloopLoop<Data> {
         F: FnMut(CalloopTurn<'_, Data>) -> calloop::Result<()>,
     {
         let asked = self.on_demand.as_ref().is_some_and(|on_demand| on_demand.is(token));
-        if !asked && !self.watch.is(token) {
+        let wanted = self.on_demand.as_ref().is_some_and(OnDemand::is_wanted);
+        if !(asked && wanted || self.watch.is(token)) {
             return Ok(PostAction::Continue);
         }
         // The loop itself has it look again where a notifier made it ready.

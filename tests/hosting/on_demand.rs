@@ -11,6 +11,7 @@ use calloop::{Interest, Mode, PostAction};
 use soloop::hosting::CalloopLoop;
 use soloop::{AnyToken, EventLoop, Scope, SourceOptions};
 
+use super::composites::{Hooked, Hooks};
 use crate::common::{State, in_child, is_readable, new_loop, open_fds, readable_within};
 use crate::rig::{AT_LAST, MS, ZERO};
 
@@ -167,6 +168,30 @@ fn an_idle_of_the_last_dispatch_inserts_a_timer() {
     });
     assert!(within(&mut event_loop, &mut state, 4) < AT_LAST);
     assert_eq!(state.take_log(), ["idle", "idle of the idle", "nearest", "timer"]);
+}
+
+/// As Smithay's idle notifier does: what it calls back asks for its loop.
+#[test]
+fn calloop_token_in_a_hosted_callback_is_seen_to_by_the_dispatch_that_sets_the_alarm() {
+    let (mut event_loop, mut state, inner, token) = hosting();
+    // It counts the dispatches.
+    let hooks = Hooks::default();
+    let (_ping, source) = make_ping().unwrap();
+    inner.insert_source(Hooked::new(source, &hooks), |_, _, _| None).unwrap();
+    let fire = move |_, _: &mut (), state: &mut State| {
+        state.note("timer");
+        state.handle.calloop(token).unwrap();
+        TimeoutAction::Drop
+    };
+    state.handle.calloop(token).unwrap().insert_source(Timer::immediate(), fire).unwrap();
+    assert_eq!(quiet(&mut event_loop, &mut state), ["timer"]);
+    assert_eq!(*hooks.calls.lock().unwrap(), (2, 2));
+    // It counts once, however often it is called.
+    for _ in 0..3 {
+        state.handle.calloop(token).unwrap();
+    }
+    quiet(&mut event_loop, &mut state);
+    assert_eq!(*hooks.calls.lock().unwrap(), (3, 3));
 }
 
 #[test]
