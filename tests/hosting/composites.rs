@@ -147,6 +147,10 @@ impl EventSource for Hooked {
             && let Some(what) = self.pending.pop_front()
         {
             callback(what.to_owned(), &mut ());
+            if what == "sets a timer" {
+                self.timer = Some(Timer::from_duration(5 * MS));
+                return Ok(PostAction::Reregister);
+            }
         }
         let mut call = |what: &str| callback(what.to_owned(), &mut ());
         let action = self
@@ -158,9 +162,8 @@ impl EventSource for Hooked {
             Some(again) => TimeoutAction::ToDuration(again),
             None => TimeoutAction::Drop,
         };
-        match timer.process_events(readiness, token, fire)? {
-            PostAction::Remove => self.timer = None,
-            _ => {}
+        if timer.process_events(readiness, token, fire)? == PostAction::Remove {
+            self.timer = None;
         }
         Ok(action)
     }

@@ -611,6 +611,29 @@ fn hooks_come_once_around_each_wait() {
     assert_eq!(state.take_log(), ["ping"]);
 }
 
+/// Its timer comes with an event of `before_sleep`, after which nothing else is ready.
+#[test]
+fn a_timer_that_an_event_of_before_sleep_sets() {
+    let (mut event_loop, mut state) = new_loop();
+    let hooks = Hooks::default();
+    let (_ping, source) = make_ping().unwrap();
+    let mut source = Hooked::new(source, &hooks);
+    source.timer = Some(Timer::from_duration(AT_LAST * 100));
+    let callback = |what: String, _: &mut (), state: &mut State| {
+        state.note(what);
+        None
+    };
+    state.handle.insert_calloop_source(source, callback).unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    hooks.due.lock().unwrap().push_back("sets a timer");
+    let started = Instant::now();
+    while state.log.len() < 2 && started.elapsed() < AT_LAST {
+        event_loop.dispatch(AT_LAST, &mut state).unwrap();
+    }
+    assert_eq!(state.log, ["sets a timer", "timer"]);
+    assert!(started.elapsed() < AT_LAST);
+}
+
 /// A part of a source of one's own.
 #[test]
 fn it_can_be_a_part_of_another_source() {
