@@ -634,6 +634,73 @@ fn a_timer_that_an_event_of_before_sleep_sets() {
     assert!(started.elapsed() < AT_LAST);
 }
 
+/// It becomes due after this loop's wait and before the hosted loop is looked at.
+#[test]
+fn a_timer_that_is_due_between_the_two_waits() {
+    /// A source whose hook takes time.
+    struct Slow(Option<Instant>);
+
+    impl soloop::EventSource for Slow {
+        type Event<'a> = ();
+        type Ret = ();
+        type Error = io::Error;
+        const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = true;
+
+        fn register(&mut self, _: &mut soloop::Registrar<'_>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn reregister(&mut self, _: &mut soloop::Registrar<'_>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn unregister(&mut self, _: &mut soloop::Registrar<'_>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn process_events<F>(
+            &mut self,
+            _: soloop::Readiness,
+            _: soloop::InterestToken,
+            _: F,
+        ) -> io::Result<soloop::PostAction>
+        where
+            F: FnMut(()),
+        {
+            Ok(soloop::PostAction::Continue)
+        }
+
+        fn before_handle_events(&mut self, _: soloop::EventIterator<'_>) {
+            if let Some(until) = self.0.take() {
+                while Instant::now() < until {
+                    std::hint::spin_loop();
+                }
+            }
+        }
+    }
+
+    let (mut event_loop, mut state) = new_loop();
+    let slow = state.handle.insert_source(Slow(None), |(), _| ()).unwrap();
+    let hooks = Hooks::default();
+    let (_ping, source) = make_ping().unwrap();
+    let mut source = Hooked::new(source, &hooks);
+    let due = Instant::now() + 20 * MS;
+    source.timer = Some(Timer::from_deadline(due));
+    let callback = |what: String, _: &mut (), state: &mut State| {
+        state.note(what);
+        None
+    };
+    state.handle.insert_calloop_source(source, callback).unwrap();
+    state.handle.visit(slow, move |slow, _| slow.0 = Some(due));
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    let started = Instant::now();
+    while state.log.is_empty() && started.elapsed() < AT_LAST {
+        event_loop.dispatch(AT_LAST, &mut state).unwrap();
+    }
+    assert_eq!(state.log, ["timer"]);
+    assert!(started.elapsed() < AT_LAST);
+}
+
 /// A part of a source of one's own.
 #[test]
 fn it_can_be_a_part_of_another_source() {
