@@ -691,8 +691,12 @@ fn a_timer_that_is_due_between_the_two_waits() {
         None
     };
     state.handle.insert_calloop_source(source, callback).unwrap();
+    while is_readable(event_loop.as_fd()) {
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+    }
     state.handle.visit(slow, move |slow, _| slow.0 = Some(due));
     event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert!(!state.log.is_empty() || is_readable(event_loop.as_fd()));
     let started = Instant::now();
     while state.log.is_empty() && started.elapsed() < AT_LAST {
         event_loop.dispatch(AT_LAST, &mut state).unwrap();
