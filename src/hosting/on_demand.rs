@@ -50,6 +50,9 @@ impl<Data: 'static> LoopHandle<Data> {
     ///   next event of the hosted loop, as in calloop.
     /// * An error of a hosted source comes out as an [`Error::Source`](crate::Error::Source) with calloop's error in
     ///   it; calloop drops the rest of its batch, and so does a panic.
+    /// * A source with hooks (`before_sleep`, such as that of Smithay's winit backend) has them called when the loop is
+    ///   dispatched, and in no other round; an event that its `before_sleep` answers leaves the alarm off. Insert such
+    ///   a source by [`insert_calloop_source`](Self::insert_calloop_source).
     /// * Timers keep real time, also if this loop has a [manual clock](crate::Clock::manual). They wake a sleeping
     ///   loop on Linux and Android; elsewhere they fire with the next event of the hosted loop.
     /// * `LoopSignal::stop` of the hosted loop does nothing: it is for a `run` of it.

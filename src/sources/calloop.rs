@@ -49,6 +49,10 @@ impl<Data: 'static> LoopHandle<Data> {
     /// for calloop go on as they are. Insert them through its handle, before or after, which may be cloned and
     /// used in every callback.
     ///
+    /// It is right without further ado and costs system calls in every round: for programs that move one part at a
+    /// time. One source by itself costs less by [`insert_calloop_source`](Self::insert_calloop_source), and a loop for what
+    /// insists on a handle of calloop's by [`insert_calloop_on_demand`](Self::insert_calloop_on_demand).
+    ///
     /// The source is called `calloop` in errors and reports; [`insert_calloop_with`](Self::insert_calloop_with)
     /// gives it another name, or a priority.
     ///

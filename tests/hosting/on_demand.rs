@@ -194,6 +194,23 @@ fn calloop_token_in_a_hosted_callback_is_seen_to_by_the_dispatch_that_sets_the_a
     assert_eq!(*hooks.calls.lock().unwrap(), (3, 3));
 }
 
+/// A timer that is always due, each dispatch of the hosted loop, leaves room for others.
+#[test]
+fn a_round_has_an_end() {
+    let (mut event_loop, mut state, _, token) = hosting();
+    let always = |deadline, _: &mut (), state: &mut State| {
+        state.note("due");
+        TimeoutAction::ToInstant(deadline)
+    };
+    state.handle.calloop(token).unwrap().insert_source(Timer::immediate(), always).unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    for _ in 0..5 {
+        state.log.clear();
+        event_loop.dispatch(None, &mut state).unwrap();
+        assert!((1..=8).contains(&state.log.len()), "{}", state.log.len());
+    }
+}
+
 #[test]
 fn it_costs_no_round_when_there_is_nothing_in_it() {
     let (mut event_loop, mut state, inner, token) = hosting();
