@@ -77,8 +77,7 @@ fn idles_of_idles_run_one_level_a_dispatch() {
         for _ in 0..3 {
             rig.turn(ZERO);
         }
-        rig.quiesce();
-        rig.until_noted(1);
+        rig.until(|state| state.log.len() == 4);
         rig.quiesce();
     });
 }

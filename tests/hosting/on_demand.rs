@@ -65,7 +65,7 @@ fn insert_ping(inner: &Inner, mut then: impl FnMut(&mut State) + 'static) -> Pin
 fn what_was_inserted_before_it_is_hosted_needs_no_call() {
     let (mut event_loop, mut state) = new_loop();
     let inner = calloop::EventLoop::<State>::try_new().unwrap();
-    insert_timer(&inner.handle(), 5 * MS, "timer");
+    insert_timer(&inner.handle(), 100 * MS, "timer");
     inner.handle().insert_idle(|state| state.note("idle"));
     state.handle.insert_calloop_on_demand(inner).unwrap();
     assert!(within(&mut event_loop, &mut state, 2) < AT_LAST);
@@ -80,7 +80,7 @@ fn what_a_kept_handle_is_given_is_seen_after_calloop_token() {
         if before {
             assert!(state.handle.calloop(token).is_some());
         }
-        insert_timer(&inner, 5 * MS, "timer");
+        insert_timer(&inner, 100 * MS, "timer");
         inner.insert_idle(|state| state.note("idle"));
         if !before {
             assert!(state.handle.calloop(token).is_some());
@@ -160,7 +160,7 @@ fn an_idle_of_the_last_dispatch_inserts_a_timer() {
     state.handle.calloop(token).unwrap().insert_idle(move |state: &mut State| {
         state.note("idle");
         let again = kept.clone();
-        insert_timer(&kept, 5 * MS, "timer");
+        insert_timer(&kept, 200 * MS, "timer");
         kept.insert_idle(move |state: &mut State| {
             state.note("idle of the idle");
             insert_timer(&again, 2 * MS, "nearest");
@@ -321,10 +321,10 @@ fn errors_and_panics_leave_timers_on_time() {
     let failing = Generic::new(stream, Interest::WRITE, Mode::OneShot);
     let fail = |_, _: &mut _, _: &mut State| Err::<PostAction, _>(io::Error::other("on purpose"));
     for how in ["panics", "fails"] {
-        // One that is moved in the dispatch that is cut short, and one that is not.
-        insert_timer(&inner, 8 * MS, "second");
+        // Not due in the dispatch that is cut short, which would lose them.
+        insert_timer(&inner, 250 * MS, "second");
         let kept = inner.clone();
-        insert_timer(&inner, 4 * MS, "first");
+        insert_timer(&inner, 200 * MS, "first");
         state.handle.calloop(token);
         quiet(&mut event_loop, &mut state);
         if how == "panics" {
@@ -396,7 +396,7 @@ fn the_loops_fd_tells_of_it() {
     let _fd = event_loop.as_fd();
     quiet(&mut event_loop, &mut state);
     assert!(!is_readable(event_loop.as_fd()));
-    insert_timer(&inner, 20 * MS, "timer");
+    insert_timer(&inner, 200 * MS, "timer");
     state.handle.calloop(token);
     assert!(is_readable(event_loop.as_fd()), "calloop(token) is something to do");
     quiet(&mut event_loop, &mut state);
