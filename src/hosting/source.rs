@@ -329,6 +329,10 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
         let Some(host) = &mut self.host else { return Ok(()) };
         let fd = host.inner.as_fd();
         host.watch.register(registrar, fd, Interest::READ, Mode::Level).map_err(explain)?;
+        if !host.recorded.is_empty() {
+            // A source of which this is a part may have made something else of an `Again`.
+            host.more.notify();
+        }
         if !registrar.answered {
             host.inner.handle().update(&host.registration)?;
             self.arm()?;

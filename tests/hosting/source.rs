@@ -288,69 +288,71 @@ fn an_error_comes_out_under_its_name_and_the_rest_after_it() {
     }
 }
 
+/// Three fds, each of which is found once. Fails the first time, if told to.
+struct Edges([Generic<UnixStream>; 3], &'static str);
+
+impl EventSource for Edges {
+    type Event = usize;
+    type Metadata = ();
+    type Ret = ();
+    type Error = io::Error;
+
+    fn process_events<F>(
+        &mut self,
+        readiness: Readiness,
+        token: Token,
+        mut callback: F,
+    ) -> io::Result<PostAction>
+    where
+        F: FnMut(usize, &mut ()),
+    {
+        let mut failure = Ok(());
+        for (index, part) in self.0.iter_mut().enumerate() {
+            part.process_events(readiness, token, |_, _| {
+                callback(index, &mut ());
+                if std::mem::take(&mut self.1) == "fails" {
+                    failure = Err(io::Error::other("on purpose"));
+                }
+                Ok(PostAction::Continue)
+            })?;
+        }
+        failure.map(|()| PostAction::Continue)
+    }
+
+    fn register(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
+        self.0.iter_mut().try_for_each(|part| part.register(poll, tokens))
+    }
+
+    fn reregister(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
+        self.0.iter_mut().try_for_each(|part| part.reregister(poll, tokens))
+    }
+
+    fn unregister(&mut self, poll: &mut Poll) -> calloop::Result<()> {
+        self.0.iter_mut().try_for_each(|part| part.unregister(poll))
+    }
+}
+
+/// They are ready.
+fn edges(how: &'static str) -> (Vec<UnixStream>, Edges) {
+    let (ours, theirs): (Vec<_>, Vec<_>) = (0..3).map(|_| UnixStream::pair().unwrap()).unzip();
+    ours.iter().for_each(|mut fd| fd.write_all(b"x").unwrap());
+    let parts: Vec<_> =
+        theirs.into_iter().map(|fd| Generic::new(fd, Interest::READ, Mode::Edge)).collect();
+    (ours, Edges(parts.try_into().unwrap(), how))
+}
+
 /// What is edge-triggered, or is a timer, is found once: it must not be lost with what failed before it.
 #[test]
 fn the_rest_of_a_batch_outlives_an_error_and_a_panic() {
-    struct Edges([Generic<UnixStream>; 3], &'static str);
-
-    impl EventSource for Edges {
-        type Event = usize;
-        type Metadata = ();
-        type Ret = ();
-        type Error = io::Error;
-
-        fn process_events<F>(
-            &mut self,
-            readiness: Readiness,
-            token: Token,
-            mut callback: F,
-        ) -> io::Result<PostAction>
-        where
-            F: FnMut(usize, &mut ()),
-        {
-            let mut failure = Ok(());
-            for (index, part) in self.0.iter_mut().enumerate() {
-                part.process_events(readiness, token, |_, _| {
-                    callback(index, &mut ());
-                    if std::mem::take(&mut self.1) == "fails" {
-                        failure = Err(io::Error::other("on purpose"));
-                    }
-                    Ok(PostAction::Continue)
-                })?;
-            }
-            failure.map(|()| PostAction::Continue)
-        }
-
-        fn register(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
-            self.0.iter_mut().try_for_each(|part| part.register(poll, tokens))
-        }
-
-        fn reregister(
-            &mut self,
-            poll: &mut Poll,
-            tokens: &mut TokenFactory,
-        ) -> calloop::Result<()> {
-            self.0.iter_mut().try_for_each(|part| part.reregister(poll, tokens))
-        }
-
-        fn unregister(&mut self, poll: &mut Poll) -> calloop::Result<()> {
-            self.0.iter_mut().try_for_each(|part| part.unregister(poll))
-        }
-    }
-
     for how in ["fails", "panics"] {
         let (mut event_loop, mut state) = new_loop();
-        let (ours, theirs): (Vec<_>, Vec<_>) = (0..3).map(|_| UnixStream::pair().unwrap()).unzip();
-        let parts: Vec<_> =
-            theirs.into_iter().map(|fd| Generic::new(fd, Interest::READ, Mode::Edge)).collect();
-        let source = Edges(parts.try_into().unwrap(), if how == "fails" { how } else { "" });
+        let (_open, source) = edges(how);
         let mut panics = how == "panics";
         let callback = move |index, _: &mut (), state: &mut State| {
             state.note(index);
             assert!(!std::mem::take(&mut panics), "on purpose");
         };
         state.handle.insert_calloop_source(source, callback).unwrap();
-        ours.iter().for_each(|mut fd| fd.write_all(b"x").unwrap());
         let first = catch_unwind(AssertUnwindSafe(|| event_loop.dispatch(ZERO, &mut state)));
         assert_eq!(first.is_err(), how == "panics");
         assert!(first.is_err() || first.unwrap().is_err());
@@ -703,6 +705,53 @@ fn a_timer_that_is_due_between_the_two_waits() {
     }
     assert_eq!(state.log, ["timer"]);
     assert!(started.elapsed() < AT_LAST);
+}
+
+/// A source of which it is a part makes a `Reregister` of its `Again`.
+#[test]
+fn what_it_has_left_outlives_a_reregistration() {
+    struct Reregisters(CalloopSource<Edges>);
+
+    impl soloop::EventSource for Reregisters {
+        type Event<'a> = usize;
+        type Ret = ();
+        type Error = Box<dyn std::error::Error + Send + Sync>;
+
+        fn register(&mut self, registrar: &mut soloop::Registrar<'_>) -> io::Result<()> {
+            self.0.register(registrar)
+        }
+
+        fn reregister(&mut self, registrar: &mut soloop::Registrar<'_>) -> io::Result<()> {
+            self.0.reregister(registrar)
+        }
+
+        fn unregister(&mut self, registrar: &mut soloop::Registrar<'_>) -> io::Result<()> {
+            self.0.unregister(registrar)
+        }
+
+        fn process_events<F>(
+            &mut self,
+            readiness: soloop::Readiness,
+            token: soloop::InterestToken,
+            mut callback: F,
+        ) -> Result<soloop::PostAction, Self::Error>
+        where
+            F: FnMut(usize),
+        {
+            let action = self.0.process_events(readiness, token, |(index, _)| callback(index))?;
+            Ok(action | soloop::PostAction::Reregister)
+        }
+    }
+
+    let (mut event_loop, mut state) = new_loop();
+    let (_open, source) = edges("");
+    let source = Reregisters(CalloopSource::new(source));
+    state.handle.insert_source(source, |index, state: &mut State| state.note(index)).unwrap();
+    for _ in 0..6 {
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+    }
+    state.log.sort();
+    assert_eq!(state.log, ["0", "1", "2"]);
 }
 
 /// A part of a source of one's own.
