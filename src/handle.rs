@@ -67,11 +67,21 @@ pub struct LoopHandle<Data> {
     ops: Ops<Data>,
     idles: Idles<Data>,
     mailbox: Arc<Mailbox<Post<Data>>>,
+    /// The handles of hosted loops, some of which are gone.
+    #[cfg(all(unix, feature = "calloop"))]
+    pub(crate) calloops: Vec<crate::hosting::Handle<Data>>,
 }
 
 impl<Data> LoopHandle<Data> {
     pub(crate) fn new(registrations: Registrations, mailbox: Arc<Mailbox<Post<Data>>>) -> Self {
-        Self { registrations, ops: Ops::new(), idles: Idles::new(), mailbox }
+        Self {
+            registrations,
+            ops: Ops::new(),
+            idles: Idles::new(),
+            mailbox,
+            #[cfg(all(unix, feature = "calloop"))]
+            calloops: Vec::new(),
+        }
     }
 
     /// Inserts a source. It is registered with the kernel at once and `callback` is called for each of

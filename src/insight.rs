@@ -135,6 +135,7 @@ pub(crate) fn instrument<Data: LoopData, R>(
     run: impl FnOnce(&mut Data) -> R,
 ) -> R {
     round.ran_user_code = true;
+    round.called = true;
     watched(insight, subject, data, run)
 }
 

@@ -13,7 +13,7 @@
 //!   [`visit`](LoopHandle::visit), [`update`](LoopHandle::update), [`enable`](LoopHandle::enable),
 //!   [`disable`](LoopHandle::disable).
 //! * Sources: fds ([`Generic`], [`MioSource`]), time ([`Timer`], [`Interval`], `WallTimer`), messages ([`channel()`], [`sync_channel`],
-//!   [`make_ping`]), processes (`Signals`, `Child`), Wayland (`WaylandSource`), those of calloop (`CalloopLoop`), and yours ([`EventSource`],
+//!   [`make_ping`]), processes (`Signals`, `Child`), Wayland (`WaylandSource`), those of calloop (`CalloopSource`, `CalloopLoop`), and yours ([`EventSource`],
 //!   [`TransientSource`]).
 //! * Futures: [`EventLoop::block_on`], [`TimeoutFuture`], fds (`LoopHandle::adapt_io`), those whose results go
 //!   to a callback (`executor`), tasks that reach the state (`LoopHandle::spawn`) and those that are waited for
@@ -67,6 +67,8 @@ mod dropped_guards;
 mod error;
 mod event_loop;
 mod handle;
+#[cfg(all(unix, feature = "calloop"))]
+pub mod hosting;
 mod insight;
 mod interest;
 mod lens;
@@ -93,6 +95,8 @@ pub use clock::Clock;
 pub use error::{Error, ErrorAction, InsertError, InsertOnceError, Result};
 pub use event_loop::EventLoop;
 pub use handle::{LoopData, LoopHandle};
+#[cfg(all(unix, feature = "calloop"))]
+pub use hosting::{CalloopLoop, CalloopSource, CalloopTurn};
 pub use interest::{Interest, Mode, PostAction, Readiness};
 pub use lens::map;
 #[cfg(feature = "tracing")]

@@ -245,6 +245,35 @@ impl<'a> Registrar<'a> {
         &self.registrations.clock
     }
 
+    /// Has the loop wait in this source from now on, and not in the kernel: what it needs for that.
+    ///
+    /// # Errors
+    ///
+    /// If another source does already, if the loop's fd is watched from outside, or if no fd is left.
+    #[cfg(all(unix, feature = "calloop"))]
+    pub(crate) fn wait_in_source(&mut self) -> io::Result<(std::os::fd::OwnedFd, Arc<Shared>)> {
+        use std::os::fd::AsFd;
+        if self.registrations.host().is_some_and(|host| host != self.source) {
+            let text = "this loop waits in another calloop loop already; \
+                        `insert_calloop_on_demand` hosts any number";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
+        if self.registrations.shared.is_exported() {
+            return Err(crate::hosting::watched_from_outside());
+        }
+        let epoll = self.registrations.registry.as_fd().try_clone_to_owned()?;
+        self.registrations.set_host(Some(self.source));
+        Ok((epoll, Arc::clone(&self.registrations.shared)))
+    }
+
+    /// Has the loop wait in the kernel again.
+    #[cfg(all(unix, feature = "calloop"))]
+    pub(crate) fn wait_in_kernel(&mut self) {
+        if self.registrations.host() == Some(self.source) {
+            self.registrations.set_host(None);
+        }
+    }
+
     #[inline]
     fn finish_add(
         &mut self,

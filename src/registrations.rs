@@ -65,6 +65,8 @@ pub(crate) struct Registrations {
     pub(crate) retries: SparseSecondaryMap<SourceKey, AnyToken>,
     /// Whether there ever was a one-shot interest of which the kernel does not know that it is one.
     emulates_oneshot: bool,
+    /// The source in which the loop waits, which hosts another loop.
+    host: Option<SourceKey>,
     /// The source whose callback runs; null if none does.
     running: SourceKey,
     /// Whether an op that names `running` was queued since its callback was called.
@@ -141,6 +143,7 @@ impl Registrations {
             delivered: None,
             retries: SparseSecondaryMap::new(),
             emulates_oneshot: false,
+            host: None,
             running: SourceKey::null(),
             touched: false,
         }
@@ -299,6 +302,16 @@ impl Registrations {
     pub(crate) fn priority_of(&self, interest: InterestKey) -> Priority {
         let source = self.rows.get(interest).map(|(source, _)| source);
         source.map_or(Priority::Normal, |source| self.priority(source))
+    }
+
+    /// The source in which the loop waits, if it does not wait in the kernel.
+    #[inline]
+    pub(crate) fn host(&self) -> Option<SourceKey> {
+        self.host
+    }
+
+    pub(crate) fn set_host(&mut self, host: Option<SourceKey>) {
+        self.host = host;
     }
 
     // The source that runs.

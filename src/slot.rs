@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::time::Duration;
 
 use crate::error::BoxError;
 use crate::interest::ReadinessBits;
@@ -12,8 +13,17 @@ use crate::{EventSource, InterestToken, PostAction};
 /// What the loop calls back with: it lends the source, and says what it is ready for.
 pub(crate) struct Event<'a> {
     pub(crate) source: &'a mut dyn AnySource,
-    pub(crate) interest: InterestKey,
-    pub(crate) readiness: ReadinessBits,
+    pub(crate) what: What,
+}
+
+/// What a source is to do.
+#[derive(Clone, Copy)]
+pub(crate) enum What {
+    /// To process what it is ready for.
+    Process(InterestKey, ReadinessBits),
+    /// To wait in the place of this loop, as a loop that it hosts.
+    #[cfg_attr(not(all(unix, feature = "calloop")), expect(dead_code))]
+    Wait(Option<Duration>),
 }
 
 impl Event<'_> {
@@ -23,10 +33,11 @@ impl Event<'_> {
         self,
         callback: impl FnMut(S::Event<'_>) -> S::Ret,
     ) -> Result<PostAction, S::Error> {
-        let token = InterestToken::new(self.interest);
-        match downcast_mut::<S>(self.source) {
-            Some(source) => source.process_events(self.readiness.into(), token, callback),
-            None => Ok(PostAction::Continue),
+        match (self.what, downcast_mut::<S>(self.source)) {
+            (What::Process(interest, readiness), Some(source)) => {
+                source.process_events(readiness.into(), InterestToken::new(interest), callback)
+            }
+            _ => Ok(PostAction::Continue),
         }
     }
 }
@@ -60,13 +71,8 @@ pub(crate) struct Slot<Data> {
 
 impl<Data> Slot<Data> {
     #[inline]
-    pub(crate) fn call(
-        &mut self,
-        interest: InterestKey,
-        readiness: ReadinessBits,
-        data: &mut Data,
-    ) -> Answer {
-        (self.callback)(Event { source: &mut *self.source, interest, readiness }, data)
+    pub(crate) fn call(&mut self, what: What, data: &mut Data) -> Answer {
+        (self.callback)(Event { source: &mut *self.source, what }, data)
     }
 }
 

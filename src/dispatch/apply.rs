@@ -22,10 +22,10 @@ impl<Data: LoopData> EventLoop<Data> {
         self.round.ran_user_code = false;
         self.shared.ready.end_rest();
         registrations.end_turn();
-        if self.round.was_interrupted() {
-            if let Some(key) = self.round.take_interrupted(registrations) {
-                self.finish_unregistering(key, data);
-            }
+        if self.round.was_interrupted()
+            && let Some(key) = self.round.take_interrupted(registrations)
+        {
+            self.finish_unregistering(key, data);
         }
         if !self.round.budget.has_refused() {
             self.round.budget.restart(None);
@@ -83,6 +83,7 @@ impl<Data: LoopData> EventLoop<Data> {
                     self.add_hooks(key);
                 }
                 self.slots.insert(key, slot);
+                self.round.called = true;
             }
             Op::Enable(key) => self.enable(key, data),
             Op::Disable(key) => self.disable(key, data),

@@ -11,7 +11,7 @@ use crate::handle::{LoopData, own_handle};
 use crate::insight::{Subject, instrument, watched};
 use crate::options::Priority;
 use crate::registrations::Turn;
-use crate::slot::{Answer, Failure};
+use crate::slot::{Answer, Failure, What};
 use crate::{EventLoop, PostAction};
 
 impl<Data: LoopData> EventLoop<Data> {
@@ -117,13 +117,13 @@ impl<Data: LoopData> EventLoop<Data> {
             self.round.set_running(Running::Event(interest, readiness));
         }
         self.counters.events += 1;
+        self.round.called = true;
+        let what = What::Process(interest, readiness);
         match &mut self.insight {
-            None => slot.call(interest, readiness, data),
+            None => slot.call(what, data),
             Some(_) => {
                 let subject = Subject::source(key, interest, slot.source.type_name());
-                watched(&mut self.insight, subject, data, |data| {
-                    slot.call(interest, readiness, data)
-                })
+                watched(&mut self.insight, subject, data, |data| slot.call(what, data))
             }
         }
     }

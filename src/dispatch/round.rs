@@ -37,6 +37,8 @@ pub(crate) struct Round {
     pub(crate) budget: Budget,
     /// Code of the user's ran in this dispatch, before its wait: the wait then does not block.
     pub(crate) ran_user_code: bool,
+    /// Callbacks ran since the last wait, and may have asked something of a hosted loop.
+    pub(crate) called: bool,
     /// An fd of which the kernel tells as long as it is ready was delivered.
     pub(crate) delivered_level: bool,
 }
@@ -51,6 +53,7 @@ impl Round {
             stale: Vec::new(),
             budget: Budget::new(),
             ran_user_code: false,
+            called: false,
             delivered_level: false,
         }
     }

@@ -4,12 +4,13 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Outcome};
-use crate::handle::LoopData;
+use crate::handle::{LoopData, own_handle};
 use crate::interest::ReadinessBits;
 use crate::poller::{ALARM, Alarm, WAKER};
 use crate::ready::Woken;
 use crate::shrink::shrink;
-use crate::token::InterestKey;
+use crate::slot::What;
+use crate::token::{InterestKey, SourceKey};
 use crate::{EventLoop, LoopHandle};
 
 impl<Data> EventLoop<Data> {
@@ -45,26 +46,29 @@ impl<Data: LoopData> EventLoop<Data> {
         let handle = data.loop_handle();
         handle.registrations.renew_nearest();
         let ran_user_code = std::mem::take(&mut self.round.ran_user_code);
+        // What callbacks asked of a hosted loop may be something that it does not wait for.
+        let called = std::mem::take(&mut self.round.called);
         let stays_awake = timeout == Some(Duration::ZERO)
             || ran_user_code
+            || called && handle.registrations.host().is_some()
             || in_run && self.shared.is_stopping()
             || self.has_work(handle);
-        let timeout = if stays_awake { Some(Duration::ZERO) } else { timeout };
-        let manual = handle.registrations.clock.is_manual();
-        let waited = match timeout {
-            Some(timeout) if !stays_awake && manual => {
-                self.pass_time(Some(timeout), in_run, handle)
-            }
-            None if manual => self.pass_time(None, in_run, handle),
-            timeout => self.poll(timeout, in_run, handle),
+        let waited = if stays_awake {
+            self.poll(Some(Duration::ZERO), in_run, data)
+        } else if handle.registrations.clock.is_manual() {
+            self.pass_time(timeout, in_run, data)
+        } else {
+            self.poll(timeout, in_run, data)
         };
-        self.round.take_up_deferred(&handle.registrations);
-        let now = handle.registrations.expire();
+        let registrations = &mut own_handle(&self.shared, data)?.registrations;
+        self.round.take_up_deferred(registrations);
+        let now = registrations.expire();
         self.round.budget.restart(now);
         if !self.round.stale.is_empty() {
             self.report_orphans(data);
         }
-        waited.map_err(|error| Box::new(Error::Io(error)))
+        waited.map_err(|error| Box::new(Error::Io(error)))?;
+        self.round.failure()
     }
 
     /// On a manual clock time passes only when nothing else can happen: by the timeout, or to the nearest deadline.
@@ -73,9 +77,10 @@ impl<Data: LoopData> EventLoop<Data> {
         &mut self,
         timeout: Option<Duration>,
         in_run: bool,
-        handle: &mut LoopHandle<Data>,
+        data: &mut Data,
     ) -> io::Result<()> {
-        self.poll(Some(Duration::ZERO), in_run, handle)?;
+        self.poll(Some(Duration::ZERO), in_run, data)?;
+        let Ok(handle) = own_handle(&self.shared, data) else { return Ok(()) };
         if self.has_work(handle) {
             return Ok(());
         }
@@ -84,7 +89,7 @@ impl<Data: LoopData> EventLoop<Data> {
             Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
         });
         match (timeout, until) {
-            (None, None) => return self.poll(None, in_run, handle),
+            (None, None) => return self.poll(None, in_run, data),
             (Some(step), None) | (None, Some(step)) => clock.advance(step),
             (Some(timeout), Some(until)) => clock.advance(timeout.min(until)),
         }
@@ -93,20 +98,25 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Asks the kernel, for `timeout` at most, and collects what it and other threads say.
-    fn poll(
-        &mut self,
-        timeout: Option<Duration>,
-        in_run: bool,
-        handle: &mut LoopHandle<Data>,
-    ) -> io::Result<()> {
+    fn poll(&mut self, timeout: Option<Duration>, in_run: bool, data: &mut Data) -> io::Result<()> {
+        let handle = data.loop_handle();
+        #[cfg(all(unix, feature = "calloop"))]
+        if handle.registrations.host().is_some() && self.shared.is_exported() {
+            return Err(crate::hosting::watched_from_outside());
+        }
         self.round.forget_level(&mut handle.registrations);
         let stops = self.shared.is_stopping();
         let timeout = self.fall_asleep(timeout, in_run, handle)?;
-        let waited = self.ask_kernel(timeout);
+        let waited = match handle.registrations.host() {
+            None => self.ask_kernel(timeout),
+            Some(host) => self.wait_in_host(host, timeout, data),
+        };
         let notified = self.shared.ready.mark_awake();
         if notified || timeout != Some(Duration::ZERO) {
             self.counters.wakeups += 1;
         }
+        // A hosted callback may have put another loop's handle into the state.
+        let Ok(handle) = own_handle(&self.shared, data) else { return Ok(()) };
         if notified {
             self.collect_woken(handle);
             if !in_run && !stops && timeout != Some(Duration::ZERO) {
@@ -117,6 +127,24 @@ impl<Data: LoopData> EventLoop<Data> {
         waited?;
         self.collect_found(handle);
         Ok(())
+    }
+
+    /// Waits in a source that hosts another loop, which watches the kernel for this one.
+    #[cold]
+    fn wait_in_host(
+        &mut self,
+        host: SourceKey,
+        timeout: Option<Duration>,
+        data: &mut Data,
+    ) -> io::Result<()> {
+        let answer = self.slots.get_mut(host).map(|slot| slot.call(What::Wait(timeout), data));
+        if let Some(Err(failure)) = answer
+            && own_handle(&self.shared, data).is_ok()
+        {
+            let failure = self.source_failure(host, failure.error, data);
+            self.report(failure, data);
+        }
+        self.ask_kernel(Some(Duration::ZERO))
     }
 
     /// Falls asleep, unless something has come up meanwhile; the timeout for the kernel then.
@@ -146,7 +174,8 @@ impl<Data: LoopData> EventLoop<Data> {
             return Ok(timeout);
         }
         let now = registrations.clock.now_stamp();
-        if Alarm::PRECISE && (!Alarm::OPTIONAL || self.shared.is_exported()) {
+        let needed = self.shared.is_exported() || registrations.host().is_some();
+        if Alarm::PRECISE && (needed || !Alarm::OPTIONAL) {
             self.shared.set_alarm(nearest, now)?;
             return Ok(timeout);
         }

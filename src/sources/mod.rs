@@ -9,7 +9,7 @@ pub mod child;
     target_os = "linux",
     all(unix, any(feature = "calloop", feature = "signals", feature = "wayland-client"))
 ))]
-mod fd_watch;
+pub(crate) mod fd_watch;
 #[cfg(feature = "executor")]
 pub mod futures;
 #[cfg(unix)]
