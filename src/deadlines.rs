@@ -286,6 +286,12 @@ impl Deadlines {
         !self.expired.is_empty()
     }
 
+    /// How long the list of what expired is.
+    #[inline]
+    pub(crate) fn count_due(&self) -> usize {
+        self.expired.len()
+    }
+
     /// Takes out the first of what expired and was not moved or cancelled since, and when that was.
     #[inline]
     pub(crate) fn next_due(&mut self) -> Option<(InterestKey, i64)> {

@@ -298,15 +298,24 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Ends a dispatch: whoever watches the loop's fd is told whether there is more to do.
+    #[inline]
     fn publish(&mut self, data: &mut Data) {
         let Ok(handle) = own_handle(&self.shared, data) else { return };
+        if self.shared.is_exported() {
+            self.publish_readiness(data);
+        } else {
+            self.shared.set_work(handle.has_work() || self.round.budget.has_refused());
+        }
+    }
+
+    #[cold]
+    fn publish_readiness(&mut self, data: &mut Data) {
+        let handle = data.loop_handle();
         handle.registrations.renew_nearest();
         // The kernel makes no edge for what it goes on to tell of.
         let delivered_level = std::mem::take(&mut self.round.delivered_level);
-        let work = self.has_work(handle)
-            || (delivered_level || self.poller.was_full())
-                && self.shared.is_exported()
-                && self.poller.is_ready();
+        let may_be_more = delivered_level || self.poller.was_full();
+        let work = self.has_work(handle) || may_be_more && self.poller.is_ready();
         self.shared.publish_readiness(work, || self.has_work(handle));
     }
 }

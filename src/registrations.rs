@@ -59,6 +59,8 @@ pub(crate) struct Registrations {
     deadlines: [Deadlines; Priority::COUNT],
     /// Whether the nearest deadline of any of them may be later than its bound.
     nearest_is_old: bool,
+    /// How many deadlines expired and are not delivered, or taken off the lists.
+    due: usize,
     /// The deadline that was delivered last.
     delivered: Option<(InterestKey, i64)>,
     /// The timers that enable sources again which failed.
@@ -140,6 +142,7 @@ impl Registrations {
             options: SparseSecondaryMap::new(),
             deadlines: Default::default(),
             nearest_is_old: false,
+            due: 0,
             delivered: None,
             retries: SparseSecondaryMap::new(),
             emulates_oneshot: false,

@@ -171,18 +171,21 @@ impl Shared {
         }
     }
 
-    /// Ends a dispatch, which leaves `work` or not. `look` asks for it once more.
+    /// Ends a dispatch of a loop whose fd nobody watches yet: whether it leaves work, as far as it is not seen otherwise.
     #[inline]
+    pub(crate) fn set_work(&self, work: bool) {
+        self.work.store(work, Ordering::Relaxed);
+    }
+
+    /// Ends a dispatch of a loop whose fd is watched, which leaves `work` or not. `look` asks for it once more.
     pub(crate) fn publish_readiness(&self, work: bool, look: impl FnOnce() -> bool) {
         self.work.store(work, Ordering::Relaxed);
-        if self.is_exported() {
-            let work = work || !self.ready.fall_asleep(look);
-            if work {
-                // It may be set already, and have gone off unseen: set again, it makes an edge.
-                self.alarm.fired();
-            }
-            self.set_fd_readable(work);
+        let work = work || !self.ready.fall_asleep(look);
+        if work {
+            // It may be set already, and have gone off unseen: set again, it makes an edge.
+            self.alarm.fired();
         }
+        self.set_fd_readable(work);
     }
 
     /// Makes the loop's fd readable now or at the nearest deadline, and not before. The alarm does both, since unlike

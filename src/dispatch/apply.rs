@@ -41,10 +41,19 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Applies ops in the order in which they were issued.
     #[inline]
     pub(crate) fn apply_ops(&mut self, data: &mut Data) -> Outcome {
+        let handle = own_handle(&self.shared, data)?;
+        if handle.has_ops() || !self.shared.dropped_guards.is_empty() {
+            self.apply_some_ops(data)?;
+        }
+        self.round.failure()
+    }
+
+    #[inline(never)]
+    fn apply_some_ops(&mut self, data: &mut Data) -> Outcome {
         while let Some(op) = own_handle(&self.shared, data)?.next_op(&mut self.round.budget) {
             self.apply_op(op, data);
         }
-        self.round.failure()
+        Ok(())
     }
 
     /// Runs what was posted by now.

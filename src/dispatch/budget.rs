@@ -62,7 +62,7 @@ pub(crate) struct Budget {
 
 impl Budget {
     /// How many ops and posts a round may run: more than come together in practice.
-    const COUNT: u32 = 16_384;
+    const COUNT: u32 = 1 << 20;
     const STRIDE: u32 = 8;
     pub(crate) const TIME: Duration = Duration::from_millis(10);
 

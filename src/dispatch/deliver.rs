@@ -21,9 +21,21 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         self.apply_ops(data)?;
         self.run_posts(data)?;
+        if self.round.has_queued() || data.loop_handle().registrations.is_any_due() {
+            self.deliver_found(data)?;
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn deliver_found(&mut self, data: &mut Data) -> Outcome {
         for priority in Priority::DESCENDING {
-            self.deliver_events(priority, data)?;
-            self.deliver_timers(priority, data)?;
+            if self.round.has_ready(priority) {
+                self.deliver_events(priority, data)?;
+            }
+            if data.loop_handle().registrations.has_due(priority) {
+                self.deliver_timers(priority, data)?;
+            }
         }
         Ok(())
     }
@@ -42,7 +54,7 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(never)]
     fn deliver_events(&mut self, priority: Priority, data: &mut Data) -> Outcome {
         let lane = Lane::Events(priority);
         while self.round.has_ready(priority) {
@@ -58,7 +70,7 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(never)]
     fn deliver_timers(&mut self, priority: Priority, data: &mut Data) -> Outcome {
         let lane = Lane::Timers(priority);
         while data.loop_handle().registrations.has_due(priority) {

@@ -27,6 +27,8 @@ pub(crate) enum Running {
 pub(crate) struct Round {
     /// What is to be delivered in this round, or in the next if this one ends before.
     ready: [VecDeque<InterestKey>; Priority::COUNT],
+    /// How many are in these queues and in the next.
+    queued: usize,
     /// What had its turn and has more: it goes behind what the next wait finds.
     deferred: Vec<InterestKey>,
     running: Option<Running>,
@@ -47,6 +49,7 @@ impl Round {
     pub(crate) fn new() -> Self {
         Self {
             ready: Default::default(),
+            queued: 0,
             deferred: Vec::new(),
             running: None,
             failures: VecDeque::new(),
@@ -61,15 +64,18 @@ impl Round {
     /// Whether there is nothing to deliver, but for deadlines.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.ready.iter().all(VecDeque::is_empty)
-            && self.deferred.is_empty()
-            && self.failures.is_empty()
-            && self.running.is_none()
+        self.queued == 0 && self.failures.is_empty() && self.running.is_none()
+    }
+
+    /// Whether there is an interest to deliver, in this round or in the next.
+    #[inline]
+    pub(crate) fn has_queued(&self) -> bool {
+        self.queued > 0
     }
 
     /// How many interests are in the queues.
     pub(crate) fn len(&self) -> usize {
-        self.ready.iter().map(VecDeque::len).sum::<usize>() + self.deferred.len()
+        self.queued
     }
 
     /// Takes note that `interest` is ready. `false` if it is nobody's.
@@ -85,6 +91,7 @@ impl Round {
             Some(first) => {
                 if let Some(priority) = first {
                     self.ready[priority.index()].push_back(interest);
+                    self.queued += 1;
                 }
                 true
             }
@@ -95,6 +102,12 @@ impl Round {
     /// the queue stay.
     #[inline]
     pub(crate) fn forget_level(&self, registrations: &mut Registrations) {
+        if self.queued > 0 {
+            self.forget_some_level(registrations);
+        }
+    }
+
+    fn forget_some_level(&self, registrations: &mut Registrations) {
         for interest in self.ready.iter().flatten() {
             registrations.forget_level(*interest);
         }
@@ -122,6 +135,7 @@ impl Round {
     ) {
         if let Some(Some(_)) = registrations.mark_ready(interest, readiness) {
             self.deferred.push(interest);
+            self.queued += 1;
         }
     }
 
@@ -139,6 +153,7 @@ impl Round {
         registrations: &mut Registrations,
     ) -> Option<Option<Turn>> {
         let interest = pop_front(&mut self.ready[priority.index()])?;
+        self.queued -= 1;
         Some(registrations.begin_turn(interest))
     }
 
@@ -163,6 +178,7 @@ impl Round {
             Running::Event(interest, readiness) => {
                 if let Some(Some(priority)) = registrations.mark_ready(interest, readiness) {
                     self.ready[priority.index()].push_front(interest);
+                    self.queued += 1;
                 }
                 None
             }
@@ -185,9 +201,11 @@ impl Round {
     /// The next error that is to come out.
     #[inline]
     pub(crate) fn failure(&mut self) -> Outcome {
-        match self.failures.pop_front() {
-            None => Ok(()),
-            Some(error) => Err(error),
-        }
+        if self.failures.is_empty() { Ok(()) } else { self.next_failure() }
+    }
+
+    #[cold]
+    fn next_failure(&mut self) -> Outcome {
+        self.failures.pop_front().map_or(Ok(()), Err)
     }
 }

@@ -50,9 +50,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let called = std::mem::take(&mut self.round.called);
         let stays_awake = timeout == Some(Duration::ZERO)
             || ran_user_code
-            || called && handle.registrations.host().is_some()
-            || in_run && self.shared.is_stopping()
-            || self.has_work(handle);
+            || called && handle.registrations.host().is_some();
         let waited = if stays_awake {
             self.poll(Some(Duration::ZERO), in_run, data)
         } else if handle.registrations.clock.is_manual() {
@@ -79,6 +77,9 @@ impl<Data: LoopData> EventLoop<Data> {
         in_run: bool,
         data: &mut Data,
     ) -> io::Result<()> {
+        if self.has_work(data.loop_handle()) || in_run && self.shared.is_stopping() {
+            return self.poll(Some(Duration::ZERO), in_run, data);
+        }
         self.poll(Some(Duration::ZERO), in_run, data)?;
         let Ok(handle) = own_handle(&self.shared, data) else { return Ok(()) };
         if self.has_work(handle) {
@@ -106,7 +107,13 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         self.round.forget_level(&mut handle.registrations);
         let stops = self.shared.is_stopping();
-        let timeout = self.fall_asleep(timeout, in_run, handle)?;
+        let timeout = match self.fall_asleep(timeout, in_run, handle) {
+            Ok(timeout) => timeout,
+            Err(error) => {
+                self.shared.ready.end_rest();
+                return Err(error);
+            }
+        };
         let waited = match handle.registrations.host() {
             None => self.ask_kernel(timeout),
             Some(host) => self.wait_in_host(host, timeout, data),
@@ -147,19 +154,20 @@ impl<Data: LoopData> EventLoop<Data> {
         self.ask_kernel(Some(Duration::ZERO))
     }
 
-    /// Falls asleep, unless something has come up meanwhile; the timeout for the kernel then.
+    /// Falls asleep, unless there is something to do; the timeout for the kernel then.
+    #[inline]
     fn fall_asleep(
         &self,
         timeout: Option<Duration>,
         in_run: bool,
         handle: &LoopHandle<Data>,
     ) -> io::Result<Option<Duration>> {
-        if timeout == Some(Duration::ZERO) {
-            return Ok(timeout);
+        // Looked at while it sleeps already: what comes later wakes it.
+        let has_work = || in_run && self.shared.is_stopping() || self.has_work(handle);
+        if timeout == Some(Duration::ZERO) || !self.shared.ready.fall_asleep(has_work) {
+            return Ok(Some(Duration::ZERO));
         }
-        let timeout = self.until_deadline(timeout, handle)?;
-        let has_work = || self.has_work(handle) || in_run && self.shared.is_stopping();
-        Ok(if self.shared.ready.fall_asleep(has_work) { timeout } else { Some(Duration::ZERO) })
+        self.until_deadline(timeout, handle)
     }
 
     /// Has the wait end at the nearest deadline: by the alarm, or by the timeout that it answers.

@@ -81,8 +81,9 @@ impl<Data> Ops<Data> {
     #[inline]
     pub(crate) fn pop_if(&mut self, may_run: impl FnOnce() -> bool) -> Option<Op<Data>> {
         let next = match self.queue.front() {
+            None => None,
             Some(next) if next.runs_user_code() && !may_run() => None,
-            _ => pop_front(&mut self.queue),
+            Some(_) => pop_front(&mut self.queue),
         };
         self.applying = next.is_some();
         next

@@ -74,7 +74,7 @@ impl Registrations {
     }
 
     /// Takes what has expired by now out of the queues, for [`begin_next_due`](Self::begin_next_due); the time that is
-    /// now, if it had to be read.
+    /// now, if it was read.
     #[inline]
     pub(crate) fn expire(&mut self) -> Option<i64> {
         // There may be nothing at the bound: that is seen then.
@@ -85,6 +85,9 @@ impl Registrations {
                 queue.expire(now, |key, to| self.rows.set_position(key, to));
             }
             self.nearest_changed();
+            self.due = self.count_due();
+            // Putting many of them in order takes longer than a look at the clock.
+            return Some(if self.due > 1024 { self.clock.now_stamp() } else { now });
         }
         Some(now)
     }
@@ -98,19 +101,26 @@ impl Registrations {
     /// [`has_due`](Self::has_due), of any priority.
     #[inline]
     pub(crate) fn is_any_due(&self) -> bool {
-        self.deadlines.iter().any(Deadlines::is_any_due)
+        self.due > 0
     }
 
     /// Starts the turn of the next of what expired of `priority`, in the order of deadlines; the inner `None` if its
     /// source gets no events.
     #[inline]
     pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Option<Turn>> {
-        let (interest, at) = self.deadlines[priority.index()].next_due()?;
+        let next = self.deadlines[priority.index()].next_due();
+        self.due = self.count_due();
+        let (interest, at) = next?;
         self.delivered = Some((interest, at));
         let first = |(_, held): (_, &mut Held)| held.ready.merge(ReadinessBits::NOTIFIED);
         // One that is to go on has its place in the queue.
         let first = self.rows.get_mut(interest).is_some_and(first);
         Some(if first { self.begin_turn(interest) } else { None })
+    }
+
+    #[inline]
+    fn count_due(&self) -> usize {
+        self.deadlines.iter().map(Deadlines::count_due).sum()
     }
 
     /// Whether an interest is a deadline that expired and is to be delivered.
