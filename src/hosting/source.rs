@@ -87,7 +87,7 @@ impl<Data> LoopHandle<Data> {
     ///
     /// # Cost
     ///
-    /// Three fds while it is enabled. When it fires: five system calls; with timers of calloop's inside (which is
+    /// Three fds and 13 KB while it is enabled. When it fires: five system calls; with timers of calloop's inside (which is
     /// found out by itself) eleven. In any other round none, but for a source with hooks: five. The inner
     /// loop's epoll instance nests in this one, and the kernel nests them four deep at most.
     ///

@@ -14,6 +14,7 @@ use smithay::reexports::wayland_server::Resource;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::utils::{IsAlive, Logical, Point, SERIAL_COUNTER};
 use smithay::wayland::compositor::get_parent;
+use smithay::wayland::idle_notify::IdleNotifierHandler;
 
 use crate::grabs::{Edges, MoveGrab, ResizeGrab};
 use crate::state::State;
@@ -49,7 +50,7 @@ fn action(modifiers: &ModifiersState, key: Keysym) -> Option<Action> {
 /// Somebody is there.
 fn notice(state: &mut State) {
     let seat = state.seat.clone();
-    state.globals.idle_notifier.notify_activity(&seat);
+    state.idle_notifier_state().notify_activity(&seat);
 }
 
 /// Presses or releases a key.

@@ -31,6 +31,8 @@ pub struct Handle {
 }
 /// What names the listening socket.
 pub type Listener = RegistrationToken;
+/// What takes what insists on a handle of calloop's.
+pub type Foreign = LoopHandle<'static, State>;
 /// Reaches the state from another thread, or from a place that has no state.
 #[derive(Clone)]
 pub struct Remote(Sender<Post>);
@@ -46,8 +48,8 @@ impl Remote {
 pub struct Loop(EventLoop<'static, State>);
 
 impl Loop {
-    /// The loop, its handle, and the handle that takes calloop's sources: the same one, here.
-    pub fn new() -> Result<(Self, Handle, LoopHandle<'static, State>)> {
+    /// The loop, its handle, and the handle for what insists on one of calloop's: the same one, here.
+    pub fn new() -> Result<(Self, Handle, Foreign)> {
         let event_loop = EventLoop::try_new()?;
         let sources = event_loop.handle();
         let handle = Handle { sources: sources.clone(), signal: event_loop.get_signal() };
@@ -74,6 +76,21 @@ pub fn remote(handle: &mut Handle) -> Result<Remote> {
         });
     inserted.map_err(|error| error.error)?;
     Ok(Remote(sender))
+}
+
+/// A handle of calloop's, for what insists on one.
+pub fn calloop(_: &mut Handle, foreign: &Foreign) -> Result<LoopHandle<'static, State>> {
+    Ok(foreign.clone())
+}
+
+/// Inserts a source of calloop's kind.
+pub fn insert_foreign<S, F>(handle: &mut Handle, source: S, callback: F) -> Result<()>
+where
+    S: calloop::EventSource + 'static,
+    F: FnMut(S::Event, &mut S::Metadata, &mut State) -> S::Ret + 'static,
+{
+    handle.sources.insert_source(source, callback).map_err(|error| error.error)?;
+    Ok(())
 }
 
 /// Serves the clients of a display.

@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use smithay::reexports::wayland_server::{Display, ListeningSocket};
 use soloop::{
-    EventLoop, Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Priority, Signals,
-    SourceOptions, TimeoutAction, Timer, Token,
+    CalloopLoop, EventLoop, Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Priority,
+    Signals, SourceOptions, TimeoutAction, Timer, Token,
 };
 
 use crate::control::{self, Conversation};
@@ -25,6 +25,8 @@ pub const NAME: &str = "soloop";
 pub type Handle = LoopHandle<State>;
 /// What names the listening socket.
 pub type Listener = Token<Generic<ListeningSocket>>;
+/// Names the loop for what insists on a handle of calloop's.
+pub type Foreign = Token<CalloopLoop<State>>;
 /// Reaches the state from another thread, or from a place that has no state.
 pub type Remote = soloop::Remote<State>;
 
@@ -38,12 +40,10 @@ impl LoopData for State {
 pub struct Loop(EventLoop<State>);
 
 impl Loop {
-    /// The loop, its handle, and the handle that takes calloop's sources.
-    pub fn new() -> Result<(Self, Handle, calloop::LoopHandle<'static, State>)> {
+    /// The loop, its handle, and the loop for what insists on a handle of calloop's.
+    pub fn new() -> Result<(Self, Handle, Foreign)> {
         let (event_loop, mut handle) = EventLoop::new()?;
-        let hosted = calloop::EventLoop::try_new()?;
-        let foreign = hosted.handle();
-        handle.insert_calloop(hosted)?;
+        let foreign = handle.insert_calloop_on_demand(calloop::EventLoop::try_new()?)?;
         Ok((Self(event_loop), handle, foreign))
     }
 
@@ -59,6 +59,24 @@ pub fn stop(handle: &mut Handle) {
 
 pub fn remote(handle: &mut Handle) -> Result<Remote> {
     Ok(handle.remote())
+}
+
+/// A handle of calloop's, for what insists on one; something is about to be asked of it.
+pub fn calloop(
+    handle: &mut Handle,
+    foreign: &Foreign,
+) -> Result<calloop::LoopHandle<'static, State>> {
+    Ok(handle.calloop(*foreign).ok_or("the loop for calloop's sources is gone")?)
+}
+
+/// Inserts a source of calloop's kind.
+pub fn insert_foreign<S, F>(handle: &mut Handle, source: S, callback: F) -> Result<()>
+where
+    S: calloop::EventSource + 'static,
+    F: FnMut(S::Event, &mut S::Metadata, &mut State) -> S::Ret + 'static,
+{
+    handle.insert_calloop_source(source, callback)?;
+    Ok(())
 }
 
 /// Serves the clients of a display.

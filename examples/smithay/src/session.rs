@@ -104,8 +104,8 @@ fn start(options: &Options) -> Result<(Loop, State)> {
     #[cfg(feature = "winit")]
     if options.winit {
         let (winit, events) = crate::backend::winit::Winit::new(options.size)?;
-        let (event_loop, state) = compositor(winit.into())?;
-        crate::backend::winit::listen(&state, events)?;
+        let (event_loop, mut state) = compositor(winit.into())?;
+        crate::backend::winit::listen(&mut state, events)?;
         return Ok((event_loop, state));
     }
     compositor(Backend::Headless(Headless::new(options.size)?))

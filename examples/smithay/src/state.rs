@@ -29,7 +29,7 @@ use crate::backend::Backend;
 use crate::clients::Clients;
 use crate::connection::{self, Connections};
 use crate::element::Window;
-use crate::event_loop::{self, Handle, Remote};
+use crate::event_loop::{self, Foreign, Handle, Remote};
 use crate::frames::Frames;
 use crate::render::Screenshots;
 use crate::windows::{self, Windows};
@@ -41,8 +41,8 @@ const KEY_REPEAT: (i32, i32) = (400, 25);
 
 pub struct State {
     pub handle: Handle,
-    /// Where sources of calloop's kind go: Smithay's own.
-    pub foreign: calloop::LoopHandle<'static, State>,
+    /// For what of Smithay's insists on a handle of calloop's.
+    pub foreign: Foreign,
     pub remote: Remote,
     pub display: DisplayHandle,
     pub globals: Globals,
@@ -94,7 +94,7 @@ pub struct Globals {
 }
 
 impl Globals {
-    fn new(display: &DisplayHandle, foreign: &calloop::LoopHandle<'static, State>) -> Self {
+    fn new(display: &DisplayHandle, foreign: calloop::LoopHandle<'static, State>) -> Self {
         // These need nothing kept.
         ViewporterState::new::<State>(display);
         RelativePointerManagerState::new::<State>(display);
@@ -104,7 +104,7 @@ impl Globals {
             compositor: CompositorState::new_v6::<State>(display),
             data_device: DataDeviceState::new::<State>(display),
             dmabuf: DmabufState::new(),
-            idle_notifier: IdleNotifierState::new(display, foreign.clone()),
+            idle_notifier: IdleNotifierState::new(display, foreign),
             layer_shell: WlrLayerShellState::new::<State>(display),
             primary_selection: PrimarySelectionState::new::<State>(display),
             seat: SeatState::new(),
@@ -127,11 +127,11 @@ impl State {
     /// No keymap can be compiled, or the loop refuses a source.
     pub fn new(
         mut handle: Handle,
-        foreign: calloop::LoopHandle<'static, State>,
+        foreign: Foreign,
         display: &DisplayHandle,
         mut backend: Backend,
     ) -> Result<Self> {
-        let mut globals = Globals::new(display, &foreign);
+        let mut globals = Globals::new(display, event_loop::calloop(&mut handle, &foreign)?);
         let mut seat = globals.seat.new_wl_seat(display, "seat-0");
         let (delay, rate) = KEY_REPEAT;
         seat.add_keyboard(Default::default(), delay, rate)

@@ -47,11 +47,8 @@ impl Winit {
 }
 
 /// Listens to the window.
-pub fn listen(state: &State, events: WinitEventLoop) -> Result<()> {
-    let inserted =
-        state.foreign.insert_source(events, |event, (), state: &mut State| hear(state, event));
-    inserted.map_err(|error| error.error)?;
-    Ok(())
+pub fn listen(state: &mut State, events: WinitEventLoop) -> Result<()> {
+    event_loop::insert_foreign(&mut state.handle, events, |event, _, state| hear(state, event))
 }
 
 fn hear(state: &mut State, event: WinitEvent) {

@@ -16,8 +16,8 @@ use smithay::{
 };
 
 use crate::focus::KeyboardFocus;
-use crate::frames;
 use crate::state::State;
+use crate::{event_loop, frames};
 
 impl SeatHandler for State {
     type KeyboardFocus = KeyboardFocus;
@@ -42,6 +42,8 @@ impl SeatHandler for State {
 
 impl IdleNotifierHandler for State {
     fn idle_notifier_state(&mut self) -> &mut IdleNotifierState<Self> {
+        // It sets timers.
+        let _ = event_loop::calloop(&mut self.handle, &self.foreign);
         &mut self.globals.idle_notifier
     }
 }
@@ -65,7 +67,8 @@ pub fn update_inhibition(state: &mut State) {
         return;
     }
     globals.idle_inhibitors.retain(IsAlive::alive);
-    globals.idle_notifier.set_is_inhibited(!globals.idle_inhibitors.is_empty());
+    let inhibited = !globals.idle_inhibitors.is_empty();
+    state.idle_notifier_state().set_is_inhibited(inhibited);
 }
 
 delegate_seat!(State);
