@@ -19,6 +19,7 @@
 //! | `rendering` | the frame timer, drawing, screenshots |
 //! | `control` | the control socket |
 //! | `clients` | child processes |
+//! | `fds` | how many of them there are |
 //! | `insight` | what can be seen of the loop: the table of its sources, the slowest callbacks, a trace |
 //!
 //! No module knows another, nor the state: each says in a trait what it needs of the state it is in. They
@@ -30,6 +31,7 @@ mod clients;
 mod control;
 mod delegates;
 mod demo;
+mod fds;
 mod geometry;
 mod input;
 mod insight;

@@ -15,6 +15,7 @@ use wayland_server::Display;
 use crate::clients::Clients;
 use crate::control::Control;
 use crate::demo;
+use crate::fds;
 use crate::input::Input;
 use crate::insight;
 use crate::options::{self, Options};
@@ -64,6 +65,10 @@ pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
     ));
 
     start_clients(&mut state, &options.clients, runtime.path(), &name)?;
+    // Each client takes four of them.
+    if let Err(error) = fds::raise_limit() {
+        eprintln!("compositor: the limit of file descriptors stays as it is: {error}");
+    }
     let demo = matches!(options.clients, options::Clients::Demo);
     if let Some(duration) = options.duration.or(demo.then_some(DEMO)) {
         let last_picture = options.screenshot.or(demo.then(|| SCREENSHOT.into()));

@@ -110,7 +110,7 @@ impl State {
             shell::ping(self, window);
         }
         let before = std::mem::replace(&mut self.active, window);
-        self.protocol.focus_keyboard(window);
+        self.protocol.focus_keyboard::<Self>(window);
         // The frames of both change, and what is on top.
         for window in [before, window].into_iter().flatten() {
             self.damage_window(window);
@@ -183,6 +183,16 @@ impl InputHost for State {
         if self.protocol.cursor(point).is_some() {
             rendering::damage_all(self);
         }
+    }
+
+    fn pointer_dragged(&mut self, time: u32, point: Point) {
+        let target = if self.protocol.popup_grabs() {
+            // A menu that was opened by the press takes the pointer.
+            self.protocol.surface_at(point)
+        } else {
+            self.protocol.pointer_focus()
+        };
+        self.pointer_moved(time, target, point);
     }
 
     fn pressed_on(&mut self, target: Option<SurfaceKey>, point: Point) {
@@ -316,19 +326,28 @@ impl ControlHost for State {
         Ok(())
     }
 
-    fn pointer(&mut self, x: i32, y: i32, click: Option<Button>) -> Result<(), String> {
+    fn pointer(
+        &mut self,
+        x: i32,
+        y: i32,
+        button: Option<(Button, Stroke)>,
+    ) -> Result<(), String> {
         let point = Point::new(x, y);
         if !self.rendering.bounds().contains(point) {
             return Err(format!("{x} {y} is not on the output"));
         }
         input::move_pointer(self, point);
-        if let Some(button) = click {
+        if let Some((button, stroke)) = button {
             let code = match button {
                 Button::Left => input::BUTTON_LEFT,
                 Button::Middle => input::BUTTON_MIDDLE,
                 Button::Right => input::BUTTON_RIGHT,
             };
-            input::click(self, code);
+            match stroke {
+                Stroke::Press => input::button(self, code, true),
+                Stroke::Release => input::button(self, code, false),
+                Stroke::Both => input::click(self, code),
+            }
         }
         Ok(())
     }

@@ -7,10 +7,12 @@
 pub mod compositor;
 pub mod connection;
 pub mod data_device;
+pub mod decoration;
 pub mod output;
 pub mod popup;
 pub mod positioner;
 pub mod region;
+mod relay;
 pub mod scene;
 pub mod seat;
 pub mod shell;
@@ -24,7 +26,11 @@ use std::io;
 
 use slotmap::{SlotMap, new_key_type};
 use soloop::{
-    Generic, Interest, LoopData, LoopHandle, Mode, PostAction, SourceOptions, Timer, Token, channel,
+    Generic, Interest, LoopData, LoopHandle, Mode, PostAction, SourceOptions, channel,
+};
+use wayland_protocols::xdg::decoration::zv1::server::{
+    zxdg_decoration_manager_v1::ZxdgDecorationManagerV1,
+    zxdg_toplevel_decoration_v1::ZxdgToplevelDecorationV1,
 };
 use wayland_protocols::xdg::shell::server::{
     xdg_popup::XdgPopup, xdg_positioner::XdgPositioner, xdg_surface::XdgSurface,
@@ -34,7 +40,7 @@ use wayland_server::backend::ClientId;
 use wayland_server::protocol::{
     wl_buffer::WlBuffer, wl_callback::WlCallback, wl_compositor::WlCompositor,
     wl_data_device::WlDataDevice, wl_data_device_manager::WlDataDeviceManager,
-    wl_data_source::WlDataSource, wl_keyboard::WlKeyboard, wl_output::WlOutput,
+    wl_data_offer::WlDataOffer, wl_data_source::WlDataSource, wl_keyboard::WlKeyboard, wl_output::WlOutput,
     wl_pointer::WlPointer, wl_region::WlRegion, wl_seat::WlSeat, wl_shm::WlShm,
     wl_shm_pool::WlShmPool, wl_subcompositor::WlSubcompositor, wl_subsurface::WlSubsurface,
     wl_surface::WlSurface, wl_touch::WlTouch,
@@ -51,6 +57,8 @@ new_key_type! {
     pub struct PoolKey;
     pub struct BufferKey;
     pub struct PositionerKey;
+    /// Names what a client offers on the clipboard.
+    pub struct SourceKey;
 }
 
 /// What the protocol needs of the state: where it is, what else has to hear of it, and that the objects
@@ -65,6 +73,7 @@ pub trait ProtocolHost:
     + GlobalDispatch<WlOutput, ()>
     + GlobalDispatch<WlDataDeviceManager, ()>
     + GlobalDispatch<XdgWmBase, ()>
+    + GlobalDispatch<ZxdgDecorationManagerV1, ()>
     + Dispatch<WlCompositor, ()>
     + Dispatch<WlSurface, SurfaceKey>
     + Dispatch<WlRegion, RegionKey>
@@ -81,12 +90,15 @@ pub trait ProtocolHost:
     + Dispatch<WlOutput, ()>
     + Dispatch<WlDataDeviceManager, ()>
     + Dispatch<WlDataDevice, ()>
-    + Dispatch<WlDataSource, ()>
+    + Dispatch<WlDataSource, SourceKey>
+    + Dispatch<WlDataOffer, SourceKey>
     + Dispatch<XdgWmBase, ()>
     + Dispatch<XdgSurface, SurfaceKey>
     + Dispatch<XdgToplevel, SurfaceKey>
     + Dispatch<XdgPopup, SurfaceKey>
     + Dispatch<XdgPositioner, PositionerKey>
+    + Dispatch<ZxdgDecorationManagerV1, ()>
+    + Dispatch<ZxdgToplevelDecorationV1, SurfaceKey>
     + 'static
 {
     /// The output shows something else from now on: in `area`, or anywhere.
@@ -109,8 +121,6 @@ pub trait ProtocolHost:
 pub struct Protocol {
     display: DisplayHandle,
     connections: HashMap<ClientId, Connection>,
-    /// Tries again to send to clients that do not read, while there are some.
-    retry: Option<Token<Timer>>,
     surfaces: SlotMap<SurfaceKey, surface::Surface>,
     regions: SlotMap<RegionKey, region::Region>,
     pools: SlotMap<PoolKey, shm::Pool>,
@@ -120,6 +130,8 @@ pub struct Protocol {
     windows: Vec<SurfaceKey>,
     /// The mapped popups, in the order they came.
     popups: Vec<SurfaceKey>,
+    sources: SlotMap<SourceKey, data_device::Source>,
+    clipboard: data_device::Clipboard,
     seat: seat::Seat,
     output: output::Output,
     serial: u32,
@@ -152,8 +164,9 @@ impl Protocol {
         globals.create_global::<D, WlOutput, ()>(4, ());
         globals.create_global::<D, WlDataDeviceManager, ()>(3, ());
         globals.create_global::<D, XdgWmBase, ()>(5, ());
+        globals.create_global::<D, ZxdgDecorationManagerV1, ()>(1, ());
 
-        // All clients are one source: the display's fd is an epoll instance with their sockets in it.
+        // All requests come from one source: the display's fd is an epoll instance with one end of each relay in it.
         let source = Generic::new(display, Interest::READ, Mode::Level);
         let options = SourceOptions::new().name("wayland clients");
         handle.insert_source_with(options, source, |ready, data: &mut D| {
@@ -166,9 +179,9 @@ impl Protocol {
         // channel takes the news to where the state is at hand.
         let (sender, gone) = channel();
         let options = SourceOptions::new().name("gone clients");
-        handle.insert_part(options, gone, D::as_mut, |event, protocol: &mut Self| {
+        handle.insert_source_with(options, gone, |event, data: &mut D| {
             if let channel::Event::Msg(gone) = event {
-                protocol.forget(gone);
+                connection::forget(data, gone);
             }
         })?;
 
@@ -176,7 +189,6 @@ impl Protocol {
         Ok(Self {
             display: globals,
             connections: HashMap::new(),
-            retry: None,
             surfaces: SlotMap::with_key(),
             regions: SlotMap::with_key(),
             pools: SlotMap::with_key(),
@@ -184,6 +196,8 @@ impl Protocol {
             positioners: SlotMap::with_key(),
             windows: Vec::new(),
             popups: Vec::new(),
+            sources: SlotMap::with_key(),
+            clipboard: data_device::Clipboard::default(),
             seat: seat::Seat::new()?,
             output: output::Output::new(output),
             serial: 0,

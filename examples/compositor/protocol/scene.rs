@@ -37,7 +37,7 @@ impl Protocol {
                 title: &toplevel.title,
                 app_id: &toplevel.app_id,
                 pid: self.pid(&surface.resource),
-                frameless: geometry.origin() != Point::default() || toplevel.fullscreen,
+                frameless: toplevel.is_frameless(geometry),
             })
         })
     }
@@ -92,6 +92,14 @@ impl Protocol {
                 (None, None) => return None,
             };
         }
+    }
+
+    /// Whether a window, a popup or a subsurface is on the output, as far as that is up to its windows.
+    pub(super) fn is_mapped(&self, mut key: SurfaceKey) -> bool {
+        while let Some(parent) = self.parent_of(key) {
+            key = parent;
+        }
+        self.windows.contains(&key) || self.popups.contains(&key)
     }
 
     /// The window geometry of an `xdg_surface`, relative to the surface.

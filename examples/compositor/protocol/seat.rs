@@ -69,6 +69,10 @@ impl Seat {
         self.cursor.take_if(|(cursor, _)| *cursor == key);
     }
 
+    pub fn keyboard_focus(&self) -> Option<SurfaceKey> {
+        self.keyboard_focus
+    }
+
     pub fn cursor(&self) -> Option<(SurfaceKey, Point)> {
         self.cursor
     }
@@ -112,8 +116,14 @@ impl Protocol {
         Some(self.surfaces.get(focus?)?.resource.clone())
     }
 
+    /// Whether the client of this object has the keyboard.
+    pub(super) fn has_keyboard(&self, resource: &impl Resource) -> bool {
+        let focus = self.focused(self.seat.keyboard_focus);
+        focus.is_some_and(|surface| surface.id().same_client_as(&resource.id()))
+    }
+
     /// Gives the keyboard to a surface, or to none.
-    pub fn focus_keyboard(&mut self, focus: Option<SurfaceKey>) {
+    pub fn focus_keyboard<D: ProtocolHost>(&mut self, focus: Option<SurfaceKey>) {
         if focus == self.seat.keyboard_focus {
             return;
         }
@@ -124,6 +134,7 @@ impl Protocol {
                 .keyboards_of(&surface.id())
                 .for_each(|keyboard| keyboard.leave(serial, &surface));
         }
+        self.offer_selection::<D>(focus);
         if let Some(surface) = self.focused(focus) {
             for keyboard in self.seat.keyboards_of(&surface.id()) {
                 enter_keyboard(&self.seat, keyboard, &surface, serial);
@@ -155,6 +166,11 @@ impl Protocol {
                 keyboard.modifiers(serial, modifiers.depressed, 0, modifiers.locked, 0);
             }
         }
+    }
+
+    /// The surface that has the pointer, as long as it is on the output.
+    pub fn pointer_focus(&self) -> Option<SurfaceKey> {
+        self.seat.pointer_focus.filter(|key| self.is_mapped(*key))
     }
 
     /// Moves the pointer to a place on a surface, or away from all.

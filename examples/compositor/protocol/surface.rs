@@ -94,6 +94,10 @@ impl Surface {
         }
     }
 
+    pub fn has_content(&self) -> bool {
+        self.content.is_some()
+    }
+
     /// In logical pixels; nothing without content.
     pub fn size(&self) -> (i32, i32) {
         let size = self.content.as_ref().map(|image| (image.width, image.height));
