@@ -9,6 +9,8 @@
 mod client;
 #[path = "compositor/harm.rs"]
 mod harm;
+#[path = "compositor/load.rs"]
+mod load;
 #[path = "compositor/server.rs"]
 mod server;
 #[path = "compositor/witness.rs"]
@@ -54,10 +56,9 @@ mod frames {
         });
     }
 
-    /// The limit of a display in Rust, as README.md has it. `-- --ignored --nocapture` shows how late they are.
+    /// By itself, wayland-backend reads a client until there is nothing more, and with this one there always is.
     #[test]
-    #[ignore = "wayland-backend reads a client until there is nothing more, and with this one there always is"]
-    fn are_on_time_beside_a_flood_that_is_read() {
+    fn x9_are_on_time_beside_a_flood_that_is_read() {
         beside_a_witness("a flood, read", |compositor| {
             harm::flood_that_is_read(compositor);
         });
@@ -105,6 +106,20 @@ mod frames {
     fn are_on_time_for_five_hundred_clients() {
         let _alone = alone();
         harm::five_hundred_clients(end_drawn);
+    }
+}
+
+/// What is not optimized takes longer; the figures are printed all the same.
+#[test]
+fn x9_fifty_clients_that_draw_fit_into_a_frame() {
+    let _alone = alone();
+    let everything = load::fifty_clients(load::Damaged::Everything);
+    let corners = load::fifty_clients(load::Damaged::Corner);
+    // What has not changed is not copied: of each window 1 KiB has, of 256.
+    assert!(corners.copied * 50 < everything.copied, "{corners:?} {everything:?}");
+    if !cfg!(debug_assertions) {
+        assert!(everything.busy < witness::PERIOD, "{everything:?}");
+        assert!(everything.interval < 2 * witness::PERIOD, "{everything:?}");
     }
 }
 

@@ -214,8 +214,8 @@ impl Protocol {
         let Stats { clients, disconnected, requests, commits, bytes, callbacks } = &self.stats;
         format!(
             "protocol: {clients} clients came and {disconnected} went, {requests} requests, {commits} commits \
-             ({} MiB copied), {callbacks} frame callbacks, {} surfaces, {} windows, {} popups",
-            bytes >> 20,
+             ({} KiB copied), {callbacks} frame callbacks, {} surfaces, {} windows, {} popups",
+            bytes >> 10,
             self.surfaces.len(),
             self.windows.len(),
             self.popups.len(),
