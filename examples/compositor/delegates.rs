@@ -1,5 +1,6 @@
 //! Hands the requests to each kind of Wayland object on to the protocol module.
 
+use wayland_protocols::wp::viewporter::server::{wp_viewport::WpViewport, wp_viewporter::WpViewporter};
 use wayland_protocols::xdg::decoration::zv1::server::{
     zxdg_decoration_manager_v1::ZxdgDecorationManagerV1,
     zxdg_toplevel_decoration_v1::ZxdgToplevelDecorationV1,
@@ -29,6 +30,7 @@ delegate_global_dispatch!(State: [WlOutput: ()] => Protocol);
 delegate_global_dispatch!(State: [WlDataDeviceManager: ()] => Protocol);
 delegate_global_dispatch!(State: [XdgWmBase: ()] => Protocol);
 delegate_global_dispatch!(State: [ZxdgDecorationManagerV1: ()] => Protocol);
+delegate_global_dispatch!(State: [WpViewporter: ()] => Protocol);
 
 delegate_dispatch!(State: [WlCompositor: ()] => Protocol);
 delegate_dispatch!(State: [WlSurface: SurfaceKey] => Protocol);
@@ -55,3 +57,5 @@ delegate_dispatch!(State: [XdgPopup: SurfaceKey] => Protocol);
 delegate_dispatch!(State: [XdgPositioner: PositionerKey] => Protocol);
 delegate_dispatch!(State: [ZxdgDecorationManagerV1: ()] => Protocol);
 delegate_dispatch!(State: [ZxdgToplevelDecorationV1: SurfaceKey] => Protocol);
+delegate_dispatch!(State: [WpViewporter: ()] => Protocol);
+delegate_dispatch!(State: [WpViewport: SurfaceKey] => Protocol);

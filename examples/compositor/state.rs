@@ -11,6 +11,7 @@ use crate::geometry::{Image, Point, Rect};
 use crate::input::{self, Input, InputHost, typing};
 use crate::insight;
 use crate::protocol::seat::Modifiers;
+use crate::protocol::scene::Layer;
 use crate::protocol::shell;
 use crate::protocol::{Protocol, ProtocolHost, SurfaceKey};
 use crate::rendering::canvas::Canvas;
@@ -235,27 +236,65 @@ impl State {
     }
 }
 
+/// What is painted, from the bottom up.
+enum Item<'a> {
+    Frame(Frame<'a>),
+    Layer(Layer<'a>),
+}
+
+impl Item<'_> {
+    fn extent(&self) -> Rect {
+        match self {
+            Self::Frame(frame) => decoration::extent(frame.window),
+            Self::Layer(layer) => layer.area,
+        }
+    }
+
+    /// Whether nothing below can be seen in an area.
+    fn hides(&self, area: Rect) -> bool {
+        matches!(self, Self::Layer(layer) if layer.opaque.intersection(&area) == area)
+    }
+
+    fn draw(&self, canvas: &mut Canvas) {
+        match self {
+            Self::Frame(frame) => frame.draw(canvas),
+            Self::Layer(Layer { image, area, source, .. }) => canvas.draw(image, *area, *source),
+        }
+    }
+}
+
 impl RenderHost for State {
-    fn paint(&mut self, canvas: &mut Canvas) {
-        canvas.draw(&self.background, Point::default(), 1);
+    fn prepare_frame(&mut self) {
+        self.protocol.prepare_frame();
+    }
+
+    fn paint(&mut self, canvas: &mut Canvas, areas: &[Rect]) {
+        let mut items = Vec::new();
         for window in self.protocol.windows() {
-            // Most of a frame is arithmetic: not for windows that are elsewhere.
-            let own = decoration::extent(window.rect).intersection(&canvas.clip());
-            if !window.frameless && !own.is_empty() {
+            let layers = self.protocol.layers(window.key);
+            if !window.frameless {
                 let active = self.active == Some(window.key);
-                Frame { window: window.rect, title: window.title, active }.draw(canvas);
+                items.push(Item::Frame(Frame { window: window.rect, title: window.title, active }));
             }
-            for layer in self.protocol.layers(window.key) {
-                canvas.draw(layer.image, layer.at, layer.scale);
-            }
+            items.extend(layers.into_iter().map(Item::Layer));
         }
         for popup in self.protocol.popups() {
-            for layer in self.protocol.layers(popup) {
-                canvas.draw(layer.image, layer.at, layer.scale);
-            }
+            items.extend(self.protocol.layers(popup).into_iter().map(Item::Layer));
         }
-        if let Some(cursor) = self.input.pointer().and_then(|at| self.protocol.cursor(at)) {
-            canvas.draw(cursor.image, cursor.at, cursor.scale);
+        let cursor = self.input.pointer().and_then(|at| self.protocol.cursor(at));
+        items.extend(cursor.map(Item::Layer));
+        let all = canvas.bounds();
+        // In each tile only what is not hidden there: most of most windows is.
+        for tile in areas.iter().flat_map(Rect::tiles) {
+            canvas.set_clip(tile);
+            let lowest = items.iter().rposition(|item| item.hides(tile));
+            if lowest.is_none() {
+                canvas.draw(&self.background, all, all.into());
+            }
+            let visible = items[lowest.unwrap_or(0)..].iter();
+            visible
+                .filter(|item| !item.extent().intersection(&tile).is_empty())
+                .for_each(|item| item.draw(canvas));
         }
     }
 

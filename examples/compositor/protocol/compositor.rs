@@ -11,7 +11,7 @@ use wayland_server::{
 use super::region::Region;
 use super::surface::{Surface, commit};
 use super::{BufferKey, Protocol, ProtocolHost, RegionKey, SurfaceKey};
-use crate::geometry::Point;
+use crate::geometry::{Point, Rect};
 
 impl<D: ProtocolHost> GlobalDispatch<WlCompositor, (), D> for Protocol {
     fn bind(
@@ -74,8 +74,11 @@ impl<D: ProtocolHost> Dispatch<WlSurface, SurfaceKey, D> for Protocol {
                 }
             }
             Request::Offset { x, y } => pending.offset = Point::new(x, y),
-            Request::Damage { width, height, .. } | Request::DamageBuffer { width, height, .. } => {
-                pending.damaged |= width > 0 && height > 0;
+            Request::Damage { x, y, width, height } => {
+                pending.damage.add(Rect::new(x, y, width, height));
+            }
+            Request::DamageBuffer { x, y, width, height } => {
+                pending.buffer_damage.add(Rect::new(x, y, width, height));
             }
             Request::Frame { callback } => pending.frames.push(init.init(callback, ())),
             Request::SetInputRegion { region } => {

@@ -174,8 +174,12 @@ fn welcome<D: ProtocolHost>(
     }
 }
 
-/// Sends each client what is buffered for it: to its relay, which the loop has pass it on.
+/// Copies what clients have committed, and sends each what is buffered for it: to its relay, which the loop has
+/// pass it on.
 pub fn flush<D: ProtocolHost>(data: &mut D) {
+    if data.as_mut().copy_pixels() {
+        data.frame_wanted();
+    }
     // What is wrong with a client, the next attempt to read from it will say.
     let _ = data.as_mut().display.flush_clients();
 }

@@ -4,8 +4,10 @@
 //! is only the key of its entry. The `Dispatch` implementations, in one file for each extension, are generic
 //! over the state: they know of it that it holds a [`Protocol`] and is a [`ProtocolHost`].
 
+pub mod buffer;
 pub mod compositor;
 pub mod connection;
+pub mod content;
 pub mod data_device;
 pub mod decoration;
 pub mod output;
@@ -20,6 +22,7 @@ pub mod shm;
 pub mod subsurface;
 pub mod surface;
 pub mod toplevel;
+pub mod viewport;
 
 use std::collections::HashMap;
 use std::io;
@@ -28,6 +31,7 @@ use slotmap::{SlotMap, new_key_type};
 use soloop::{
     Generic, Interest, LoopData, LoopHandle, Mode, PostAction, SourceOptions, channel,
 };
+use wayland_protocols::wp::viewporter::server::{wp_viewport::WpViewport, wp_viewporter::WpViewporter};
 use wayland_protocols::xdg::decoration::zv1::server::{
     zxdg_decoration_manager_v1::ZxdgDecorationManagerV1,
     zxdg_toplevel_decoration_v1::ZxdgToplevelDecorationV1,
@@ -74,6 +78,7 @@ pub trait ProtocolHost:
     + GlobalDispatch<WlDataDeviceManager, ()>
     + GlobalDispatch<XdgWmBase, ()>
     + GlobalDispatch<ZxdgDecorationManagerV1, ()>
+    + GlobalDispatch<WpViewporter, ()>
     + Dispatch<WlCompositor, ()>
     + Dispatch<WlSurface, SurfaceKey>
     + Dispatch<WlRegion, RegionKey>
@@ -98,6 +103,8 @@ pub trait ProtocolHost:
     + Dispatch<XdgPopup, SurfaceKey>
     + Dispatch<XdgPositioner, PositionerKey>
     + Dispatch<ZxdgDecorationManagerV1, ()>
+    + Dispatch<WpViewporter, ()>
+    + Dispatch<WpViewport, SurfaceKey>
     + Dispatch<ZxdgToplevelDecorationV1, SurfaceKey>
     + 'static
 {
@@ -123,8 +130,12 @@ pub struct Protocol {
     connections: HashMap<ClientId, Connection>,
     surfaces: SlotMap<SurfaceKey, surface::Surface>,
     regions: SlotMap<RegionKey, region::Region>,
-    pools: SlotMap<PoolKey, shm::Pool>,
-    buffers: SlotMap<BufferKey, shm::Buffer>,
+    pools: shm::Pools,
+    buffers: SlotMap<BufferKey, buffer::Buffer>,
+    /// With pixels that are to be copied.
+    uncopied: Vec<SurfaceKey>,
+    /// How many were painted.
+    frame: u64,
     positioners: SlotMap<PositionerKey, positioner::Positioner>,
     /// The mapped windows, from the bottom up.
     windows: Vec<SurfaceKey>,
@@ -165,6 +176,7 @@ impl Protocol {
         globals.create_global::<D, WlDataDeviceManager, ()>(3, ());
         globals.create_global::<D, XdgWmBase, ()>(5, ());
         globals.create_global::<D, ZxdgDecorationManagerV1, ()>(1, ());
+        globals.create_global::<D, WpViewporter, ()>(1, ());
 
         // All requests come from one source: the display's fd is an epoll instance with one end of each relay in it.
         let source = Generic::new(display, Interest::READ, Mode::Level);
@@ -193,6 +205,9 @@ impl Protocol {
             regions: SlotMap::with_key(),
             pools: SlotMap::with_key(),
             buffers: SlotMap::with_key(),
+            uncopied: Vec::new(),
+            // Content that was never copied is of none.
+            frame: 1,
             positioners: SlotMap::with_key(),
             windows: Vec::new(),
             popups: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::shell::XdgRole;
 use super::{Protocol, SurfaceKey};
-use crate::geometry::{Image, Point, Rect};
+use crate::geometry::{Area, Image, Point, Rect};
 
 /// A mapped window, as others may want to know it.
 pub struct Window<'a> {
@@ -19,8 +19,12 @@ pub struct Window<'a> {
 /// A piece of a window.
 pub struct Layer<'a> {
     pub image: &'a Image,
-    pub at: Point,
-    pub scale: i32,
+    /// What it covers of the output.
+    pub area: Rect,
+    /// The part of the image that is stretched over it.
+    pub source: Area,
+    /// What of the area hides all that is below.
+    pub opaque: Rect,
 }
 
 impl Protocol {
@@ -62,8 +66,10 @@ impl Protocol {
 
     fn layer(&self, key: SurfaceKey, at: Point) -> Option<Layer<'_>> {
         let surface = self.surfaces.get(key)?;
-        let image = surface.content.as_ref()?;
-        Some(Layer { image, at, scale: surface.scale })
+        let image = &surface.content.as_ref()?.image;
+        let area = Rect::at(at, surface.size());
+        let opaque = if image.opaque { area } else { Rect::default() };
+        Some(Layer { image, area, source: surface.source(), opaque })
     }
 
     fn collect_tree(&self, key: SurfaceKey, into: &mut Vec<SurfaceKey>) {

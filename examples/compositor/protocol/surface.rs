@@ -1,18 +1,20 @@
 //! Surfaces: the double-buffered state of `wl_surface`, and how commits travel through subsurfaces.
 //!
-//! Requests collect in `pending`. A commit takes the pixels out of the attached buffer, so that the client
-//! has it back, and then either applies the changes or, for a synchronized subsurface, keeps them in
-//! `cached` until those of its parent are applied.
+//! Requests collect in `pending`. A commit takes hold of the attached buffer, and then either applies the changes
+//! or, for a synchronized subsurface, keeps them in `cached` until those of its parent are applied.
 
+use wayland_protocols::wp::viewporter::server::wp_viewport::WpViewport;
 use wayland_server::Resource;
 use wayland_server::protocol::wl_callback::WlCallback;
 use wayland_server::protocol::wl_surface::{Error, WlSurface};
 
+use super::content::Content;
 use super::region::Region;
 use super::shell::{self, Xdg, XdgRole};
 use super::subsurface::Subsurface;
+use super::viewport::Viewport;
 use super::{BufferKey, Protocol, ProtocolHost, SurfaceKey};
-use crate::geometry::{Image, Point, Rect};
+use crate::geometry::{Area, Damage, Point, Rect};
 
 pub struct Surface {
     pub resource: WlSurface,
@@ -21,8 +23,10 @@ pub struct Surface {
     pub pending: Changes,
     /// Committed, but kept back until the parent is committed.
     pub cached: Option<Changes>,
-    pub content: Option<Image>,
+    pub content: Option<Content>,
     pub scale: i32,
+    pub viewport: Viewport,
+    pub viewport_resource: Option<WpViewport>,
     /// `None`: all of it takes input.
     pub input: Option<Region>,
     /// Who waits for the next frame.
@@ -40,35 +44,41 @@ pub struct Surface {
 #[derive(Default)]
 pub struct Changes {
     pub attach: Option<Option<BufferKey>>,
-    /// The pixels of what was attached.
-    pub content: Option<Option<Image>>,
+    /// What was attached, and is held now.
+    pub content: Option<Option<BufferKey>>,
     pub offset: Point,
     pub scale: Option<i32>,
+    pub viewport: Option<Viewport>,
     pub input: Option<Option<Region>>,
     pub geometry: Option<Rect>,
     pub frames: Vec<WlCallback>,
-    pub damaged: bool,
+    /// In logical pixels.
+    pub damage: Damage,
+    /// In pixels of the buffer.
+    pub buffer_damage: Damage,
 }
 
 impl Changes {
-    /// Adds what was committed later.
-    fn merge(&mut self, later: Changes) {
-        if later.content.is_some() {
-            self.content = later.content;
-        }
+    /// Adds what was committed later. The buffer that is not needed any more.
+    fn merge(&mut self, later: Changes) -> Option<BufferKey> {
+        let unneeded = self.content.take_if(|_| later.content.is_some()).flatten();
+        self.content = later.content.or(self.content);
+        self.viewport = later.viewport.or(self.viewport);
         self.offset = self.offset + later.offset;
         self.scale = later.scale.or(self.scale);
         self.input = later.input.or(self.input.take());
         self.geometry = later.geometry.or(self.geometry);
         self.frames.extend(later.frames);
-        self.damaged |= later.damaged;
+        self.damage.extend(&later.damage);
+        self.buffer_damage.extend(&later.buffer_damage);
+        unneeded
     }
 }
 
 /// What applying changes has led to.
 #[derive(Default)]
 struct Outcome {
-    area: Rect,
+    damage: Damage,
     /// More than the pixels of some surfaces has changed.
     rearranged: bool,
     frame_wanted: bool,
@@ -84,6 +94,8 @@ impl Surface {
             cached: None,
             content: None,
             scale: 1,
+            viewport: Viewport::default(),
+            viewport_resource: None,
             input: None,
             frames: Vec::new(),
             stack: vec![key],
@@ -100,8 +112,14 @@ impl Surface {
 
     /// In logical pixels; nothing without content.
     pub fn size(&self) -> (i32, i32) {
-        let size = self.content.as_ref().map(|image| (image.width, image.height));
-        size.map_or((0, 0), |(width, height)| (width / self.scale, height / self.scale))
+        let size = self.content.as_ref().map(|content| content.size);
+        size.map_or((0, 0), |size| self.viewport.size(size, self.scale))
+    }
+
+    /// What of the content is shown, in pixels of it.
+    pub fn source(&self) -> Area {
+        let size = self.content.as_ref().map_or((0, 0), |content| content.size);
+        self.viewport.source(size, self.scale)
     }
 
     /// Gives it a role, unless it has another.
@@ -120,13 +138,13 @@ impl Surface {
 pub fn commit<D: ProtocolHost>(data: &mut D, key: SurfaceKey) {
     let protocol = data.as_mut();
     protocol.stats.commits += 1;
-    if !protocol.take_content(key) || !shell::may_commit(protocol, key) {
+    if !protocol.hold_attached(key) || !shell::may_commit(protocol, key) {
         return;
     }
     let changes = std::mem::take(&mut protocol.surfaces[key].pending);
     if protocol.is_synchronized(key) {
-        protocol.surfaces[key].cached.get_or_insert_default().merge(changes);
-        return;
+        let unneeded = protocol.surfaces[key].cached.get_or_insert_default().merge(changes);
+        return unneeded.into_iter().for_each(|buffer| protocol.let_go(buffer));
     }
     let mut outcome = Outcome::default();
     protocol.apply(key, changes, &mut outcome);
@@ -152,8 +170,8 @@ pub fn apply_cached<D: ProtocolHost>(data: &mut D, key: SurfaceKey) {
 fn finish<D: ProtocolHost>(data: &mut D, outcome: Outcome) {
     if outcome.rearranged {
         data.changed(None);
-    } else if !outcome.area.is_empty() {
-        data.changed(Some(outcome.area));
+    } else {
+        outcome.damage.rects().iter().for_each(|area| data.changed(Some(*area)));
     }
     if outcome.frame_wanted {
         data.frame_wanted();
@@ -164,41 +182,50 @@ fn finish<D: ProtocolHost>(data: &mut D, outcome: Outcome) {
 }
 
 impl Protocol {
-    /// Takes the pixels of the attached buffer; if that fails, its client is told why.
-    fn take_content(&mut self, key: SurfaceKey) -> bool {
+    /// Holds the attached buffer; if it can't be shown, its client is told why.
+    fn hold_attached(&mut self, key: SurfaceKey) -> bool {
         let surface = &mut self.surfaces[key];
-        let Some(attached) = surface.pending.attach.take() else { return true };
-        let resource = surface.resource.clone();
-        let scale = surface.pending.scale.unwrap_or(surface.scale);
-        // A buffer that was destroyed since it was attached has no content any more.
-        let content = match attached.filter(|buffer| self.has_buffer(*buffer)) {
-            Some(buffer) => match self.take_pixels(buffer) {
-                Some(image) => Some(image),
-                None => return false,
-            },
-            None => None,
+        let attached = surface.pending.attach.take();
+        let size = match &attached {
+            // A buffer that was destroyed since it was attached has no content any more.
+            Some(buffer) => buffer.and_then(|buffer| Some(self.buffers.get(buffer)?.size())),
+            None => surface.content.as_ref().map(|content| content.size),
         };
-        if let Some(image) = &content
-            && (image.width % scale != 0 || image.height % scale != 0)
-        {
-            let message = format!(
-                "a buffer of {}x{} pixels does not go with a scale of {scale}",
-                image.width, image.height
-            );
-            resource.post_error(Error::InvalidSize, message);
-            return false;
+        let scale = surface.pending.scale.unwrap_or(surface.scale);
+        let viewport = surface.pending.viewport.unwrap_or(surface.viewport);
+        if let Some((width, height)) = size {
+            if attached.is_some() && (width % scale != 0 || height % scale != 0) {
+                let message = format!(
+                    "a buffer of {width}x{height} pixels does not go with a scale of {scale}"
+                );
+                surface.resource.post_error(Error::InvalidSize, message);
+                return false;
+            }
+            if let Err((error, message)) = viewport.check((width, height), scale) {
+                if let Some(resource) = &surface.viewport_resource {
+                    resource.post_error(error, message);
+                }
+                return false;
+            }
         }
-        self.surfaces[key].pending.content = Some(content);
+        if let Some(attached) = attached {
+            let buffer = attached.filter(|buffer| self.has_buffer(*buffer));
+            buffer.into_iter().for_each(|buffer| self.hold(buffer));
+            self.surfaces[key].pending.content = Some(buffer);
+        }
         true
     }
 
     fn apply(&mut self, key: SurfaceKey, changes: Changes, outcome: &mut Outcome) {
         let surface = &mut self.surfaces[key];
         let before = (surface.size(), surface.content.is_some());
-        let attached = changes.content.is_some();
+        let first = surface.content.is_none();
         if let Some(content) = changes.content {
-            surface.content = content;
+            self.set_content(key, content);
         }
+        let surface = &mut self.surfaces[key];
+        let shown = surface.source();
+        surface.viewport = changes.viewport.unwrap_or(surface.viewport);
         surface.scale = changes.scale.unwrap_or(surface.scale);
         if let Some(input) = changes.input {
             surface.input = input;
@@ -223,8 +250,23 @@ impl Protocol {
             outcome.unmapped.push(key);
         }
         outcome.rearranged |= self.move_surface(key, changes.offset, changes.geometry);
-        if attached || changes.damaged {
-            outcome.area = outcome.area.union(&self.area_of(key));
+        let mut damage = changes.buffer_damage;
+        let surface = &mut self.surfaces[key];
+        for rect in changes.damage.rects() {
+            damage.add(surface.mapping().to_content(*rect));
+        }
+        if first {
+            damage.add(surface.content.as_ref().map_or_else(Rect::default, Content::bounds));
+        }
+        let new = surface.content.as_mut().is_some_and(|content| content.add_damage(&damage));
+        if shown != surface.source() {
+            outcome.damage.add(self.area_of(key));
+        } else if new {
+            let (mapping, area) = (surface.mapping(), self.area_of(key));
+            for rect in damage.rects() {
+                let rect = mapping.to_surface(*rect).translated(area.origin());
+                outcome.damage.add(rect.intersection(&area));
+            }
         }
         self.enter_output(key);
         for child in self.surfaces[key].stack.clone() {
@@ -246,7 +288,8 @@ impl Protocol {
             && subsurface.apply_position()
         {
             let after = self.area_of_tree(key);
-            outcome.area = outcome.area.union(&before).union(&after);
+            outcome.damage.add(before);
+            outcome.damage.add(after);
         }
         if let Some(changes) = cached {
             self.apply(key, changes, outcome);
@@ -294,7 +337,12 @@ pub fn destroy<D: ProtocolHost>(data: &mut D, key: SurfaceKey) {
     protocol.windows.retain(|window| *window != key);
     protocol.popups.retain(|popup| *popup != key);
     protocol.seat.forget(key);
-    protocol.surfaces.remove(key);
+    if let Some(surface) = protocol.surfaces.remove(key) {
+        let cached = surface.cached.and_then(|changes| changes.content).flatten();
+        let pending = surface.pending.content.flatten();
+        let held = surface.content.and_then(|content| content.held());
+        cached.into_iter().chain(pending).chain(held).for_each(|buffer| protocol.let_go(buffer));
+    }
     data.surface_unmapped(key);
     data.changed(None);
 }

@@ -1,6 +1,6 @@
 //! Drawing in software: everything is clipped to the part of the output that is to be repainted.
 
-use crate::geometry::{Image, Point, Rect};
+use crate::geometry::{Area, Image, Rect};
 
 /// An opaque or premultiplied colour: blue, green, red, alpha.
 pub type Colour = [u8; 4];
@@ -71,8 +71,11 @@ impl Canvas {
     pub fn fill(&mut self, rect: Rect, colour: Colour) {
         let area = rect.intersection(&self.clip);
         for y in area.y..area.bottom() {
-            for pixel in self.span(y, area.x, area.right()).chunks_exact_mut(4) {
-                over(pixel, colour);
+            let pixels = self.span(y, area.x, area.right()).as_chunks_mut().0;
+            if colour[3] == 255 {
+                pixels.fill(colour);
+            } else {
+                pixels.iter_mut().for_each(|pixel| over(pixel, colour));
             }
         }
     }
@@ -88,27 +91,38 @@ impl Canvas {
         }
     }
 
-    /// Draws an image whose pixels are `1 / scale` of a logical pixel wide.
-    pub fn draw(&mut self, image: &Image, at: Point, scale: i32) {
-        let size = (image.width / scale, image.height / scale);
-        let area = Rect::at(at, size).intersection(&self.clip);
-        for y in area.y..area.bottom() {
-            let row = (y - at.y) as usize * scale as usize * image.stride;
-            let source = &image.bytes[row..];
-            let first = (area.x - at.x) as usize;
-            let target = self.span(y, area.x, area.right());
-            if scale == 1 {
-                let source = &source[4 * first..][..target.len()];
+    /// Draws a part of an image, stretched over `area`: each pixel is that of the image in its middle.
+    pub fn draw(&mut self, image: &Image, area: Rect, source: Area) {
+        let bounds = Rect::new(0, 0, image.width, image.height);
+        if source.rounded().intersection(&bounds) != source.rounded() || area.is_empty() {
+            return;
+        }
+        let visible = area.intersection(&self.clip);
+        let (right, down) =
+            (source.width / f64::from(area.width), source.height / f64::from(area.height));
+        let as_it_is = (right, down) == (1.0, 1.0) && source == source.rounded().into();
+        let left = source.x as usize + (visible.x - area.x) as usize;
+        let columns: Vec<usize> = match as_it_is {
+            true => Vec::new(),
+            false => (visible.x..visible.right())
+                .map(|x| 4 * (source.x + (f64::from(x - area.x) + 0.5) * right) as usize)
+                .collect(),
+        };
+        for y in visible.y..visible.bottom() {
+            let row = (source.y + (f64::from(y - area.y) + 0.5) * down) as usize;
+            let row = &image.bytes[row * image.stride..];
+            let target = self.span(y, visible.x, visible.right());
+            if as_it_is {
+                let row = &row[4 * left..][..target.len()];
                 if image.opaque {
-                    target.copy_from_slice(source);
+                    target.copy_from_slice(row);
                 } else {
-                    blend(target, source);
+                    blend(target, row);
                 }
                 continue;
             }
-            for (index, pixel) in target.chunks_exact_mut(4).enumerate() {
-                let start = 4 * scale as usize * (first + index);
-                let mut above = [0, 1, 2, 3].map(|byte| source[start + byte]);
+            for (pixel, column) in target.chunks_exact_mut(4).zip(&columns) {
+                let mut above = [0, 1, 2, 3].map(|byte| row[column + byte]);
                 if image.opaque {
                     above[3] = 255;
                 }
