@@ -3,6 +3,8 @@
 #![cfg(target_os = "linux")]
 #![expect(unreachable_pub, reason = "`pub` tells what the modules of this test offer")]
 
+#[path = "compositor/buffers.rs"]
+mod buffers;
 #[path = "compositor/client.rs"]
 mod client;
 #[path = "compositor/clipboard.rs"]

@@ -75,30 +75,41 @@ impl Source {
     }
 
     fn copy_rect(&self, base: usize, image: &mut Image, rect: Rect) -> Result<u64, ()> {
+        let (top, height) = (rect.y as usize, rect.height as usize);
         let (first, length) = (4 * rect.x as usize, 4 * rect.width as usize);
-        let rows = image.bytes.chunks_exact_mut(image.stride);
-        let mut rows = rows.zip(0..).skip(rect.y as usize).take(rect.height as usize);
+        let base = base + self.stride * top + first;
+        if (length, length) == (image.stride, self.stride) {
+            // Rows with nothing between them are one piece.
+            let bytes = &mut image.bytes[length * top..][..length * height];
+            let from = RemoteIoVec { base, len: bytes.len() };
+            return copy(&mut [IoSliceMut::new(bytes)], &[from]);
+        }
+        let rows = image.bytes.chunks_exact_mut(image.stride).skip(top).take(height);
+        let mut rows = rows.enumerate();
         let mut copied = 0;
         loop {
-            let (mut to, from): (Vec<_>, Vec<_>) = rows
-                .by_ref()
-                .take(ROWS)
-                .map(|(row, y)| {
-                    let base = base + self.stride * y + first;
+            let piece = rows.by_ref().take(ROWS);
+            let (mut to, from): (Vec<_>, Vec<_>) = piece
+                .map(|(index, row)| {
                     let row = IoSliceMut::new(&mut row[first..first + length]);
-                    (row, RemoteIoVec { base, len: length })
+                    (row, RemoteIoVec { base: base + self.stride * index, len: length })
                 })
                 .unzip();
             if to.is_empty() {
                 return Ok(copied);
             }
-            let expected = length * to.len();
-            if process_vm_readv(Pid::this(), &mut to, &from) != Ok(expected) {
-                return Err(());
-            }
-            copied += expected as u64;
+            copied += copy(&mut to, &from)?;
         }
     }
+}
+
+/// Copies from anywhere in this process; `Err` unless all of it is there.
+fn copy(to: &mut [IoSliceMut<'_>], from: &[RemoteIoVec]) -> Result<u64, ()> {
+    let expected = from.iter().map(|piece| piece.len).sum();
+    if process_vm_readv(Pid::this(), to, from) != Ok(expected) {
+        return Err(());
+    }
+    Ok(expected as u64)
 }
 
 impl Protocol {
