@@ -21,6 +21,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use client::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use server::{Compositor, PATIENCE, binary};
 use witness::Witness;
@@ -99,6 +100,85 @@ mod frames {
                 stream.write_all(&[0xa5; 64]).unwrap();
                 compositor.stderr_line("malformed message");
             }
+        });
+    }
+
+    #[test]
+    fn x3_are_on_time_beside_ten_thousand_surfaces() {
+        beside_a_witness("10,000 surfaces", |compositor| {
+            let mut client = Client::connect(compositor);
+            let start = Instant::now();
+            for _ in 0..10_000 {
+                client.surface();
+            }
+            let error = client.protocol_error();
+            println!("10,000 surfaces: {} after {:.2?}", error.message, start.elapsed());
+            compositor.stderr_line("a client may have 1024 surfaces");
+        });
+    }
+
+    #[test]
+    fn x3_are_on_time_beside_a_client_with_a_thousand_windows_that_goes() {
+        let _alone = alone();
+        let compositor = Compositor::serve();
+        let mut client = Client::connect(&compositor);
+        let buffer = client.buffer((16, 16), 0xff00ff00);
+        for number in 0..1000 {
+            let window = client.unmapped_window(&format!("number {number}"));
+            window.surface.attach(Some(&buffer), 0, 0);
+            window.surface.commit();
+        }
+        client.roundtrip();
+        let witness = Witness::start(&compositor);
+        drop((client, buffer));
+        compositor.stderr_line("hung up");
+        witness.end("1000 windows go");
+    }
+
+    #[test]
+    fn are_on_time_beside_two_thousand_connections() {
+        beside_a_witness("2,000 connections", |compositor| {
+            let start = Instant::now();
+            for _ in 0..2000 {
+                drop(compositor.raw_client());
+            }
+            for _ in 0..2000 {
+                compositor.stderr_line("hung up");
+            }
+            println!("2,000 connections: they came and went in {:.2?}", start.elapsed());
+        });
+    }
+
+    #[test]
+    fn are_on_time_beside_a_client_that_is_stopped() {
+        beside_a_witness("a client stopped", |compositor| {
+            let mut child = Command::new(binary())
+                .args(["demo-client", "clock"])
+                .env("XDG_RUNTIME_DIR", compositor.dir.path())
+                .env("WAYLAND_DISPLAY", "wl")
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let pid = format!("pid={} ", child.id());
+            let mut control = compositor.control();
+            let deadline = Instant::now() + PATIENCE;
+            let place = loop {
+                assert!(Instant::now() < deadline, "no window");
+                if let Some(line) = control.ask("windows").iter().find(|it| it.contains(&pid)) {
+                    let words: Vec<i32> =
+                        line.split(' ').skip(3).take(2).map(|it| it.parse().unwrap()).collect();
+                    break (words[0], words[1]);
+                }
+            };
+            kill_process(Pid::from_child(&child), Signal::STOP).unwrap();
+            // A press on its title bar gives it the keyboard, and asks it whether it lives.
+            control.ask(&format!("pointer {} {} left", place.0 + 60, place.1 - 10));
+            control.ask("pointer 639 479 left");
+            control.ask(&format!("pointer {} {} left", place.0 + 60, place.1 - 10));
+            compositor.stderr_line("has not answered a ping");
+            child.kill().unwrap();
+            child.wait().unwrap();
+            compositor.stderr_line("hung up");
         });
     }
 

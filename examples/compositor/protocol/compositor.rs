@@ -29,7 +29,7 @@ impl<D: ProtocolHost> GlobalDispatch<WlCompositor, (), D> for Protocol {
 impl<D: ProtocolHost> Dispatch<WlCompositor, (), D> for Protocol {
     fn request(
         data: &mut D,
-        _: &Client,
+        client: &Client,
         _: &WlCompositor,
         request: wl_compositor::Request,
         _: &(),
@@ -38,7 +38,9 @@ impl<D: ProtocolHost> Dispatch<WlCompositor, (), D> for Protocol {
     ) {
         match request {
             wl_compositor::Request::CreateSurface { id } => {
-                data.as_mut().surfaces.insert_with_key(|key| Surface::new(key, init.init(id, key)));
+                let protocol = data.as_mut();
+                protocol.surfaces.insert_with_key(|key| Surface::new(key, init.init(id, key)));
+                protocol.count(client, "surfaces", |connection| &mut connection.surfaces);
             }
             wl_compositor::Request::CreateRegion { id } => {
                 let key = data.as_mut().regions.insert(Region::default());
@@ -99,7 +101,10 @@ impl<D: ProtocolHost> Dispatch<WlSurface, SurfaceKey, D> for Protocol {
         }
     }
 
-    fn destroyed(data: &mut D, _: ClientId, _: &WlSurface, key: &SurfaceKey) {
+    fn destroyed(data: &mut D, client: ClientId, _: &WlSurface, key: &SurfaceKey) {
+        if let Some(connection) = data.as_mut().connections.get_mut(&client) {
+            connection.surfaces -= 1;
+        }
         super::surface::destroy(data, *key);
     }
 }

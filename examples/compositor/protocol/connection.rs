@@ -4,6 +4,7 @@
 //! overflow (the backend gives it up then) or, if little is sent to it, stays behind: it is given up after
 //! [`PATIENCE`].
 
+use std::ffi::CString;
 use std::fmt;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -16,7 +17,7 @@ use soloop::{
     SourceOptions, TimeoutAction, Timer, Token,
 };
 use wayland_server::backend::protocol::ProtocolError;
-use wayland_server::backend::{ClientData, ClientId, DisconnectReason};
+use wayland_server::backend::{ClientData, ClientId, DisconnectReason, ObjectId};
 use wayland_server::{Client, ListeningSocket, Resource};
 
 use super::relay::{Relay, Relayed};
@@ -25,6 +26,11 @@ use crate::fds;
 
 /// For how long a client may leave its events unread.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How many surfaces, and how many pools, a client may have. Those that show a thousand things at once have a hundred;
+/// a pool takes a file descriptor, and the end of a client takes as long as it has surfaces.
+const MOST: usize = 1024;
+/// `wl_display.error.no_memory`
+const NO_MEMORY: u32 = 2;
 /// How long to wait before the next client is accepted when that failed, for want of fds usually.
 const RESPITE: Duration = Duration::from_secs(1);
 
@@ -54,6 +60,9 @@ impl fmt::Display for Name {
 pub struct Connection {
     pub name: Name,
     relay: Token<Relay>,
+    /// What it has of that which is limited.
+    pub surfaces: usize,
+    pub pools: usize,
     /// It leaves events unread; what happens if it goes on so.
     behind: Option<Scope>,
     /// What it was asked to show that it lives, and what happens if it does not.
@@ -162,7 +171,7 @@ fn welcome<D: ProtocolHost>(
     let protocol = data.as_mut();
     match inserted {
         Ok(relay) => {
-            let connection = Connection { name, relay, behind: None, ping: None };
+            let connection = Connection { name, relay, surfaces: 0, pools: 0, behind: None, ping: None };
             protocol.connections.insert(client, connection);
             protocol.stats.clients += 1;
             Ok(())
@@ -222,6 +231,31 @@ pub fn forget<D: ProtocolHost>(data: &mut D, gone: Gone) {
 }
 
 impl Protocol {
+    /// Counts one more of what a client may have a limited number of. Beyond that it is disconnected.
+    pub(super) fn count(
+        &mut self,
+        client: &Client,
+        what: &str,
+        counter: impl FnOnce(&mut Connection) -> &mut usize,
+    ) {
+        let Some(connection) = self.connections.get_mut(&client.id()) else { return };
+        let count = counter(connection);
+        *count += 1;
+        if *count <= MOST {
+            return;
+        }
+        let display = self.display.backend_handle();
+        let mut object = None;
+        let find = |id: ObjectId| object = object.take().or((id.protocol_id() == 1).then_some(id));
+        // The client may be dead by now.
+        if display.with_all_objects_for(client.id(), find).is_ok()
+            && let Some(wl_display) = object
+        {
+            let message = format!("a client may have {MOST} {what}");
+            display.post_error(wl_display, NO_MEMORY, CString::new(message).unwrap_or_default());
+        }
+    }
+
     /// The process behind a resource; 0 if it is gone.
     pub fn pid(&self, resource: &impl Resource) -> i32 {
         let client = resource.client().as_ref().map(Client::id);

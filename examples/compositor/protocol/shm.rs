@@ -32,6 +32,7 @@ pub struct Pool {
     /// The pool outlives its object as long as there are buffers in it.
     buffers: usize,
     destroyed: bool,
+    client: ClientId,
 }
 
 /// Where the pixels of a buffer are; in a pool they lie within it, at least as the pool was mapped.
@@ -122,8 +123,11 @@ impl Protocol {
     }
 
     fn drop_unused_pool(&mut self, key: PoolKey) {
-        if self.pools.get(key).is_some_and(|pool| pool.destroyed && pool.buffers == 0) {
-            self.pools.remove(key);
+        if self.pools.get(key).is_some_and(|pool| pool.destroyed && pool.buffers == 0)
+            && let Some(pool) = self.pools.remove(key)
+            && let Some(connection) = self.connections.get_mut(&pool.client)
+        {
+            connection.pools -= 1;
         }
     }
 }
@@ -146,7 +150,7 @@ impl<D: ProtocolHost> GlobalDispatch<WlShm, (), D> for Protocol {
 impl<D: ProtocolHost> Dispatch<WlShm, (), D> for Protocol {
     fn request(
         data: &mut D,
-        _: &Client,
+        client: &Client,
         resource: &WlShm,
         request: wl_shm::Request,
         _: &(),
@@ -157,9 +161,11 @@ impl<D: ProtocolHost> Dispatch<WlShm, (), D> for Protocol {
         let file = File::from(fd);
         match map(&file, size) {
             Ok(map) => {
-                let pool = Pool { file, map, buffers: 0, destroyed: false };
-                let key = data.as_mut().pools.insert(pool);
+                let pool = Pool { file, map, buffers: 0, destroyed: false, client: client.id() };
+                let protocol = data.as_mut();
+                let key = protocol.pools.insert(pool);
                 init.init(id, key);
+                protocol.count(client, "pools", |connection| &mut connection.pools);
             }
             Err(message) => {
                 let error = if size <= 0 { Error::InvalidStride } else { Error::InvalidFd };
