@@ -14,6 +14,8 @@ mod common;
 mod decorations;
 #[path = "compositor/fds.rs"]
 mod fds;
+#[path = "compositor/globals.rs"]
+mod globals;
 #[path = "compositor/insight.rs"]
 mod insight;
 #[path = "compositor/pointer.rs"]

@@ -335,7 +335,9 @@ impl Conversation {
                 let stroke = Stroke::parse(stroke).ok_or("usage: key CODE [press|release]")?;
                 data.key(number(code)?, stroke).map(|()| String::new())
             }
-            ("pointer", [x, y]) => data.pointer(number(x)?, number(y)?, None).map(|()| String::new()),
+            ("pointer", [x, y]) => {
+                data.pointer(number(x)?, number(y)?, None).map(|()| String::new())
+            }
             ("pointer", [x, y, button, stroke @ ..]) => {
                 let button = match *button {
                     "left" => Some(Button::Left),

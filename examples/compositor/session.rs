@@ -16,6 +16,7 @@ use crate::clients::Clients;
 use crate::control::Control;
 use crate::demo;
 use crate::fds;
+use crate::geometry::Rect;
 use crate::input::Input;
 use crate::insight;
 use crate::options::{self, Options};
@@ -51,6 +52,7 @@ pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
         control: Control::insert(&mut handle, control_listener)?,
         clients: Clients::insert(&mut handle)?,
         background: decoration::background(options.size),
+        cursor_area: Rect::default(),
         active: None,
         screenshots: HashMap::new(),
         ending: false,

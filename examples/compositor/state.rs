@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use soloop::{LoopData, LoopHandle, Priority, Scope, SourceOptions};
 
@@ -10,11 +11,12 @@ use crate::control::{self, Button, Control, ControlHost, ReplyTo, Stroke};
 use crate::geometry::{Image, Point, Rect};
 use crate::input::{self, Input, InputHost, typing};
 use crate::insight;
-use crate::protocol::seat::Modifiers;
 use crate::protocol::scene::Layer;
+use crate::protocol::seat::Modifiers;
 use crate::protocol::shell;
 use crate::protocol::{Protocol, ProtocolHost, SurfaceKey};
 use crate::rendering::canvas::Canvas;
+use crate::rendering::cursors::{self, Picture};
 use crate::rendering::decoration::{self, Frame, TITLE_BAR};
 use crate::rendering::{self, RenderHost, Rendering, Screenshot, ScreenshotId};
 use crate::session::announce;
@@ -27,6 +29,8 @@ pub struct State {
     pub control: Control,
     pub clients: Clients,
     pub background: Image,
+    /// What the pointer covers of the output.
+    pub cursor_area: Rect,
     /// The window with the keyboard.
     pub active: Option<SurfaceKey>,
     /// Who hears of the screenshots that are being made.
@@ -118,6 +122,16 @@ impl State {
         }
     }
 
+    /// What the pointer looks like, where it is.
+    fn cursor(&self) -> Option<Layer<'_>> {
+        let at = self.input.pointer()?;
+        let Some(shape) = self.protocol.cursor_shape() else { return self.protocol.cursor(at) };
+        let Picture { image, hotspot } = cursors::picture(shape);
+        let all = Rect::new(0, 0, image.width, image.height);
+        let area = all.translated(at - *hotspot);
+        Some(Layer { image, area, source: all.into(), opaque: Rect::default() })
+    }
+
     /// Has a window repainted, with its frame and whatever else belongs to it.
     fn damage_window(&mut self, window: SurfaceKey) {
         let area = self.protocol.area_of_window(window);
@@ -163,6 +177,17 @@ impl ProtocolHost for State {
         self.activate(Some(window));
     }
 
+    fn activation_asked(&mut self, window: SurfaceKey) {
+        self.activate(Some(window));
+    }
+
+    fn cursor_changed(&mut self) {
+        let area = self.cursor().map_or_else(Rect::default, |cursor| cursor.area);
+        let before = std::mem::replace(&mut self.cursor_area, area);
+        rendering::damage(self, before);
+        rendering::damage(self, area);
+    }
+
     fn surface_unmapped(&mut self, surface: SurfaceKey) {
         if self.active == Some(surface) {
             let next = self.protocol.windows().next_back().map(|window| window.key);
@@ -181,9 +206,7 @@ impl InputHost for State {
     fn pointer_moved(&mut self, time: u32, target: Option<SurfaceKey>, point: Point) {
         let at = target.map_or(point, |target| self.protocol.local(target, point));
         self.protocol.move_pointer(time, target, at);
-        if self.protocol.cursor(point).is_some() {
-            rendering::damage_all(self);
-        }
+        self.cursor_changed();
     }
 
     fn pointer_dragged(&mut self, time: u32, point: Point) {
@@ -281,8 +304,7 @@ impl RenderHost for State {
         for popup in self.protocol.popups() {
             items.extend(self.protocol.layers(popup).into_iter().map(Item::Layer));
         }
-        let cursor = self.input.pointer().and_then(|at| self.protocol.cursor(at));
-        items.extend(cursor.map(Item::Layer));
+        items.extend(self.cursor().map(Item::Layer));
         let all = canvas.bounds();
         // In each tile only what is not hidden there: most of most windows is.
         for tile in areas.iter().flat_map(Rect::tiles) {
@@ -298,7 +320,9 @@ impl RenderHost for State {
         }
     }
 
-    fn frame_done(&mut self, milliseconds: u32) {
+    fn frame_done(&mut self, milliseconds: u32, time: Instant) {
+        let ago = self.handle.now().saturating_duration_since(time);
+        self.protocol.presented(ago, rendering::PERIOD);
         for callback in self.protocol.take_frame_callbacks() {
             callback.done(milliseconds);
         }
@@ -365,12 +389,7 @@ impl ControlHost for State {
         Ok(())
     }
 
-    fn pointer(
-        &mut self,
-        x: i32,
-        y: i32,
-        button: Option<(Button, Stroke)>,
-    ) -> Result<(), String> {
+    fn pointer(&mut self, x: i32, y: i32, button: Option<(Button, Stroke)>) -> Result<(), String> {
         let point = Point::new(x, y);
         if !self.rendering.bounds().contains(point) {
             return Err(format!("{x} {y} is not on the output"));

@@ -65,12 +65,7 @@ pub fn fifty_clients(damaged: Damaged) -> Cost {
 }
 
 /// A window with two buffers, shown in turns.
-fn animate(
-    mut client: Client,
-    number: usize,
-    damaged: Damaged,
-    begin: &Barrier,
-) -> Vec<Duration> {
+fn animate(mut client: Client, number: usize, damaged: Damaged, begin: &Barrier) -> Vec<Duration> {
     let window = client.unmapped_window(&format!("number {number}"));
     let bytes = 4 * SIDE * SIDE;
     let pool = client.pool(&client.memory(2 * bytes), 2 * bytes);

@@ -171,7 +171,8 @@ fn welcome<D: ProtocolHost>(
     let protocol = data.as_mut();
     match inserted {
         Ok(relay) => {
-            let connection = Connection { name, relay, surfaces: 0, pools: 0, behind: None, ping: None };
+            let connection =
+                Connection { name, relay, surfaces: 0, pools: 0, behind: None, ping: None };
             protocol.connections.insert(client, connection);
             protocol.stats.clients += 1;
             Ok(())

@@ -68,7 +68,8 @@ impl<D: ProtocolHost> Dispatch<ZxdgDecorationManagerV1, (), D> for Protocol {
         let protocol = data.as_mut();
         let Some(surface) = protocol.surfaces.get(key) else { return };
         if surface.has_content() || matches!(surface.pending.attach, Some(Some(_))) {
-            return resource.post_error(Error::UnconfiguredBuffer, "this window has a buffer already");
+            return resource
+                .post_error(Error::UnconfiguredBuffer, "this window has a buffer already");
         }
         let Some(toplevel) = protocol.toplevel_mut(key) else { return };
         if toplevel.decoration.is_some() {
@@ -107,12 +108,7 @@ impl<D: ProtocolHost> Dispatch<ZxdgToplevelDecorationV1, SurfaceKey, D> for Prot
         }
     }
 
-    fn destroyed(
-        data: &mut D,
-        _: ClientId,
-        resource: &ZxdgToplevelDecorationV1,
-        key: &SurfaceKey,
-    ) {
+    fn destroyed(data: &mut D, _: ClientId, resource: &ZxdgToplevelDecorationV1, key: &SurfaceKey) {
         let toplevel = data.as_mut().toplevel_mut(*key);
         let gone = toplevel.and_then(|toplevel| {
             toplevel.decoration.take_if(|decoration| decoration.resource == *resource)

@@ -4,21 +4,26 @@
 //! is only the key of its entry. The `Dispatch` implementations, in one file for each extension, are generic
 //! over the state: they know of it that it holds a [`Protocol`] and is a [`ProtocolHost`].
 
+pub mod activation;
 pub mod buffer;
 pub mod compositor;
 pub mod connection;
 pub mod content;
+pub mod cursor_shape;
 pub mod data_device;
 pub mod decoration;
+pub mod fractional_scale;
 pub mod output;
 pub mod popup;
 pub mod positioner;
+pub mod presentation;
 pub mod region;
 mod relay;
 pub mod scene;
 pub mod seat;
 pub mod shell;
 pub mod shm;
+pub mod single_pixel;
 pub mod subsurface;
 pub mod surface;
 pub mod toplevel;
@@ -28,10 +33,25 @@ use std::collections::HashMap;
 use std::io;
 
 use slotmap::{SlotMap, new_key_type};
-use soloop::{
-    Generic, Interest, LoopData, LoopHandle, Mode, PostAction, SourceOptions, channel,
+use soloop::{Generic, Interest, LoopData, LoopHandle, Mode, PostAction, SourceOptions, channel};
+use wayland_protocols::wp::cursor_shape::v1::server::{
+    wp_cursor_shape_device_v1::WpCursorShapeDeviceV1,
+    wp_cursor_shape_manager_v1::WpCursorShapeManagerV1,
 };
-use wayland_protocols::wp::viewporter::server::{wp_viewport::WpViewport, wp_viewporter::WpViewporter};
+use wayland_protocols::wp::fractional_scale::v1::server::{
+    wp_fractional_scale_manager_v1::WpFractionalScaleManagerV1,
+    wp_fractional_scale_v1::WpFractionalScaleV1,
+};
+use wayland_protocols::wp::presentation_time::server::{
+    wp_presentation::WpPresentation, wp_presentation_feedback::WpPresentationFeedback,
+};
+use wayland_protocols::wp::single_pixel_buffer::v1::server::wp_single_pixel_buffer_manager_v1::WpSinglePixelBufferManagerV1;
+use wayland_protocols::wp::viewporter::server::{
+    wp_viewport::WpViewport, wp_viewporter::WpViewporter,
+};
+use wayland_protocols::xdg::activation::v1::server::{
+    xdg_activation_token_v1::XdgActivationTokenV1, xdg_activation_v1::XdgActivationV1,
+};
 use wayland_protocols::xdg::decoration::zv1::server::{
     zxdg_decoration_manager_v1::ZxdgDecorationManagerV1,
     zxdg_toplevel_decoration_v1::ZxdgToplevelDecorationV1,
@@ -44,10 +64,10 @@ use wayland_server::backend::ClientId;
 use wayland_server::protocol::{
     wl_buffer::WlBuffer, wl_callback::WlCallback, wl_compositor::WlCompositor,
     wl_data_device::WlDataDevice, wl_data_device_manager::WlDataDeviceManager,
-    wl_data_offer::WlDataOffer, wl_data_source::WlDataSource, wl_keyboard::WlKeyboard, wl_output::WlOutput,
-    wl_pointer::WlPointer, wl_region::WlRegion, wl_seat::WlSeat, wl_shm::WlShm,
-    wl_shm_pool::WlShmPool, wl_subcompositor::WlSubcompositor, wl_subsurface::WlSubsurface,
-    wl_surface::WlSurface, wl_touch::WlTouch,
+    wl_data_offer::WlDataOffer, wl_data_source::WlDataSource, wl_keyboard::WlKeyboard,
+    wl_output::WlOutput, wl_pointer::WlPointer, wl_region::WlRegion, wl_seat::WlSeat,
+    wl_shm::WlShm, wl_shm_pool::WlShmPool, wl_subcompositor::WlSubcompositor,
+    wl_subsurface::WlSubsurface, wl_surface::WlSurface, wl_touch::WlTouch,
 };
 use wayland_server::{Dispatch, Display, DisplayHandle, GlobalDispatch, ListeningSocket};
 
@@ -63,6 +83,8 @@ new_key_type! {
     pub struct PositionerKey;
     /// Names what a client offers on the clipboard.
     pub struct SourceKey;
+    /// Names an activation token that is asked for.
+    pub struct RequestKey;
 }
 
 /// What the protocol needs of the state: where it is, what else has to hear of it, and that the objects
@@ -79,6 +101,11 @@ pub trait ProtocolHost:
     + GlobalDispatch<XdgWmBase, ()>
     + GlobalDispatch<ZxdgDecorationManagerV1, ()>
     + GlobalDispatch<WpViewporter, ()>
+    + GlobalDispatch<WpPresentation, ()>
+    + GlobalDispatch<WpSinglePixelBufferManagerV1, ()>
+    + GlobalDispatch<WpFractionalScaleManagerV1, ()>
+    + GlobalDispatch<WpCursorShapeManagerV1, ()>
+    + GlobalDispatch<XdgActivationV1, ()>
     + Dispatch<WlCompositor, ()>
     + Dispatch<WlSurface, SurfaceKey>
     + Dispatch<WlRegion, RegionKey>
@@ -105,6 +132,15 @@ pub trait ProtocolHost:
     + Dispatch<ZxdgDecorationManagerV1, ()>
     + Dispatch<WpViewporter, ()>
     + Dispatch<WpViewport, SurfaceKey>
+    + Dispatch<WpPresentation, ()>
+    + Dispatch<WpSinglePixelBufferManagerV1, ()>
+    + Dispatch<WpFractionalScaleManagerV1, ()>
+    + Dispatch<WpCursorShapeManagerV1, ()>
+    + Dispatch<XdgActivationV1, ()>
+    + Dispatch<WpPresentationFeedback, ()>
+    + Dispatch<WpFractionalScaleV1, SurfaceKey>
+    + Dispatch<WpCursorShapeDeviceV1, ()>
+    + Dispatch<XdgActivationTokenV1, RequestKey>
     + Dispatch<ZxdgToplevelDecorationV1, SurfaceKey>
     + 'static
 {
@@ -120,6 +156,10 @@ pub trait ProtocolHost:
     fn work_area(&mut self) -> Rect;
     /// A window is there.
     fn window_mapped(&mut self, window: SurfaceKey);
+    /// A window is to have the keyboard, as a client that had it allowed.
+    fn activation_asked(&mut self, window: SurfaceKey);
+    /// The pointer looks different, or is elsewhere.
+    fn cursor_changed(&mut self);
     /// A surface with content has lost it, or is gone altogether.
     fn surface_unmapped(&mut self, surface: SurfaceKey);
 }
@@ -143,6 +183,8 @@ pub struct Protocol {
     popups: Vec<SurfaceKey>,
     sources: SlotMap<SourceKey, data_device::Source>,
     clipboard: data_device::Clipboard,
+    token_requests: SlotMap<RequestKey, activation::TokenRequest>,
+    tokens: activation::Tokens,
     seat: seat::Seat,
     output: output::Output,
     serial: u32,
@@ -177,6 +219,11 @@ impl Protocol {
         globals.create_global::<D, XdgWmBase, ()>(5, ());
         globals.create_global::<D, ZxdgDecorationManagerV1, ()>(1, ());
         globals.create_global::<D, WpViewporter, ()>(1, ());
+        globals.create_global::<D, WpPresentation, ()>(1, ());
+        globals.create_global::<D, WpSinglePixelBufferManagerV1, ()>(1, ());
+        globals.create_global::<D, WpFractionalScaleManagerV1, ()>(1, ());
+        globals.create_global::<D, WpCursorShapeManagerV1, ()>(1, ());
+        globals.create_global::<D, XdgActivationV1, ()>(1, ());
 
         // All requests come from one source: the display's fd is an epoll instance with one end of each relay in it.
         let source = Generic::new(display, Interest::READ, Mode::Level);
@@ -213,6 +260,8 @@ impl Protocol {
             popups: Vec::new(),
             sources: SlotMap::with_key(),
             clipboard: data_device::Clipboard::default(),
+            token_requests: SlotMap::with_key(),
+            tokens: activation::Tokens::default(),
             seat: seat::Seat::new()?,
             output: output::Output::new(output),
             serial: 0,

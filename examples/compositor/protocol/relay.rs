@@ -180,12 +180,7 @@ impl Pipe {
     }
 
     /// Reads a piece, if it may and nothing is waiting, and writes as much as goes.
-    fn advance(
-        &mut self,
-        from: &UnixStream,
-        to: &UnixStream,
-        may_read: bool,
-    ) -> Result<(), Ended> {
+    fn advance(&mut self, from: &UnixStream, to: &UnixStream, may_read: bool) -> Result<(), Ended> {
         self.moved = false;
         if may_read && self.is_empty() {
             self.receive(from).map_err(|_| Ended::Reading)?;

@@ -1,5 +1,6 @@
 //! Where everything is on the output: surface trees, from the bottom up, and what is under a point.
 
+use super::seat::Cursor;
 use super::shell::XdgRole;
 use super::{Protocol, SurfaceKey};
 use crate::geometry::{Area, Image, Point, Rect};
@@ -60,8 +61,10 @@ impl Protocol {
 
     /// What the pointer looks like, if its client has said so, at a position.
     pub fn cursor(&self, at: Point) -> Option<Layer<'_>> {
-        let (key, hotspot) = self.seat.cursor()?;
-        self.layer(key, at - hotspot)
+        match self.seat.cursor()? {
+            Cursor::Surface(key, hotspot) => self.layer(key, at - hotspot),
+            Cursor::Shape(_) => None,
+        }
     }
 
     fn layer(&self, key: SurfaceKey, at: Point) -> Option<Layer<'_>> {

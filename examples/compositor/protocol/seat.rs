@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{MemfdFlags, SealFlags};
+use wayland_protocols::wp::cursor_shape::v1::server::wp_cursor_shape_device_v1::Shape;
 use wayland_server::backend::{ClientId, ObjectId};
 use wayland_server::protocol::wl_keyboard::{self, KeyState, KeymapFormat, WlKeyboard};
 use wayland_server::protocol::wl_pointer::{self, ButtonState, WlPointer};
@@ -27,6 +28,14 @@ pub struct Modifiers {
     pub locked: u32,
 }
 
+/// What the pointer looks like.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Cursor {
+    /// A surface, and the point of it that points.
+    Surface(SurfaceKey, Point),
+    Shape(Shape),
+}
+
 pub struct Seat {
     /// The keymap and a NUL, sealed: all clients share it.
     keymap: OwnedFd,
@@ -38,7 +47,7 @@ pub struct Seat {
     pointer_focus: Option<SurfaceKey>,
     /// Relative to the surface that has the pointer.
     pointer_at: Point,
-    cursor: Option<(SurfaceKey, Point)>,
+    cursor: Option<Cursor>,
 }
 
 impl Seat {
@@ -66,20 +75,30 @@ impl Seat {
     pub fn forget(&mut self, key: SurfaceKey) {
         self.keyboard_focus.take_if(|focus| *focus == key);
         self.pointer_focus.take_if(|focus| *focus == key);
-        self.cursor.take_if(|(cursor, _)| *cursor == key);
+        self.cursor
+            .take_if(|cursor| matches!(cursor, Cursor::Surface(surface, _) if *surface == key));
     }
 
     pub fn keyboard_focus(&self) -> Option<SurfaceKey> {
         self.keyboard_focus
     }
 
-    pub fn cursor(&self) -> Option<(SurfaceKey, Point)> {
+    pub fn cursor(&self) -> Option<Cursor> {
         self.cursor
+    }
+
+    pub fn cursor_surface(&self) -> Option<SurfaceKey> {
+        match self.cursor? {
+            Cursor::Surface(surface, _) => Some(surface),
+            Cursor::Shape(_) => None,
+        }
     }
 
     /// An offset that a cursor surface was committed with.
     pub fn move_hotspot(&mut self, key: SurfaceKey, offset: Point) {
-        if let Some((_, hotspot)) = self.cursor.as_mut().filter(|(cursor, _)| *cursor == key) {
+        if let Some(Cursor::Surface(surface, hotspot)) = &mut self.cursor
+            && *surface == key
+        {
             *hotspot = *hotspot - offset;
         }
     }
@@ -202,6 +221,16 @@ impl Protocol {
         }
     }
 
+    /// Has the pointer look so; only who has the pointer has a say in that.
+    pub(super) fn set_cursor(&mut self, resource: &impl Resource, cursor: Option<Cursor>) -> bool {
+        let focus = self.focused(self.seat.pointer_focus);
+        let allowed = focus.is_some_and(|surface| surface.id().same_client_as(&resource.id()));
+        if allowed {
+            self.seat.cursor = cursor;
+        }
+        allowed
+    }
+
     pub fn send_button(&mut self, time: u32, button: u32, pressed: bool) {
         let serial = self.next_serial();
         let state = if pressed { ButtonState::Pressed } else { ButtonState::Released };
@@ -313,11 +342,9 @@ impl<D: ProtocolHost> Dispatch<WlPointer, (), D> for Protocol {
         {
             return resource.post_error(wl_pointer::Error::Role, message);
         }
-        // Only who has the pointer has a say in what it looks like.
-        let focus = protocol.focused(protocol.seat.pointer_focus);
-        if focus.is_some_and(|surface| surface.id().same_client_as(&resource.id())) {
-            protocol.seat.cursor = cursor.map(|key| (key, Point::new(hotspot_x, hotspot_y)));
-            data.changed(None);
+        let hotspot = Point::new(hotspot_x, hotspot_y);
+        if protocol.set_cursor(resource, cursor.map(|key| Cursor::Surface(key, hotspot))) {
+            data.cursor_changed();
         }
     }
 

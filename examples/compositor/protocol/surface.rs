@@ -3,12 +3,14 @@
 //! Requests collect in `pending`. A commit takes hold of the attached buffer, and then either applies the changes
 //! or, for a synchronized subsurface, keeps them in `cached` until those of its parent are applied.
 
+use wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::WpPresentationFeedback;
 use wayland_protocols::wp::viewporter::server::wp_viewport::WpViewport;
 use wayland_server::Resource;
 use wayland_server::protocol::wl_callback::WlCallback;
 use wayland_server::protocol::wl_surface::{Error, WlSurface};
 
 use super::content::Content;
+use super::presentation::discard;
 use super::region::Region;
 use super::shell::{self, Xdg, XdgRole};
 use super::subsurface::Subsurface;
@@ -31,6 +33,10 @@ pub struct Surface {
     pub input: Option<Region>,
     /// Who waits for the next frame.
     pub frames: Vec<WlCallback>,
+    /// Who wants to know when the last commit was shown.
+    pub feedbacks: Vec<WpPresentationFeedback>,
+    /// Its client asks for its scale.
+    pub asks_scale: bool,
     /// Itself and its subsurfaces, from the bottom up.
     pub stack: Vec<SurfaceKey>,
     pub pending_stack: Option<Vec<SurfaceKey>>,
@@ -52,6 +58,7 @@ pub struct Changes {
     pub input: Option<Option<Region>>,
     pub geometry: Option<Rect>,
     pub frames: Vec<WlCallback>,
+    pub feedbacks: Vec<WpPresentationFeedback>,
     /// In logical pixels.
     pub damage: Damage,
     /// In pixels of the buffer.
@@ -69,6 +76,7 @@ impl Changes {
         self.input = later.input.or(self.input.take());
         self.geometry = later.geometry.or(self.geometry);
         self.frames.extend(later.frames);
+        discard(std::mem::replace(&mut self.feedbacks, later.feedbacks));
         self.damage.extend(&later.damage);
         self.buffer_damage.extend(&later.buffer_damage);
         unneeded
@@ -82,6 +90,8 @@ struct Outcome {
     /// More than the pixels of some surfaces has changed.
     rearranged: bool,
     frame_wanted: bool,
+    /// Of the surface that is the pointer.
+    cursor: bool,
     unmapped: Vec<SurfaceKey>,
 }
 
@@ -98,6 +108,8 @@ impl Surface {
             viewport_resource: None,
             input: None,
             frames: Vec::new(),
+            feedbacks: Vec::new(),
+            asks_scale: false,
             stack: vec![key],
             pending_stack: None,
             subsurface: None,
@@ -173,6 +185,9 @@ fn finish<D: ProtocolHost>(data: &mut D, outcome: Outcome) {
     } else {
         outcome.damage.rects().iter().for_each(|area| data.changed(Some(*area)));
     }
+    if outcome.cursor {
+        data.cursor_changed();
+    }
     if outcome.frame_wanted {
         data.frame_wanted();
     }
@@ -230,8 +245,9 @@ impl Protocol {
         if let Some(input) = changes.input {
             surface.input = input;
         }
-        outcome.frame_wanted |= !changes.frames.is_empty();
+        outcome.frame_wanted |= !changes.frames.is_empty() || !changes.feedbacks.is_empty();
         surface.frames.extend(changes.frames);
+        discard(std::mem::replace(&mut surface.feedbacks, changes.feedbacks));
         if let Some(stack) = surface.pending_stack.take() {
             surface.stack = stack;
             outcome.rearranged = true;
@@ -268,6 +284,7 @@ impl Protocol {
                 outcome.damage.add(rect.intersection(&area));
             }
         }
+        outcome.cursor |= self.seat.cursor_surface() == Some(key);
         self.enter_output(key);
         for child in self.surfaces[key].stack.clone() {
             if child != key {
@@ -326,7 +343,8 @@ impl Protocol {
     }
 
     pub fn awaits_frame(&self) -> bool {
-        self.surfaces.values().any(|surface| !surface.frames.is_empty())
+        let waits = |surface: &Surface| !surface.frames.is_empty() || !surface.feedbacks.is_empty();
+        self.surfaces.values().any(waits)
     }
 }
 
@@ -338,10 +356,19 @@ pub fn destroy<D: ProtocolHost>(data: &mut D, key: SurfaceKey) {
     protocol.popups.retain(|popup| *popup != key);
     protocol.seat.forget(key);
     if let Some(surface) = protocol.surfaces.remove(key) {
-        let cached = surface.cached.and_then(|changes| changes.content).flatten();
+        let cached = surface.cached.unwrap_or_default();
+        [surface.feedbacks, surface.pending.feedbacks, cached.feedbacks]
+            .into_iter()
+            .for_each(discard);
         let pending = surface.pending.content.flatten();
         let held = surface.content.and_then(|content| content.held());
-        cached.into_iter().chain(pending).chain(held).for_each(|buffer| protocol.let_go(buffer));
+        cached
+            .content
+            .flatten()
+            .into_iter()
+            .chain(pending)
+            .chain(held)
+            .for_each(|buffer| protocol.let_go(buffer));
     }
     data.surface_unmapped(key);
     data.changed(None);

@@ -5,6 +5,7 @@
 //! starts it again on the next line of that grid: a compositor in which nothing moves makes no system call.
 
 pub mod canvas;
+pub mod cursors;
 pub mod decoration;
 mod screenshot;
 
@@ -28,8 +29,8 @@ pub trait RenderHost: LoopData + AsMut<Rendering> {
     fn prepare_frame(&mut self);
     /// Paints everything there is in these areas, from the bottom up.
     fn paint(&mut self, canvas: &mut Canvas, areas: &[Rect]);
-    /// Tells those who wait for it that a frame is on the output.
-    fn frame_done(&mut self, milliseconds: u32);
+    /// Tells those who wait for it that a frame is on the output, and of when.
+    fn frame_done(&mut self, milliseconds: u32, time: Instant);
     /// Whether anyone waits for a frame.
     fn awaits_frame(&mut self) -> bool;
     /// A screenshot is on the disk, or is not going to be.
@@ -106,8 +107,11 @@ impl Rendering {
 /// Has a part of the output repainted with the next frame.
 pub fn damage<D: RenderHost>(data: &mut D, area: Rect) {
     let rendering = data.as_mut();
-    rendering.damage.add(area.intersection(&rendering.canvas.bounds()));
-    schedule_frame(data);
+    let area = area.intersection(&rendering.canvas.bounds());
+    if !area.is_empty() {
+        rendering.damage.add(area);
+        schedule_frame(data);
+    }
 }
 
 /// Has all of the output repainted with the next frame.
@@ -150,7 +154,7 @@ fn frame<D: RenderHost>(deadline: Instant, data: &mut D) -> TimeoutAction {
     }
     repaint(data);
     let epoch = data.as_mut().epoch;
-    data.frame_done(deadline.duration_since(epoch).as_millis() as u32);
+    data.frame_done(deadline.duration_since(epoch).as_millis() as u32, deadline);
     let next = deadline + PERIOD;
     // Painting may take longer than a frame: go on with the next line that is still to come.
     let now = data.loop_handle().now();
