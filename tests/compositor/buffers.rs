@@ -37,7 +37,7 @@ fn what_is_not_damaged_is_not_copied() {
         assert_eq!(picture.pixel(x + dx, y + dy), rgb(RED), "{dx} {dy}");
     }
     assert_eq!(copied(&mut control) - before, 2, "KiB, of 256");
-    assert_eq!(client.heard.releases, 2);
+    client.until("both buffers back", |heard| heard.releases == 2);
     // The same size, not the same scale: what is damaged is so in logical pixels.
     window.surface.set_buffer_scale(2);
     window.surface.attach(Some(&client.buffer((256, 256), BLUE)), 0, 0);

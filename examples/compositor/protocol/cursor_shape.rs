@@ -72,10 +72,10 @@ impl<D: ProtocolHost> Dispatch<WpCursorShapeDeviceV1, (), D> for Protocol {
     ) {
         use wp_cursor_shape_device_v1::{Error, Request};
         match request {
-            Request::SetShape { shape: WEnum::Value(shape), .. } => {
-                if data.as_mut().set_cursor(resource, Some(Cursor::Shape(shape))) {
-                    data.cursor_changed();
-                }
+            Request::SetShape { shape: WEnum::Value(shape), .. }
+                if data.as_mut().set_cursor(resource, Some(Cursor::Shape(shape))) =>
+            {
+                data.cursor_changed();
             }
             Request::SetShape { shape: WEnum::Unknown(shape), .. } => {
                 resource.post_error(Error::InvalidShape, format!("{shape} is not a shape"));
