@@ -162,6 +162,58 @@ impl Area {
     }
 }
 
+/// How the pixels of a buffer lie on its surface: which way they go, and from where.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Orientation {
+    /// Its rows are the columns of the surface.
+    pub swapped: bool,
+    /// It counts from the right.
+    pub from_right: bool,
+    /// It counts from below.
+    pub from_below: bool,
+}
+
+impl Orientation {
+    /// The size of the surface for that of the buffer, or the other way round.
+    pub fn size(self, (width, height): (i32, i32)) -> (i32, i32) {
+        if self.swapped { (height, width) } else { (width, height) }
+    }
+
+    /// The pixel of a buffer of `size` that is a pixel of the surface.
+    pub fn pixel(self, (x, y): (usize, usize), (width, height): (i32, i32)) -> (usize, usize) {
+        let (x, y) = if self.swapped { (y, x) } else { (x, y) };
+        (
+            if self.from_right { width as usize - 1 - x } else { x },
+            if self.from_below { height as usize - 1 - y } else { y },
+        )
+    }
+
+    /// What of a buffer of `size` is a part of the surface.
+    pub fn to_buffer(self, rect: Rect, size: (i32, i32)) -> Rect {
+        let Rect { mut x, mut y, mut width, mut height } = rect;
+        if self.swapped {
+            (x, y, width, height) = (y, x, height, width);
+        }
+        self.turned(Rect { x, y, width, height }, size)
+    }
+
+    /// What of the surface is a part of a buffer of `size`.
+    pub fn to_surface(self, rect: Rect, size: (i32, i32)) -> Rect {
+        let Rect { x, y, width, height } = self.turned(rect, size);
+        if self.swapped {
+            return Rect { x: y, y: x, width: height, height: width };
+        }
+        Rect { x, y, width, height }
+    }
+
+    /// Counted from the other sides, as far as it is.
+    fn turned(self, rect: Rect, (width, height): (i32, i32)) -> Rect {
+        let x = if self.from_right { width.saturating_sub(rect.right()) } else { rect.x };
+        let y = if self.from_below { height.saturating_sub(rect.bottom()) } else { rect.y };
+        Rect { x, y, ..rect }
+    }
+}
+
 /// What has changed: a few rectangles, which may overlap.
 #[derive(Clone, Debug, Default)]
 pub struct Damage(Vec<Rect>);

@@ -8,7 +8,7 @@ use soloop::{LoopData, LoopHandle, Priority, Scope, SourceOptions};
 
 use crate::clients::{Clients, ClientsHost};
 use crate::control::{self, Button, Control, ControlHost, ReplyTo, Stroke};
-use crate::geometry::{Image, Point, Rect};
+use crate::geometry::{Image, Orientation, Point, Rect};
 use crate::input::{self, Input, InputHost, typing};
 use crate::insight;
 use crate::protocol::scene::Layer;
@@ -129,7 +129,8 @@ impl State {
         let Picture { image, hotspot } = cursors::picture(shape);
         let all = Rect::new(0, 0, image.width, image.height);
         let area = all.translated(at - *hotspot);
-        Some(Layer { image, area, source: all.into(), opaque: Rect::default() })
+        let orientation = Orientation::default();
+        Some(Layer { image, area, source: all.into(), orientation, opaque: Rect::default() })
     }
 
     /// Has a window repainted, with its frame and whatever else belongs to it.
@@ -281,7 +282,9 @@ impl Item<'_> {
     fn draw(&self, canvas: &mut Canvas) {
         match self {
             Self::Frame(frame) => frame.draw(canvas),
-            Self::Layer(Layer { image, area, source, .. }) => canvas.draw(image, *area, *source),
+            Self::Layer(Layer { image, area, source, orientation, .. }) => {
+                canvas.draw(image, *area, *source, *orientation);
+            }
         }
     }
 }
@@ -311,7 +314,7 @@ impl RenderHost for State {
             canvas.set_clip(tile);
             let lowest = items.iter().rposition(|item| item.hides(tile));
             if lowest.is_none() {
-                canvas.draw(&self.background, all, all.into());
+                canvas.draw(&self.background, all, all.into(), Orientation::default());
             }
             let visible = items[lowest.unwrap_or(0)..].iter();
             visible

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 
+use wayland_client::protocol::wl_output::Transform;
 use wayland_client::protocol::wl_shm::Format;
 
 use super::client::Client;
@@ -49,6 +50,62 @@ fn what_is_not_damaged_is_not_copied() {
     assert_eq!(picture.pixel(x + 12, y + 12), rgb(BLUE));
     assert_eq!(picture.pixel(x + 4, y + 5), rgb(RED));
     assert_eq!(picture.pixel(x + 100, y + 100), rgb(RED));
+}
+
+/// A window of 64x32, whose upper half is red at the left and green at the right, and whose lower one is blue. Each
+/// buffer is what a client has drawn that turns all that before.
+#[test]
+fn buffers_that_were_turned_are_turned_back() {
+    use Transform::{_90, _180, _270, Flipped, Flipped90, Flipped180, Flipped270, Normal};
+    let compositor = Compositor::serve();
+    let mut client = Client::connect(&compositor);
+    let window = client.window("turned", (64, 32), 0xffffffff);
+    let (x, y) = compositor.window("turned");
+    // The corners of the buffer: upper left and right, lower left and right.
+    let turned = [
+        (Normal, [RED, GREEN, BLUE, BLUE]),
+        (_90, [GREEN, BLUE, RED, BLUE]),
+        (_180, [BLUE, BLUE, GREEN, RED]),
+        (_270, [BLUE, RED, BLUE, GREEN]),
+        (Flipped, [GREEN, RED, BLUE, BLUE]),
+        (Flipped90, [RED, BLUE, GREEN, BLUE]),
+        (Flipped180, [BLUE, BLUE, RED, GREEN]),
+        (Flipped270, [BLUE, GREEN, BLUE, RED]),
+    ];
+    for (transform, corners) in turned {
+        let upright = matches!(transform, Normal | _180 | Flipped | Flipped180);
+        let (width, height) = if upright { (64, 32) } else { (32, 64) };
+        let memory = client.memory(4 * 64 * 32);
+        let pixels = (0..width * height).flat_map(|index| {
+            let (column, row) = (index % width * 2 / width, index / width * 2 / height);
+            corners[(2 * row + column) as usize].to_le_bytes()
+        });
+        memory.write_all_at(&pixels.collect::<Vec<u8>>(), 0).unwrap();
+        let pool = client.pool(&memory, 4 * 64 * 32);
+        let format = Format::Argb8888;
+        let buffer = pool.create_buffer(0, width, height, 4 * width, format, &client.queue, ());
+        window.surface.set_buffer_transform(transform);
+        window.surface.attach(Some(&buffer), 0, 0);
+        // All of it, but said so in four parts, which are not those that are looked at.
+        for (left, top) in [(0, 0), (40, 0), (0, 20), (40, 20)] {
+            window.surface.damage(left, top, 40, 20);
+        }
+        window.surface.commit();
+        client.roundtrip();
+        let picture = compositor.screenshot();
+        let expected = [
+            (0, 0, RED),
+            (31, 15, RED),
+            (32, 0, GREEN),
+            (63, 15, GREEN),
+            (0, 16, BLUE),
+            (63, 31, BLUE),
+        ];
+        for (dx, dy, colour) in expected {
+            assert_eq!(picture.pixel(x + dx, y + dy), rgb(colour), "{transform:?} {dx} {dy}");
+        }
+        assert!(compositor.control().ask("windows")[0].contains(" 64x32 "), "{transform:?}");
+    }
 }
 
 #[test]

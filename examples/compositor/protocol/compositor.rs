@@ -3,6 +3,7 @@
 use wayland_server::backend::ClientId;
 use wayland_server::protocol::wl_callback::{self, WlCallback};
 use wayland_server::protocol::wl_compositor::{self, WlCompositor};
+use wayland_server::protocol::wl_output::Transform;
 use wayland_server::protocol::wl_surface::{self, WlSurface};
 use wayland_server::{
     Client, DataInit, Dispatch, DisplayHandle, GlobalDispatch, New, Resource, WEnum,
@@ -11,7 +12,7 @@ use wayland_server::{
 use super::region::Region;
 use super::surface::{Surface, commit};
 use super::{BufferKey, Protocol, ProtocolHost, RegionKey, SurfaceKey};
-use crate::geometry::{Point, Rect};
+use crate::geometry::{Orientation, Point, Rect};
 
 impl<D: ProtocolHost> GlobalDispatch<WlCompositor, (), D> for Protocol {
     fn bind(
@@ -91,7 +92,9 @@ impl<D: ProtocolHost> Dispatch<WlSurface, SurfaceKey, D> for Protocol {
             Request::SetBufferScale { scale } => {
                 resource.post_error(Error::InvalidScale, format!("{scale} is not a scale"));
             }
-            Request::SetBufferTransform { transform: WEnum::Value(_) } => {}
+            Request::SetBufferTransform { transform: WEnum::Value(transform) } => {
+                pending.orientation = Some(orientation(transform));
+            }
             Request::SetBufferTransform { transform: WEnum::Unknown(value) } => {
                 resource.post_error(Error::InvalidTransform, format!("{value} is not a transform"));
             }
@@ -107,6 +110,21 @@ impl<D: ProtocolHost> Dispatch<WlSurface, SurfaceKey, D> for Protocol {
         }
         super::surface::destroy(data, *key);
     }
+}
+
+/// How a buffer lies on its surface whose content was turned counter-clockwise, and flipped before that.
+fn orientation(transform: Transform) -> Orientation {
+    let (swapped, from_right, from_below) = match transform {
+        Transform::_90 => (true, false, true),
+        Transform::_180 => (false, true, true),
+        Transform::_270 => (true, true, false),
+        Transform::Flipped => (false, true, false),
+        Transform::Flipped90 => (true, false, false),
+        Transform::Flipped180 => (false, false, true),
+        Transform::Flipped270 => (true, true, true),
+        _ => (false, false, false),
+    };
+    Orientation { swapped, from_right, from_below }
 }
 
 impl<D: ProtocolHost> Dispatch<WlCallback, (), D> for Protocol {

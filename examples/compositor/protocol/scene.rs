@@ -3,7 +3,7 @@
 use super::seat::Cursor;
 use super::shell::XdgRole;
 use super::{Protocol, SurfaceKey};
-use crate::geometry::{Area, Image, Point, Rect};
+use crate::geometry::{Area, Image, Orientation, Point, Rect};
 
 /// A mapped window, as others may want to know it.
 pub struct Window<'a> {
@@ -22,8 +22,9 @@ pub struct Layer<'a> {
     pub image: &'a Image,
     /// What it covers of the output.
     pub area: Rect,
-    /// The part of the image that is stretched over it.
+    /// The part of the image that is stretched over it, the right way up.
     pub source: Area,
+    pub orientation: Orientation,
     /// What of the area hides all that is below.
     pub opaque: Rect,
 }
@@ -72,7 +73,8 @@ impl Protocol {
         let image = &surface.content.as_ref()?.image;
         let area = Rect::at(at, surface.size());
         let opaque = if image.opaque { area } else { Rect::default() };
-        Some(Layer { image, area, source: surface.source(), opaque })
+        let (source, orientation) = (surface.source(), surface.orientation);
+        Some(Layer { image, area, source, orientation, opaque })
     }
 
     fn collect_tree(&self, key: SurfaceKey, into: &mut Vec<SurfaceKey>) {

@@ -16,7 +16,7 @@ use super::shell::{self, Xdg, XdgRole};
 use super::subsurface::Subsurface;
 use super::viewport::Viewport;
 use super::{BufferKey, Protocol, ProtocolHost, SurfaceKey};
-use crate::geometry::{Area, Damage, Point, Rect};
+use crate::geometry::{Area, Damage, Orientation, Point, Rect};
 
 pub struct Surface {
     pub resource: WlSurface,
@@ -27,6 +27,7 @@ pub struct Surface {
     pub cached: Option<Changes>,
     pub content: Option<Content>,
     pub scale: i32,
+    pub orientation: Orientation,
     pub viewport: Viewport,
     pub viewport_resource: Option<WpViewport>,
     /// `None`: all of it takes input.
@@ -54,6 +55,7 @@ pub struct Changes {
     pub content: Option<Option<BufferKey>>,
     pub offset: Point,
     pub scale: Option<i32>,
+    pub orientation: Option<Orientation>,
     pub viewport: Option<Viewport>,
     pub input: Option<Option<Region>>,
     pub geometry: Option<Rect>,
@@ -70,6 +72,7 @@ impl Changes {
     fn merge(&mut self, later: Changes) -> Option<BufferKey> {
         let unneeded = self.content.take_if(|_| later.content.is_some()).flatten();
         self.content = later.content.or(self.content);
+        self.orientation = later.orientation.or(self.orientation);
         self.viewport = later.viewport.or(self.viewport);
         self.offset = self.offset + later.offset;
         self.scale = later.scale.or(self.scale);
@@ -104,6 +107,7 @@ impl Surface {
             cached: None,
             content: None,
             scale: 1,
+            orientation: Orientation::default(),
             viewport: Viewport::default(),
             viewport_resource: None,
             input: None,
@@ -122,16 +126,22 @@ impl Surface {
         self.content.is_some()
     }
 
-    /// In logical pixels; nothing without content.
-    pub fn size(&self) -> (i32, i32) {
-        let size = self.content.as_ref().map(|content| content.size);
-        size.map_or((0, 0), |size| self.viewport.size(size, self.scale))
+    /// Of its content, the right way up, in pixels.
+    fn oriented(&self) -> (i32, i32) {
+        self.orientation.size(self.content.as_ref().map_or((0, 0), |content| content.size))
     }
 
-    /// What of the content is shown, in pixels of it.
+    /// In logical pixels; nothing without content.
+    pub fn size(&self) -> (i32, i32) {
+        if self.content.is_none() {
+            return (0, 0);
+        }
+        self.viewport.size(self.oriented(), self.scale)
+    }
+
+    /// What of the content is shown, in pixels of it, the right way up.
     pub fn source(&self) -> Area {
-        let size = self.content.as_ref().map_or((0, 0), |content| content.size);
-        self.viewport.source(size, self.scale)
+        self.viewport.source(self.oriented(), self.scale)
     }
 
     /// Gives it a role, unless it has another.
@@ -207,6 +217,7 @@ impl Protocol {
             None => surface.content.as_ref().map(|content| content.size),
         };
         let scale = surface.pending.scale.unwrap_or(surface.scale);
+        let orientation = surface.pending.orientation.unwrap_or(surface.orientation);
         let viewport = surface.pending.viewport.unwrap_or(surface.viewport);
         if let Some((width, height)) = size {
             if attached.is_some() && (width % scale != 0 || height % scale != 0) {
@@ -216,7 +227,8 @@ impl Protocol {
                 surface.resource.post_error(Error::InvalidSize, message);
                 return false;
             }
-            if let Err((error, message)) = viewport.check((width, height), scale) {
+            if let Err((error, message)) = viewport.check(orientation.size((width, height)), scale)
+            {
                 if let Some(resource) = &surface.viewport_resource {
                     resource.post_error(error, message);
                 }
@@ -239,7 +251,8 @@ impl Protocol {
             self.set_content(key, content);
         }
         let surface = &mut self.surfaces[key];
-        let shown = surface.source();
+        let shown = (surface.source(), surface.orientation);
+        surface.orientation = changes.orientation.unwrap_or(surface.orientation);
         surface.viewport = changes.viewport.unwrap_or(surface.viewport);
         surface.scale = changes.scale.unwrap_or(surface.scale);
         if let Some(input) = changes.input {
@@ -275,7 +288,7 @@ impl Protocol {
             damage.add(surface.content.as_ref().map_or_else(Rect::default, Content::bounds));
         }
         let new = surface.content.as_mut().is_some_and(|content| content.add_damage(&damage));
-        if shown != surface.source() {
+        if shown != (surface.source(), surface.orientation) {
             outcome.damage.add(self.area_of(key));
         } else if new {
             let (mapping, area) = (surface.mapping(), self.area_of(key));

@@ -7,7 +7,7 @@ use wayland_server::{Client, DataInit, Dispatch, DisplayHandle, GlobalDispatch, 
 
 use super::surface::Surface;
 use super::{Protocol, ProtocolHost, SurfaceKey};
-use crate::geometry::{Area, Point, Rect};
+use crate::geometry::{Area, Orientation, Point, Rect};
 
 /// How a buffer is cropped and scaled.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -53,13 +53,21 @@ impl Viewport {
 
 /// How the pixels of a buffer and those of its surface belong together.
 pub struct Mapping {
+    /// What is shown, the right way up.
     source: Area,
+    orientation: Orientation,
+    content: (i32, i32),
     size: (i32, i32),
 }
 
 impl Surface {
     pub fn mapping(&self) -> Mapping {
-        Mapping { source: self.source(), size: self.size() }
+        Mapping {
+            source: self.source(),
+            orientation: self.orientation,
+            content: self.content.as_ref().map_or((0, 0), |content| content.size),
+            size: self.size(),
+        }
     }
 }
 
@@ -68,12 +76,17 @@ impl Mapping {
     pub fn to_content(&self, rect: Rect) -> Rect {
         let all = Rect::at(Point::default(), self.size);
         let rect = rect.intersection(&all);
-        if rect.is_empty() { Rect::default() } else { self.source.part(rect, self.size).rounded() }
+        if rect.is_empty() {
+            return Rect::default();
+        }
+        self.orientation.to_buffer(self.source.part(rect, self.size).rounded(), self.content)
     }
 
     /// Every pixel of the surface that shows a part of the buffer.
     pub fn to_surface(&self, rect: Rect) -> Rect {
         let Area { x, y, width, height } = self.source;
+        let all = Rect::at(Point::default(), self.content);
+        let rect = self.orientation.to_surface(rect.intersection(&all), self.content);
         let shown = Rect::intersection(&rect, &self.source.rounded());
         if shown.is_empty() {
             return Rect::default();

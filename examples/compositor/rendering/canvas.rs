@@ -1,6 +1,6 @@
 //! Drawing in software: everything is clipped to the part of the output that is to be repainted.
 
-use crate::geometry::{Area, Image, Rect};
+use crate::geometry::{Area, Image, Orientation, Point, Rect};
 
 /// An opaque or premultiplied colour: blue, green, red, alpha.
 pub type Colour = [u8; 4];
@@ -92,37 +92,41 @@ impl Canvas {
     }
 
     /// Draws a part of an image, stretched over `area`: each pixel is that of the image in its middle.
-    pub fn draw(&mut self, image: &Image, area: Rect, source: Area) {
-        let bounds = Rect::new(0, 0, image.width, image.height);
+    pub fn draw(&mut self, image: &Image, area: Rect, source: Area, orientation: Orientation) {
+        let size = (image.width, image.height);
+        let bounds = Rect::at(Point::default(), orientation.size(size));
         if source.rounded().intersection(&bounds) != source.rounded() || area.is_empty() {
             return;
         }
         let visible = area.intersection(&self.clip);
         let (right, down) =
             (source.width / f64::from(area.width), source.height / f64::from(area.height));
-        let as_it_is = (right, down) == (1.0, 1.0) && source == source.rounded().into();
-        let left = source.x as usize + (visible.x - area.x) as usize;
-        let columns: Vec<usize> = match as_it_is {
-            true => Vec::new(),
-            false => (visible.x..visible.right())
-                .map(|x| 4 * (source.x + (f64::from(x - area.x) + 0.5) * right) as usize)
-                .collect(),
-        };
-        for y in visible.y..visible.bottom() {
-            let row = (source.y + (f64::from(y - area.y) + 0.5) * down) as usize;
-            let row = &image.bytes[row * image.stride..];
-            let target = self.span(y, visible.x, visible.right());
-            if as_it_is {
-                let row = &row[4 * left..][..target.len()];
+        let column = |x: i32| (source.x + (f64::from(x - area.x) + 0.5) * right) as usize;
+        let row = |y: i32| (source.y + (f64::from(y - area.y) + 0.5) * down) as usize;
+        let as_it_is = (right, down) == (1.0, 1.0)
+            && source == source.rounded().into()
+            && orientation == Orientation::default();
+        if as_it_is {
+            let start = 4 * column(visible.x);
+            for y in visible.y..visible.bottom() {
+                let target = self.span(y, visible.x, visible.right());
+                let pixels = &image.bytes[row(y) * image.stride + start..][..target.len()];
                 if image.opaque {
-                    target.copy_from_slice(row);
+                    target.copy_from_slice(pixels);
                 } else {
-                    blend(target, row);
+                    blend(target, pixels);
                 }
-                continue;
             }
+            return;
+        }
+        let columns: Vec<usize> = (visible.x..visible.right()).map(column).collect();
+        for y in visible.y..visible.bottom() {
+            let row = row(y);
+            let target = self.span(y, visible.x, visible.right());
             for (pixel, column) in target.chunks_exact_mut(4).zip(&columns) {
-                let mut above = [0, 1, 2, 3].map(|byte| row[column + byte]);
+                let (x, y) = orientation.pixel((*column, row), size);
+                let start = y * image.stride + 4 * x;
+                let mut above = [0, 1, 2, 3].map(|byte| image.bytes[start + byte]);
                 if image.opaque {
                     above[3] = 255;
                 }
