@@ -16,10 +16,10 @@ mod server;
 #[path = "compositor/witness.rs"]
 mod witness;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use client::Client;
 use rustix::process::{Pid, Signal, kill_process};
@@ -48,6 +48,55 @@ mod frames {
     #[test]
     fn are_on_time_beside_a_flood_of_commits() {
         beside_a_witness("a flood of commits", harm::flood_of_commits);
+    }
+
+    /// Each commit has 4 MiB of new pixels.
+    #[test]
+    fn x9_are_on_time_beside_a_flood_of_buffers() {
+        beside_a_witness("a flood of buffers", |compositor| {
+            let mut client = Client::connect(compositor);
+            let window = client.window("flood", (1024, 1024), 0xffff0000);
+            let buffers =
+                [0xff00ff00, 0xff0000ff].map(|colour| client.buffer((1024, 1024), colour));
+            let (start, mut commits) = (Instant::now(), 0);
+            while start.elapsed() < Duration::from_secs(2) {
+                for buffer in buffers.iter().cycle().take(100) {
+                    window.surface.attach(Some(buffer), 0, 0);
+                    window.surface.damage_buffer(0, 0, 1024, 1024);
+                    window.surface.commit();
+                    commits += 1;
+                }
+                client.roundtrip();
+            }
+            let stats = compositor.control().ask("stats");
+            let copied = stats.iter().find(|line| line.starts_with("protocol: ")).unwrap();
+            println!("a flood of buffers: {commits} of 4 MiB in 2s; {copied}");
+        });
+    }
+
+    #[test]
+    fn x9_are_on_time_beside_twenty_clients_that_flood_at_once() {
+        beside_a_witness("20 floods", |compositor| {
+            let floods = (0..20).map(|_| {
+                let mut stream = compositor.raw_client();
+                std::thread::spawn(move || {
+                    let (start, mut sent) = (Instant::now(), 0);
+                    let mut answers = vec![0; 1 << 16];
+                    while start.elapsed() < Duration::from_secs(2) {
+                        stream.write_all(&harm::syncs(2, 1000)).unwrap();
+                        sent += 1000;
+                        let mut left = 24 * 1000;
+                        while left > 0 {
+                            left -= stream.read(&mut answers).unwrap();
+                        }
+                    }
+                    sent
+                })
+            });
+            let floods: Vec<_> = floods.collect();
+            let sent: usize = floods.into_iter().map(|flood| flood.join().unwrap()).sum();
+            println!("20 floods: {sent} requests in 2s");
+        });
     }
 
     #[test]

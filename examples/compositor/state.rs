@@ -356,16 +356,18 @@ impl RenderHost for State {
 
 impl ControlHost for State {
     fn windows(&mut self) -> Vec<String> {
-        let active = self.active;
+        let (active, protocol) = (self.active, &self.protocol);
         let line = |(index, window): (usize, crate::protocol::scene::Window<'_>)| {
             let Rect { x, y, width, height } = window.rect;
             let mark = if active == Some(window.key) { "active " } else { "" };
             format!(
                 "window {index} pid={} {x} {y} {width}x{height} {mark}app_id={:?} title={:?}",
-                window.pid, window.app_id, window.title
+                protocol.pid(window.key),
+                window.app_id,
+                window.title
             )
         };
-        self.protocol.windows().enumerate().map(line).collect()
+        protocol.windows().enumerate().map(line).collect()
     }
 
     fn stats(&mut self, reply_to: ReplyTo) {

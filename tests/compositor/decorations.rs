@@ -1,14 +1,17 @@
 //! Who draws the frames of windows, as it is agreed on by xdg-decoration.
 
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
 use wayland_client::{Connection, Dispatch, EventQueue, QueueHandle, WEnum, delegate_noop};
 use wayland_protocols::xdg::decoration::zv1::client::{
     zxdg_decoration_manager_v1::ZxdgDecorationManagerV1,
     zxdg_toplevel_decoration_v1::{self, Mode, ZxdgToplevelDecorationV1},
 };
 
-use super::RED;
 use super::client::{Client, Window};
-use super::server::Compositor;
+use super::server::{self, Compositor, PATIENCE};
+use super::{RED, installed};
 
 /// The modes that were configured.
 #[derive(Default)]
@@ -86,6 +89,44 @@ fn x8_a_client_that_asks_gets_one_title_bar() {
     client.roundtrip();
     client.roundtrip();
     assert!(has_title_bar(&compositor, place));
+}
+
+#[test]
+fn x8_a_program_of_qt_leaves_its_frame_to_the_compositor() {
+    if !installed("qterminal") {
+        println!("skipped: qterminal is not installed");
+        return;
+    }
+    let compositor = Compositor::serve();
+    let home = tempfile::tempdir().unwrap();
+    let mut qt = Command::new("qterminal")
+        .env("XDG_RUNTIME_DIR", compositor.dir.path())
+        .env("WAYLAND_DISPLAY", "wl")
+        .env("HOME", home.path())
+        .env("QT_QPA_PLATFORM", "wayland")
+        .env("WAYLAND_DEBUG", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = server::lines(qt.stderr.take().unwrap());
+    // 2 is server_side.
+    while !server::wait_for_line(&said, "zxdg_toplevel_decoration_v1@").contains(".configure(2)") {}
+    let deadline = Instant::now() + PATIENCE;
+    let mut control = compositor.control();
+    let window = loop {
+        assert!(Instant::now() < deadline, "no window");
+        let windows = control.ask("windows");
+        if windows.len() == 2 {
+            break windows[0].clone();
+        }
+    };
+    let words: Vec<&str> = window.split(' ').collect();
+    let place = (words[3].parse().unwrap(), words[4].parse().unwrap());
+    assert!(has_title_bar(&compositor, place), "{window}");
+    qt.kill().unwrap();
+    qt.wait().unwrap();
 }
 
 #[test]

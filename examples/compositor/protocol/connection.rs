@@ -21,7 +21,7 @@ use wayland_server::backend::{ClientData, ClientId, DisconnectReason, ObjectId};
 use wayland_server::{Client, ListeningSocket, Resource};
 
 use super::relay::{Relay, Relayed};
-use super::{Protocol, ProtocolHost};
+use super::{Protocol, ProtocolHost, SurfaceKey};
 use crate::fds;
 
 /// For how long a client may leave its events unread.
@@ -257,9 +257,10 @@ impl Protocol {
         }
     }
 
-    /// The process behind a resource; 0 if it is gone.
-    pub fn pid(&self, resource: &impl Resource) -> i32 {
-        let client = resource.client().as_ref().map(Client::id);
+    /// The process behind a surface; 0 if it is gone.
+    pub fn pid(&self, key: SurfaceKey) -> i32 {
+        let surface = self.surfaces.get(key);
+        let client = surface.and_then(|surface| surface.resource.client()).as_ref().map(Client::id);
         let connection = client.and_then(|client| self.connections.get(&client));
         connection.map_or(0, |connection| connection.name.pid)
     }

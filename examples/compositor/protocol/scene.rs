@@ -12,7 +12,6 @@ pub struct Window<'a> {
     pub rect: Rect,
     pub title: &'a str,
     pub app_id: &'a str,
-    pub pid: i32,
     /// Its client draws a frame around the window geometry by itself, or wants none.
     pub frameless: bool,
 }
@@ -42,7 +41,6 @@ impl Protocol {
                 rect: Rect::at(toplevel.position, geometry.size()),
                 title: &toplevel.title,
                 app_id: &toplevel.app_id,
-                pid: self.pid(&surface.resource),
                 frameless: toplevel.is_frameless(geometry),
             })
         })
