@@ -75,7 +75,7 @@ mod frames {
     }
 
     #[test]
-    fn x9_are_on_time_beside_twenty_clients_that_flood_at_once() {
+    fn are_on_time_beside_twenty_clients_that_flood_at_once() {
         beside_a_witness("20 floods", |compositor| {
             let floods = (0..20).map(|_| {
                 let mut stream = compositor.raw_client();

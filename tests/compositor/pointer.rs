@@ -1,5 +1,7 @@
 //! The pointer while a button is held down.
 
+use wayland_protocols::xdg::shell::client::xdg_positioner::{Anchor, Gravity};
+
 use super::client::Client;
 use super::server::Compositor;
 use super::{BLUE, GREEN, RED};
@@ -58,4 +60,35 @@ fn a_window_that_goes_while_a_button_is_held_lets_the_pointer_go() {
     client.until("the pointer", |heard| heard.pointer == Some((1.0, 2.0)));
     assert_eq!(client.heard.pointed.as_ref(), Some(&other.surface));
     assert_eq!(client.heard.buttons, [(LEFT, true)]);
+}
+
+#[test]
+fn a_menu_that_a_press_opens_takes_the_pointer() {
+    let compositor = Compositor::serve();
+    let mut client = Client::connect(&compositor);
+    client.seat.get_pointer(&client.queue, ());
+    let window = client.window("has a menu", (120, 80), RED);
+    let (x, y) = compositor.window("has a menu");
+    let mut control = compositor.control();
+    control.ask(&format!("pointer {} {} left press", x + 7, y + 9));
+    client.until("a press", |heard| heard.buttons == [(LEFT, true)]);
+    let positioner = client.wm_base.create_positioner(&client.queue, ());
+    positioner.set_size(50, 60);
+    positioner.set_anchor_rect(30, 20, 1, 1);
+    positioner.set_anchor(Anchor::BottomRight);
+    positioner.set_gravity(Gravity::BottomRight);
+    let surface = client.surface();
+    let xdg = client.wm_base.get_xdg_surface(&surface, &client.queue, ());
+    let popup = xdg.get_popup(Some(&window.xdg), &positioner, &client.queue, ());
+    popup.grab(&client.seat, 0);
+    surface.commit();
+    client.until("configure", |heard| heard.configured.contains(&xdg));
+    client.show(&surface, (50, 60), GREEN);
+    client.roundtrip();
+    control.ask(&format!("pointer {} {}", x + 34, y + 25));
+    client.until("the menu", |heard| heard.pointed.as_ref() == Some(&surface));
+    assert_eq!(client.heard.pointer, Some((3.0, 4.0)));
+    control.ask(&format!("pointer {} {} left release", x + 34, y + 25));
+    client.until("a release", |heard| heard.buttons.last() == Some(&(LEFT, false)));
+    assert_eq!(client.heard.pointed.as_ref(), Some(&surface));
 }

@@ -103,6 +103,36 @@ fn a_pool_that_is_truncated_is_an_error_of_its_client_only() {
 }
 
 #[test]
+fn x3_a_client_may_have_a_thousand_surfaces_and_pools() {
+    beside_a_healthy_client(|compositor| {
+        let mut client = Client::connect(compositor);
+        // What is destroyed does not count.
+        (0..2000).for_each(|_| client.surface().destroy());
+        (0..1024).for_each(|_| drop(client.surface()));
+        client.roundtrip();
+        client.surface();
+        let error = client.protocol_error();
+        assert_eq!((error.code, error.object_interface.as_str()), (2, "wl_display"), "no_memory");
+        compositor.stderr_line("a client may have 1024 surfaces");
+
+        let mut client = Client::connect(compositor);
+        let memory = client.memory(4096);
+        for _ in 0..200 {
+            let pools: Vec<_> = (0..10).map(|_| client.pool(&memory, 4096)).collect();
+            client.roundtrip();
+            pools.iter().for_each(|pool| pool.destroy());
+        }
+        for _ in 0..1024 / 8 {
+            (0..8).for_each(|_| drop(client.pool(&memory, 4096)));
+            client.roundtrip();
+        }
+        client.pool(&memory, 4096);
+        assert_eq!(client.protocol_error().code, 2);
+        compositor.stderr_line("a client may have 1024 pools");
+    });
+}
+
+#[test]
 fn buffers_that_do_not_fit_are_errors() {
     beside_a_healthy_client(|compositor| {
         let cases = [
