@@ -23,7 +23,7 @@
 //! | `insight` | what can be seen of the loop: the table of its sources, the slowest callbacks, a trace |
 //!
 //! No module knows another, nor the state: each says in a trait what it needs of the state it is in. They
-//! meet in `state.rs`.
+//! meet in `state.rs` and `painting.rs`.
 
 #![expect(unreachable_pub, reason = "in a program, `pub` tells what a module offers to the others")]
 
@@ -36,6 +36,7 @@ mod geometry;
 mod input;
 mod insight;
 mod options;
+mod painting;
 mod protocol;
 mod rendering;
 mod session;
