@@ -37,6 +37,15 @@ fn beside_a_witness(what: &str, harm: impl FnOnce(&Compositor)) {
     harm::beside_a_witness(what, harm);
 }
 
+/// As [`beside_a_witness`], where the compositor has much to do.
+fn beside_a_busy_witness(what: &str, harm: impl FnOnce(&Compositor)) {
+    let _alone = alone();
+    let compositor = Compositor::serve();
+    let witness = Witness::start(&compositor);
+    harm(&compositor);
+    end_drawn(witness, what);
+}
+
 /// As [`Witness::end`], where the compositor has much to draw: not on time if it is not optimized for that.
 fn end_drawn(witness: Witness, what: &str) {
     if cfg!(debug_assertions) { witness.report(what) } else { witness.end(what) }
@@ -53,7 +62,7 @@ mod frames {
     /// Each commit has 4 MiB of new pixels.
     #[test]
     fn x9_are_on_time_beside_a_flood_of_buffers() {
-        beside_a_witness("a flood of buffers", |compositor| {
+        beside_a_busy_witness("a flood of buffers", |compositor| {
             let mut client = Client::connect(compositor);
             let window = client.window("flood", (1024, 1024), 0xffff0000);
             let buffers =
@@ -76,7 +85,7 @@ mod frames {
 
     #[test]
     fn are_on_time_beside_twenty_clients_that_flood_at_once() {
-        beside_a_witness("20 floods", |compositor| {
+        beside_a_busy_witness("20 floods", |compositor| {
             let floods = (0..20).map(|_| {
                 let mut stream = compositor.raw_client();
                 std::thread::spawn(move || {

@@ -10,7 +10,8 @@ use super::server::Compositor;
 
 pub const CLIENTS: usize = 50;
 const SIDE: i32 = 256;
-const FRAMES: usize = 120;
+/// What is not optimized takes its time.
+const FRAMES: usize = if cfg!(debug_assertions) { 30 } else { 120 };
 
 /// What of its window each client says it has changed.
 #[derive(Clone, Copy, PartialEq, Debug)]
