@@ -54,6 +54,45 @@ impl Item<'_> {
     }
 }
 
+/// Cuts areas into parts, each with the lowest item that can be seen there; `None` is the background. Most of most
+/// windows is hidden. Of neighbours with the same one is made one.
+fn visible_parts(areas: &[Rect], items: &[Item<'_>]) -> Vec<(Rect, Option<usize>)> {
+    /// How far back a part is looked for that goes on with this one.
+    const NEAR: usize = 32;
+    let mut parts: Vec<(Rect, Option<usize>)> = Vec::new();
+    for area in areas {
+        let first = parts.len();
+        for tile in area.tiles() {
+            let lowest = items.iter().rposition(|item| item.hides(tile));
+            match parts[first..].last_mut() {
+                Some((part, same)) if *same == lowest && part.y == tile.y => {
+                    part.width += tile.width;
+                }
+                _ => parts.push((tile, lowest)),
+            }
+        }
+        // The same below one another.
+        let mut index = first;
+        while index < parts.len() {
+            let (part, lowest) = parts[index];
+            let near = first.max(index.saturating_sub(NEAR))..index;
+            let above = parts[near].iter_mut().find(|(above, same)| {
+                *same == lowest
+                    && above.bottom() == part.y
+                    && (above.x, above.width) == (part.x, part.width)
+            });
+            match above {
+                Some((above, _)) => {
+                    above.height += part.height;
+                    parts.remove(index);
+                }
+                None => index += 1,
+            }
+        }
+    }
+    parts
+}
+
 impl RenderHost for State {
     fn prepare_frame(&mut self) {
         self.protocol.prepare_frame();
@@ -74,16 +113,14 @@ impl RenderHost for State {
         }
         items.extend(self.cursor().map(Item::Layer));
         let all = canvas.bounds();
-        // In each tile only what is not hidden there: most of most windows is.
-        for tile in areas.iter().flat_map(Rect::tiles) {
-            canvas.set_clip(tile);
-            let lowest = items.iter().rposition(|item| item.hides(tile));
+        for (area, lowest) in visible_parts(areas, &items) {
+            canvas.set_clip(area);
             if lowest.is_none() {
                 canvas.draw(&self.background, all, all.into(), Orientation::default());
             }
             let visible = items[lowest.unwrap_or(0)..].iter();
             visible
-                .filter(|item| !item.extent().intersection(&tile).is_empty())
+                .filter(|item| !item.extent().intersection(&area).is_empty())
                 .for_each(|item| item.draw(canvas));
         }
     }
