@@ -553,14 +553,6 @@ mod f4_user_code_before_the_wait_keeps_it_from_blocking {
         Some(Box::new(|| Err(io::Error::other("refused"))))
     }
 
-    fn setting(flag: &Flag) -> Option<Hook> {
-        let flag = flag.clone();
-        Some(Box::new(move || {
-            flag.set();
-            Ok(())
-        }))
-    }
-
     /// Inserts `source`, lets it settle, then asks for what sets the flag.
     fn check<S: EventSource<Ret = ()>>(
         source: impl FnOnce(&Flag) -> S,
