@@ -25,6 +25,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use smithay::backend::input::ButtonState::{Pressed, Released};
 
@@ -36,21 +37,22 @@ const MAX_LINE: usize = 4096;
 
 /// One client of the control socket.
 pub struct Conversation {
-    stream: UnixStream,
+    /// Shared with answers that are still to come: there may be no fd for a duplicate.
+    stream: Arc<UnixStream>,
     input: Vec<u8>,
 }
 
 impl Conversation {
     pub fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, input: Vec::new() })
+        Ok(Self { stream: Arc::new(stream), input: Vec::new() })
     }
 
     /// Everything that has arrived; whether more may come.
     fn read(&mut self) -> bool {
         let mut buffer = [0; 1024];
         loop {
-            match self.stream.read(&mut buffer) {
+            match (&*self.stream).read(&mut buffer) {
                 Ok(0) => return false,
                 Ok(count) => self.input.extend(&buffer[..count]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
@@ -71,11 +73,11 @@ impl AsFd for Conversation {
 }
 
 /// Where an answer goes, now or later.
-pub struct Reply(UnixStream);
+pub struct Reply(Arc<UnixStream>);
 
 impl Reply {
     /// Ends an answer. Who does not read answers of a few lines is not worth waiting for.
-    pub fn end(mut self, lines: &[String], result: Result<String, String>) {
+    pub fn end(self, lines: &[String], result: Result<String, String>) {
         let last = match result {
             Ok(word) if word.is_empty() => "ok".to_owned(),
             Ok(word) => format!("ok {word}"),
@@ -83,7 +85,7 @@ impl Reply {
         };
         let answer: String =
             lines.iter().chain([&last]).flat_map(|line| [line.as_str(), "\n"]).collect();
-        if self.0.write_all(answer.as_bytes()).is_err() {
+        if (&*self.0).write_all(answer.as_bytes()).is_err() {
             // It has hung up, or is made to.
             let _ = self.0.shutdown(Shutdown::Both);
         }
@@ -95,13 +97,11 @@ pub fn go_on(conversation: &mut Conversation, state: &mut State) -> bool {
     let more = conversation.read();
     while let Some(end) = conversation.input.iter().position(|byte| *byte == b'\n') {
         let line: Vec<u8> = conversation.input.drain(..=end).collect();
-        let Ok(stream) = conversation.stream.try_clone() else { return false };
-        obey(state, &line[..end], Reply(stream));
+        obey(state, &line[..end], Reply(Arc::clone(&conversation.stream)));
     }
     if conversation.input.len() > MAX_LINE {
-        if let Ok(stream) = conversation.stream.try_clone() {
-            Reply(stream).end(&[], Err(format!("a line of more than {MAX_LINE} bytes")));
-        }
+        let message = format!("a line of more than {MAX_LINE} bytes");
+        Reply(Arc::clone(&conversation.stream)).end(&[], Err(message));
         return false;
     }
     more

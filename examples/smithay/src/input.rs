@@ -14,8 +14,10 @@ use smithay::reexports::wayland_server::Resource;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::utils::{IsAlive, Logical, Point, SERIAL_COUNTER};
 use smithay::wayland::compositor::get_parent;
+use smithay::wayland::shell::wlr_layer::Layer;
 
 use crate::grabs::{Edges, MoveGrab, ResizeGrab};
+use crate::handlers::layer;
 use crate::state::State;
 use crate::{event_loop, frames, placing, render, windows};
 
@@ -154,12 +156,26 @@ pub fn button(state: &mut State, button: u32, button_state: ButtonState) {
     pointer.frame(state);
 }
 
+/// What layers are above all windows, and below.
+const ABOVE: [Layer; 2] = [Layer::Overlay, Layer::Top];
+const BELOW: [Layer; 2] = [Layer::Bottom, Layer::Background];
+
+/// What is pressed comes to the front, and gets the keyboard.
 fn raise_at(state: &mut State, location: Point<f64, Logical>) {
+    if let Some(layer) = layer::at(state, location, ABOVE) {
+        return layer::clicked(state, &layer);
+    }
     let on_window = state.space.element_under(location).map(|(window, _)| window.clone());
-    if let Some(window) = on_window
-        && state.active_window().as_ref() != Some(&window)
-    {
-        windows::activate(state, &window);
+    match on_window {
+        Some(window) if state.active_window().as_ref() != Some(&window) => {
+            windows::activate(state, &window);
+        }
+        Some(_) => {}
+        None => {
+            if let Some(layer) = layer::at(state, location, BELOW) {
+                layer::clicked(state, &layer);
+            }
+        }
     }
 }
 
@@ -167,6 +183,9 @@ fn raise_at(state: &mut State, location: Point<f64, Logical>) {
 fn drag(state: &mut State, button: u32, location: Point<f64, Logical>) -> bool {
     let alt = state.seat.get_keyboard().is_some_and(|keyboard| keyboard.modifier_state().alt);
     let (true, Some(pointer)) = (alt, state.seat.get_pointer()) else { return false };
+    if layer::at(state, location, ABOVE).is_some() {
+        return false;
+    }
     let Some((window, _)) = state.space.element_under(location) else { return false };
     let window = window.clone();
     let Some(geometry) = state.space.element_geometry(&window) else { return false };

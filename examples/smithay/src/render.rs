@@ -2,7 +2,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
+use std::sync::mpsc;
+use std::thread::{JoinHandle, ThreadId};
 
 use smithay::backend::allocator::Fourcc;
 use smithay::backend::renderer::damage::OutputDamageTracker;
@@ -130,28 +131,50 @@ pub fn take_screenshot(
     done: impl FnOnce(Result<String, String>) + Send + 'static,
 ) {
     let path = path.to_owned();
-    let picture = match draw(state).and_then(|_| Picture::take(state)) {
-        Ok(picture) => picture,
-        Err(error) => return done(Err(format!("no picture for {}: {error}", path.display()))),
-    };
-    let worker = std::thread::spawn(move || {
-        let (width, height) = (picture.width, picture.height);
-        done(match picture.write(&path) {
-            Ok(()) => Ok(format!("{} {width}x{height}", path.display())),
-            Err(error) => Err(format!("{} can't be written: {error}", path.display())),
-        });
+    let shown = path.display().to_string();
+    // The thread comes first: what is moved into one that can't be started is lost.
+    let (sender, work) = mpsc::sync_channel::<(Picture, Done)>(1);
+    let remote = state.remote.clone();
+    let worker = std::thread::Builder::new().name("screenshot".to_owned()).spawn(move || {
+        if let Ok((picture, done)) = work.recv() {
+            let (width, height) = (picture.width, picture.height);
+            done(match picture.write(&path) {
+                Ok(()) => Ok(format!("{} {width}x{height}", path.display())),
+                Err(error) => Err(format!("{} can't be written: {error}", path.display())),
+            });
+        }
+        let this = std::thread::current().id();
+        remote.post(move |state| state.screenshots.join(this));
     });
-    state.screenshots.0.push(worker);
+    match worker {
+        Ok(worker) => state.screenshots.0.push(worker),
+        Err(error) => return done(Err(format!("no thread that writes {shown}: {error}"))),
+    }
+    match draw(state).and_then(|_| Picture::take(state)) {
+        Ok(picture) => drop(sender.send((picture, Box::new(done)))),
+        Err(error) => done(Err(format!("no picture for {shown}: {error}"))),
+    }
 }
 
-/// The threads that write pictures, waited for at the end.
+type Done = Box<dyn FnOnce(Result<String, String>) + Send>;
+
+/// The threads that write pictures, joined as they end; those that are not done are waited for at the end.
 #[derive(Default)]
 pub struct Screenshots(Vec<JoinHandle<()>>);
+
+impl Screenshots {
+    /// A thread is done, with everything but its end.
+    fn join(&mut self, thread: ThreadId) {
+        for worker in self.0.extract_if(.., |worker| worker.thread().id() == thread) {
+            // One that has panicked has said so.
+            let _ = worker.join();
+        }
+    }
+}
 
 impl Drop for Screenshots {
     fn drop(&mut self) {
         for worker in self.0.drain(..) {
-            // One that has panicked has said so.
             let _ = worker.join();
         }
     }

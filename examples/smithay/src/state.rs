@@ -31,6 +31,7 @@ use crate::connection::{self, Connections};
 use crate::element::Window;
 use crate::event_loop::{self, Handle, Remote};
 use crate::frames::Frames;
+use crate::handlers::layer::Layers;
 use crate::render::Screenshots;
 use crate::windows::{self, Windows};
 #[cfg(feature = "xwayland")]
@@ -52,6 +53,7 @@ pub struct State {
     pub seat: Seat<State>,
     pub space: Space<Window>,
     pub windows: Windows,
+    pub layers: Layers,
     pub popups: PopupManager,
     /// The menus that have keys and clicks to themselves.
     pub popup_grab: Option<PopupGrab<State>>,
@@ -158,6 +160,7 @@ impl State {
             seat,
             space,
             windows: Windows::default(),
+            layers: Layers::default(),
             popups: PopupManager::default(),
             popup_grab: None,
             frames: Frames::new(&output),

@@ -201,9 +201,11 @@ pub fn settle_focus(state: &mut State) {
 fn settle_keyboard(state: &mut State) {
     let keyboard = state.seat.get_keyboard();
     let focus = keyboard.and_then(|keyboard| keyboard.current_focus());
-    let window = focus.as_ref().and_then(|focus| state.window_of(&focus.clone().into()));
+    let surface = focus.clone().map(WlSurface::from);
+    let window = surface.as_ref().and_then(|surface| state.window_of(surface));
     let mapped = window.is_none_or(|window| state.space.element_location(&window).is_some());
-    if !(mapped && focus.is_some_and(|focus| focus.alive())) {
+    let hidden = surface.is_some_and(|surface| state.layers.is_hidden(&surface));
+    if !(mapped && !hidden && focus.is_some_and(|focus| focus.alive())) {
         focus_topmost(state);
     }
 }
