@@ -11,7 +11,7 @@ use smithay::wayland::dmabuf::{DmabufGlobal, DmabufHandler, DmabufState, ImportN
 use smithay::wayland::shm::{ShmHandler, ShmState};
 use smithay::{delegate_dmabuf, delegate_shm, delegate_viewporter};
 
-use super::{layer, popups, seat, shell, subsurfaces};
+use super::{layer, lock, popups, seat, shell, subsurfaces};
 use crate::connection::{self, Peer};
 use crate::state::State;
 use crate::{fence, frames, input, windows};
@@ -46,6 +46,7 @@ impl CompositorHandler for State {
                 shell::committed(self, surface);
                 layer::committed(self, surface);
                 popups::committed(self, surface);
+                lock::committed(self, surface);
             }
         }
         // It may have moved under the pointer, or away. To find out takes as long as there are windows.
