@@ -179,7 +179,8 @@ fn obey(state: &mut State, line: &[u8], reply: Reply) {
     reply.end(&lines, result);
 }
 
-const COMMANDS: &str = "windows, screenshot, key, pointer, motion, swipe, pinch, hold, stylus, tile, stats, quit";
+const COMMANDS: &str =
+    "windows, screenshot, key, pointer, motion, swipe, pinch, hold, stylus, tile, stats, quit";
 const KEY: &str = "usage: key CODE [press|release]";
 const POINTER: &str = "usage: pointer X Y [left|middle|right [press|release]]";
 

@@ -46,6 +46,7 @@ use crate::connection::{self, Connections};
 use crate::element::Window;
 use crate::event_loop::{self, Handle, Remote};
 use crate::frames::Frames;
+use crate::handlers::constraints;
 use crate::handlers::layer::Layers;
 use crate::handlers::lock::Lock;
 use crate::input;
@@ -79,6 +80,8 @@ pub struct State {
     pub output: Output,
     /// What was under the pointer when it was last told, and where that was.
     pub pointer_target: Option<(WlSurface, Point<f64, Logical>)>,
+    /// Somebody else has the keyboard in this round.
+    pub keyboard_moved: bool,
     /// What each finger has touched first, while it is down.
     pub touched: Vec<(TouchSlot, WlSurface)>,
     /// The pen of a tablet, once there is one.
@@ -219,6 +222,7 @@ impl State {
             frames: Frames::new(&output),
             output,
             pointer_target: None,
+            keyboard_moved: false,
             touched: Vec::new(),
             stylus: None,
             cursor: CursorImageStatus::default_named(),
@@ -246,6 +250,9 @@ impl State {
         #[cfg(feature = "xwayland")]
         crate::xwayland::associate(self);
         windows::settle_focus(self);
+        if std::mem::take(&mut self.keyboard_moved) {
+            constraints::update(self);
+        }
         connection::flush(self);
     }
 

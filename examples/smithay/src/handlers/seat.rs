@@ -18,7 +18,6 @@ use smithay::{
     delegate_relative_pointer, delegate_seat, delegate_tablet_manager,
 };
 
-use super::constraints;
 use crate::focus::KeyboardFocus;
 use crate::frames;
 use crate::state::State;
@@ -36,7 +35,8 @@ impl SeatHandler for State {
         let client = focus.and_then(WaylandFocus::wl_surface).and_then(|surface| surface.client());
         set_data_device_focus(&self.display, seat, client.clone());
         set_primary_focus(&self.display, seat, client);
-        constraints::update(self);
+        // Keyboard and pointer are busy with this, and can't be asked.
+        self.keyboard_moved = true;
     }
 
     fn cursor_image(&mut self, _: &Seat<Self>, image: CursorImageStatus) {
