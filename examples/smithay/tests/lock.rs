@@ -14,7 +14,8 @@ use wayland_client::protocol::wl_output::WlOutput;
 use wayland_client::protocol::wl_surface::WlSurface;
 use wayland_protocols::ext::session_lock::v1::client::{
     ext_session_lock_manager_v1::ExtSessionLockManagerV1,
-    ext_session_lock_surface_v1::ExtSessionLockSurfaceV1, ext_session_lock_v1::ExtSessionLockV1,
+    ext_session_lock_surface_v1::ExtSessionLockSurfaceV1, ext_session_lock_v1,
+    ext_session_lock_v1::ExtSessionLockV1,
 };
 
 const RED: u32 = 0xffff0000;
@@ -115,8 +116,20 @@ fn a_locked_session_shows_its_lock_alone_and_gives_it_keyboard_and_pointer() {
     assert!(client.heard.keys.is_empty() && client.heard.buttons.is_empty());
     assert_eq!(compositor.screenshot().pixel(x, y), GREEN & 0xffffff);
 
-    // Nobody else locks it meanwhile.
-    Locker::connect(&compositor).until("Finished");
+    // Nobody else locks it meanwhile, or shows something, or unlocks it.
+    let mut impostor = Locker::connect(&compositor);
+    impostor.until("Finished");
+    let mistaken = impostor.show();
+    impostor.client.show(&mistaken, SIZE, RED);
+    impostor.client.roundtrip();
+    assert!(!impostor.client.heard.keyboard_entered);
+    assert_eq!(compositor.screenshot().pixel(x, y), GREEN & 0xffffff);
+    impostor.lock.unlock_and_destroy();
+    let error = impostor.client.protocol_error();
+    assert_eq!(error.code, ext_session_lock_v1::Error::InvalidUnlock as u32, "{error}");
+    control.ask("key 31");
+    locker.client.until("a key", |heard| heard.keys.contains(&(31, true)));
+    assert_eq!(compositor.screenshot().pixel(x, y), GREEN & 0xffffff);
 
     locker.lock.unlock_and_destroy();
     locker.client.roundtrip();
@@ -146,6 +159,22 @@ fn a_session_stays_locked_without_its_locker_until_another_comes() {
     next.client.roundtrip();
     client.until("the keyboard", |heard| heard.keyboard_entered);
     assert_eq!(compositor.screenshot().pixel(x, y), RED & 0xffffff);
+}
+
+#[test]
+fn who_thinks_better_of_it_locks_nothing() {
+    let compositor = Compositor::serve();
+    let (mut client, _window, (x, y)) = window(&compositor);
+    let mut locker = Locker::connect(&compositor);
+    locker.lock.destroy();
+    locker.client.roundtrip();
+    client.roundtrip();
+    client.until("the keyboard is there, or back", |heard| heard.keyboard_entered);
+    let deadline = Instant::now() + PATIENCE;
+    while compositor.screenshot().pixel(x, y) != RED & 0xffffff {
+        assert!(Instant::now() < deadline, "the window stays hidden");
+    }
+    assert_eq!(locker.notes.find("Locked"), None);
 }
 
 #[test]

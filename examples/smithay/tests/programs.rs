@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{BufReader, Read, Write};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,23 @@ fn wl_clipboard_copies_and_pastes_without_a_window() {
     assert_eq!(paste(&["--no-newline"]), "a word");
     assert_eq!(paste(&["--no-newline", "--primary"]), "another");
     assert!(paste(&["--list-types"]).contains("text/plain"));
-    // What a window has copied, too, and the other way round.
+    // Without data-control it would not watch.
+    let mut watch = client_of(&compositor, "wl-paste")
+        .args(["--watch", "cat"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut heard = BufReader::new(watch.stdout.take().unwrap());
+    let mut next = |words: &str| {
+        let mut bytes = vec![0; words.len()];
+        heard.read_exact(&mut bytes).unwrap();
+        assert_eq!(bytes, words.as_bytes());
+    };
+    next("a word");
+    copy(&[], "a third");
+    next("a third");
+    watch.kill().unwrap();
+    watch.wait().unwrap();
     let wl_copy = client_of(&compositor, "wl-copy").args(["--clear"]).status().unwrap();
     assert!(wl_copy.success());
     assert_eq!(paste(&["--no-newline"]), "");

@@ -2,15 +2,22 @@
 //! drawn, pointed at, or typed on. The end of the client that locked it does not unlock it; another may take its place.
 
 use smithay::backend::renderer::utils::with_renderer_surface_state;
-use smithay::delegate_session_lock;
 use smithay::desktop::WindowSurfaceType;
 use smithay::desktop::utils::under_from_surface_tree;
-use smithay::reexports::wayland_protocols::ext::session_lock::v1::server::ext_session_lock_v1::ExtSessionLockV1;
+use smithay::reexports::wayland_protocols::ext::session_lock::v1::server::{
+    ext_session_lock_manager_v1::ExtSessionLockManagerV1,
+    ext_session_lock_surface_v1::ExtSessionLockSurfaceV1, ext_session_lock_v1,
+    ext_session_lock_v1::ExtSessionLockV1,
+};
 use smithay::reexports::wayland_server::protocol::{wl_output::WlOutput, wl_surface::WlSurface};
-use smithay::reexports::wayland_server::{DisplayHandle, Resource};
+use smithay::reexports::wayland_server::{
+    Client, DataInit, Dispatch, DisplayHandle, Resource, delegate_dispatch,
+    delegate_global_dispatch,
+};
 use smithay::utils::{Logical, Point, SERIAL_COUNTER, Size};
 use smithay::wayland::session_lock::{
-    LockSurface, SessionLockHandler, SessionLockManagerState, SessionLocker,
+    ExtLockSurfaceUserData, LockSurface, SessionLockHandler, SessionLockManagerGlobalData,
+    SessionLockManagerState, SessionLockState, SessionLocker,
 };
 
 use super::popups;
@@ -26,12 +33,14 @@ pub struct Lock {
     /// Is told that it is locked when the first frame that shows nothing else has been drawn.
     asked: Option<SessionLocker>,
     surface: Option<LockSurface>,
+    /// The request that is being served is of the one who has locked it.
+    own: bool,
 }
 
 impl Lock {
     pub fn new(display: &DisplayHandle) -> Self {
         let manager = SessionLockManagerState::new::<State, _>(display, |_| true);
-        Self { manager, by: None, asked: None, surface: None }
+        Self { manager, by: None, asked: None, surface: None, own: false }
     }
 
     pub fn is_locked(&self) -> bool {
@@ -87,7 +96,9 @@ impl SessionLockHandler for State {
     fn new_surface(&mut self, surface: LockSurface, _: WlOutput) {
         let Size { w, h, .. } = render::bounds(self).size;
         surface.with_pending_state(|pending| pending.size = Some((w as u32, h as u32).into()));
-        self.lock.surface = Some(surface);
+        if self.lock.own {
+            self.lock.surface = Some(surface);
+        }
     }
 }
 
@@ -123,11 +134,48 @@ pub fn committed(state: &mut State, surface: &WlSurface) {
     }
 }
 
-/// A frame has been drawn.
-pub fn drawn(state: &mut State) {
-    if let Some(confirmation) = state.lock.asked.take() {
-        confirmation.lock();
+/// After each round: an input method that grabs the keyboard is not to read what is typed on the lock.
+pub fn keep(state: &mut State) {
+    let keyboard = state.seat.get_keyboard().filter(|_| state.lock.is_locked());
+    if let Some(keyboard) = keyboard.filter(|keyboard| keyboard.is_grabbed()) {
+        keyboard.unset_grab(state);
     }
 }
 
-delegate_session_lock!(State);
+/// A frame has been drawn. Who has thought better of it by then, or has gone, has locked nothing.
+pub fn drawn(state: &mut State) {
+    let Some(confirmation) = state.lock.asked.take() else { return };
+    if confirmation.ext_session_lock().is_alive() {
+        confirmation.lock();
+    } else {
+        SessionLockHandler::unlock(state);
+    }
+}
+
+/// Smithay 0.7 tells an unlocker off that has locked nothing, and then unlocks the session all the same; nor does it say
+/// whose a lock surface is. So it is asked here who asks.
+impl Dispatch<ExtSessionLockV1, SessionLockState> for State {
+    fn request(
+        state: &mut Self,
+        client: &Client,
+        lock: &ExtSessionLockV1,
+        request: ext_session_lock_v1::Request,
+        data: &SessionLockState,
+        display: &DisplayHandle,
+        init: &mut DataInit<'_, Self>,
+    ) {
+        state.lock.own = state.lock.by.as_ref() == Some(lock);
+        if !state.lock.own && matches!(request, ext_session_lock_v1::Request::UnlockAndDestroy) {
+            let error = ext_session_lock_v1::Error::InvalidUnlock;
+            return lock.post_error(error, "somebody else has locked the session");
+        }
+        <SessionLockManagerState as Dispatch<_, _, Self>>::request(
+            state, client, lock, request, data, display, init,
+        );
+    }
+}
+
+// `delegate_session_lock!`, but for `ExtSessionLockV1`.
+delegate_global_dispatch!(State: [ExtSessionLockManagerV1: SessionLockManagerGlobalData] => SessionLockManagerState);
+delegate_dispatch!(State: [ExtSessionLockManagerV1: ()] => SessionLockManagerState);
+delegate_dispatch!(State: [ExtSessionLockSurfaceV1: ExtLockSurfaceUserData] => SessionLockManagerState);

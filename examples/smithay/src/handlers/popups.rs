@@ -73,13 +73,13 @@ pub fn committed(state: &mut State, surface: &WlSurface) {
 
 /// A menu wants all keys and clicks until one of them is outside of it.
 pub fn grab(state: &mut State, surface: PopupSurface, seat: &WlSeat, serial: Serial) {
+    if state.lock.is_locked() {
+        return surface.send_popup_done();
+    }
     let Some(seat) = Seat::<State>::from_resource(seat) else { return };
     let popup = PopupKind::Xdg(surface);
     let Ok(root) = find_popup_root_surface(&popup) else { return };
     let Some(focus) = keyboard_focus(state, &root) else { return };
-    if state.lock.is_locked() {
-        return;
-    }
     // An error has been told to the client.
     let Ok(mut grab) = state.popups.grab_popup(focus, popup, &seat, serial) else { return };
     let (Some(keyboard), Some(pointer)) = (seat.get_keyboard(), seat.get_pointer()) else { return };

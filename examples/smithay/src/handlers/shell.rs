@@ -95,11 +95,15 @@ impl XdgShellHandler for State {
     }
 
     fn title_changed(&mut self, surface: ToplevelSurface) {
-        toplevels::renamed(self, &surface);
+        if let Some(window) = self.window_of(surface.wl_surface()) {
+            toplevels::renamed(self, &window);
+        }
     }
 
     fn app_id_changed(&mut self, surface: ToplevelSurface) {
-        toplevels::renamed(self, &surface);
+        if let Some(window) = self.window_of(surface.wl_surface()) {
+            toplevels::renamed(self, &window);
+        }
     }
 }
 

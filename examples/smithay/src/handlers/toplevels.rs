@@ -96,10 +96,9 @@ pub fn hidden(state: &mut State, handle: &ForeignToplevelHandle) {
 }
 
 /// The title or the app id of a window is another one.
-pub fn renamed(state: &State, toplevel: &ToplevelSurface) {
-    let Some(window) = state.window_of(toplevel.wl_surface()) else { return };
-    let Some(handle) = state.windows.listed.get(&window) else { return };
-    let (app_id, title) = windows::names(&window);
+pub fn renamed(state: &State, window: &Window) {
+    let Some(handle) = state.windows.listed.get(window) else { return };
+    let (app_id, title) = windows::names(window);
     handle.send_title(&title);
     handle.send_app_id(&app_id);
     handle.send_done();
