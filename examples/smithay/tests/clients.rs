@@ -37,7 +37,9 @@ fn shows(client: &[&str], window: &str, least: usize) {
         assert!(Instant::now() < deadline, "{line}: only {found} colours");
     }
     if let Some(directory) = std::env::var_os("KEEP_SCREENSHOTS") {
-        let kept = std::path::Path::new(&directory).join(client[0]).with_extension("png");
+        let is_program = |word: &&&str| **word != "env" && !word.contains('=');
+        let name = client.iter().find(is_program).unwrap();
+        let kept = std::path::Path::new(&directory).join(name).with_extension("png");
         std::fs::copy(compositor.path("shot.png"), kept).unwrap();
     }
 }

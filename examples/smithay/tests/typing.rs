@@ -3,10 +3,15 @@
 mod support;
 
 use support::client::{Client, Heard};
-use support::notes::Notes;
+use support::notes::{Notes, number};
 use support::server::Compositor;
 use support::{ask_until, client_of, program, window_line};
 use wayland_client::delegate_noop;
+use wayland_client::protocol::wl_output::WlOutput;
+use wayland_protocols::ext::session_lock::v1::client::{
+    ext_session_lock_manager_v1::ExtSessionLockManagerV1,
+    ext_session_lock_surface_v1::ExtSessionLockSurfaceV1, ext_session_lock_v1::ExtSessionLockV1,
+};
 use wayland_protocols::wp::text_input::zv3::client::{
     zwp_text_input_manager_v3::ZwpTextInputManagerV3, zwp_text_input_v3::ZwpTextInputV3,
 };
@@ -19,7 +24,16 @@ use wayland_protocols_misc::zwp_input_method_v2::client::{
 const RED: u32 = 0xffff0000;
 const BLUE: u32 = 0xff0000ff;
 
-note!(ZwpInputMethodV2, ZwpInputMethodKeyboardGrabV2, ZwpInputPopupSurfaceV2, ZwpTextInputV3,);
+note!(
+    ExtSessionLockV1,
+    ExtSessionLockSurfaceV1,
+    ZwpInputMethodV2,
+    ZwpInputMethodKeyboardGrabV2,
+    ZwpInputPopupSurfaceV2,
+    ZwpTextInputV3,
+);
+delegate_noop!(Heard: ExtSessionLockManagerV1);
+delegate_noop!(Heard: ignore WlOutput);
 delegate_noop!(Heard: ZwpInputMethodManagerV2);
 delegate_noop!(Heard: ZwpTextInputManagerV3);
 
@@ -91,6 +105,45 @@ fn an_input_method_writes_into_the_text_that_has_the_keyboard() {
     other.window("other", (50, 50), BLUE);
     text.until(&mut writer, "Leave");
     method.until(&mut speaker, "Deactivate");
+}
+
+/// What is typed on a lock is a password.
+#[test]
+fn an_input_method_does_not_hear_what_is_typed_on_a_lock() {
+    let compositor = Compositor::serve();
+    let mut speaker = Client::connect(&compositor);
+    let (method, grab, lock) = (Notes::default(), Notes::default(), Notes::default());
+    let queue = speaker.queue.clone();
+    let manager: ZwpInputMethodManagerV2 = speaker.globals.bind(&queue, 1..=1, ()).unwrap();
+    let words = manager.get_input_method(&speaker.seat, &queue, method);
+    words.grab_keyboard(&queue, grab.clone());
+    speaker.roundtrip();
+    let mut control = compositor.control();
+    control.ask("key 30");
+    grab.until(&mut speaker, "Key {");
+
+    let mut locker = Client::connect(&compositor);
+    let queue = locker.queue.clone();
+    locker.seat.get_keyboard(&queue, ());
+    let manager: ExtSessionLockManagerV1 = locker.globals.bind(&queue, 1..=1, ()).unwrap();
+    let output: WlOutput = locker.globals.bind(&queue, 1..=1, ()).unwrap();
+    let locked = manager.lock(&queue, lock.clone());
+    let surface = locker.surface();
+    let role = locked.get_lock_surface(&surface, &output, &queue, lock.clone());
+    let configure = lock.until(&mut locker, "Configure");
+    role.ack_configure(number(&configure, "serial"));
+    locker.show(&surface, (640, 480), BLUE);
+    locker.until("the keyboard", |heard| heard.keyboard_entered);
+    // Not with the grab that it has, nor with another.
+    for key in [31, 32] {
+        grab.clear();
+        control.ask(&format!("key {key}"));
+        locker.until("a key", |heard| heard.keys.contains(&(key, true)));
+        speaker.roundtrip();
+        assert_eq!(grab.find("Key {"), None);
+        words.grab_keyboard(&speaker.queue, grab.clone());
+        speaker.roundtrip();
+    }
 }
 
 #[test]

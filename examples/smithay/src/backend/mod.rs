@@ -47,10 +47,10 @@ impl Backend {
 
     /// Shows a cursor of the session that the output is a window of. In memory there is none.
     pub fn show_cursor(&self, image: &CursorImageStatus) {
-        match self {
-            Self::Headless(_) => {}
+        match (self, image) {
+            (Self::Headless(_), _) => {}
             #[cfg(feature = "winit")]
-            Self::Winit(winit) => winit.show_cursor(image),
+            (Self::Winit(winit), image) => winit.show_cursor(image),
         }
     }
 
