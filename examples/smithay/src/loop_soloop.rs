@@ -3,9 +3,9 @@
 //! `loop_calloop.rs` has the same items for calloop, to be read beside this one. The handle is a plain field
 //! of the state; [`Loop`] stays where it is run.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Instant;
 
 use smithay::reexports::wayland_server::{Display, ListeningSocket};
@@ -14,6 +14,7 @@ use soloop::{
     Signals, SourceOptions, TimeoutAction, Timer, Token,
 };
 
+use crate::connection::Door;
 use crate::control::{self, Conversation};
 use crate::state::State;
 use crate::{Result, connection};
@@ -23,8 +24,8 @@ pub const NAME: &str = "soloop";
 
 /// What callbacks change: a field of the state.
 pub type Handle = LoopHandle<State>;
-/// What names the listening socket.
-pub type Listener = Token<Generic<ListeningSocket>>;
+/// What names a listening socket.
+pub type Listener<S> = Token<Generic<S>>;
 /// Names the loop for what insists on a handle of calloop's.
 pub type Foreign = Token<CalloopLoop<State>>;
 /// Reaches the state from another thread, or from a place that has no state.
@@ -91,39 +92,57 @@ pub fn serve(handle: &mut Handle, display: Display<State>) -> Result<()> {
 }
 
 /// Accepts Wayland clients. When that fails, it is disabled until [`enable`].
-pub fn listen(handle: &mut Handle, socket: ListeningSocket) -> Result<Listener> {
+pub fn listen(handle: &mut Handle, socket: ListeningSocket) -> Result<Listener<ListeningSocket>> {
     let source = Generic::new(socket, Interest::READ, Mode::Level);
     let options = SourceOptions::new().name("wayland socket");
     Ok(handle.insert_source_with(options, source, |ready, state: &mut State| {
-        match ready.io.accept() {
-            Ok(Some(stream)) => drop(connection::welcome(state, stream)),
-            Ok(None) => {}
+        let accepted = match ready.io.accept() {
+            Ok(Some(stream)) => connection::welcome(state, stream).map(drop),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        Ok(match accepted {
+            Ok(()) => PostAction::Continue,
             Err(error) => {
-                connection::take_a_break(state, &error);
-                return Ok(PostAction::Disable);
+                connection::take_a_break(state, Door::Wayland, &error);
+                PostAction::Disable
             }
-        }
-        Ok(PostAction::Continue)
+        })
     })?)
 }
 
-pub fn enable(handle: &mut Handle, listener: &Listener) {
+pub fn enable<S>(handle: &mut Handle, listener: &Listener<S>) {
     handle.enable(listener);
 }
 
-/// Accepts clients of the control socket, and obeys them line by line.
-pub fn listen_to_control(handle: &mut Handle, socket: UnixListener) -> Result<()> {
+/// Accepts clients of the control socket, and obeys them line by line. When that fails, it is disabled until
+/// [`enable`].
+pub fn listen_to_control(
+    handle: &mut Handle,
+    socket: UnixListener,
+) -> Result<Listener<UnixListener>> {
     socket.set_nonblocking(true)?;
     let source = Generic::new(socket, Interest::READ, Mode::Level);
     let options = SourceOptions::new().name("control socket");
-    handle.insert_source_with(options, source, |ready, state: &mut State| {
-        let conversation = Conversation::new(ready.io.accept()?.0)?;
-        let source = Generic::new(conversation, Interest::READ, Mode::Level);
-        let inserted = state.handle.insert_source(source, |ready, state: &mut State| {
-            let goes_on = control::go_on(ready.io, state);
-            Ok(if goes_on { PostAction::Continue } else { PostAction::Remove })
-        });
-        inserted.map(|_| PostAction::Continue).map_err(io::Error::from)
+    Ok(handle.insert_source_with(options, source, |ready, state: &mut State| {
+        let accepted = ready.io.accept().and_then(|(it, _)| converse(&mut state.handle, it));
+        Ok(match accepted {
+            Ok(()) => PostAction::Continue,
+            // It has hung up meanwhile.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => PostAction::Continue,
+            Err(error) => {
+                connection::take_a_break(state, Door::Control, &error);
+                PostAction::Disable
+            }
+        })
+    })?)
+}
+
+fn converse(handle: &mut Handle, stream: UnixStream) -> io::Result<()> {
+    let source = Generic::new(Conversation::new(stream)?, Interest::READ, Mode::Level);
+    handle.insert_source(source, |ready, state: &mut State| {
+        let goes_on = control::go_on(ready.io, state);
+        Ok(if goes_on { PostAction::Continue } else { PostAction::Remove })
     })?;
     Ok(())
 }

@@ -22,11 +22,12 @@ use smithay::wayland::selection::primary_selection::{
 use smithay::wayland::xwayland_shell::{
     XWAYLAND_SHELL_ROLE, XWaylandShellHandler, XWaylandShellState,
 };
-use smithay::xwayland::xwm::{Reorder, ResizeEdge, X11Window, XwmId};
+use smithay::xwayland::xwm::{Reorder, ResizeEdge, WmWindowProperty, X11Window, XwmId};
 use smithay::xwayland::{X11Surface, X11Wm, XWayland, XWaylandEvent, XwmHandler};
 
 use crate::element::Window;
 use crate::grabs::{Edges, MoveGrab, ResizeGrab};
+use crate::handlers::toplevels;
 use crate::state::State;
 use crate::windows::{self, Placement};
 use crate::{Result, event_loop, frames, placing};
@@ -222,6 +223,13 @@ impl XwmHandler for State {
         if let Some(window) = self.window_of_x11(&surface) {
             self.space.map_element(window, geometry.loc, false);
             frames::schedule(self);
+        }
+    }
+
+    fn property_notify(&mut self, _: XwmId, surface: X11Surface, property: WmWindowProperty) {
+        let renamed = matches!(property, WmWindowProperty::Title | WmWindowProperty::Class);
+        if let Some(window) = self.window_of_x11(&surface).filter(|_| renamed) {
+            toplevels::renamed(self, &window);
         }
     }
 

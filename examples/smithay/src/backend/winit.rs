@@ -8,7 +8,7 @@ use smithay::backend::input::{
 };
 use smithay::backend::renderer::gles::GlesRenderer;
 use smithay::backend::winit::{self, WinitEvent, WinitEventLoop, WinitGraphicsBackend, WinitInput};
-use smithay::input::pointer::AxisFrame;
+use smithay::input::pointer::{AxisFrame, CursorImageStatus};
 use smithay::output::Mode;
 use smithay::reexports::winit::dpi::PhysicalSize;
 use smithay::reexports::winit::window::Window;
@@ -39,6 +39,15 @@ impl Winit {
 
     pub fn size(&self) -> Size<i32, Physical> {
         self.window.window_size()
+    }
+
+    /// That of a name is the session's; that of a client is drawn.
+    pub fn show_cursor(&self, image: &CursorImageStatus) {
+        let window = self.window.window();
+        window.set_cursor_visible(matches!(image, CursorImageStatus::Named(_)));
+        if let CursorImageStatus::Named(icon) = image {
+            window.set_cursor(*icon);
+        }
     }
 
     pub fn renderer(&mut self) -> &mut GlesRenderer {
