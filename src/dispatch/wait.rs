@@ -103,6 +103,10 @@ impl<Data: LoopData> EventLoop<Data> {
         let stops = self.shared.is_stopping();
         let timeout = self.fall_asleep(timeout, in_run, handle)?;
         let waited = self.ask_kernel(timeout);
+        if waited.is_ok() {
+            self.collect_found(handle);
+        }
+        // Also if it failed: no notification is lost.
         let notified = self.shared.ready.mark_awake();
         if notified || timeout != Some(Duration::ZERO) {
             self.counters.wakeups += 1;
@@ -114,9 +118,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.shared.take_stop();
             }
         }
-        waited?;
-        self.collect_found(handle);
-        Ok(())
+        waited
     }
 
     /// Falls asleep, unless something has come up meanwhile; the timeout for the kernel then.
