@@ -14,22 +14,16 @@ use crate::registrations::{Registrations, Turn};
 use crate::shrink::{pop_front, shrink};
 use crate::token::{InterestKey, SourceKey};
 
-/// What a panic interrupts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Running {
-    /// A source processes an event.
-    Event(InterestKey, ReadinessBits),
-    /// A source is unregistered.
-    Unregister(SourceKey),
-}
-
 #[derive(Debug)]
 pub(crate) struct Round {
     /// What is to be delivered in this round, or in the next if this one ends before.
     ready: [VecDeque<InterestKey>; Priority::COUNT],
     /// What had its turn and has more: it goes behind what the next wait finds.
     deferred: Vec<InterestKey>,
-    running: Option<Running>,
+    /// The event that a source processes, or has more of while ops are applied.
+    running: Option<(InterestKey, ReadinessBits)>,
+    /// The source that is being unregistered.
+    unregistering: Option<SourceKey>,
     /// Errors that are to come out of this dispatch or of later ones.
     failures: VecDeque<Box<Error>>,
     /// What the kernel told of while it is nobody's.
@@ -47,6 +41,7 @@ impl Round {
             ready: Default::default(),
             deferred: Vec::new(),
             running: None,
+            unregistering: None,
             failures: VecDeque::new(),
             stale: Vec::new(),
             budget: Budget::new(),
@@ -61,7 +56,7 @@ impl Round {
         self.ready.iter().all(VecDeque::is_empty)
             && self.deferred.is_empty()
             && self.failures.is_empty()
-            && self.running.is_none()
+            && !self.was_interrupted()
     }
 
     /// How many interests are in the queues.
@@ -142,8 +137,8 @@ impl Round {
     // What a panic interrupts.
 
     #[inline]
-    pub(crate) fn set_running(&mut self, running: Running) {
-        self.running = Some(running);
+    pub(crate) fn set_running(&mut self, interest: InterestKey, readiness: ReadinessBits) {
+        self.running = Some((interest, readiness));
     }
 
     #[inline]
@@ -151,25 +146,28 @@ impl Round {
         self.running = None;
     }
 
-    /// What a panic interrupted. An event is delivered once more: it may be all that tells of a backlog.
+    #[inline]
+    pub(crate) fn set_unregistering(&mut self, source: Option<SourceKey>) {
+        self.unregistering = source;
+    }
+
+    /// Takes up what a panic interrupted. An event is delivered once more: it may be all that tells of a backlog. The
+    /// source that was being unregistered.
     pub(crate) fn take_interrupted(
         &mut self,
         registrations: &mut Registrations,
     ) -> Option<SourceKey> {
-        match self.running.take()? {
-            Running::Event(interest, readiness) => {
-                if let Some(Some(priority)) = registrations.mark_ready(interest, readiness) {
-                    self.ready[priority.index()].push_front(interest);
-                }
-                None
-            }
-            Running::Unregister(source) => Some(source),
+        if let Some((interest, readiness)) = self.running.take()
+            && let Some(Some(priority)) = registrations.mark_ready(interest, readiness)
+        {
+            self.ready[priority.index()].push_front(interest);
         }
+        self.unregistering.take()
     }
 
     #[inline]
     pub(crate) fn was_interrupted(&self) -> bool {
-        self.running.is_some()
+        self.running.is_some() || self.unregistering.is_some()
     }
 
     // Errors.
