@@ -358,4 +358,27 @@ mod once_failed {
             ]);
         }
     }
+
+    #[test]
+    fn what_a_source_has_more_of_survives_the_panic_of_an_op() {
+        let visit = || Op::Visit(Pick(0), panicking(vec![]));
+        for kind in [Kind::Channel, Kind::Task, Kind::Bell, Kind::Level, Kind::Edge] {
+            let disables = Op::Insert(Kind::Ping, PLAIN, vec![]);
+            check(&[
+                disables,
+                insert(kind, PLAIN, vec![(vec![Op::Disable(Pick(1)), visit()], End::Again)]),
+                poke(0),
+                poke(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+            ]);
+        }
+    }
+
+    #[test]
+    fn a_timer_on_the_clock_of_the_wall_that_answers_drop_is_over() {
+        let drops = (vec![Op::Enable(Pick(0))], End::Remove);
+        check(&[insert(Kind::Wall(0), PLAIN, vec![drops]), Op::Dispatch(0), Op::Dispatch(0)]);
+    }
 }
