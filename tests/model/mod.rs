@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use naive::Model;
 use ops::Op;
-use real::World;
+use real::{World, law};
 use tally::Tally;
 
 /// A signal is heard by every loop of the process: one program at a time.
@@ -43,6 +43,8 @@ pub fn check(program: &[Op]) -> Tally {
         tally.count(&seen, |source| model.kind(source));
     }
     world.end(event_loop);
+    // Watched from the beginning, or from somewhere in the middle.
+    law::check(program, if program.len() % 2 == 0 { 0 } else { program.len() / 3 });
     tally.count_inserted(model.kinds());
     tally
 }

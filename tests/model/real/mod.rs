@@ -1,6 +1,7 @@
 //! A program on the real loop, on a manual clock.
 
 mod insert;
+pub mod law;
 mod named;
 mod script;
 mod sources;
@@ -19,7 +20,7 @@ use soloop::{
 use self::named::{Named, Source, with_token};
 use self::script::{Planned, planned_panic};
 use super::log::{Entry, Log, Outcome, View};
-use super::ops::{Body, DEPTH, Op, Pick, Policy, SCOPES, signals};
+use super::ops::{Body, DEPTH, Kind, Op, Pick, Policy, SCOPES, signals};
 
 const MODES: [Mode; 3] = [Mode::Level, Mode::Edge, Mode::OneShot];
 
@@ -37,6 +38,10 @@ pub struct World {
     scopes: [Scope; SCOPES],
     policy: Policy,
     messages: u32,
+    /// The kinds that were inserted.
+    kinds: Vec<Kind>,
+    /// By how much the clock was moved.
+    advanced: Duration,
     children: usize,
     /// A callback made a timer on the wall's clock due.
     wall_due: bool,
@@ -71,6 +76,8 @@ impl World {
             scopes: Default::default(),
             policy: Policy::Report,
             messages: 0,
+            kinds: Vec::new(),
+            advanced: Duration::ZERO,
             children: 0,
             wall_due: false,
             log: Log::default(),
@@ -80,10 +87,20 @@ impl World {
     }
 
     pub fn dispatch(&mut self, event_loop: &mut EventLoop<Self>, timeout: u8) {
+        self.wait_for_expiry();
+        self.run(|world| event_loop.dispatch(ms(timeout), world));
+    }
+
+    /// Returns when what a callback made due on the wall's clock has expired.
+    fn wait_for_expiry(&mut self) {
         if std::mem::take(&mut self.wall_due) {
             system::wait_for_expiry();
         }
-        self.run(|world| event_loop.dispatch(ms(timeout), world));
+    }
+
+    /// Whether a source of this kind was ever inserted.
+    fn has_had(&self, kind: Kind) -> bool {
+        self.kinds.contains(&kind)
     }
 
     pub fn settle(&mut self, event_loop: &mut EventLoop<Self>) {
@@ -189,6 +206,7 @@ impl World {
             }
             Op::Advance(by) => {
                 self.clock.advance(ms(by));
+                self.advanced += ms(by);
                 ("advance", true)
             }
             Op::Dispatch(_) | Op::Settle => return,
