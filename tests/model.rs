@@ -381,4 +381,19 @@ mod once_failed {
         let drops = (vec![Op::Enable(Pick(0))], End::Remove);
         check(&[insert(Kind::Wall(0), PLAIN, vec![drops]), Op::Dispatch(0), Op::Dispatch(0)]);
     }
+
+    #[test]
+    fn what_stays_readable_makes_an_edge_after_each_dispatch() {
+        let leaves_it = || (vec![], End::Continue);
+        for kind in [Kind::Level, Kind::MioLevel] {
+            check(&[
+                insert(kind, PLAIN, vec![leaves_it(), leaves_it(), leaves_it(), leaves_it()]),
+                Op::Dispatch(0),
+                poke(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+            ]);
+        }
+    }
 }
