@@ -94,6 +94,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => pick().prop_map(Op::HangUp),
         1 => pick().prop_map(Op::RemoteRemove),
         1 => Just(Op::Wakeup),
+        1 => Just(Op::Stop),
         1 => (0..2_u8).prop_map(Op::ClearScope),
         1 => (0..2_u8).prop_map(Op::DropScope),
         1 => policy.prop_map(Op::Policy),
@@ -118,7 +119,8 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn program() -> impl Strategy<Value = Vec<Op>> {
     let dispatch = prop_oneof![Just(0_u8), 1..30_u8].prop_map(Op::Dispatch);
-    vec(prop_oneof![20 => op(), 10 => dispatch, 1 => Just(Op::Settle)], 0..60)
+    let run = (0..30_u8).prop_map(Op::Run);
+    vec(prop_oneof![20 => op(), 10 => dispatch, 1 => run, 1 => Just(Op::Settle)], 0..60)
 }
 
 #[test]

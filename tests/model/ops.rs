@@ -33,11 +33,15 @@ pub enum Op {
     Post(Body),
     RemoteRemove(Pick),
     Wakeup,
+    /// Concerns the current or the next `Run`, and no dispatch.
+    Stop,
     Policy(Policy),
     /// Moves the clock by so many milliseconds.
     Advance(u8),
     /// With a timeout of so many milliseconds. Nothing inside a callback, which can't reach the loop.
     Dispatch(u8),
+    /// `run`, likewise, with that timeout, stopped after `RUN` dispatches, if nothing stops it before.
+    Run(u8),
     /// `apply_pending`, likewise.
     Settle,
 }
@@ -188,6 +192,9 @@ pub enum Policy {
     Disable,
     Remove,
 }
+
+/// How many dispatches a run takes at most.
+pub const RUN: u32 = 2;
 
 /// Of bounded channels.
 pub const BOUND: usize = 2;

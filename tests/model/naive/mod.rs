@@ -15,7 +15,7 @@ use std::mem::take;
 
 use self::source::{Armed, Source};
 use super::log::{Entry, Outcome, View};
-use super::ops::{Body, Kind, Policy, SCOPES};
+use super::ops::{Body, Kind, Policy, RUN, SCOPES};
 
 /// A registration: a source, and how often it was registered before.
 type Interest = (usize, u32);
@@ -68,6 +68,7 @@ pub struct Model {
     woken: Vec<Interest>,
     notified: bool,
     ran_user_code: bool,
+    stops: bool,
     /// What is to be delivered, by rank. The order of fds that one wait found is the kernel's.
     ready: [VecDeque<Place>; 3],
     due: [VecDeque<(usize, u64)>; 3],
@@ -100,6 +101,7 @@ impl Model {
             woken: Vec::new(),
             notified: false,
             ran_user_code: false,
+            stops: false,
             ready: Default::default(),
             due: Default::default(),
             deferred: Vec::new(),
@@ -131,9 +133,23 @@ impl Model {
     }
 
     pub fn dispatch(&mut self, timeout: u8) {
-        self.rounds += 1;
-        let turn = self.turn(timeout.into());
+        let turn = self.turn(timeout.into(), false);
         self.note(turn);
+    }
+
+    pub fn run(&mut self, timeout: u8) {
+        let ran = self.run_turns(timeout.into());
+        self.note(ran);
+    }
+
+    fn run_turns(&mut self, timeout: i64) -> Flow {
+        let mut turns = 0;
+        while !take(&mut self.stops) {
+            self.turn(timeout, true)?;
+            turns += 1;
+            self.stops |= turns == RUN;
+        }
+        Ok(())
     }
 
     pub fn apply_pending(&mut self) {
@@ -151,9 +167,10 @@ impl Model {
         self.log.push(Entry::Now(self.now as u64));
     }
 
-    fn turn(&mut self, timeout: i64) -> Flow {
+    fn turn(&mut self, timeout: i64, in_run: bool) -> Flow {
+        self.rounds += 1;
         self.apply()?;
-        self.wait(timeout);
+        self.wait(timeout, in_run);
         self.deliver()?;
         for _ in 0..self.idles.len() {
             if let Some((_, Some((body, depth)))) = self.idles.pop_front() {
@@ -194,8 +211,9 @@ impl Model {
             || self.nearest().is_some_and(|at| at <= self.now)
     }
 
-    fn wait(&mut self, timeout: i64) {
-        let blocks = !take(&mut self.ran_user_code) && !self.has_work();
+    fn wait(&mut self, timeout: i64, in_run: bool) {
+        let stops = in_run && self.stops;
+        let blocks = !take(&mut self.ran_user_code) && !stops && !self.has_work();
         self.ask_kernel();
         if blocks && !self.has_work() {
             self.now += self.nearest().map_or(timeout, |at| timeout.min(at - self.now));

@@ -76,6 +76,10 @@ impl Model {
                 self.notified = true;
                 ("wake", true)
             }
+            Op::Stop => {
+                self.stops = true;
+                ("stop", true)
+            }
             Op::Policy(policy) => {
                 self.policy = *policy;
                 ("policy", true)
@@ -84,7 +88,7 @@ impl Model {
                 self.now += i64::from(*by);
                 ("advance", true)
             }
-            Op::Dispatch(_) | Op::Settle => return,
+            Op::Dispatch(_) | Op::Run(_) | Op::Settle => return,
         };
         self.log.push(Entry::Did(name, done));
     }

@@ -44,29 +44,13 @@ struct Nested {
 pub fn check(program: &[Op], from: usize) {
     let (mut event_loop, mut world) = World::new();
     let (before, after) = program.split_at(from.min(program.len()));
-    for op in before {
-        match op {
-            Op::Dispatch(timeout) => world.dispatch(&mut event_loop, *timeout),
-            Op::Settle => world.settle(&mut event_loop),
-            op => world.execute(op.clone(), 1),
-        }
-    }
+    before.iter().for_each(|op| world.step(&mut event_loop, op));
     world.log.take();
-    world.log.take_polls();
     let mut nested = Nested::new(event_loop, world);
     for (step, op) in after.iter().enumerate() {
         nested.place = format!("op {}: {op:?}", before.len() + step);
         nested.look(step);
-        match op {
-            Op::Dispatch(timeout) => nested.dispatch(*timeout, step % 2 == 0),
-            Op::Settle => nested.world.settle(&mut nested.event_loop),
-            op => {
-                nested.world.execute(op.clone(), 1);
-                nested.asked |= !is_event(op);
-                nested.idle = 0;
-            }
-        }
-        nested.world.log.take();
+        nested.step(op, step % 2 == 0);
         nested.look(step + 1);
     }
     nested.world.end(nested.event_loop);
@@ -106,19 +90,29 @@ impl Nested {
         }
     }
 
-    fn dispatch(&mut self, timeout: u8, goes_on: bool) {
-        self.dispatch_once(timeout);
-        for _ in 0..3 {
-            if goes_on && self.is_readable() {
-                self.dispatch_once(0);
+    fn step(&mut self, op: &Op, goes_on: bool) {
+        if let Op::Dispatch(timeout) = op {
+            self.dispatch_once(*timeout);
+            for _ in 0..3 {
+                if goes_on && self.is_readable() {
+                    self.dispatch_once(0);
+                }
             }
+            return;
         }
+        let rounds = self.event_loop.stats().rounds;
+        self.world.step(&mut self.event_loop, op);
+        self.world.log.take();
+        self.told &= self.event_loop.stats().rounds == rounds;
+        self.asked |= !is_event(op);
+        self.idle = 0;
     }
 
     /// What it delivered.
     fn dispatch_once(&mut self, timeout: u8) -> Vec<Entry> {
         let readable = self.is_readable();
         self.told = false;
+        self.world.log.take_polls();
         let before = self.world.clock.now();
         self.world.advanced = Duration::ZERO;
         self.world.dispatch(&mut self.event_loop, timeout);
@@ -145,7 +139,7 @@ impl Nested {
 /// Whether an op is no more than an event from outside, or an idle.
 fn is_event(op: &Op) -> bool {
     matches!(op, Op::Poke(_) | Op::HangUp(_) | Op::Post(_) | Op::Idle(_) | Op::Wakeup)
-        || matches!(op, Op::Advance(_) | Op::Policy(_))
+        || matches!(op, Op::Stop | Op::Advance(_) | Op::Policy(_))
 }
 
 fn is_told(epoll: &OwnedFd) -> bool {

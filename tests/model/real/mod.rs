@@ -1,6 +1,7 @@
 //! A program on the real loop, on a manual clock.
 
 mod insert;
+#[cfg(not(mio_unsupported_force_poll_poll))]
 pub mod law;
 mod named;
 mod script;
@@ -20,7 +21,7 @@ use soloop::{
 use self::named::{Named, Source, with_token};
 use self::script::{Planned, planned_panic};
 use super::log::{Entry, Log, Outcome, View};
-use super::ops::{Body, DEPTH, Kind, Op, Pick, Policy, SCOPES, signals};
+use super::ops::{Body, DEPTH, Kind, Op, Pick, Policy, RUN, SCOPES, signals};
 
 const MODES: [Mode; 3] = [Mode::Level, Mode::Edge, Mode::OneShot];
 
@@ -86,9 +87,32 @@ impl World {
         (event_loop, world)
     }
 
+    /// A step of a program.
+    pub fn step(&mut self, event_loop: &mut EventLoop<Self>, op: &Op) {
+        match op {
+            Op::Dispatch(timeout) => self.dispatch(event_loop, *timeout),
+            Op::Run(timeout) => self.run(event_loop, *timeout),
+            Op::Settle => self.attempt(|world| event_loop.apply_pending(world)),
+            op => self.execute(op.clone(), 1),
+        }
+    }
+
     pub fn dispatch(&mut self, event_loop: &mut EventLoop<Self>, timeout: u8) {
         self.wait_for_expiry();
-        self.run(|world| event_loop.dispatch(ms(timeout), world));
+        self.attempt(|world| event_loop.dispatch(ms(timeout), world));
+    }
+
+    fn run(&mut self, event_loop: &mut EventLoop<Self>, timeout: u8) {
+        self.wait_for_expiry();
+        let mut dispatches = 0;
+        let after_each = move |world: &mut Self| {
+            dispatches += 1;
+            if dispatches == RUN {
+                world.handle.stop();
+            }
+            world.wait_for_expiry();
+        };
+        self.attempt(|world| event_loop.run(ms(timeout), world, after_each));
     }
 
     /// Returns when what a callback made due on the wall's clock has expired.
@@ -103,11 +127,7 @@ impl World {
         self.kinds.contains(&kind)
     }
 
-    pub fn settle(&mut self, event_loop: &mut EventLoop<Self>) {
-        self.run(|world| event_loop.apply_pending(world));
-    }
-
-    fn run(&mut self, turn: impl FnOnce(&mut Self) -> soloop::Result<()>) {
+    fn attempt(&mut self, turn: impl FnOnce(&mut Self) -> soloop::Result<()>) {
         let result = catch_unwind(AssertUnwindSafe(|| turn(self)));
         let outcome = match result {
             Ok(Ok(())) => Outcome::Fine,
@@ -200,6 +220,10 @@ impl World {
                 self.remote.wakeup();
                 ("wake", true)
             }
+            Op::Stop => {
+                self.handle.stop();
+                ("stop", true)
+            }
             Op::Policy(policy) => {
                 self.policy = policy;
                 ("policy", true)
@@ -209,7 +233,7 @@ impl World {
                 self.advanced += ms(by);
                 ("advance", true)
             }
-            Op::Dispatch(_) | Op::Settle => return,
+            Op::Dispatch(_) | Op::Run(_) | Op::Settle => return,
         };
         self.log.push(Entry::Did(answer.0, answer.1));
     }
