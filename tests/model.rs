@@ -8,6 +8,7 @@
 #![allow(unreachable_pub, reason = "the modules are shared with the fuzz target")]
 
 mod common;
+#[cfg_attr(mio_unsupported_force_poll_poll, allow(dead_code, reason = "no loop can be watched"))]
 #[path = "model/mod.rs"]
 mod model;
 

@@ -49,9 +49,9 @@ pub fn check(program: &[Op], from: usize) {
     let mut nested = Nested::new(event_loop, world);
     for (step, op) in after.iter().enumerate() {
         nested.place = format!("op {}: {op:?}", before.len() + step);
-        nested.look(step);
-        nested.step(op, step % 2 == 0);
-        nested.look(step + 1);
+        nested.look(step & 1 == 0);
+        nested.step(op, step & 1 == 0);
+        nested.look(step & 1 == 1);
     }
     nested.world.end(nested.event_loop);
 }
@@ -78,11 +78,11 @@ impl Nested {
         readable
     }
 
-    /// Between two steps.
-    fn look(&mut self, step: usize) {
+    /// Between two steps. `closely`: with a dispatch that has nothing to do. It may make up for what is wrong later: not
+    /// each time.
+    fn look(&mut self, closely: bool) {
         let readable = self.is_readable();
-        // A dispatch that does nothing may make up for what is wrong: not each time.
-        if !readable && step % 2 == 0 {
+        if !readable && closely {
             self.dispatch_once(0);
         } else if readable && !self.told {
             let delivered = self.dispatch_once(0);
