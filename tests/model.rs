@@ -366,9 +366,8 @@ mod once_failed {
     fn what_a_source_has_more_of_survives_the_panic_of_an_op() {
         let visit = || Op::Visit(Pick(0), panicking(vec![]));
         for kind in [Kind::Channel, Kind::Task, Kind::Bell, Kind::Level, Kind::Edge] {
-            let disables = Op::Insert(Kind::Ping, PLAIN, vec![]);
             check(&[
-                disables,
+                insert(Kind::Ping, PLAIN, vec![]),
                 insert(kind, PLAIN, vec![(vec![Op::Disable(Pick(1)), visit()], End::Again)]),
                 poke(0),
                 poke(0),
@@ -394,6 +393,23 @@ mod once_failed {
                 Op::Dispatch(0),
                 poke(0),
                 Op::Dispatch(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+            ]);
+        }
+    }
+
+    #[test]
+    fn what_a_level_triggered_fd_was_ready_for_in_an_earlier_round_is_asked_for_anew() {
+        let low = Options { priority: 2, ..PLAIN };
+        for kind in [Kind::Level, Kind::Edge, Kind::MioLevel] {
+            check(&[
+                insert(Kind::Bell, PLAIN, vec![(vec![], End::Error)]),
+                insert(kind, low, vec![(vec![], End::Continue)]),
+                poke(1),
+                poke(0),
+                Op::Dispatch(0),
+                Op::Visit(Pick(0), body(vec![])),
                 Op::Dispatch(0),
                 Op::Dispatch(0),
             ]);

@@ -11,6 +11,7 @@ pub enum Op {
     Remove(Pick),
     /// Its closure drops the source, then does the ops.
     Take(Pick, Body),
+    /// Its closure reads what an fd has, then does the ops.
     Visit(Pick, Body),
     /// Shows the loop to a closure, which looks up the source and does the ops.
     Inspect(Pick, Body),

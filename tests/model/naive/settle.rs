@@ -62,6 +62,7 @@ impl Model {
             Pending::Visit(id, body, depth) => {
                 if !self.sources[id].going {
                     self.ran_user_code = true;
+                    self.sources[id].drain();
                     self.body(Entry::Visited(id), body, depth)?;
                 }
             }

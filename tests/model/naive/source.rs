@@ -191,6 +191,13 @@ impl Source {
         })
     }
 
+    /// What an fd has is read.
+    pub fn drain(&mut self) {
+        if matches!(self.kind, Kind::Level | Kind::Edge | Kind::OneShot) {
+            self.bytes = 0;
+        }
+    }
+
     /// Whether nobody asked for its end.
     pub fn gets_events(&self) -> bool {
         self.live && !self.disabled

@@ -19,7 +19,7 @@ use soloop::{
 };
 
 use self::named::{Named, Source, with_token};
-use self::script::{Planned, planned_panic};
+use self::script::{Planned, drain, planned_panic};
 use super::log::{Entry, Log, Outcome, View};
 use super::ops::{Body, DEPTH, Kind, Op, Pick, Policy, RUN, SCOPES, signals};
 
@@ -268,7 +268,19 @@ impl World {
         let Some((id, token)) = self.pick(pick) else { return false };
         let body = self.body(body, depth);
         let visited = Entry::Visited(id);
-        with_token!(token, token => self.handle.visit(token, move |_, world| body(visited, world)))
+        match token {
+            Named::Fd(token) => self.handle.visit(token, move |source, world| {
+                drain(source.get_mut());
+                body(visited, world);
+            }),
+            Named::Mio(token) => self.handle.visit(token, move |source, world| {
+                drain(source.get_mut());
+                body(visited, world);
+            }),
+            token => with_token!(token, token => {
+                self.handle.visit(token, move |_, world| body(visited, world))
+            }),
+        }
     }
 
     fn inspect(&mut self, pick: Pick, body: Body, depth: usize) {
