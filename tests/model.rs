@@ -8,6 +8,7 @@
 #![allow(unreachable_pub, reason = "the modules are shared with the fuzz target")]
 
 mod common;
+#[cfg_attr(mio_unsupported_force_poll_poll, allow(dead_code, reason = "no loop can be watched"))]
 #[path = "model/mod.rs"]
 mod model;
 
@@ -94,6 +95,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => pick().prop_map(Op::HangUp),
         1 => pick().prop_map(Op::RemoteRemove),
         1 => Just(Op::Wakeup),
+        1 => Just(Op::Stop),
         1 => (0..2_u8).prop_map(Op::ClearScope),
         1 => (0..2_u8).prop_map(Op::DropScope),
         1 => policy.prop_map(Op::Policy),
@@ -118,7 +120,8 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn program() -> impl Strategy<Value = Vec<Op>> {
     let dispatch = prop_oneof![Just(0_u8), 1..30_u8].prop_map(Op::Dispatch);
-    vec(prop_oneof![20 => op(), 10 => dispatch, 1 => Just(Op::Settle)], 0..60)
+    let run = (0..30_u8).prop_map(Op::Run);
+    vec(prop_oneof![20 => op(), 10 => dispatch, 1 => run, 1 => Just(Op::Settle)], 0..60)
 }
 
 #[test]
@@ -353,6 +356,60 @@ mod once_failed {
                 poke(0),
                 Op::Dispatch(0),
                 Op::Enable(Pick(0)),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+            ]);
+        }
+    }
+
+    #[test]
+    fn what_a_source_has_more_of_survives_the_panic_of_an_op() {
+        let visit = || Op::Visit(Pick(0), panicking(vec![]));
+        for kind in [Kind::Channel, Kind::Task, Kind::Bell, Kind::Level, Kind::Edge] {
+            check(&[
+                insert(Kind::Ping, PLAIN, vec![]),
+                insert(kind, PLAIN, vec![(vec![Op::Disable(Pick(1)), visit()], End::Again)]),
+                poke(0),
+                poke(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+            ]);
+        }
+    }
+
+    #[test]
+    fn a_timer_on_the_clock_of_the_wall_that_answers_drop_is_over() {
+        let drops = (vec![Op::Enable(Pick(0))], End::Remove);
+        check(&[insert(Kind::Wall(0), PLAIN, vec![drops]), Op::Dispatch(0), Op::Dispatch(0)]);
+    }
+
+    #[test]
+    fn what_stays_readable_makes_an_edge_after_each_dispatch() {
+        let leaves_it = || (vec![], End::Continue);
+        for kind in [Kind::Level, Kind::MioLevel] {
+            check(&[
+                insert(kind, PLAIN, vec![leaves_it(), leaves_it(), leaves_it(), leaves_it()]),
+                Op::Dispatch(0),
+                poke(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+            ]);
+        }
+    }
+
+    #[test]
+    fn what_a_level_triggered_fd_was_ready_for_in_an_earlier_round_is_asked_for_anew() {
+        let low = Options { priority: 2, ..PLAIN };
+        for kind in [Kind::Level, Kind::Edge, Kind::MioLevel] {
+            check(&[
+                insert(Kind::Bell, PLAIN, vec![(vec![], End::Error)]),
+                insert(kind, low, vec![(vec![], End::Continue)]),
+                poke(1),
+                poke(0),
+                Op::Dispatch(0),
+                Op::Visit(Pick(0), body(vec![])),
                 Op::Dispatch(0),
                 Op::Dispatch(0),
             ]);

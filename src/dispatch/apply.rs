@@ -6,7 +6,6 @@
 use slotmap::SecondaryMap;
 
 use super::budget::Lane;
-use super::round::Running;
 use crate::error::Outcome;
 use crate::handle::{LoopData, Op, own_handle};
 use crate::insight::{Subject, instrument, watched};
@@ -178,10 +177,10 @@ impl<Data: LoopData> EventLoop<Data> {
         if !registrations.set_registered(key, false) {
             return Ok(());
         }
-        self.round.set_running(Running::Unregister(key));
+        self.round.set_unregistering(Some(key));
         let unregistered = slot.source.unregister(&mut Registrar::new(registrations, key));
         registrations.sweep(key);
-        self.round.set_done();
+        self.round.set_unregistering(None);
         let lost = registrations.take_lost();
         if !lost.is_empty() {
             self.note_orphans(key, lost, data);

@@ -5,7 +5,6 @@
 //! answers.
 
 use super::budget::Lane;
-use super::round::Running;
 use crate::error::Outcome;
 use crate::handle::{LoopData, own_handle};
 use crate::insight::{Subject, instrument, watched};
@@ -94,11 +93,12 @@ impl<Data: LoopData> EventLoop<Data> {
             let answer = self.call_once(turn, data);
             let has_more = self.shared.take_again();
             match answer {
-                Ok(PostAction::Again) => {}
+                // It has more, also if one of the ops panics.
+                Ok(PostAction::Again) => self.round.set_running(turn.interest, turn.readiness),
                 answer => return self.end_turn(answer, has_more, turn, data),
             }
-            self.round.set_done();
             let applied = self.apply_ops(data);
+            self.round.set_done();
             let registrations = &mut own_handle(&self.shared, data)?.registrations;
             if !registrations.may_go_on(turn.interest) {
                 registrations.end_turn();
@@ -126,7 +126,7 @@ impl<Data: LoopData> EventLoop<Data> {
         };
         registrations.begin_callback(key);
         if !turn.level {
-            self.round.set_running(Running::Event(interest, readiness));
+            self.round.set_running(interest, readiness);
         }
         self.counters.events += 1;
         self.round.called = true;

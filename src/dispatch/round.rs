@@ -14,15 +14,6 @@ use crate::registrations::{Registrations, Turn};
 use crate::shrink::{pop_front, shrink};
 use crate::token::{InterestKey, SourceKey};
 
-/// What a panic interrupts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Running {
-    /// A source processes an event.
-    Event(InterestKey, ReadinessBits),
-    /// A source is unregistered.
-    Unregister(SourceKey),
-}
-
 #[derive(Debug)]
 pub(crate) struct Round {
     /// What is to be delivered in this round, or in the next if this one ends before.
@@ -31,7 +22,10 @@ pub(crate) struct Round {
     queued: usize,
     /// What had its turn and has more: it goes behind what the next wait finds.
     deferred: Vec<InterestKey>,
-    running: Option<Running>,
+    /// The event that a source processes, or has more of while ops are applied.
+    running: Option<(InterestKey, ReadinessBits)>,
+    /// The source that is being unregistered.
+    unregistering: Option<SourceKey>,
     /// Errors that are to come out of this dispatch or of later ones.
     failures: VecDeque<Box<Error>>,
     /// What the kernel told of while it is nobody's.
@@ -52,6 +46,7 @@ impl Round {
             queued: 0,
             deferred: Vec::new(),
             running: None,
+            unregistering: None,
             failures: VecDeque::new(),
             stale: Vec::new(),
             budget: Budget::new(),
@@ -64,7 +59,7 @@ impl Round {
     /// Whether there is nothing to deliver, but for deadlines.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.queued == 0 && self.failures.is_empty() && self.running.is_none()
+        self.queued == 0 && self.failures.is_empty() && !self.was_interrupted()
     }
 
     /// Whether there is an interest to deliver, in this round or in the next.
@@ -160,8 +155,8 @@ impl Round {
     // What a panic interrupts.
 
     #[inline]
-    pub(crate) fn set_running(&mut self, running: Running) {
-        self.running = Some(running);
+    pub(crate) fn set_running(&mut self, interest: InterestKey, readiness: ReadinessBits) {
+        self.running = Some((interest, readiness));
     }
 
     #[inline]
@@ -169,26 +164,29 @@ impl Round {
         self.running = None;
     }
 
-    /// What a panic interrupted. An event is delivered once more: it may be all that tells of a backlog.
+    #[inline]
+    pub(crate) fn set_unregistering(&mut self, source: Option<SourceKey>) {
+        self.unregistering = source;
+    }
+
+    /// Takes up what a panic interrupted. An event is delivered once more: it may be all that tells of a backlog. The
+    /// source that was being unregistered.
     pub(crate) fn take_interrupted(
         &mut self,
         registrations: &mut Registrations,
     ) -> Option<SourceKey> {
-        match self.running.take()? {
-            Running::Event(interest, readiness) => {
-                if let Some(Some(priority)) = registrations.mark_ready(interest, readiness) {
-                    self.ready[priority.index()].push_front(interest);
-                    self.queued += 1;
-                }
-                None
-            }
-            Running::Unregister(source) => Some(source),
+        if let Some((interest, readiness)) = self.running.take()
+            && let Some(Some(priority)) = registrations.mark_ready(interest, readiness)
+        {
+            self.ready[priority.index()].push_front(interest);
+            self.queued += 1;
         }
+        self.unregistering.take()
     }
 
     #[inline]
     pub(crate) fn was_interrupted(&self) -> bool {
-        self.running.is_some()
+        self.running.is_some() || self.unregistering.is_some()
     }
 
     // Errors.

@@ -118,12 +118,16 @@ impl<Data: LoopData> EventLoop<Data> {
             None => self.ask_kernel(timeout),
             Some(host) => self.wait_in_host(host, timeout, data),
         };
+        // Also if it failed: no notification is lost.
         let notified = self.shared.ready.mark_awake();
         if notified || timeout != Some(Duration::ZERO) {
             self.counters.wakeups += 1;
         }
         // A hosted callback may have put another loop's handle into the state.
         let Ok(handle) = own_handle(&self.shared, data) else { return Ok(()) };
+        if waited.is_ok() {
+            self.collect_found(handle);
+        }
         if notified {
             self.collect_woken(handle);
             if !in_run && !stops && timeout != Some(Duration::ZERO) {
@@ -131,9 +135,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.shared.take_stop();
             }
         }
-        waited?;
-        self.collect_found(handle);
-        Ok(())
+        waited
     }
 
     /// Waits in a source that hosts another loop, which watches the kernel for this one.

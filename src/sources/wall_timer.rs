@@ -252,7 +252,12 @@ impl EventSource for WallTimer {
             self.deadline = None;
         }
         match answer {
-            WallAction::Drop => return Ok(PostAction::Remove),
+            WallAction::Drop => {
+                // Wherever the timer lies: the source around it may go on.
+                self.deadline = None;
+                self.arm()?;
+                return Ok(PostAction::Remove);
+            }
             // The kernel forgets an expiry that came with a change of the clock. Set again, it comes if it is due.
             WallAction::Keep => self.arm()?,
             WallAction::ToTime(deadline) => self.set_time(deadline)?,

@@ -58,6 +58,7 @@ impl World {
             }
             self.children += 1;
         }
+        self.kinds.push(kind);
         let script = Script {
             caller: Caller { id: self.sources.len(), depth },
             steps: steps.into(),
