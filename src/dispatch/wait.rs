@@ -56,7 +56,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.pass_time(Some(timeout), in_run, handle)
             }
             None if manual => self.pass_time(None, in_run, handle),
-            timeout => self.poll(timeout, in_run, handle),
+            timeout => self.poll(timeout, in_run, handle).map(drop),
         };
         self.round.take_up_deferred(&handle.registrations);
         let now = handle.registrations.expire();
@@ -75,8 +75,8 @@ impl<Data: LoopData> EventLoop<Data> {
         in_run: bool,
         handle: &mut LoopHandle<Data>,
     ) -> io::Result<()> {
-        self.poll(Some(Duration::ZERO), in_run, handle)?;
-        if self.has_work(handle) {
+        // A wake-up may be all that came.
+        if self.poll(Some(Duration::ZERO), in_run, handle)? || self.has_work(handle) {
             return Ok(());
         }
         let clock = &handle.registrations.clock;
@@ -84,7 +84,7 @@ impl<Data: LoopData> EventLoop<Data> {
             Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
         });
         match (timeout, until) {
-            (None, None) => return self.poll(None, in_run, handle),
+            (None, None) => return self.poll(None, in_run, handle).map(drop),
             (Some(step), None) | (None, Some(step)) => clock.advance(step),
             (Some(timeout), Some(until)) => clock.advance(timeout.min(until)),
         }
@@ -92,13 +92,13 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(())
     }
 
-    /// Asks the kernel, for `timeout` at most, and collects what it and other threads say.
+    /// Asks the kernel, for `timeout` at most, and collects what it and other threads say; whether one of them did.
     fn poll(
         &mut self,
         timeout: Option<Duration>,
         in_run: bool,
         handle: &mut LoopHandle<Data>,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         self.round.forget_level(&mut handle.registrations);
         let stops = self.shared.is_stopping();
         let timeout = self.fall_asleep(timeout, in_run, handle)?;
@@ -116,7 +116,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         waited?;
         self.collect_found(handle);
-        Ok(())
+        Ok(notified)
     }
 
     /// Falls asleep, unless something has come up meanwhile; the timeout for the kernel then.
