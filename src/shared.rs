@@ -2,13 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crate::clock::Clock;
 use crate::dropped_guards::DroppedGuards;
 use crate::poller::Alarm;
 use crate::ready::Ready;
-use crate::sync::fence;
+use crate::sync::{AtomicBool, AtomicI64, Ordering, fence};
 
 /// No deadline.
 const NEVER: i64 = i64::MAX;

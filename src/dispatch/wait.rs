@@ -157,6 +157,8 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Asks the kernel, as often as a signal handler interrupts the wait, for what is left of the timeout.
     #[inline]
     fn ask_kernel(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        #[cfg(all(loom, test))]
+        let timeout = self.shared.ready.wait_in_model(timeout);
         let started = timeout.filter(|timeout| !timeout.is_zero()).map(|_| Instant::now());
         let mut left = timeout;
         loop {
