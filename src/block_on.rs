@@ -2,11 +2,11 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::shared::Shared;
+use crate::sync::{AtomicBool, Ordering};
 use crate::{EventLoop, LoopData, Result};
 
 impl<Data: LoopData> EventLoop<Data> {

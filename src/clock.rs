@@ -1,10 +1,10 @@
 //! The clock a loop reads: the system's, or one that tests move by hand.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant};
 
 use crate::shared::Shared;
+use crate::sync::{AtomicU64, Mutex, Ordering, PoisonError};
 
 /// The clock that timers follow.
 ///

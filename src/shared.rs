@@ -2,12 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crate::clock::Clock;
 use crate::dropped_guards::DroppedGuards;
 use crate::poller::Alarm;
 use crate::ready::Ready;
+use crate::sync::{AtomicBool, AtomicI64, Ordering, fence};
 
 /// No deadline.
 const NEVER: i64 = i64::MAX;
@@ -131,6 +131,8 @@ impl Shared {
 
     /// A manual clock moved.
     pub(crate) fn time_passed(&self) {
+        // After the time: the loop falls asleep, then looks at the time once more.
+        fence(Ordering::SeqCst);
         if self.is_resting() && self.is_due() {
             self.ready.wake();
         }

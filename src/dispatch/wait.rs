@@ -52,11 +52,11 @@ impl<Data: LoopData> EventLoop<Data> {
             || ran_user_code
             || called && handle.registrations.host().is_some();
         let waited = if stays_awake {
-            self.poll(Some(Duration::ZERO), in_run, data)
+            self.poll(Some(Duration::ZERO), in_run, data).map(drop)
         } else if handle.registrations.clock.is_manual() {
             self.pass_time(timeout, in_run, data)
         } else {
-            self.poll(timeout, in_run, data)
+            self.poll(timeout, in_run, data).map(drop)
         };
         let registrations = &mut own_handle(&self.shared, data)?.registrations;
         self.round.take_up_deferred(registrations);
@@ -78,11 +78,12 @@ impl<Data: LoopData> EventLoop<Data> {
         data: &mut Data,
     ) -> io::Result<()> {
         if self.has_work(data.loop_handle()) || in_run && self.shared.is_stopping() {
-            return self.poll(Some(Duration::ZERO), in_run, data);
+            return self.poll(Some(Duration::ZERO), in_run, data).map(drop);
         }
-        self.poll(Some(Duration::ZERO), in_run, data)?;
+        let notified = self.poll(Some(Duration::ZERO), in_run, data)?;
         let Ok(handle) = own_handle(&self.shared, data) else { return Ok(()) };
-        if self.has_work(handle) {
+        // A wake-up may be all that came.
+        if notified || self.has_work(handle) {
             return Ok(());
         }
         let clock = &handle.registrations.clock;
@@ -90,7 +91,7 @@ impl<Data: LoopData> EventLoop<Data> {
             Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
         });
         match (timeout, until) {
-            (None, None) => return self.poll(None, in_run, data),
+            (None, None) => return self.poll(None, in_run, data).map(drop),
             (Some(step), None) | (None, Some(step)) => clock.advance(step),
             (Some(timeout), Some(until)) => clock.advance(timeout.min(until)),
         }
@@ -98,8 +99,13 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(())
     }
 
-    /// Asks the kernel, for `timeout` at most, and collects what it and other threads say.
-    fn poll(&mut self, timeout: Option<Duration>, in_run: bool, data: &mut Data) -> io::Result<()> {
+    /// Asks the kernel, for `timeout` at most, and collects what it and other threads say; whether one of them did.
+    fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        in_run: bool,
+        data: &mut Data,
+    ) -> io::Result<bool> {
         let handle = data.loop_handle();
         #[cfg(all(unix, feature = "calloop"))]
         if handle.registrations.host().is_some() && self.shared.is_exported() {
@@ -124,7 +130,7 @@ impl<Data: LoopData> EventLoop<Data> {
             self.counters.wakeups += 1;
         }
         // A hosted callback may have put another loop's handle into the state.
-        let Ok(handle) = own_handle(&self.shared, data) else { return Ok(()) };
+        let Ok(handle) = own_handle(&self.shared, data) else { return Ok(notified) };
         if waited.is_ok() {
             self.collect_found(handle);
         }
@@ -135,7 +141,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.shared.take_stop();
             }
         }
-        waited
+        waited.map(|()| notified)
     }
 
     /// Waits in a source that hosts another loop, which watches the kernel for this one.
@@ -196,6 +202,8 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Asks the kernel, as often as a signal handler interrupts the wait, for what is left of the timeout.
     #[inline]
     fn ask_kernel(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        #[cfg(all(loom, test))]
+        let timeout = self.shared.ready.wait_in_model(timeout);
         let started = timeout.filter(|timeout| !timeout.is_zero()).map(|_| Instant::now());
         let mut left = timeout;
         loop {

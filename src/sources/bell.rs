@@ -7,10 +7,11 @@
 //! future is being polled is seen, none costs a round of its own, and none is lost to a panic: the loop
 //! hands a notifier's event to the source once more then, and the bell still counts as rung.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use crate::RawNotifier;
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::{InterestToken, PostAction, Registrar};
 
 /// What a bell collects.

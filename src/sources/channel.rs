@@ -8,11 +8,12 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvError, SendError, TryRecvError, TrySendError};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::RawNotifier;
 use crate::shrink::pop_front;
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// What the callback of a [`Channel`] receives.

@@ -2,10 +2,10 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::RawNotifier;
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// Makes a ping and the source it arrives at.
