@@ -313,6 +313,7 @@ impl Registrations {
         self.host
     }
 
+    #[cfg(all(unix, feature = "calloop"))]
     pub(crate) fn set_host(&mut self, host: Option<SourceKey>) {
         self.host = host;
     }
