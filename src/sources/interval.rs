@@ -127,7 +127,7 @@ impl Interval {
     }
 
     /// Has the deadline queue hold the next tick. A deadline that it holds already stays where it is: armed
-    /// anew it would leave the batch that is under way, again and again if something re-registers the
+    /// anew it would leave the round that is under way, again and again if something re-registers the
     /// source in every round.
     fn arm(&mut self, registrar: &mut Registrar<'_>) {
         if self.clock.is_none() {
