@@ -158,16 +158,16 @@ impl<Data> EventLoop<Data> {
         }
         let rows = self.slots.iter().map(|(key, slot)| {
             let options = registrations.options(key);
-            let met = self.insight.as_ref().and_then(|insight| insight.met(key));
+            let record = self.insight.as_ref().and_then(|insight| insight.record(key));
             SourceRow {
                 token: AnyToken::new(key),
                 name: options.and_then(|options| options.name.as_deref()).map(str::to_owned),
                 type_name: slot.source.type_name(),
                 enabled: registrations.is_enabled(key),
                 priority: registrations.priority(key),
-                events: met.map_or(0, |met| met.events),
-                busy: met.map_or(Duration::ZERO, |met| met.busy),
-                last_error: met.and_then(|met| met.last_error.clone()),
+                events: record.map_or(0, |record| record.events),
+                busy: record.map_or(Duration::ZERO, |record| record.busy),
+                last_error: record.and_then(|record| record.last_error.clone()),
             }
         });
         SourceTable { rows: rows.collect() }

@@ -1,4 +1,4 @@
-//! A steady beat.
+//! A steady tick.
 
 use std::convert::Infallible;
 use std::io;
