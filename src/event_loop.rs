@@ -75,7 +75,7 @@ pub struct EventLoop<Data> {
     pub(crate) hooks: Vec<SourceKey>,
     /// What was found and is not delivered yet.
     pub(crate) round: Round,
-    /// Sources that are gone while their files may be open still, and the kernel tells of them.
+    /// Sources that are gone while their files may still be open, and the kernel may go on to report them.
     pub(crate) orphans: VecDeque<Orphan>,
     /// Where remotes post, and what was posted and has not run yet.
     pub(crate) mailbox: Arc<Mailbox<Post<Data>>>,
@@ -360,10 +360,10 @@ mod fd {
     use super::EventLoop;
 
     /// The loop nests by its fd: it is readable exactly when a `dispatch(Duration::ZERO)` would do
-    /// something. Timers count on Linux only, where a timerfd tells of them.
+    /// something. Timers count on Linux only, where a timerfd makes it readable for them.
     ///
-    /// From the first call on, the loop tells of everything there is to do between two dispatches, which
-    /// costs a system call where it otherwise would not.
+    /// From the first call on, the loop makes it readable for everything there is to do between two dispatches, which
+    /// costs a system call where it otherwise would not. A dispatch that leaves something to do makes a new edge.
     impl<Data> AsFd for EventLoop<Data> {
         fn as_fd(&self) -> BorrowedFd<'_> {
             self.shared.export(|| self.has_own_work());
