@@ -16,7 +16,8 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What a dispatch can fail with.
 ///
-/// Nothing is lost on an error: the next dispatch delivers the rest of the batch.
+/// Nothing is lost on an error: the next dispatch delivers the rest of the round. If several sources fail in one round, or one
+/// fails twice, each dispatch returns one of the errors.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -36,7 +37,7 @@ pub enum Error {
     /// A source is gone, or watches another fd, but a duplicate of its fd keeps the file open: the kernel goes on to
     /// wake the loop for it, for nothing. Reported once. What helps is to remove the source before its fd is closed.
     Orphan {
-        /// Names the source, or nothing any more.
+        /// The source; the token names nothing if that is gone.
         token: AnyToken,
         /// The source's name: from its options, or else the name of its type.
         name: String,
@@ -101,12 +102,12 @@ impl From<io::Error> for Error {
     }
 }
 
-/// What the loop does about an [`Error::Source`]; see [`EventLoop::on_error`](crate::EventLoop::on_error) and
+/// What the loop does about an [`Error::Source`] or an [`Error::Orphan`]; see [`EventLoop::on_error`](crate::EventLoop::on_error) and
 /// [`SourceOptions::on_error`](crate::SourceOptions::on_error).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum ErrorAction {
-    /// The dispatch returns the error; the next one delivers the rest of the batch.
+    /// The dispatch returns the error; the next one delivers the rest of the round.
     #[default]
     Report,
     /// Go on as if nothing happened.

@@ -75,7 +75,7 @@ pub struct EventLoop<Data> {
     pub(crate) hooks: Vec<SourceKey>,
     /// What was found and is not delivered yet.
     pub(crate) round: Round,
-    /// Sources that are gone while their files may be open still, and the kernel tells of them.
+    /// Sources that are gone while their files may still be open, and the kernel may go on to report them.
     pub(crate) orphans: VecDeque<Orphan>,
     /// Where remotes post, and what was posted and has not run yet.
     pub(crate) mailbox: Arc<Mailbox<Post<Data>>>,
@@ -150,8 +150,8 @@ impl<Data> EventLoop<Data> {
     }
 
     /// Dispatches until [`LoopHandle::stop`] (or the like) is called, and calls `after_each` after each
-    /// dispatch. A stop asked for before counts: `run` then returns at once. Each dispatch waits for
-    /// `timeout` at most, without one until something happens.
+    /// dispatch. A stop asked for before counts: `run` then returns at once. A stop ends one `run` and is then
+    /// forgotten. Each dispatch waits for `timeout` at most, without one until something happens.
     ///
     /// # Errors
     ///
@@ -174,20 +174,28 @@ impl<Data> EventLoop<Data> {
     }
 
     /// One dispatch: applies pending ops, waits (for `timeout` at most, without one until something happens),
-    /// calls back for everything the wait found, then runs the idles queued so far.
+    /// calls back for what the wait found, then runs the idles queued so far. What does not fit into the
+    /// [time of a round](Self::set_round_time) is left to the next dispatch, which does not block.
     ///
-    /// A timeout has the precision of `epoll_wait(2)`, whole milliseconds rounded up; timers are
-    /// precise, and never early. A signal handler that interrupts the wait does not end it.
+    /// The wait does not block if there is something to do, or if posts, visitors, destructors or an error policy ran
+    /// since the dispatch began: the caller then looks at what they changed. A [stop](LoopHandle::stop) that is asked for during the wait
+    /// ends it; one that was asked for before does not, and is left to the next `run`.
+    ///
+    /// A timeout has the precision of `epoll_wait(2)`, whole milliseconds rounded up (with feature `linux_5_11`,
+    /// nanoseconds); timers are precise, and never early. A signal handler that interrupts the wait does not end it.
     ///
     /// # Errors
     ///
     /// [`Error::Source`] if a source failed and the policy ([`on_error`](Self::on_error)) is to report it;
-    /// the next dispatch then delivers the rest. [`Error::Io`] if the wait failed.
+    /// the next dispatch then delivers the rest, and reports the next error if there were several.
+    /// [`Error::Orphan`], once, if the kernel goes on to wake the loop for an fd that was closed before its source went.
+    /// [`Error::Io`] if the wait failed, which loses no notification.
     /// [`Error::ForeignHandle`] if the handle in `data` is another loop's; nothing is applied then.
     ///
     /// # Panics
     ///
-    /// Only with a callback; the loop can go on afterwards.
+    /// Only with a callback. The loop can go on afterwards: the next dispatch delivers that event again (but for what
+    /// the callback was handed by value), and the rest of the round.
     pub fn dispatch(&mut self, timeout: impl Into<Option<Duration>>, data: &mut Data) -> Result<()>
     where
         Data: LoopData,
@@ -210,8 +218,8 @@ impl<Data> EventLoop<Data> {
         applied.map_err(|error| *error)
     }
 
-    /// Decides what becomes of the errors of sources, and of callbacks that return errors. Without a
-    /// policy each is reported. A source may have a fixed one of its own, which precedes this:
+    /// Decides what becomes of the errors of sources, and of callbacks that return errors. It is also asked about
+    /// [`Error::Orphan`]. Without a policy each is reported. A source may have a fixed one of its own, which precedes this:
     /// [`SourceOptions::on_error`](crate::SourceOptions::on_error).
     ///
     /// # Examples
@@ -234,9 +242,14 @@ impl<Data> EventLoop<Data> {
         self.policy = Some(Box::new(policy));
     }
 
-    /// How long a round may go on calling back before it leaves the rest to the next one, 10 ms if nobody says: by
-    /// about twice as much a due timer and a source of higher priority are late at most, however much there is to do,
-    /// or by two callbacks if these take longer. On a manual clock it counts callbacks alone.
+    /// How long a round may go on calling back before it leaves the rest to the next one; 10 ms if nobody says.
+    ///
+    /// It bounds every kind of work: events, timers, idles, tasks, posts and ops. However much of that there is, a due
+    /// timer and a source of higher priority are late by at most twice this time, or by two callbacks if these take
+    /// longer. What is left keeps its order, and each kind of it gets a part of the next round. A callback that runs is
+    /// not interrupted. A round also ends after a million ops and posts, which may cause each other without an end.
+    ///
+    /// A [manual clock](Clock::manual) is not read for this: on it, only that count ends a round, so that runs repeat.
     ///
     /// # Examples
     ///
@@ -347,10 +360,10 @@ mod fd {
     use super::EventLoop;
 
     /// The loop nests by its fd: it is readable exactly when a `dispatch(Duration::ZERO)` would do
-    /// something. Timers count on Linux only, where a timerfd tells of them.
+    /// something. Timers count on Linux only, where a timerfd makes it readable for them.
     ///
-    /// From the first call on, the loop tells of everything there is to do between two dispatches, which
-    /// costs a system call where it otherwise would not.
+    /// From the first call on, the loop makes it readable for everything there is to do between two dispatches, which
+    /// costs a system call where it otherwise would not. A dispatch that leaves something to do makes a new edge.
     impl<Data> AsFd for EventLoop<Data> {
         fn as_fd(&self) -> BorrowedFd<'_> {
             self.shared.export(|| self.has_own_work());

@@ -90,7 +90,7 @@ impl<Data> LoopHandle<Data> {
     /// # Errors
     ///
     /// What the source's `register` answers, together with the source; nothing of the attempt stays
-    /// behind.
+    /// behind. [`NotConnected`](io::ErrorKind::NotConnected) if the loop is gone.
     ///
     /// # Examples
     ///
@@ -161,7 +161,7 @@ impl<Data> LoopHandle<Data> {
 
     /// Inserts a source for one event: `callback` may consume what it captured, and the source is
     /// removed after it, whatever it answers and whatever the callback asks of the loop for it. (If it
-    /// panics, the source is removed at its next event.)
+    /// panics, the next dispatch removes the source.)
     ///
     /// # Errors
     ///
@@ -187,7 +187,7 @@ impl<Data> LoopHandle<Data> {
     ///
     /// # Errors
     ///
-    /// As [`insert_source`](Self::insert_source).
+    /// As [`insert_once`](Self::insert_once).
     ///
     /// # Panics
     ///
@@ -314,8 +314,9 @@ impl<Data> LoopHandle<Data> {
         self.idles.cancel(token).is_some()
     }
 
-    /// Removes and drops a source. It gets no further event, not even of the current round. `false` if
-    /// it was gone already.
+    /// Removes and drops a source. It gets no further event, not even of the current round. If this is asked for
+    /// by a visitor or a destructor, visits and updates of it that are queued do not run any more. `false` if it was
+    /// gone already.
     pub fn remove(&mut self, token: impl Into<AnyToken>) -> bool {
         let key = token.into().key();
         let live = self.registrations.mark_removed(key, self.ops.is_applying());
@@ -326,7 +327,7 @@ impl<Data> LoopHandle<Data> {
         live
     }
 
-    /// Removes a source and hands it to `then`, unregistered. `false` if it was gone already.
+    /// Removes a source and hands it to `then`, unregistered. `false` if it was gone already, or is no `S`.
     pub fn take<S: EventSource>(
         &mut self,
         token: Token<S>,
@@ -486,8 +487,11 @@ impl<Data> LoopHandle<Data> {
         self.registrations.is_live(token.into().key())
     }
 
-    /// Makes [`EventLoop::run`](crate::EventLoop::run) return after the current dispatch, or at once if
-    /// it is not running yet. A stop ends one `run`, and is then forgotten.
+    /// Makes [`EventLoop::run`](crate::EventLoop::run) (or `block_on`) return after the current dispatch, or at once if
+    /// it is not running yet. A stop ends one of them, and is then forgotten.
+    ///
+    /// A [`dispatch`](crate::EventLoop::dispatch) outside of them is not stopped: only the wait during which a stop is asked
+    /// for ends, and the stop with it.
     pub fn stop(&mut self) {
         self.registrations.shared.stop();
     }

@@ -1,8 +1,8 @@
 //! What a loop keeps while somebody looks: the observers, the names of sources, times and counts.
 //!
 //! An [`EventLoop`] has an `Insight` only then. Every callback of the user's passes through
-//! [`watched`], or through its two arms in `EventLoop::call`; what is here is out of line, so that a loop
-//! nobody looks at pays for one branch. The entry of a source is made when it is first met, and retired when
+//! [`watched`], or through its two arms in `EventLoop::call_once`; what is here is out of line, so that a loop
+//! nobody looks at pays for one branch. The record of a source is made when it first calls back, and retired when
 //! the round that removed it ends: a closure given to `take` still runs under the name of its source.
 
 use std::any::Any;
@@ -65,14 +65,14 @@ impl Subject {
 }
 
 /// What is known of a callback when it begins.
-struct Running {
+struct RunningCallback {
     priority: Priority,
     lateness: Option<Duration>,
     started: Instant,
 }
 
-/// A source that was met.
-pub(crate) struct Met {
+/// What is kept of a source while somebody looks.
+pub(crate) struct SourceRecord {
     name: Cow<'static, str>,
     pub(crate) events: u64,
     pub(crate) busy: Duration,
@@ -81,7 +81,7 @@ pub(crate) struct Met {
     pub(crate) last_error: Option<String>,
 }
 
-impl Met {
+impl SourceRecord {
     fn stats(&self, key: SourceKey) -> SourceStats {
         SourceStats {
             token: AnyToken::new(key),
@@ -100,7 +100,7 @@ pub(crate) struct Insight {
     closures: Vec<Closure>,
     observer: Option<Box<dyn AnyObserver>>,
     counting: bool,
-    sources: SparseSecondaryMap<SourceKey, Met>,
+    sources: SparseSecondaryMap<SourceKey, SourceRecord>,
     /// Removed in this round.
     removed: Vec<SourceKey>,
     gone: VecDeque<SourceStats>,
@@ -154,9 +154,9 @@ impl Insight {
         answer
     }
 
-    fn begin(&mut self, subject: &Subject, registrations: &Registrations) -> Running {
+    fn begin(&mut self, subject: &Subject, registrations: &Registrations) -> RunningCallback {
         if let Some((key, type_name)) = subject.source {
-            self.meet(key, type_name, registrations);
+            self.record_mut(key, type_name, registrations);
         }
         let priority =
             subject.source.map_or(Priority::Normal, |(key, _)| registrations.priority(key));
@@ -164,24 +164,24 @@ impl Insight {
         if let Some(observer) = &mut self.observer {
             let token = subject.source.map(|(key, _)| AnyToken::new(key));
             let kind = subject.kind;
-            let met = subject.source.and_then(|(key, _)| self.sources.get(key));
-            let name = met.map_or(kind.as_str(), |met| &*met.name);
+            let record = subject.source.and_then(|(key, _)| self.sources.get(key));
+            let name = record.map_or(kind.as_str(), |record| &*record.name);
             observer.callback_begin(&CallbackStart { token, name, kind, priority, lateness });
         }
-        Running { priority, lateness, started: Instant::now() }
+        RunningCallback { priority, lateness, started: Instant::now() }
     }
 
-    fn end(&mut self, subject: &Subject, running: &Running) {
+    fn end(&mut self, subject: &Subject, running: &RunningCallback) {
         let duration = running.started.elapsed();
-        let met = subject.source.and_then(|(key, _)| self.sources.get_mut(key));
-        let name = match met {
-            Some(met) => {
+        let record = subject.source.and_then(|(key, _)| self.sources.get_mut(key));
+        let name = match record {
+            Some(record) => {
                 if self.counting && subject.kind == CallbackKind::Source {
-                    met.events += 1;
-                    met.busy += duration;
-                    met.slowest = met.slowest.max(duration);
+                    record.events += 1;
+                    record.busy += duration;
+                    record.slowest = record.slowest.max(duration);
                 }
-                &*met.name
+                &*record.name
             }
             None => subject.kind.as_str(),
         };
@@ -202,16 +202,16 @@ impl Insight {
         }
     }
 
-    /// The entry of a source, made if it was not met before.
-    fn meet(
+    /// The record of a source, made if there is none.
+    fn record_mut(
         &mut self,
         key: SourceKey,
         type_name: &'static str,
         registrations: &Registrations,
-    ) -> &mut Met {
+    ) -> &mut SourceRecord {
         if !self.sources.contains_key(key) {
             let name = registrations.options(key).and_then(|options| options.name.clone());
-            let met = Met {
+            let record = SourceRecord {
                 name: name.unwrap_or(Cow::Borrowed(type_name)),
                 events: 0,
                 busy: Duration::ZERO,
@@ -219,7 +219,7 @@ impl Insight {
                 errors: 0,
                 last_error: None,
             };
-            self.sources.insert(key, met);
+            self.sources.insert(key, record);
         }
         &mut self.sources[key]
     }
@@ -232,7 +232,7 @@ impl Insight {
         type_name: &'static str,
         registrations: &Registrations,
     ) {
-        self.meet(key, type_name, registrations);
+        self.record_mut(key, type_name, registrations);
         self.removed.push(key);
     }
 
@@ -246,9 +246,9 @@ impl Insight {
         registrations: &Registrations,
     ) {
         let Error::Source { error, .. } = error else { return };
-        let met = self.meet(key, type_name, registrations);
-        met.errors += 1;
-        met.last_error = Some(error.to_string());
+        let record = self.record_mut(key, type_name, registrations);
+        record.errors += 1;
+        record.last_error = Some(error.to_string());
     }
 
     /// The observer hears of an error and of what was decided about it.
@@ -285,14 +285,14 @@ impl Insight {
     /// Forgets what was removed, but for the statistics of the last few.
     fn retire(&mut self) {
         for key in self.removed.drain(..) {
-            if let Some(met) = self.sources.remove(key)
+            if let Some(record) = self.sources.remove(key)
                 && self.counting
-                && met.events + met.errors > 0
+                && record.events + record.errors > 0
             {
                 if self.gone.len() == GONE {
                     self.gone.pop_front();
                 }
-                self.gone.push_back(met.stats(key));
+                self.gone.push_back(record.stats(key));
             }
         }
     }
@@ -346,14 +346,14 @@ impl Insight {
         self.counting
     }
 
-    pub(crate) fn met(&self, key: SourceKey) -> Option<&Met> {
+    pub(crate) fn record(&self, key: SourceKey) -> Option<&SourceRecord> {
         self.sources.get(key)
     }
 
     /// Of the sources that had something to say: first those that are gone.
     pub(crate) fn source_stats(&self) -> Vec<SourceStats> {
-        let met = self.sources.iter().filter(|(_, met)| met.events + met.errors > 0);
-        self.gone.iter().cloned().chain(met.map(|(key, met)| met.stats(key))).collect()
+        let record = self.sources.iter().filter(|(_, record)| record.events + record.errors > 0);
+        self.gone.iter().cloned().chain(record.map(|(key, record)| record.stats(key))).collect()
     }
 }
 

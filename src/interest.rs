@@ -232,6 +232,10 @@ pub enum PostAction {
     /// Go on as before.
     Continue,
     /// There is more: call the source again, within its budget of this round.
+    ///
+    /// A part of a composite source can't be sure that its `Again` reaches the loop: if it is woken by a
+    /// [notifier](crate::Registrar::raw_notifier), it calls [`RawNotifier::again`](crate::RawNotifier::again) as well, which
+    /// holds whatever is answered.
     Again,
     /// Register the source anew: its interest or its parts changed.
     Reregister,

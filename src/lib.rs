@@ -20,8 +20,8 @@
 //!   (`JoinHandle`), streams (`StreamSource`).
 //! * Sources and tasks that end together: [`Scope`].
 //! * From other threads, and from a `Drop`: [`Remote`], [`LoopSignal`], [`Notifier`].
-//! * Order and time: [`SourceOptions`] (name, priority, budgets, error policy), [`Clock`] (virtual time for
-//!   tests).
+//! * Order and time: [`SourceOptions`] (name, priority, budgets, error policy), [`EventLoop::set_round_time`] (how late
+//!   a timer may be under load), [`Clock`] (virtual time for tests).
 //! * Insight: [`EventLoop::observe`] and [`slow_callbacks`], [`Observer`] with [`Histograms`], [`ChromeTrace`],
 //!   [`SlowCallbacks`] and [`SlowestCallbacks`], [`EventLoop::stats`], and [`EventLoop::sources`], a table; from
 //!   inside of a callback, [`LoopHandle::inspect`].
@@ -33,6 +33,14 @@
 //! callback returns, before any other callback runs. So a source that is removed or disabled gets no further
 //! event, not even one that was found together with the current one, and an explicit operation on the own
 //! source wins over what the callback answers.
+//!
+//! # Words
+//!
+//! * *source*: what produces events, inserted into the loop with its *callback*; the *token* names it;
+//! * *interest*: one thing that a source waits for; *readiness*: what has come of it;
+//! * *op*: what was asked of a stored source, and is applied after the current callback;
+//! * *dispatch*: one call of [`EventLoop::dispatch`]; *round*: what one dispatch delivers;
+//! * *idle*: a callback that runs once, after the events of the round; *deadline*: when a timer is due.
 //!
 //! # Look, then act
 //!

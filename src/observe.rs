@@ -193,7 +193,8 @@ pub trait Observer {
         let _ = report;
     }
 
-    /// A source failed, and this was decided about it: by its own policy, or by the loop's.
+    /// A source failed, or left an [orphan](Error::Orphan), and this was decided about it: by its own policy, or by the
+    /// loop's. Called for every error and every action, `Ignore` and `Retry` among them.
     fn error(&mut self, error: &Error, action: ErrorAction) {
         let _ = (error, action);
     }

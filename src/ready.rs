@@ -223,8 +223,9 @@ impl RawNotifier {
 }
 
 impl RawNotifier {
-    /// Says, while the source processes an event of this notifier, that it has more: the loop calls it once more, as
-    /// after [`PostAction::Again`](crate::PostAction::Again), even if a source around it answers something else.
+    /// Says, in `process_events` of the event of this notifier, that the source has more: the loop calls it once more, as
+    /// after [`PostAction::Again`](crate::PostAction::Again), even if a source around it answers something else. For a
+    /// source that may be a part of another.
     #[inline]
     pub fn again(&self) {
         self.shared.set_again();

@@ -27,7 +27,7 @@ mod watch;
 
 use fds::Fds;
 pub(crate) use rows::{Held, Interests};
-use rows::{Rows, SourceRow};
+use rows::{Row, Rows};
 pub(crate) use watch::{IoWatch, Rearm, Watch};
 
 /// Registered: receives events.
@@ -184,7 +184,7 @@ impl Registrations {
     /// Removes every interest that `source` still holds: a source that is unregistered holds none.
     #[inline]
     pub(crate) fn sweep(&mut self, source: SourceKey) {
-        while self.rows.source(source).is_some_and(SourceRow::holds_any) {
+        while self.rows.source(source).is_some_and(Row::holds_any) {
             self.sweep_one(source);
         }
     }
@@ -215,7 +215,7 @@ impl Registrations {
     /// Whether the source is live and an `S`.
     #[inline]
     pub(crate) fn is_live_of<S: EventSource>(&self, key: SourceKey) -> bool {
-        let of_kind = |row: &SourceRow| row.flags & REMOVED == 0 && row.kind == mark_of::<S>();
+        let of_kind = |row: &Row| row.flags & REMOVED == 0 && row.kind == mark_of::<S>();
         self.rows.source(key).is_some_and(of_kind)
     }
 

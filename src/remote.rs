@@ -65,8 +65,8 @@ impl<T> Mailbox<T> {
 ///
 /// `Send` and `Sync` whatever `Data` is: only closures that are `Send` travel, and they run on the
 /// loop's thread. Obtained from [`LoopHandle::remote`](crate::LoopHandle::remote). What is posted runs
-/// in the order in which it was posted, at the next settling: before the wait of the next dispatch, or
-/// after the current wait, which it ends.
+/// in the order in which it was posted: after the current wait, which it ends, or before that of the next dispatch,
+/// which then does not block.
 ///
 /// # Limits
 ///
@@ -116,8 +116,9 @@ impl<Data> Remote<Data> {
         posted
     }
 
-    /// Removes a source: at the next application of ops, before any other callback, and before what was posted and has
-    /// not run. `false` if the loop is gone.
+    /// Removes a source, as [`LoopHandle::remove`](crate::LoopHandle::remove) does, but from anywhere: when ops are
+    /// applied the next time, before any other callback, and before what was posted and has not run. So a destructor that
+    /// runs in a callback can keep a source from being called in the same round. `false` if the loop is gone.
     pub fn remove(&self, token: impl Into<AnyToken>) -> bool {
         self.shared.remove_soon(DroppedGuard { source: token.into(), interest: None })
     }

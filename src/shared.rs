@@ -236,8 +236,9 @@ impl LoopSignal {
         Self { shared }
     }
 
-    /// Makes [`EventLoop::run`](crate::EventLoop::run) return after the current dispatch, or at once if
-    /// it is not running yet. Ends the current wait. A stop ends one `run`, and is then forgotten.
+    /// Makes [`EventLoop::run`](crate::EventLoop::run) (or `block_on`) return after the current dispatch, or at once if
+    /// it is not running yet; see [`LoopHandle::stop`](crate::LoopHandle::stop). Ends the current wait. A stop ends one
+    /// `run`, and is then forgotten.
     pub fn stop(&self) {
         self.shared.stop();
     }

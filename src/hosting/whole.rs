@@ -90,7 +90,8 @@ impl<Data: 'static> LoopHandle<Data> {
     /// # Examples
     ///
     /// ```
-    ///     /// use calloop::timer::{TimeoutAction, Timer};
+    /// use std::time::Duration;
+    /// use calloop::timer::{TimeoutAction, Timer};
     /// use soloop::{EventLoop, LoopData, LoopHandle};
     ///
     /// struct State {

@@ -22,7 +22,7 @@ pub(crate) struct Held {
 
 /// What the loop knows of a source besides the source itself.
 #[derive(Debug)]
-pub(super) struct SourceRow {
+pub(super) struct Row {
     /// The interest that lies here.
     held: Option<Held>,
     /// The first of the others.
@@ -46,7 +46,7 @@ struct OtherRow {
 /// The tables; see the module's head.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    sources: SlotMap<SourceKey, SourceRow>,
+    sources: SlotMap<SourceKey, Row>,
     others: SlotMap<OtherKey, OtherRow>,
 }
 
@@ -56,22 +56,22 @@ impl Rows {
     #[inline]
     pub(super) fn add_source(&mut self, kind: u32, priority: Priority, flags: u8) -> SourceKey {
         let (held, others) = (None, None);
-        let row = SourceRow { held, others, kind, registration: 0, priority, flags };
+        let row = Row { held, others, kind, registration: 0, priority, flags };
         self.sources.insert(row)
     }
 
     #[inline]
-    pub(super) fn remove_source(&mut self, key: SourceKey) -> Option<SourceRow> {
+    pub(super) fn remove_source(&mut self, key: SourceKey) -> Option<Row> {
         self.sources.remove(key)
     }
 
     #[inline]
-    pub(super) fn source(&self, key: SourceKey) -> Option<&SourceRow> {
+    pub(super) fn source(&self, key: SourceKey) -> Option<&Row> {
         self.sources.get(key)
     }
 
     #[inline]
-    pub(super) fn source_mut(&mut self, key: SourceKey) -> Option<&mut SourceRow> {
+    pub(super) fn source_mut(&mut self, key: SourceKey) -> Option<&mut Row> {
         self.sources.get_mut(key)
     }
 
@@ -185,7 +185,7 @@ impl Rows {
     }
 }
 
-impl SourceRow {
+impl Row {
     /// Whether the source holds any interest.
     #[inline]
     pub(super) fn holds_any(&self) -> bool {
@@ -216,5 +216,5 @@ impl<'a> Iterator for Interests<'a> {
 }
 
 // What a source costs here, and each interest beyond its first.
-static_assertions::const_assert!(size_of::<SourceRow>() <= 28);
+static_assertions::const_assert!(size_of::<Row>() <= 28);
 static_assertions::const_assert!(size_of::<OtherRow>() <= 28);

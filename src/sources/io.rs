@@ -6,8 +6,8 @@
 //! more try. Each direction has wakers of its own, and each future that waits has its place among them.
 //!
 //! The [`Async`] tells the kernel itself when it goes, since the fd is free from then on, and may be adapted
-//! anew before the loop gets to do anything; the loop forgets its part at the next settling (see
-//! `abandoned.rs`). Neither keeps the other alive.
+//! anew before the loop gets to do anything; the loop forgets its part when ops are applied the next time (see
+//! `dropped_guards.rs`). Neither keeps the other alive.
 
 use std::fmt;
 use std::io;

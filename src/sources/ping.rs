@@ -42,17 +42,17 @@ use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 /// # Ok::<(), soloop::Error>(())
 /// ```
 pub fn make_ping() -> (Ping, PingSource) {
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(PingState::default());
     (Ping { shared: Arc::clone(&shared) }, PingSource { shared, token: None })
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct PingState {
     pinged: AtomicBool,
     notifier: Mutex<Option<RawNotifier>>,
 }
 
-impl Shared {
+impl PingState {
     /// Tells the loop, if the source is in one.
     fn tell(&self) {
         if let Some(notifier) = &*self.notifier() {
@@ -68,7 +68,7 @@ impl Shared {
 /// Pings a [`PingSource`], from any thread. A clone pings the same source.
 #[derive(Clone, Debug)]
 pub struct Ping {
-    shared: Arc<Shared>,
+    shared: Arc<PingState>,
 }
 
 impl Ping {
@@ -84,7 +84,7 @@ impl Ping {
 /// The source that pings arrive at; see [`make_ping`]. It stays when all [`Ping`]s are gone.
 #[derive(Debug)]
 pub struct PingSource {
-    shared: Arc<Shared>,
+    shared: Arc<PingState>,
     token: Option<InterestToken>,
 }
 

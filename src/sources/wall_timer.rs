@@ -13,7 +13,7 @@ use rustix::time::{
 use super::fd_watch::FdWatch;
 use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
 
-/// What a [`WallTimer`] tells of.
+/// The event of a [`WallTimer`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum WallEvent {
     /// The deadline has come.

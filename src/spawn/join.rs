@@ -46,11 +46,11 @@ use crate::Token;
 /// ```
 pub struct JoinHandle<R> {
     token: Token<Task>,
-    outcome: Arc<Outcome<R>>,
+    outcome: Arc<TaskResult<R>>,
 }
 
 /// A result, or the way to it.
-pub(super) struct Outcome<R> {
+pub(super) struct TaskResult<R> {
     stage: Mutex<Stage<R>>,
 }
 
@@ -63,7 +63,7 @@ enum Stage<R> {
     Gone,
 }
 
-impl<R> Outcome<R> {
+impl<R> TaskResult<R> {
     fn lock(&self) -> MutexGuard<'_, Stage<R>> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,7 +80,7 @@ impl<R> Outcome<R> {
 }
 
 impl<R> JoinHandle<R> {
-    pub(super) fn new(token: Token<Task>, outcome: Arc<Outcome<R>>) -> Self {
+    pub(super) fn new(token: Token<Task>, outcome: Arc<TaskResult<R>>) -> Self {
         Self { token, outcome }
     }
 
@@ -127,16 +127,16 @@ impl<R> fmt::Debug for JoinHandle<R> {
 
 /// The task's end of it: dropped without a result, it tells that there is none.
 pub(super) struct Report<R> {
-    outcome: Arc<Outcome<R>>,
+    outcome: Arc<TaskResult<R>>,
 }
 
 impl<R> Report<R> {
     pub(super) fn new() -> Self {
         let stage = Mutex::new(Stage::Running(None));
-        Self { outcome: Arc::new(Outcome { stage }) }
+        Self { outcome: Arc::new(TaskResult { stage }) }
     }
 
-    pub(super) fn outcome(&self) -> Arc<Outcome<R>> {
+    pub(super) fn outcome(&self) -> Arc<TaskResult<R>> {
         Arc::clone(&self.outcome)
     }
 

@@ -106,9 +106,7 @@ fn f21_a_file_that_the_kernel_goes_on_telling_of_is_reported_once() {
     }
     drop(duplicate);
     assert_eq!(state.log, ["once"]);
-    // F21: uncomment once `Stats` has the field:
-    // assert!(event_loop.stats().stale >= 100, "{:?}", event_loop.stats());
-    // F21: if an observer is told in the place of `dispatch`'s caller, collect what it is told in `reports`.
+    assert!(event_loop.stats().stale >= 100, "{:?}", event_loop.stats());
     assert_eq!(reports.len(), 1, "1,000 rounds, reported by {reports:?}");
 }
 
