@@ -3,8 +3,9 @@
 //! A round begins when its wait has ended, and what precedes the next wait still belongs to it. Whatever runs code of
 //! the user's asks first ([`Budget::may_run`]), as one of a few [`Lane`]s. When the time of the round is over, or the
 //! count, the answer is no: what is left waits for the next round, which takes in due timers and higher priorities
-//! before it. So that no lane starves, one that was refused gets half of the next round, and one item even if the time
-//! is over, though only one lane of a round does: between the end of a round and the next wait there is one item at most.
+//! before it. So that no lane starves, one that was refused is owed an equal share of what time the next round has left
+//! when it comes to it: half, if others want but one share beside it. And it gets one item even if the time is over,
+//! though only one lane of a round does: between the end of a round and the next wait there is one item at most.
 //!
 //! The time is read from the loop's clock, at every item while items are slow, and at every eighth while they are quick.
 //! A manual clock is not read at all: there the count alone ends a round, so that runs repeat.
@@ -50,6 +51,14 @@ pub(crate) struct Budget {
     stride: u32,
     /// The lanes that were refused since they last ran.
     starved: u8,
+    /// The lanes that were starved when the round began, and have not had their share of it.
+    owed: u8,
+    /// The lanes that this round refused.
+    closed: u8,
+    /// What is left over to be applied waits for its turn.
+    holds_apply: bool,
+    /// What had been spent when the last of these was refused.
+    shared: i64,
     /// The lane that overdrew last: the next in turn is the first starved one after it.
     last: u32,
     /// One item ran although the time was over.
@@ -75,6 +84,10 @@ impl Budget {
             unread: 1,
             stride: 1,
             starved: 0,
+            owed: 0,
+            closed: 0,
+            holds_apply: false,
+            shared: 0,
             last: 0,
             overdrawn: false,
             refused: false,
@@ -92,8 +105,12 @@ impl Budget {
         self.left = Self::COUNT;
         self.started = now;
         self.spent = 0;
-        // The first item needs no look at the clock.
-        self.unread = 1;
+        self.owed = self.starved;
+        self.closed = 0;
+        self.holds_apply = false;
+        self.shared = 0;
+        // If it is known when the round began, the first item needs no look at the clock.
+        self.unread = u32::from(now.is_some());
         self.stride = 1;
         self.overdrawn = false;
         self.follows_refusal = std::mem::take(&mut self.refused);
@@ -114,13 +131,18 @@ impl Budget {
     /// Whether an item of `lane` may run, which is there.
     #[inline]
     pub(crate) fn may_run(&mut self, lane: Lane, clock: &Clock) -> bool {
+        if self.holds_apply && lane == Lane::Apply {
+            return false;
+        }
         if self.unread == 0 {
             self.read(clock);
         }
         self.unread -= 1;
         let bit = lane.bit();
-        let time = if self.starved & !bit == 0 { self.time } else { self.time / 2 };
-        if self.spent >= time || lane == Lane::Apply && self.left == 0 {
+        if self.spent >= self.share_end(bit)
+            || self.closed & bit != 0
+            || lane == Lane::Apply && self.left == 0
+        {
             return self.overdraw(bit);
         }
         self.left -= u32::from(lane == Lane::Apply);
@@ -128,10 +150,26 @@ impl Budget {
         true
     }
 
+    /// When the share of a lane ends: those that are owed one share what is left with it.
+    #[inline]
+    fn share_end(&self, bit: u8) -> i64 {
+        match self.owed & !bit {
+            0 => self.time,
+            others => {
+                self.shared + (self.time - self.shared) / (1 + i64::from(others.count_ones()))
+            }
+        }
+    }
+
     #[cold]
     fn overdraw(&mut self, bit: u8) -> bool {
         // What runs now takes as long as it takes.
         self.unread = 0;
+        if self.closed & bit == 0 {
+            self.closed |= bit;
+            self.shared = self.spent.min(self.time);
+        }
+        self.owed &= !bit;
         let next = (self.last + 1 + self.starved.rotate_right(self.last + 1).trailing_zeros()) % 8;
         let may_run = self.starved & bit != 0 && bit == 1 << next && !self.overdrawn;
         if may_run {
@@ -145,10 +183,17 @@ impl Budget {
         may_run
     }
 
-    /// Notes that `lane` has nothing to run.
+    /// Notes that `lane` has nothing to run in this round, unless that is since it was refused.
     #[inline]
     pub(crate) fn is_served(&mut self, lane: Lane) {
-        self.starved &= !lane.bit();
+        let served = lane.bit() & !self.closed;
+        self.starved &= !served;
+        self.owed &= !served;
+    }
+
+    /// Has what is applied wait, which was left over, or no longer.
+    pub(crate) fn hold_apply(&mut self, hold: bool) {
+        self.holds_apply = hold;
     }
 
     #[inline(never)]
@@ -160,8 +205,9 @@ impl Budget {
         let now = clock.now_stamp();
         let spent = now - *self.started.get_or_insert(now);
         let slow = spent - self.spent > self.time / 64;
+        let first = spent == 0;
         self.spent = spent;
-        self.stride = if slow { 1 } else { (2 * self.stride).min(Self::STRIDE) };
+        self.stride = if slow || first { 1 } else { (2 * self.stride).min(Self::STRIDE) };
         self.unread = self.stride;
     }
 }

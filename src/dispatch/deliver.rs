@@ -31,9 +31,13 @@ impl<Data: LoopData> EventLoop<Data> {
     /// After a round that had no time for all there was: what could be late comes first.
     #[cold]
     fn deliver_after_refusal(&mut self, data: &mut Data) -> Outcome {
+        // The callbacks of what comes first do not pump what is left over: their own ops are behind it.
+        let is_left_over = own_handle(&self.shared, data)?.has_ops();
+        self.round.budget.hold_apply(is_left_over);
         for priority in Priority::DESCENDING {
             self.deliver_timers(priority, data)?;
             if priority == Priority::Normal {
+                self.round.budget.hold_apply(false);
                 self.apply_ops(data)?;
                 self.run_posts(data)?;
             }
