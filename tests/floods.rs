@@ -427,8 +427,7 @@ fn no_kind_starves_under_a_permanent_flood_of_another() {
         for victim in KINDS {
             for priority in [Priority::Normal, Priority::Low] {
                 let has_priority = matches!(victim, Messages | Pings | Tasks);
-                if flood_of == victim && !has_priority || priority == Priority::Low && !has_priority
-                {
+                if !has_priority && (flood_of == victim || priority == Priority::Low) {
                     continue;
                 }
                 let ran = permanent(flood_of, victim, priority, 3 * ROUNDS);
