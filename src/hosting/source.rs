@@ -333,8 +333,11 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
             // A source of which this is a part may have made something else of an `Again`.
             host.more.notify();
         }
-        host.inner.handle().update(&host.registration)?;
-        self.arm()?;
+        // What the source itself answers is done by `process_next`. To do so for another part would show it edges anew.
+        if !registrar.answered {
+            host.inner.handle().update(&host.registration)?;
+            self.arm()?;
+        }
         Ok(())
     }
 
