@@ -10,7 +10,6 @@ use super::round::Running;
 use crate::error::Outcome;
 use crate::handle::{LoopData, Op, own_handle};
 use crate::insight::{Subject, instrument, watched};
-use crate::registrations::Registrations;
 use crate::shrink::pop_front;
 use crate::slot::{Slot, downcast_mut};
 use crate::token::SourceKey;
@@ -154,26 +153,26 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Brings a registration up to date, because an op asks for it.
     fn reregister(&mut self, key: SourceKey, data: &mut Data) {
-        self.reregister_by(Registrar::new, key, data);
+        self.reregister_as(false, key, data);
     }
 
     /// Brings a registration up to date, because the source answered so.
     pub(crate) fn reregister_by_answer(&mut self, key: SourceKey, data: &mut Data) {
-        self.reregister_by(Registrar::for_answer, key, data);
+        self.reregister_as(true, key, data);
     }
 
-    fn reregister_by(
-        &mut self,
-        registrar: for<'a> fn(&'a mut Registrations, SourceKey) -> Registrar<'a>,
-        key: SourceKey,
-        data: &mut Data,
-    ) {
+    fn reregister_as(&mut self, answered: bool, key: SourceKey, data: &mut Data) {
         let registrations = &mut data.loop_handle().registrations;
         let Some(slot) = self.slots.get_mut(key) else { return };
         if !registrations.is_registered(key) {
             return;
         }
-        if let Err(error) = slot.source.reregister(&mut registrar(registrations, key)) {
+        let mut registrar = if answered {
+            Registrar::for_answer(registrations, key)
+        } else {
+            Registrar::new(registrations, key)
+        };
+        if let Err(error) = slot.source.reregister(&mut registrar) {
             let failure = self.source_failure(key, error.into(), data);
             self.report(failure, data);
         }
