@@ -965,6 +965,7 @@ fn a_loop_that_can_not_be_hosted_is_given_back_as_it_was() {
     let deep = nested.pop().unwrap();
     let deep = soloop::Generic::new(deep, soloop::Interest::READ, soloop::Mode::Level);
     state.handle.remove(token);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
     let ignore = |_: soloop::Ready<'_, _>, _: &mut State| Ok(soloop::PostAction::Continue);
     let deep = state.handle.insert_source(deep, ignore).unwrap();
     event_loop.dispatch(ZERO, &mut state).unwrap();

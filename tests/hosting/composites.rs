@@ -314,7 +314,12 @@ fn f6_a_timer_beside_an_event_of_before_sleep_is_on_time() {
         });
         hooks.due("event");
         rig.state.calloop();
-        rig.until_noted(2);
+        rig.until_noted(1);
+        if rig.way() == Way::OnDemand {
+            // There the event leaves the alarm off, which is said: until something is asked of the loop.
+            rig.state.calloop();
+        }
+        rig.until_noted(1);
         assert!(due.elapsed() < AT_LAST / 2, "{:?} {:?}", rig.way(), rig.state.log);
     };
     compare(program);
