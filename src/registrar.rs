@@ -25,12 +25,30 @@ use crate::{Interest, InterestToken, Mode};
 pub struct Registrar<'a> {
     registrations: &'a mut Registrations,
     source: SourceKey,
+    /// It is the source, or one that it is a part of, that asked for this registration by its answer, and no op.
+    #[cfg(all(unix, feature = "calloop"))]
+    pub(crate) answered: bool,
 }
 
 impl<'a> Registrar<'a> {
     #[inline]
     pub(crate) fn new(registrations: &'a mut Registrations, source: SourceKey) -> Self {
-        Self { registrations, source }
+        Self {
+            registrations,
+            source,
+            #[cfg(all(unix, feature = "calloop"))]
+            answered: false,
+        }
+    }
+
+    /// For what a source answered.
+    #[inline]
+    pub(crate) fn for_answer(registrations: &'a mut Registrations, source: SourceKey) -> Self {
+        Self {
+            #[cfg(all(unix, feature = "calloop"))]
+            answered: true,
+            ..Self::new(registrations, source)
+        }
     }
 
     /// Watches a mio source. With [`Mode::Level`] the loop re-registers it after each event, since mio

@@ -150,14 +150,28 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// Brings a registration up to date.
-    pub(crate) fn reregister(&mut self, key: SourceKey, data: &mut Data) {
+    /// Brings a registration up to date, because an op asks for it.
+    fn reregister(&mut self, key: SourceKey, data: &mut Data) {
+        self.reregister_as(false, key, data);
+    }
+
+    /// Brings a registration up to date, because the source answered so.
+    pub(crate) fn reregister_by_answer(&mut self, key: SourceKey, data: &mut Data) {
+        self.reregister_as(true, key, data);
+    }
+
+    fn reregister_as(&mut self, answered: bool, key: SourceKey, data: &mut Data) {
         let registrations = &mut data.loop_handle().registrations;
         let Some(slot) = self.slots.get_mut(key) else { return };
         if !registrations.is_registered(key) {
             return;
         }
-        if let Err(error) = slot.source.reregister(&mut Registrar::new(registrations, key)) {
+        let mut registrar = if answered {
+            Registrar::for_answer(registrations, key)
+        } else {
+            Registrar::new(registrations, key)
+        };
+        if let Err(error) = slot.source.reregister(&mut registrar) {
             let failure = self.source_failure(key, error.into(), data);
             self.report(failure, data);
         }

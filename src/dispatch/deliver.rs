@@ -173,11 +173,11 @@ impl<Data: LoopData> EventLoop<Data> {
             Ok(PostAction::Disable | PostAction::Remove)
                 if registrations.was_touched() && !registrations.is_once(key) =>
             {
-                self.reregister(key, data);
+                self.reregister_by_answer(key, data);
             }
             Ok(PostAction::Again) => {}
             Ok(PostAction::Continue) => self.rearm(turn, data),
-            Ok(PostAction::Reregister) => self.reregister(key, data),
+            Ok(PostAction::Reregister) => self.reregister_by_answer(key, data),
             Ok(PostAction::Disable) => {
                 registrations.set_disabled(key, true);
                 self.disable(key, data);
@@ -190,7 +190,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Has a source that goes on told of its next event, if its mode asks for something.
     fn rearm(&mut self, turn: Turn, data: &mut Data) {
         if data.loop_handle().registrations.needs_rearm(turn.interest) {
-            self.reregister(turn.source, data);
+            self.reregister_by_answer(turn.source, data);
         }
     }
 
@@ -211,7 +211,7 @@ impl<Data: LoopData> EventLoop<Data> {
         } else {
             // A deadline that the source asked for by its answer would be lost with it.
             if turn.rearms || data.loop_handle().registrations.is_deadline(interest) {
-                self.reregister(key, data);
+                self.reregister_by_answer(key, data);
             }
             self.report(failure, data);
         }

@@ -333,8 +333,11 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
             // A source of which this is a part may have made something else of an `Again`.
             host.more.notify();
         }
-        host.inner.handle().update(&host.registration)?;
-        self.arm()?;
+        // What the source itself answers is done by `process_next`. To do so for another part would show it edges anew.
+        if !registrar.answered {
+            host.inner.handle().update(&host.registration)?;
+            self.arm()?;
+        }
         Ok(())
     }
 
@@ -387,6 +390,10 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
     }
 
     fn before_handle_events(&mut self, _: EventIterator<'_>) {
+        // After a `before_sleep` that failed the dispatch ends: what is ready is found by the next.
+        if !self.recorder.as_source_ref().in_wait {
+            return;
+        }
         let has_timers = self.has_timers();
         let Some(host) = &mut self.host else { return };
         let had = host.recorded.len();

@@ -240,7 +240,13 @@ impl<Data: 'static> EventSource for CalloopLoop<Data> {
         match &mut self.way {
             Way::InWait(guests) => {
                 let (epoll, shared) = registrar.wait_in_source()?;
-                *guests = Some(enter(&self.inner, epoll, shared).map_err(explain)?);
+                match enter(&self.inner, epoll, shared) {
+                    Ok(entered) => *guests = Some(entered),
+                    Err(error) => {
+                        registrar.wait_in_kernel();
+                        return Err(explain(error));
+                    }
+                }
                 Ok(())
             }
             Way::OnDemand(on_demand, watch) => {

@@ -271,10 +271,58 @@ fn events_of_before_sleep(rig: &mut Rig) {
 
 #[test]
 fn with_hooks_have_events_of_their_own() {
-    // F6: the wait of `insert_calloop` is not ended by them.
     let alone = run(Way::Alone, events_of_before_sleep);
     assert_eq!(alone, ["-", "one", "two", "three", "found 1", "before", "ping", "-"]);
-    assert_eq!(run(Way::Source, events_of_before_sleep), alone);
+    for way in [Way::Source, Way::Waited] {
+        assert_eq!(run(way, events_of_before_sleep), alone, "{way:?}");
+    }
+}
+
+/// Smithay's winit backend: one dispatch that may sleep returns with the event.
+#[test]
+fn f6_an_event_of_before_sleep_ends_the_wait() {
+    let program = |rig: &mut Rig| {
+        let hooks = Hooks::default();
+        let (_ping, source) = make_ping().unwrap();
+        rig.state.insert(Hooked::new(source, &hooks), note(&hooks));
+        rig.quiesce();
+        for _ in 0..3 {
+            hooks.due("event");
+            // On demand the hooks are called when something is asked of the loop.
+            rig.state.calloop();
+            let started = Instant::now();
+            rig.turn(AT_LAST);
+            assert!(started.elapsed() < AT_LAST / 2, "{:?} {:?}", rig.way(), rig.state.log);
+        }
+    };
+    compare(program);
+}
+
+/// The same with a timer beside it.
+#[test]
+fn f6_a_timer_beside_an_event_of_before_sleep_is_on_time() {
+    let program = |rig: &mut Rig| {
+        let hooks = Hooks::default();
+        let (_ping, source) = make_ping().unwrap();
+        rig.state.insert(Hooked::new(source, &hooks), note(&hooks));
+        rig.quiesce();
+        let due = Instant::now() + 100 * MS;
+        rig.state.insert(Timer::from_deadline(due), move |_, _, state: &mut State| {
+            assert!(Instant::now() >= due, "early");
+            state.note("timer");
+            TimeoutAction::Drop
+        });
+        hooks.due("event");
+        rig.state.calloop();
+        rig.until_noted(1);
+        if rig.way() == Way::OnDemand {
+            // There the event leaves the alarm off, which is said: until something is asked of the loop.
+            rig.state.calloop();
+        }
+        rig.until_noted(1);
+        assert!(due.elapsed() < AT_LAST / 2, "{:?} {:?}", rig.way(), rig.state.log);
+    };
+    compare(program);
 }
 
 /// On demand, hooks run when something else has the loop dispatched: it is left alone.
