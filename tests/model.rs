@@ -415,4 +415,33 @@ mod once_failed {
             ]);
         }
     }
+
+    #[test]
+    fn a_timer_that_is_moved_after_a_panic_fires_at_its_new_deadline_alone() {
+        for moves in [Op::Move(Pick(0), 5), Op::Update(Pick(0), 5)] {
+            check(&[
+                insert(Kind::Timer(0), PLAIN, vec![(vec![], End::Panic)]),
+                Op::Dispatch(0),
+                moves,
+                Op::Dispatch(0),
+                Op::Dispatch(9),
+            ]);
+        }
+    }
+
+    #[test]
+    fn an_error_loses_no_other_notification() {
+        for policy in [Policy::Report, Policy::Ignore, Policy::Disable] {
+            check(&[
+                Op::Policy(policy),
+                insert(Kind::Bell, PLAIN, vec![(vec![], End::Error)]),
+                poke(0),
+                poke(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+                Op::Enable(Pick(0)),
+                Op::Dispatch(0),
+            ]);
+        }
+    }
 }
