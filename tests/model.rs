@@ -444,4 +444,22 @@ mod once_failed {
             ]);
         }
     }
+
+    #[test]
+    fn what_a_level_triggered_source_read_ahead_survives_the_error_of_another() {
+        let low = Options { priority: 2, budget: 1, ..PLAIN };
+        let reads_ahead = (vec![], End::Again);
+        check(&[
+            insert(Kind::Bell, PLAIN, vec![(vec![], End::Error)]),
+            insert(Kind::Level, low, vec![reads_ahead, (vec![], End::Continue)]),
+            poke(0),
+            Op::Dispatch(0),
+            poke(1),
+            Op::Dispatch(0),
+            // The kernel says nothing any more.
+            Op::Visit(Pick(0), body(vec![])),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+        ]);
+    }
 }
