@@ -462,4 +462,18 @@ mod once_failed {
             Op::Dispatch(0),
         ]);
     }
+
+    #[test]
+    fn nor_does_a_panic_of_its_own_lose_it() {
+        let options = Options { budget: 1, ..PLAIN };
+        check(&[
+            insert(Kind::Level, options, vec![(vec![], End::Again), (vec![], End::Panic)]),
+            poke(0),
+            Op::Dispatch(0),
+            Op::Visit(Pick(0), body(vec![])),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+        ]);
+    }
 }
