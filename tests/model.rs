@@ -2,6 +2,8 @@
 //! callbacks are called for, in which order and with which data, what ops answer and what dispatches come to
 //! has to be the same, and when all is removed, nothing is left: no key, no fd, no memory.
 //!
+//! Each program then runs on a loop whose fd is watched from outside: see `model/real/law.rs`.
+//!
 //! `SOLOOP_MODEL_CASES` is the number of programs. One that fails is written to `model.proptest-regressions` as a
 //! seed, which stands for it as long as the strategies below stay what they are: it goes to `once_failed`.
 #![cfg(all(target_os = "linux", feature = "executor", feature = "signals"))]
