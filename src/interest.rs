@@ -108,6 +108,8 @@ const RAW: u16 = 1 << 6;
 const EVENT: u16 = 1 << 7;
 /// The event was found by the wait, and is not only the answer of a `before_sleep`.
 const FOUND: u16 = 1 << 8;
+/// The source said that it has more: it may have read it already, and the kernel then says nothing.
+const MORE: u16 = 1 << 9;
 
 impl ReadinessBits {
     /// No event.
@@ -147,6 +149,18 @@ impl ReadinessBits {
     #[inline]
     pub(crate) fn is_found(self) -> bool {
         self.0 & FOUND != 0
+    }
+
+    /// The same, of which the source said that there is more.
+    #[inline]
+    pub(crate) fn with_more(self) -> Self {
+        Self(self.0 | MORE)
+    }
+
+    /// Whether the source said that there is more.
+    #[inline]
+    pub(crate) fn has_more(self) -> bool {
+        self.0 & MORE != 0
     }
 
     /// Takes in `more`; whether it is the first event.

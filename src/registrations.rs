@@ -364,11 +364,12 @@ impl Registrations {
         Some(first.then(|| self.priority(source)))
     }
 
-    /// Forgets what the kernel said of `interest`, if it says that as long as it holds.
+    /// Forgets what the kernel said of `interest`, if it says that as long as it holds; not what the source said.
     pub(crate) fn forget_level(&mut self, interest: InterestKey) {
         if let Some((_, held)) = self.rows.get_mut(interest)
             && let Watch::Io(IoWatch { level: true, .. }) = held.watch
             && held.ready.is_found()
+            && !held.ready.has_more()
         {
             held.ready = ReadinessBits::NONE;
         }

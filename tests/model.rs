@@ -2,6 +2,8 @@
 //! callbacks are called for, in which order and with which data, what ops answer and what dispatches come to
 //! has to be the same, and when all is removed, nothing is left: no key, no fd, no memory.
 //!
+//! Each program then runs on a loop whose fd is watched from outside: see `model/real/law.rs`.
+//!
 //! `SOLOOP_MODEL_CASES` is the number of programs. One that fails is written to `model.proptest-regressions` as a
 //! seed, which stands for it as long as the strategies below stay what they are: it goes to `once_failed`.
 #![cfg(all(target_os = "linux", feature = "executor", feature = "signals"))]
@@ -414,5 +416,66 @@ mod once_failed {
                 Op::Dispatch(0),
             ]);
         }
+    }
+
+    #[test]
+    fn a_timer_that_is_moved_after_a_panic_fires_at_its_new_deadline_alone() {
+        for moves in [Op::Move(Pick(0), 5), Op::Update(Pick(0), 5)] {
+            check(&[
+                insert(Kind::Timer(0), PLAIN, vec![(vec![], End::Panic)]),
+                Op::Dispatch(0),
+                moves,
+                Op::Dispatch(0),
+                Op::Dispatch(9),
+            ]);
+        }
+    }
+
+    #[test]
+    fn an_error_loses_no_other_notification() {
+        for policy in [Policy::Report, Policy::Ignore, Policy::Disable] {
+            check(&[
+                Op::Policy(policy),
+                insert(Kind::Bell, PLAIN, vec![(vec![], End::Error)]),
+                poke(0),
+                poke(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+                Op::Enable(Pick(0)),
+                Op::Dispatch(0),
+            ]);
+        }
+    }
+
+    #[test]
+    fn what_a_level_triggered_source_read_ahead_survives_the_error_of_another() {
+        let low = Options { priority: 2, budget: 1, ..PLAIN };
+        let reads_ahead = (vec![], End::Again);
+        check(&[
+            insert(Kind::Bell, PLAIN, vec![(vec![], End::Error)]),
+            insert(Kind::Level, low, vec![reads_ahead, (vec![], End::Continue)]),
+            poke(0),
+            Op::Dispatch(0),
+            poke(1),
+            Op::Dispatch(0),
+            // The kernel says nothing any more.
+            Op::Visit(Pick(0), body(vec![])),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+        ]);
+    }
+
+    #[test]
+    fn nor_does_a_panic_of_its_own_lose_it() {
+        let options = Options { budget: 1, ..PLAIN };
+        check(&[
+            insert(Kind::Level, options, vec![(vec![], End::Again), (vec![], End::Panic)]),
+            poke(0),
+            Op::Dispatch(0),
+            Op::Visit(Pick(0), body(vec![])),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+        ]);
     }
 }

@@ -91,14 +91,17 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Calls back for one event, again and again while the source says so and has budget left.
     #[inline]
-    fn call(&mut self, turn: Turn, lane: Lane, data: &mut Data) -> Outcome {
+    fn call(&mut self, mut turn: Turn, lane: Lane, data: &mut Data) -> Outcome {
         let mut budget = data.loop_handle().registrations.source_budget(turn.source);
         loop {
             let answer = self.call_once(turn, data);
             let has_more = self.shared.take_again();
             match answer {
                 // It has more, also if one of the ops panics.
-                Ok(PostAction::Again) => self.round.set_running(turn.interest, turn.readiness),
+                Ok(PostAction::Again) => {
+                    turn.readiness = turn.readiness.with_more();
+                    self.round.set_running(turn.interest, turn.readiness);
+                }
                 answer => return self.end_turn(answer, has_more, turn, data),
             }
             let applied = self.apply_ops(data);
@@ -129,7 +132,8 @@ impl<Data: LoopData> EventLoop<Data> {
             return Ok(PostAction::Continue);
         };
         registrations.begin_callback(key);
-        if !turn.level {
+        // What the kernel says again needs no note.
+        if !turn.level || readiness.has_more() {
             self.round.set_running(interest, readiness);
         }
         self.counters.events += 1;

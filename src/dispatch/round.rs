@@ -128,7 +128,7 @@ impl Round {
         readiness: ReadinessBits,
         registrations: &mut Registrations,
     ) {
-        if let Some(Some(_)) = registrations.mark_ready(interest, readiness) {
+        if let Some(Some(_)) = registrations.mark_ready(interest, readiness.with_more()) {
             self.deferred.push(interest);
             self.queued += 1;
         }

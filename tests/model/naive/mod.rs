@@ -73,7 +73,8 @@ pub struct Model {
     ready: [VecDeque<Place>; 3],
     due: [VecDeque<(usize, u64)>; 3],
     deferred: Vec<Interest>,
-    running: Option<Interest>,
+    /// What is called, or has more while ops are applied, which it then said.
+    running: Option<(Interest, bool)>,
     failures: VecDeque<usize>,
     waits: u32,
     now: i64,
@@ -184,9 +185,9 @@ impl Model {
     /// What precedes the wait. The event during which a callback panicked comes once more.
     fn apply(&mut self) -> Flow {
         self.ran_user_code = false;
-        if let Some(interest) = self.running.take()
+        if let Some((interest, more)) = self.running.take()
             && self.is_registered(interest)
-            && !std::mem::replace(&mut self.sources[interest.0].ready, true)
+            && self.sources[interest.0].mark_ready(more)
         {
             let rank = self.sources[interest.0].rank;
             self.ready[rank].push_front(Place { interest, wait: None });
@@ -241,7 +242,7 @@ impl Model {
         for place in self.ready.iter().flatten() {
             let source = &mut self.sources[place.interest.0];
             // The kernel says it again if it still holds.
-            if source.generation == place.interest.1 && source.is_level() {
+            if source.generation == place.interest.1 && source.is_level() && !source.more {
                 source.ready = false;
             }
         }
@@ -266,7 +267,7 @@ impl Model {
 
     fn found(&mut self, interest: Interest, wait: Option<u32>) {
         let source = &mut self.sources[interest.0];
-        if !std::mem::replace(&mut source.ready, true) {
+        if source.mark_ready(false) {
             self.ready[source.rank].push_back(Place { interest, wait });
         }
     }

@@ -10,18 +10,18 @@ impl Model {
         self.settle()?;
         self.run_posts()?;
         for rank in 0..3 {
-            while let Some(interest) = self.next_ready(rank) {
-                self.call(interest)?;
+            while let Some((interest, more)) = self.next_ready(rank) {
+                self.call(interest, more)?;
             }
             while let Some(interest) = self.next_due(rank) {
-                self.call(interest)?;
+                self.call(interest, false)?;
             }
         }
         Ok(())
     }
 
-    /// The next fd or wake-up of `rank`: where the order is free, as the loop did it.
-    fn next_ready(&mut self, rank: usize) -> Option<Interest> {
+    /// The next fd or wake-up of `rank`: where the order is free, as the loop did it. Whether it said that it has more.
+    fn next_ready(&mut self, rank: usize) -> Option<(Interest, bool)> {
         loop {
             let first = *self.ready[rank].front()?;
             let calls =
@@ -44,11 +44,10 @@ impl Model {
             let called = place.is_some();
             let interest = self.ready[rank].remove(place.unwrap_or(0))?.interest;
             if called {
-                self.sources[interest.0].ready = false;
-                return Some(interest);
+                return Some((interest, self.sources[interest.0].take_ready()));
             }
             if self.is_registered(interest) {
-                self.sources[interest.0].ready = false;
+                self.sources[interest.0].take_ready();
             }
         }
     }
@@ -79,20 +78,18 @@ impl Model {
 
     /// Has it go on in the next round.
     fn defer(&mut self, interest: Interest) {
-        if self.is_registered(interest)
-            && !std::mem::replace(&mut self.sources[interest.0].ready, true)
-        {
+        if self.is_registered(interest) && self.sources[interest.0].mark_ready(true) {
             self.deferred.push(interest);
         }
     }
 
-    fn call(&mut self, interest: Interest) -> Flow {
+    fn call(&mut self, interest: Interest, mut more: bool) -> Flow {
         let id = interest.0;
         let level = self.sources[id].is_level();
         for _ in 0..self.sources[id].budget {
             self.sources[id].touched = false;
             // The kernel tells again of what is ready still.
-            self.running = (!level).then_some(interest);
+            self.running = (!level || more).then_some((interest, more));
             let answer = self.process(id)?;
             if answer != Some(End::Again) {
                 self.answered(answer, interest);
@@ -100,7 +97,8 @@ impl Model {
                 return self.settle();
             }
             // There is more, whatever becomes of the ops.
-            self.running = Some(interest);
+            more = true;
+            self.running = Some((interest, more));
             self.settle()?;
             self.running = None;
             if !self.is_callable(interest) {

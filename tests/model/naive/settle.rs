@@ -122,7 +122,7 @@ impl Model {
         source.enabled = true;
         source.generation += 1;
         source.listed = true;
-        source.ready = false;
+        source.take_ready();
         source.queued = false;
         source.told = source.has_event();
         if source.is_notifier() && source.has_event() {
@@ -149,7 +149,7 @@ impl Model {
     pub(super) fn unregister(&mut self, id: usize) {
         let source = &mut self.sources[id];
         source.enabled = false;
-        source.ready = false;
+        source.take_ready();
         source.armed = Armed::No;
     }
 
@@ -186,7 +186,7 @@ impl Model {
         let source = &mut self.sources[id];
         if let Kind::Timer(_) | Kind::Part(_) | Kind::Interval(_) = source.kind {
             if matches!(source.when, When::Never) {
-                source.ready = false;
+                source.take_ready();
                 source.armed = Armed::No;
             }
             if let When::After(after) = source.when {
@@ -201,7 +201,7 @@ impl Model {
     /// Armed for the same, it keeps its turn. An event that was to come once more was one of the deadline before.
     pub(super) fn arm_at(&mut self, id: usize, at: i64) {
         let source = &mut self.sources[id];
-        source.ready = false;
+        source.take_ready();
         if !matches!(source.armed, Armed::At(to, _) | Armed::Due(to, _) if to == at) {
             source.armed = Armed::At(at, self.armings);
             self.armings += 1;

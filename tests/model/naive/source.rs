@@ -52,8 +52,9 @@ pub struct Source {
     pub disabled: bool,
     pub touched: bool,
     pub generation: u32,
-    /// It has an event to be delivered.
+    /// It has an event to be delivered; and said itself that it has more.
     pub ready: bool,
+    pub more: bool,
     // Timers.
     pub when: When,
     pub armed: Armed,
@@ -140,6 +141,7 @@ impl Source {
             touched: false,
             generation: 0,
             ready: false,
+            more: false,
             when: When::After(after),
             armed: Armed::No,
             bytes: 0,
@@ -189,6 +191,18 @@ impl Source {
             signal.seen -= usize::from(any);
             any
         })
+    }
+
+    /// It has an event; whether it had none before.
+    pub fn mark_ready(&mut self, more: bool) -> bool {
+        self.more |= more;
+        !std::mem::replace(&mut self.ready, true)
+    }
+
+    /// It has none; whether it said that it has more.
+    pub fn take_ready(&mut self) -> bool {
+        self.ready = false;
+        std::mem::take(&mut self.more)
     }
 
     /// What an fd has is read.

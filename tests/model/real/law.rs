@@ -37,7 +37,7 @@ struct Nested {
     /// How many dispatches in a row delivered nothing though the fd was readable.
     idle: u32,
     /// The step of the program.
-    place: String,
+    place: usize,
 }
 
 /// Runs `program` on a loop whose fd is watched from outside, from the step `from` on.
@@ -46,9 +46,9 @@ pub fn check(program: &[Op], from: usize) {
     let (before, after) = program.split_at(from.min(program.len()));
     before.iter().for_each(|op| world.step(&mut event_loop, op));
     world.log.take();
-    let mut nested = Nested::new(event_loop, world);
+    let mut nested = Nested::new(event_loop, world, from);
     for (step, op) in after.iter().enumerate() {
-        nested.place = format!("op {}: {op:?}", before.len() + step);
+        nested.place = before.len() + step;
         nested.look(step & 1 == 0);
         nested.step(op, step & 1 == 0);
         nested.look(step & 1 == 1);
@@ -57,15 +57,14 @@ pub fn check(program: &[Op], from: usize) {
 }
 
 impl Nested {
-    fn new(event_loop: EventLoop<World>, world: World) -> Self {
+    fn new(event_loop: EventLoop<World>, world: World, from: usize) -> Self {
         let outer = |flags| {
             let epoll = epoll::create(CreateFlags::CLOEXEC).unwrap();
             epoll::add(&epoll, event_loop.as_fd(), EventData::new_u64(0), flags).unwrap();
             epoll
         };
         let (level, edges) = (outer(EventFlags::IN), outer(EventFlags::IN | EventFlags::ET));
-        let place = String::new();
-        Self { event_loop, world, level, edges, told: false, asked: true, idle: 0, place }
+        Self { event_loop, world, level, edges, told: false, asked: true, idle: 0, place: from }
     }
 
     /// Whether the fd is readable, asked in all the ways.
@@ -73,7 +72,7 @@ impl Nested {
         self.world.wait_for_expiry();
         let mut fds = [PollFd::new(&self.event_loop, PollFlags::IN)];
         let readable = poll(&mut fds, Some(&NO_TIME)).unwrap() > 0;
-        assert_eq!(is_told(&self.level), readable, "{}: level-triggered", self.place);
+        assert_eq!(is_told(&self.level), readable, "op {}: level-triggered", self.place);
         self.told |= is_told(&self.edges);
         readable
     }
@@ -86,7 +85,7 @@ impl Nested {
             self.dispatch_once(0);
         } else if readable && !self.told {
             let delivered = self.dispatch_once(0);
-            assert!(delivered.is_empty(), "{}: no edge told of {delivered:?}", self.place);
+            assert!(delivered.is_empty(), "op {}: no edge told of {delivered:?}", self.place);
         }
     }
 
@@ -120,18 +119,18 @@ impl Nested {
         let mut delivered = self.world.log.take();
         delivered.retain(is_delivery);
         let polled = self.world.log.take_polls() > 0;
-        let place = &self.place;
+        let place = self.place;
         if !readable && timeout == 0 {
             let nothing = delivered.is_empty() && !polled;
-            assert!(nothing, "{place}: the fd was silent, but for {delivered:?}");
+            assert!(nothing, "op {place}: the fd was silent, but for {delivered:?}");
         }
         let asked = std::mem::replace(&mut self.asked, delivered.contains(&PANICKED));
         if readable && !asked && !self.world.has_had(EXEMPT) {
-            assert!(passed.is_zero(), "{place}: the fd was readable, and the dispatch waited");
+            assert!(passed.is_zero(), "op {place}: the fd was readable, and the dispatch waited");
         }
         let idle = readable && delivered.is_empty() && !polled;
         self.idle = if idle { self.idle + 1 } else { 0 };
-        assert!(self.idle < 2, "{place}: the fd is readable, and nothing comes of it");
+        assert!(self.idle < 2, "op {place}: the fd is readable, and nothing comes of it");
         delivered
     }
 }
