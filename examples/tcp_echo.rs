@@ -5,24 +5,32 @@
 //! cargo run --example tcp_echo -- 127.0.0.1:7000   serves until it is killed
 //! ```
 //!
-//! Without arguments three clients, each in a thread, send lines and check what comes back. The listener is
-//! level-triggered: one `accept` a callback. The clients are edge-triggered in both directions, so that a
-//! slow reader is waited for without a change of interest.
+//! Without arguments four clients, each in a thread, come by: three send lines and check what comes back, and one
+//! breaks its connection off. The listener is level-triggered: one `accept` a callback. The clients are edge-triggered
+//! in both directions, so that a slow reader is waited for without a change of interest.
+//!
+//! Callbacks return their errors, and one policy decides by the token of the source that failed: a client that fails is
+//! gone, the listener is tried again later, and anything else ends the program.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use soloop::{
-    ErrorAction, EventLoop, Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Ready,
+    AnyToken, ErrorAction, EventLoop, Generic, Interest, LoopData, LoopHandle, Mode, PostAction,
+    Ready,
 };
 
 struct State {
     handle: LoopHandle<Self>,
-    connected: usize,
+    /// Those that are connected, with their sources.
+    clients: HashMap<SocketAddr, AnyToken>,
     echoed: usize,
+    /// How many of them failed.
+    failed: usize,
     /// How many clients to serve; without a number the server goes on for ever.
     visits_left: Option<usize>,
 }
@@ -38,44 +46,47 @@ impl State {
         stream.set_nonblocking(true)?;
         let connection = Connection { stream, unsent: VecDeque::new() };
         let source = Generic::new(connection, Interest::BOTH, Mode::Edge);
-        self.handle.insert_source(source, move |ready, state: &mut State| {
+        let token = self.handle.insert_source(source, move |ready, state: &mut State| {
             let action = state.serve(ready)?;
             if action == PostAction::Remove {
                 state.left(peer);
             }
             Ok(action)
         })?;
-        self.connected += 1;
-        println!("{peer} is here, {} connected", self.connected);
+        self.clients.insert(peer, token.into());
+        println!("{peer} is here, {} connected", self.clients.len());
         Ok(())
     }
 
-    /// Sends back what comes, until a read or a write would block.
+    /// Sends back what comes: one read a callback, so that no client keeps the others waiting.
     fn serve(&mut self, ready: Ready<'_, Connection>) -> io::Result<PostAction> {
         let connection = ready.io;
+        connection.flush()?;
+        if !connection.unsent.is_empty() {
+            return Ok(PostAction::Continue); // it reads slowly: no more from it until it does
+        }
         let mut buffer = [0; 4096];
-        loop {
-            connection.flush()?;
-            if !connection.unsent.is_empty() {
-                return Ok(PostAction::Continue); // it reads slowly: no more from it until it does
+        match connection.stream.read(&mut buffer) {
+            Ok(0) => Ok(PostAction::Remove),
+            Ok(n) => {
+                self.echoed += n;
+                connection.unsent.extend(&buffer[..n]);
+                Ok(PostAction::Again)
             }
-            match connection.stream.read(&mut buffer) {
-                Ok(0) => return Ok(PostAction::Remove),
-                Ok(n) => {
-                    self.echoed += n;
-                    connection.unsent.extend(&buffer[..n]);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return Ok(PostAction::Continue);
-                }
-                Err(error) => return Err(error),
-            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(PostAction::Continue),
+            Err(error) => Err(error),
         }
     }
 
+    /// The client that a source serves; `None` if it is another source.
+    fn client(&self, source: Option<AnyToken>) -> Option<SocketAddr> {
+        let mut clients = self.clients.iter();
+        clients.find_map(|(peer, token)| (Some(*token) == source).then_some(*peer))
+    }
+
     fn left(&mut self, peer: SocketAddr) {
-        self.connected -= 1;
-        println!("{peer} is gone, {} connected, {} bytes echoed", self.connected, self.echoed);
+        self.clients.remove(&peer);
+        println!("{peer} is gone, {} connected, {} bytes echoed", self.clients.len(), self.echoed);
         if let Some(left) = &mut self.visits_left {
             *left -= 1;
             if *left == 0 {
@@ -110,17 +121,26 @@ impl AsFd for Connection {
     }
 }
 
-/// Sends lines and checks that they come back.
-fn visit(server: SocketAddr, lines: usize) -> io::Result<()> {
+/// Sends lines and checks that they come back; how many bytes that was.
+fn visit(server: SocketAddr, lines: usize) -> io::Result<usize> {
     let stream = TcpStream::connect(server)?;
     let mut answers = BufReader::new(stream.try_clone()?).lines();
+    let mut bytes = 0;
     for n in 0..lines {
         let line = format!("line {n} of {lines}");
         writeln!(&stream, "{line}")?;
+        bytes += line.len() + 1;
         let answer = answers.next().ok_or(ErrorKind::UnexpectedEof)??;
         assert_eq!(answer, line);
     }
-    Ok(())
+    Ok(bytes)
+}
+
+/// Breaks the connection off: the server's next read fails.
+fn break_off(server: SocketAddr) -> io::Result<usize> {
+    let stream = TcpStream::connect(server)?;
+    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO))?;
+    Ok(0)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -130,41 +150,56 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = listener.local_addr()?;
     println!("serving on {server}");
 
-    let visitors: Vec<JoinHandle<io::Result<()>>> = match address {
+    let visitors: Vec<JoinHandle<io::Result<usize>>> = match address {
         Some(_) => Vec::new(),
-        None => [1, 10, 100]
-            .map(|lines| std::thread::spawn(move || visit(server, lines)))
+        None => [1, 10, 100, 0]
+            .map(|lines| {
+                std::thread::spawn(move || match lines {
+                    0 => break_off(server),
+                    lines => visit(server, lines),
+                })
+            })
             .into_iter()
             .collect(),
     };
     let visits_left = (!visitors.is_empty()).then_some(visitors.len());
 
     let (mut event_loop, handle) = EventLoop::new()?;
-    let mut state = State { handle, connected: 0, echoed: 0, visits_left };
-    // A connection that fails is a client that is gone; the server goes on.
-    event_loop.on_error(|error, state: &mut State| {
-        eprintln!("{error}");
-        state.connected -= 1;
-        ErrorAction::Remove
-    });
+    let mut state = State { handle, clients: HashMap::new(), echoed: 0, failed: 0, visits_left };
     let source = Generic::new(listener, Interest::READ, Mode::Level);
-    state.handle.insert_source(source, |ready, state: &mut State| {
+    let listener = state.handle.insert_source(source, |ready, state: &mut State| {
         match ready.io.accept() {
             Ok((stream, peer)) => {
                 if let Err(error) = state.arrived(stream, peer) {
                     eprintln!("cannot serve {peer}: {error}");
                 }
             }
-            // It was ready for a client that has left again, or there is no fd for it now.
+            // It was ready for a client that has left again.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => eprintln!("cannot accept: {error}"),
+            Err(error) => return Err(error),
         }
         Ok(PostAction::Continue)
     })?;
+    event_loop.on_error(move |error, state: &mut State| {
+        eprintln!("{error}");
+        if let Some(peer) = state.client(error.token()) {
+            state.failed += 1;
+            state.left(peer);
+            ErrorAction::Remove
+        } else if error.token() == Some(listener.into()) {
+            // There is no fd for the client, say: it waits until another one has left.
+            ErrorAction::Retry(Duration::from_secs(1))
+        } else {
+            ErrorAction::Report
+        }
+    });
     event_loop.run(None, &mut state, |_| ())?;
 
+    let mut sent = 0;
     for visitor in visitors {
-        visitor.join().expect("the visitor got the lines it sent")?;
+        sent += visitor.join().expect("the visitor got the lines it sent")?;
     }
+    assert_eq!(state.echoed, sent);
+    assert_eq!((state.clients.len(), state.failed), (0, 1));
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::shared::Shared;
+use crate::sync::{AtomicBool, Ordering};
 use crate::{EventLoop, LoopData, Result};
 
 impl<Data: LoopData> EventLoop<Data> {
@@ -65,7 +65,7 @@ impl<Data: LoopData> EventLoop<Data> {
             {
                 return Ok(Some(value));
             }
-            self.dispatch(None, data)?;
+            self.dispatch_once(None, true, data)?;
         }
         Ok(None)
     }

@@ -1,10 +1,10 @@
 //! The clock a loop reads: the system's, or one that tests move by hand.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant};
 
 use crate::shared::Shared;
+use crate::sync::{AtomicU64, Mutex, Ordering, PoisonError};
 
 /// The clock that timers follow.
 ///
@@ -122,6 +122,9 @@ impl Clock {
     pub(crate) fn tell(&self, shared: &Arc<Shared>) {
         if let Some(manual) = &self.manual {
             let mut loops = manual.loops.lock().unwrap_or_else(PoisonError::into_inner);
+            if loops.len() == loops.capacity() {
+                loops.retain(|shared| shared.strong_count() > 0);
+            }
             loops.push(Arc::downgrade(shared));
         }
     }

@@ -10,29 +10,32 @@
 //! callback arms meanwhile is fresh, and what it moves or cancels leaves the list. Equal deadlines leave in the order
 //! in which they were armed: an entry is ordered by its deadline, then by a sequence number.
 //!
-//! The places are kept by the caller (in the rows of the interests), which every method tells of moves through its `moved`
-//! closure. What leaves leaves its place behind, where its entry then is no more: firing needs not touch the table
-//! twice, whose lines are far apart in memory.
+//! The positions are kept by the caller (in the rows of the interests), which every method tells of moves through its
+//! `moved` closure. The position of what has left names no entry.
 
+use std::collections::VecDeque;
+
+use crate::shrink::{pop_front, shrink};
 use crate::token::InterestKey;
 
-mod expired;
 mod heap;
 
-use expired::Expired;
 use heap::{ARITY, Heap};
 
-/// Where a deadline was when it was last in the queue: it is, if its entry is there still.
+/// Where a deadline is in the queue: two bits say in which part, the others where in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Position(u32);
 
 enum Place {
     Fresh(usize),
     Heap(usize),
+    Expired(usize),
 }
 
 impl Position {
-    const FRESH: u32 = 1 << 31;
+    const FRESH: u32 = 1 << 30;
+    const EXPIRED: u32 = 1 << 31;
+    const PLACE: u32 = Self::FRESH - 1;
 
     fn in_heap(place: usize) -> Self {
         Self(place as u32)
@@ -42,24 +45,25 @@ impl Position {
         Self(place as u32 | Self::FRESH)
     }
 
-    #[inline]
-    fn place(self) -> Place {
-        let place = (self.0 & !Self::FRESH) as usize;
-        if self.0 & Self::FRESH == 0 { Place::Heap(place) } else { Place::Fresh(place) }
+    fn expired(number: u32) -> Self {
+        Self(number & Self::PLACE | Self::EXPIRED)
     }
 }
 
 /// Packed so that it takes 20 bytes instead of 24.
 #[derive(Clone, Copy, Debug)]
 #[repr(Rust, packed(4))]
-pub(crate) struct Deadline {
+struct Deadline {
     /// Nanoseconds on the clock's scale.
     at: i64,
     sequence: u32,
-    pub(crate) key: InterestKey,
+    key: InterestKey,
 }
 
 impl Deadline {
+    /// Of one that was cancelled after it expired: before all others.
+    const CANCELLED: i64 = i64::MIN;
+
     /// The deadline, then the sequence number, as one number: comparing it takes no branch.
     #[inline]
     fn order(&self) -> i128 {
@@ -77,7 +81,10 @@ pub(crate) struct Deadlines {
     heap: Heap,
     /// Of the next entry that is armed.
     sequence: u32,
-    expired: Expired,
+    /// What expired and is not delivered, in order.
+    expired: VecDeque<Deadline>,
+    /// How many left the list so far: their numbers wrap around where a position ends.
+    delivered: u32,
     /// Room for what expires, before it is sorted.
     found: Vec<Deadline>,
 }
@@ -137,7 +144,8 @@ impl Deadlines {
     fn next_entry(&mut self, key: InterestKey, at: i64) -> Deadline {
         let sequence = self.sequence;
         self.sequence += 1;
-        Deadline { at, sequence, key }
+        // The least one marks what was cancelled.
+        Deadline { at: at.max(Deadline::CANCELLED + 1), sequence, key }
     }
 
     /// Notes that one of the fresh ones is at `at`.
@@ -160,11 +168,7 @@ impl Deadlines {
         mut moved: impl FnMut(InterestKey, Position),
     ) -> bool {
         let mut found = self.find(key, position);
-        let unchanged = match found {
-            Some((_, before)) => before == at,
-            None => self.expired.contains(key, at),
-        };
-        if unchanged {
+        if found.as_ref().is_some_and(|(_, before)| *before == at) {
             return false;
         }
         if self.sequence == u32::MAX {
@@ -183,7 +187,10 @@ impl Deadlines {
                 self.fresh[place] = self.next_entry(key, at);
                 self.lower_bound(at);
             }
-            None => {
+            found => {
+                if let Some((Place::Expired(place), _)) = found {
+                    self.expired[place].at = Deadline::CANCELLED;
+                }
                 let position = self.push(key, at);
                 moved(key, position);
             }
@@ -191,18 +198,23 @@ impl Deadlines {
         true
     }
 
-    /// The place of `key` and its deadline, if it is armed and has not expired.
+    /// The place of `key` and its deadline, if it is armed and not delivered.
     #[inline]
     fn find(&self, key: InterestKey, position: Position) -> Option<(Place, i64)> {
-        let place = position.place();
-        let entry = match place {
-            Place::Fresh(place) => self.fresh.get(place),
-            Place::Heap(place) => self.heap.get(place),
+        let number = position.0 & Position::PLACE;
+        let place = number as usize;
+        let (place, entry) = if position.0 & Position::EXPIRED != 0 {
+            let place = (number.wrapping_sub(self.delivered) & Position::PLACE) as usize;
+            (Place::Expired(place), self.expired.get(place))
+        } else if position.0 & Position::FRESH != 0 {
+            (Place::Fresh(place), self.fresh.get(place))
+        } else {
+            (Place::Heap(place), self.heap.get(place))
         };
         entry.filter(|entry| { entry.key } == key).map(|entry| (place, entry.at))
     }
 
-    /// Takes `key` out, if it is armed and has not expired; whether it was.
+    /// Takes `key` out, if it is armed and not delivered; whether it was.
     #[inline]
     pub(crate) fn remove(
         &mut self,
@@ -221,18 +233,19 @@ impl Deadlines {
                 shrink(&mut self.fresh);
             }
             Some((Place::Heap(place), _)) => self.heap.remove(place, &mut moved),
+            Some((Place::Expired(place), _)) => self.expired[place].at = Deadline::CANCELLED,
             None => {}
         }
         found.is_some()
     }
 
     /// Takes what is not after `now` into the list of what expired.
-    #[inline]
     pub(crate) fn expire(&mut self, now: i64, mut moved: impl FnMut(InterestKey, Position)) {
+        let mut found = std::mem::take(&mut self.found);
         if self.bound <= now && !self.fresh.is_empty() {
-            std::mem::swap(&mut self.fresh, &mut self.found);
-            if self.found.iter().any(|entry| entry.at > now) {
-                self.heap.extend(self.found.extract_if(.., |entry| entry.at > now), &mut moved);
+            std::mem::swap(&mut self.fresh, &mut found);
+            if found.iter().any(|entry| entry.at > now) {
+                self.heap.extend(found.extract_if(.., |entry| entry.at > now), &mut moved);
             }
         }
         // Off the top one by one, until that is a good part of the heap.
@@ -241,14 +254,30 @@ impl Deadlines {
             && entry.at <= now
         {
             if few == 0 && self.heap.len() > 2 * ARITY {
-                self.heap.extract(now, &mut self.found, &mut moved);
+                self.heap.extract(now, &mut found, &mut moved);
                 break;
             }
             few = few.saturating_sub(1);
             self.heap.remove(0, &mut moved);
-            self.found.push(entry);
+            found.push(entry);
         }
-        self.expired.append(&mut self.found);
+        found.sort_unstable_by_key(Deadline::order);
+        let mut number = self.delivered.wrapping_add(self.expired.len() as u32);
+        for entry in &found {
+            moved(entry.key, Position::expired(number));
+            number = number.wrapping_add(1);
+        }
+        self.expired.extend(&found);
+        found.clear();
+        shrink(&mut found);
+        self.found = found;
+    }
+
+    /// Whether `key` expired and is not delivered.
+    pub(crate) fn has_expired(&self, key: InterestKey, position: Position) -> bool {
+        self.find(key, position).is_some_and(|(place, at)| {
+            matches!(place, Place::Expired(_)) && at != Deadline::CANCELLED
+        })
     }
 
     /// Whether the list of what expired has anything in it.
@@ -257,35 +286,22 @@ impl Deadlines {
         !self.expired.is_empty()
     }
 
-    /// The next `N` of what expired, at every `N`-th of them.
+    /// How long the list of what expired is.
     #[inline]
-    pub(crate) fn coming<const N: usize>(&self) -> Option<&[Deadline; N]> {
-        self.expired.coming()
+    pub(crate) fn count_due(&self) -> usize {
+        self.expired.len()
     }
 
-    /// Takes out the first of what expired and was not moved or cancelled since, when that was, and what `look` says
-    /// of it besides where it was in the queue; of what was cancelled it says nothing.
+    /// Takes out the first of what expired and was not moved or cancelled since, and when that was.
     #[inline]
-    pub(crate) fn next_due<T>(
-        &mut self,
-        look: impl Fn(InterestKey) -> Option<(Position, T)>,
-    ) -> Option<(InterestKey, i64, T)> {
-        while let Some(Deadline { at, key, .. }) = self.expired.pop() {
-            if let Some((position, found)) = look(key)
-                && self.find(key, position).is_none()
-            {
-                return Some((key, at, found));
+    pub(crate) fn next_due(&mut self) -> Option<(InterestKey, i64)> {
+        while let Some(Deadline { at, key, .. }) = pop_front(&mut self.expired) {
+            self.delivered = self.delivered.wrapping_add(1);
+            if at != Deadline::CANCELLED {
+                return Some((key, at));
             }
         }
         None
-    }
-}
-
-/// Gives memory back after a burst of deadlines is gone.
-#[inline]
-fn shrink(entries: &mut Vec<Deadline>) {
-    if entries.capacity() > 1024 && entries.len() < entries.capacity() / 8 {
-        entries.shrink_to(entries.capacity() / 4);
     }
 }
 
@@ -346,7 +362,7 @@ mod tests {
         }
 
         fn next_due(&mut self) -> Option<InterestKey> {
-            self.queue.next_due(|key| Some((*self.positions.get(&key)?, ()))).map(|(key, ..)| key)
+            self.queue.next_due().map(|(key, _)| key)
         }
     }
 

@@ -16,7 +16,8 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What a dispatch can fail with.
 ///
-/// Nothing is lost on an error: the next dispatch delivers the rest of the batch.
+/// Nothing is lost on an error: the next dispatch delivers the rest of the round. If several sources fail in one round, or one
+/// fails twice, each dispatch returns one of the errors.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -33,6 +34,14 @@ pub enum Error {
     },
     /// The [`LoopHandle`](crate::LoopHandle) in the state belongs to another loop.
     ForeignHandle,
+    /// A source is gone, or watches another fd, but a duplicate of its fd keeps the file open: the kernel goes on to
+    /// wake the loop for it, for nothing. Reported once. What helps is to remove the source before its fd is closed.
+    Orphan {
+        /// The source; the token names nothing if that is gone.
+        token: AnyToken,
+        /// The source's name: from its options, or else the name of its type.
+        name: String,
+    },
 }
 
 impl Error {
@@ -54,7 +63,7 @@ impl Error {
     /// The source that failed, if it was one.
     pub fn token(&self) -> Option<AnyToken> {
         match self {
-            Self::Source { token, .. } => Some(*token),
+            Self::Source { token, .. } | Self::Orphan { token, .. } => Some(*token),
             _ => None,
         }
     }
@@ -65,6 +74,11 @@ impl fmt::Display for Error {
         match self {
             Self::Io(error) => write!(f, "the event loop failed: {error}"),
             Self::Source { name, error, .. } => write!(f, "source `{name}` failed: {error}"),
+            Self::Orphan { name, .. } => write!(
+                f,
+                "source `{name}` closed an fd before it was unregistered, and a duplicate keeps the file open: \
+                 the kernel goes on to wake the loop for it"
+            ),
             Self::ForeignHandle => {
                 f.write_str("the loop handle in the state belongs to another event loop")
             }
@@ -77,7 +91,7 @@ impl StdError for Error {
         match self {
             Self::Io(error) => Some(error),
             Self::Source { error, .. } => Some(&**error),
-            Self::ForeignHandle => None,
+            Self::ForeignHandle | Self::Orphan { .. } => None,
         }
     }
 }
@@ -88,12 +102,12 @@ impl From<io::Error> for Error {
     }
 }
 
-/// What the loop does about an [`Error::Source`]; see [`EventLoop::on_error`](crate::EventLoop::on_error) and
+/// What the loop does about an [`Error::Source`] or an [`Error::Orphan`]; see [`EventLoop::on_error`](crate::EventLoop::on_error) and
 /// [`SourceOptions::on_error`](crate::SourceOptions::on_error).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum ErrorAction {
-    /// The dispatch returns the error; the next one delivers the rest of the batch.
+    /// The dispatch returns the error; the next one delivers the rest of the round.
     #[default]
     Report,
     /// Go on as if nothing happened.
@@ -150,7 +164,67 @@ impl<S> From<InsertError<S>> for Error {
     }
 }
 
+/// A source that could not be inserted for one event, with the reason and the callback: what the callback owns is not lost.
+///
+/// `?` turns it into an [`InsertError`], which drops the callback, into [`io::Error`] and into [`Error`].
+#[non_exhaustive]
+pub struct InsertOnceError<S, F> {
+    /// Why.
+    pub error: io::Error,
+    /// The source, as it was.
+    pub source: S,
+    /// The callback, which was not called.
+    pub callback: F,
+}
+
+impl<S, F> InsertOnceError<S, F> {
+    pub(crate) fn new(error: io::Error, source: S, callback: F) -> Self {
+        Self { error, source, callback }
+    }
+}
+
+impl<S, F> fmt::Debug for InsertOnceError<S, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InsertOnceError")
+            .field("error", &self.error)
+            .field("source", &std::any::type_name::<S>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, F> fmt::Display for InsertOnceError<S, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot insert a source `{}`: {}", std::any::type_name::<S>(), self.error)
+    }
+}
+
+impl<S, F> StdError for InsertOnceError<S, F> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl<S, F> From<InsertOnceError<S, F>> for InsertError<S> {
+    fn from(error: InsertOnceError<S, F>) -> Self {
+        Self { error: error.error, source: error.source }
+    }
+}
+
+impl<S, F> From<InsertOnceError<S, F>> for io::Error {
+    /// Keeps the kind and names the type of the source.
+    fn from(error: InsertOnceError<S, F>) -> Self {
+        InsertError::from(error).into()
+    }
+}
+
+impl<S, F> From<InsertOnceError<S, F>> for Error {
+    fn from(error: InsertOnceError<S, F>) -> Self {
+        InsertError::from(error).into()
+    }
+}
+
 assert_traits!(Error: Send, Sync, Unpin, StdError; not Copy, Clone, UnwindSafe, RefUnwindSafe);
 assert_traits!(ErrorAction: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 assert_traits!(InsertError<u8>: Send, Sync, Unpin, StdError; not Copy, Clone, UnwindSafe, RefUnwindSafe);
 assert_traits!(InsertError<*mut ()>: Unpin, StdError; not Send, Sync);
+assert_traits!(InsertOnceError<u8, u8>: Send, Sync, Unpin, StdError; not Copy, Clone, UnwindSafe, RefUnwindSafe);

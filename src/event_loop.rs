@@ -1,38 +1,33 @@
-//! One turn of the loop: settle (`settle.rs`), wait (`wait.rs`), deliver (each event: `call.rs`), idle.
+//! The loop: what it is made of, and one dispatch of it from top to bottom. The steps of a dispatch are in `dispatch/`.
 //!
-//! What is borrowed while a callback runs lives here, and what a callback may change lives in the
-//! [`LoopHandle`], a field of the state. A callback can therefore reach neither the slot that is
-//! running, nor the map that holds it, nor the loop. Invariants:
+//! What is borrowed while a callback runs lives here, and what a callback may change lives in the [`LoopHandle`], a field
+//! of the state. A callback can therefore reach neither the slot that is running, nor the map that holds it, nor the
+//! loop. Invariants:
 //!
-//! * pending ops are settled after every callback, before any other runs;
-//! * user code (callbacks, visitors, destructors) runs only while every table is whole, so that a panic
-//!   or an error leaves a loop that can go on;
-//! * an event is taken from its queue before it is delivered, and what is in a queue outlives an error.
+//! * ops are applied after every callback, before any other runs;
+//! * code of the user's (callbacks, visitors, destructors) runs only while every table is whole, so that a panic or an
+//!   error leaves a loop that can go on;
+//! * the loop blocks only while [`has_work`](EventLoop::has_work) says no, asked once more after it fell asleep.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use slotmap::SecondaryMap;
 
-use crate::backlog::{Backlog, ReadyEvent};
 use crate::clock::Clock;
+use crate::dispatch::{Orphan, Round};
 use crate::error::{Error, ErrorAction, Outcome, Result};
-use crate::handle::{LoopData, LoopHandle};
-use crate::insight::{Counters, Insight, Subject, watched};
-use crate::options::Priority;
-use crate::poller::{Alarm, Found, Poller, WAKER};
+use crate::handle::{LoopData, LoopHandle, own_handle};
+use crate::insight::{Counters, Insight};
+use crate::poller::{Alarm, Poller, WAKER};
 use crate::ready::{Ready, Woken};
 use crate::registrations::Registrations;
-use crate::remote::{Mailbox, Posted};
-use crate::settle::own_handle;
+use crate::remote::{Mailbox, Post};
 use crate::shared::Shared;
-use crate::slot::Slot;
-use crate::source::EventIterator;
-use crate::token::{InterestKey, SourceKey};
-use crate::wait::Sleep;
+use crate::slot::{Slot, downcast_mut};
+use crate::token::SourceKey;
 use crate::{EventSource, Token};
 
 pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAction>;
@@ -76,32 +71,22 @@ pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAct
 pub struct EventLoop<Data> {
     pub(crate) poller: Poller,
     pub(crate) slots: SecondaryMap<SourceKey, Slot<Data>>,
-    /// The sources with lifecycle hooks.
+    /// The sources with lifecycle hooks, and some that are gone.
     pub(crate) hooks: Vec<SourceKey>,
     /// What was found and is not delivered yet.
-    pub(crate) backlog: Backlog,
-    /// What has more to say but no budget left in this round, or said it with an error.
-    pub(crate) carried: Vec<ReadyEvent>,
-    /// A round ended with an error or a panic: the next dispatch delivers the rest of it, without a wait.
-    pub(crate) unfinished: bool,
-    /// Whether there were sources that host a loop when this was last looked at.
-    pub(crate) hosts: bool,
-    /// The interest whose event is being delivered; stays if the callback panics.
-    pub(crate) current: Option<InterestKey>,
-    /// What is being unregistered; stays if its `unregister` panics.
-    pub(crate) unregistering: Option<SourceKey>,
+    pub(crate) round: Round,
+    /// Sources that are gone while their files may still be open, and the kernel may go on to report them.
+    pub(crate) orphans: VecDeque<Orphan>,
+    /// Where remotes post, and what was posted and has not run yet.
+    pub(crate) mailbox: Arc<Mailbox<Post<Data>>>,
+    pub(crate) posts: VecDeque<Post<Data>>,
     /// Room for what the ready queue held.
     pub(crate) woken: Vec<Woken>,
-    /// What was posted and has not run yet.
-    pub(crate) mail: VecDeque<Posted<Data>>,
-    /// Whether a wake-up was asked for, or user code ran, since the last wait: the next does not block.
-    pub(crate) stirred: bool,
     pub(crate) policy: Option<ErrorPolicy<Data>>,
     pub(crate) counters: Counters,
     /// Of those who look at the loop, if any do.
     pub(crate) insight: Option<Box<Insight>>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) mailbox: Arc<Mailbox<Data>>,
 }
 
 // The bounds stand on the methods: the compiler then says what `LoopData` is for where it is missing.
@@ -110,6 +95,15 @@ impl<Data> EventLoop<Data> {
     ///
     /// On Linux this takes four fds: the epoll instance and a duplicate of it for the handle, an eventfd
     /// and a timerfd. No source but fds takes any more.
+    ///
+    /// # Forks
+    ///
+    /// **Make the loop after the process has gone to the background, never before.** A child of `fork(2)` gets no loop
+    /// of its own: it shares the epoll instance, the eventfd and the timerfd with its parent. What one of them removes
+    /// is gone for the other, without an error; a parent that drops its loop takes every fd from the child's, and while
+    /// both run, each takes wake-ups and timers from the other. So a daemon forks first, or runs itself anew, and calls
+    /// this in the process that stays (`examples/daemon.rs`). A child that goes on to `execve(2)` inherits nothing: all
+    /// fds are close-on-exec.
     ///
     /// # Errors
     ///
@@ -142,27 +136,22 @@ impl<Data> EventLoop<Data> {
             poller,
             slots: SecondaryMap::new(),
             hooks: Vec::new(),
-            backlog: Backlog::default(),
-            carried: Vec::new(),
-            unfinished: false,
-            hosts: false,
-            current: None,
-            unregistering: None,
+            round: Round::new(),
+            orphans: VecDeque::new(),
+            mailbox,
+            posts: VecDeque::new(),
             woken: Vec::new(),
-            mail: VecDeque::new(),
-            stirred: false,
             policy: None,
             counters: Counters::default(),
             insight: None,
             shared,
-            mailbox,
         };
         Ok((event_loop, handle))
     }
 
     /// Dispatches until [`LoopHandle::stop`] (or the like) is called, and calls `after_each` after each
-    /// dispatch. A stop asked for before counts: `run` then returns at once. Each dispatch waits for
-    /// `timeout` at most, without one until something happens.
+    /// dispatch. A stop asked for before counts: `run` then returns at once. A stop ends one `run` and is then
+    /// forgotten. Each dispatch waits for `timeout` at most, without one until something happens.
     ///
     /// # Errors
     ///
@@ -178,44 +167,40 @@ impl<Data> EventLoop<Data> {
     {
         let timeout = timeout.into();
         while !self.shared.take_stop() {
-            self.dispatch(timeout, data)?;
+            self.dispatch_once(timeout, true, data)?;
             after_each(data);
         }
         Ok(())
     }
 
-    /// One turn: applies pending ops, waits (for `timeout` at most, without one until something happens),
-    /// calls back for everything the wait found, then runs the idles queued so far.
+    /// One dispatch: applies pending ops, waits (for `timeout` at most, without one until something happens),
+    /// calls back for what the wait found, then runs the idles queued so far. What does not fit into the
+    /// [time of a round](Self::set_round_time) is left to the next dispatch, which does not block.
     ///
-    /// A timeout has the precision of `epoll_wait(2)`, whole milliseconds rounded up; timers are
-    /// precise, and never early. A signal handler that interrupts the wait does not end it.
+    /// The wait does not block if there is something to do, or if posts, visitors, destructors or an error policy ran
+    /// since the dispatch began: the caller then looks at what they changed. A [stop](LoopHandle::stop) that is asked for during the wait
+    /// ends it; one that was asked for before does not, and is left to the next `run`.
+    ///
+    /// A timeout has the precision of `epoll_wait(2)`, whole milliseconds rounded up (with feature `linux_5_11`,
+    /// nanoseconds); timers are precise, and never early. A signal handler that interrupts the wait does not end it.
     ///
     /// # Errors
     ///
     /// [`Error::Source`] if a source failed and the policy ([`on_error`](Self::on_error)) is to report it;
-    /// the next dispatch then delivers the rest. [`Error::Io`] if the wait failed.
+    /// the next dispatch then delivers the rest, and reports the next error if there were several.
+    /// [`Error::Orphan`], once, if the kernel goes on to wake the loop for an fd that was closed before its source went.
+    /// [`Error::Io`] if the wait failed, which loses no notification.
     /// [`Error::ForeignHandle`] if the handle in `data` is another loop's; nothing is applied then.
     ///
     /// # Panics
     ///
-    /// Only with a callback; the loop can go on afterwards.
-    // The kernel is called from the frame of whoever dispatches, and whatever follows is called from there: a function
-    // that calls the kernel returns to where the processor does not expect it, which takes it 35 ns where that was measured.
-    #[inline(always)]
+    /// Only with a callback. The loop can go on afterwards: the next dispatch delivers that event again (but for what
+    /// the callback was handed by value), and the rest of the round.
     pub fn dispatch(&mut self, timeout: impl Into<Option<Duration>>, data: &mut Data) -> Result<()>
     where
         Data: LoopData,
     {
-        let mut room = Poller::room();
-        let turned = match self.begin_dispatch(timeout.into(), data) {
-            Ok(Some(sleep)) => {
-                let waited = self.poller.wait(sleep.timeout, &mut room);
-                self.end_dispatch(sleep, waited, data)
-            }
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
-        turned.map_err(|error| *error)
+        self.dispatch_once(timeout.into(), false, data)
     }
 
     /// Applies what was asked of the handle, and runs what was posted, without waiting: what
@@ -228,13 +213,13 @@ impl<Data> EventLoop<Data> {
     where
         Data: LoopData,
     {
-        let settled = self.settle_all(data);
-        self.rest(data);
-        settled.map_err(|error| *error)
+        let applied = self.apply(data);
+        self.publish(data);
+        applied.map_err(|error| *error)
     }
 
-    /// Decides what becomes of the errors of sources, and of callbacks that return errors. Without a
-    /// policy each is reported. A source may have a fixed one of its own, which precedes this:
+    /// Decides what becomes of the errors of sources, and of callbacks that return errors. It is also asked about
+    /// [`Error::Orphan`]. Without a policy each is reported. A source may have a fixed one of its own, which precedes this:
     /// [`SourceOptions::on_error`](crate::SourceOptions::on_error).
     ///
     /// # Examples
@@ -257,299 +242,114 @@ impl<Data> EventLoop<Data> {
         self.policy = Some(Box::new(policy));
     }
 
+    /// How long a round may go on calling back before it leaves the rest to the next one; 10 ms if nobody says.
+    ///
+    /// It bounds every kind of work: events, timers, idles, tasks, posts and ops. However much of that there is, a due
+    /// timer and a source of higher priority are late by at most twice this time, or by two callbacks if these take
+    /// longer. What is left keeps its order, and each kind of it gets a part of the next round. A callback that runs is
+    /// not interrupted. A round also ends after a million ops and posts, which may cause each other without an end.
+    ///
+    /// A [manual clock](Clock::manual) is not read for this: on it, only that count ends a round, so that runs repeat.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    ///
+    /// let (mut event_loop, handle) = soloop::EventLoop::<State>::new()?;
+    /// event_loop.set_round_time(Duration::from_millis(4)); // a quarter of a frame
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn set_round_time(&mut self, time: Duration) {
+        self.round.budget.set_time(time);
+    }
+
     /// A stored source; `None` if it is gone, or inserted since ops were last applied.
     pub fn get<S: EventSource>(&self, token: Token<S>) -> Option<&S> {
-        let source: &dyn std::any::Any = self.slots.get(token.key())?.source();
+        let source: &dyn std::any::Any = &*self.slots.get(token.key())?.source;
         source.downcast_ref()
     }
 
     /// A stored source, to change it between dispatches; `None` as for [`get`](Self::get). A change that
     /// concerns its registration takes effect with [`LoopHandle::update`].
     pub fn get_mut<S: EventSource>(&mut self, token: Token<S>) -> Option<&mut S> {
-        let source: &mut dyn std::any::Any = self.slots.get_mut(token.key())?.source_mut();
-        source.downcast_mut()
+        downcast_mut(&mut *self.slots.get_mut(token.key())?.source)
     }
 }
 
 impl<Data: LoopData> EventLoop<Data> {
-    /// What comes before the wait, and the wait; `None` if the turn is over, since it is not as simple as that.
-    #[inline(always)]
-    fn begin_dispatch(
+    /// One dispatch. `in_run`: a stop ends its wait.
+    pub(crate) fn dispatch_once(
         &mut self,
         timeout: Option<Duration>,
+        in_run: bool,
         data: &mut Data,
-    ) -> Outcome<Option<Sleep>> {
+    ) -> Result<()> {
         self.counters.rounds += 1;
-        let begun = match self.insight {
-            None => self.begin_turn(timeout, data),
-            Some(_) => self.watched_turn(timeout, data).map(|()| None),
-        };
-        if !matches!(begun, Ok(Some(_))) {
-            self.rest(data);
-        }
-        begun
+        self.begin_round();
+        let guard = self.shared.is_exported().then(|| PublishPanic(Arc::clone(&self.shared)));
+        let dispatched = self.steps(timeout, in_run, data);
+        drop(guard);
+        self.end_round();
+        self.publish(data);
+        dispatched.map_err(|error| *error)
     }
 
-    /// What comes after the wait.
-    #[inline(never)]
-    fn end_dispatch(
-        &mut self,
-        sleep: Sleep,
-        waited: io::Result<Found<'_>>,
-        data: &mut Data,
-    ) -> Outcome {
-        let woken = self.wake(sleep, waited, data.loop_handle());
-        let turned = woken.and_then(|()| self.round(data));
-        self.rest(data);
-        turned
-    }
-
-    #[inline(always)]
-    fn begin_turn(&mut self, timeout: Option<Duration>, data: &mut Data) -> Outcome<Option<Sleep>> {
-        self.before_wait(timeout, data)?;
-        let handle = data.loop_handle();
-        if !self.unfinished && self.hooks.is_empty() && !handle.registrations.clock.is_manual() {
-            return self.fall_asleep(timeout, handle).map(Some);
-        }
-        self.wait_and_deliver(timeout, data).map(|()| None)
-    }
-
-    /// A turn before the eyes of whoever looks.
-    #[inline(never)]
-    fn watched_turn(&mut self, timeout: Option<Duration>, data: &mut Data) -> Outcome {
-        let round = self.counters.rounds;
-        if let Some(insight) = &mut self.insight {
-            insight.begin_round(round);
-        }
-        let begun = self.before_wait(timeout, data);
-        let turned = begun.and_then(|()| self.wait_and_deliver(timeout, data));
-        if let Some(insight) = &mut self.insight {
-            insight.end_round(round);
-        }
-        turned
-    }
-
-    /// Waits, with the hooks of sources around it, and delivers what was found. In an unfinished round there is no wait:
-    /// the kernel would tell again of what is not delivered yet.
-    #[inline(never)]
-    fn wait_and_deliver(&mut self, timeout: Option<Duration>, data: &mut Data) -> Outcome {
-        if !self.unfinished {
-            let found = self.backlog.len();
-            let prepared = self.before_sleep(data)?;
-            let waited = self.wait(timeout, data);
-            self.before_handle_events(prepared, found, data);
-            waited?;
-            self.settle(data)?;
-        }
-        self.round(data)
-    }
-
-    // Before the wait.
-
-    #[inline(always)]
-    fn before_wait(&mut self, timeout: Option<Duration>, data: &mut Data) -> Outcome {
-        if self.current.is_some() || self.unregistering.is_some() {
-            self.recover(data)?;
-        }
-        self.settle_all(data)?;
-        if self.unfinished { Ok(()) } else { self.prepare_hosted(timeout, data) }
-    }
-
-    /// Takes up what a panic left: an event (a notifier tells of its backlog only once, an fd of a mio source of
-    /// what it has only after a re-registration), an unregistration, a removal.
-    #[cold]
-    fn recover(&mut self, data: &mut Data) -> Outcome {
-        let registrations = &own_handle(&self.shared, data)?.registrations;
-        if let Some(interest) = self.current.take() {
-            if registrations.is_notifier(interest) {
-                self.backlog.push(ReadyEvent::plain(interest));
-            } else if registrations.needs_rearm(interest)
-                && let Some(key) = registrations.source_of(interest)
-            {
-                self.reregister(key, true, data)?;
-            }
-        }
-        let Some(key) = self.unregistering.take() else {
-            return Ok(());
-        };
-        let registrations = &mut data.loop_handle().registrations;
-        registrations.sweep(key);
-        if registrations.is_live(key) { Ok(()) } else { self.remove(key, data).1 }
-    }
-
-    /// Settles pending ops, and runs what was posted.
-    #[inline(always)]
-    fn settle_all(&mut self, data: &mut Data) -> Outcome {
-        let has_ops = own_handle(&self.shared, data)?.has_ops();
-        if !self.shared.ready.is_awake() && self.shared.ready.rouse() {
-            self.stirred = true;
-            self.counters.wakeups += 1;
-            self.collect_woken();
-        }
-        if has_ops {
-            self.stirred |= self.settle_pending(data)?;
-        }
-        self.stirred |= self.run_mail(data)?;
-        Ok(())
-    }
-
-    /// Calls the hooks of sources that have some; how many of them.
-    fn before_sleep(&mut self, data: &mut Data) -> Outcome<usize> {
-        for index in 0..self.hooks.len() {
-            let key = self.hooks[index];
-            let registrations = &mut data.loop_handle().registrations;
-            let Some(slot) = self.slots.get_mut(key) else {
-                continue;
-            };
-            if !registrations.is_enabled(key) {
-                continue;
-            }
-            match slot.source_mut().before_sleep() {
-                Ok(None) => {}
-                Ok(Some((readiness, token))) => {
-                    let readiness = readiness.into();
-                    self.backlog.push(ReadyEvent { interest: token.key(), readiness });
-                }
-                Err(error) => {
-                    let error = self.failure(key, error.into(), data);
-                    if let Err(error) = self.report(key, error, data) {
-                        self.before_handle_events(index, self.backlog.len(), data);
-                        return Err(error);
-                    }
-                }
-            }
-        }
-        Ok(self.hooks.len())
-    }
-
-    /// Calls the hooks of the first `prepared` sources that have some, with the events from `found` on.
-    fn before_handle_events(&mut self, prepared: usize, found: usize, data: &mut Data) {
-        let registrations = &data.loop_handle().registrations;
-        let events = &self.backlog.as_slice()[found..];
-        for &key in &self.hooks[..prepared] {
-            if let Some(slot) = self.slots.get_mut(key)
-                && registrations.is_enabled(key)
-            {
-                slot.source_mut().before_handle_events(EventIterator::new(
-                    events,
-                    registrations,
-                    key,
-                ));
-            }
-        }
-    }
-
-    // The round.
-
-    #[inline(always)]
-    fn round(&mut self, data: &mut Data) -> Outcome {
-        self.unfinished = true;
-        self.run_mail(data)?;
+    /// The steps of a dispatch. An error ends it; what it has not done, the next one does.
+    fn steps(&mut self, timeout: Option<Duration>, in_run: bool, data: &mut Data) -> Outcome {
+        self.apply(data)?;
+        let prepared = self.before_sleep(data);
+        let waited = prepared.and_then(|()| self.wait_instrumented(timeout, in_run, data));
+        self.before_handle_events(data);
+        waited?;
         self.deliver(data)?;
-        self.unfinished = false;
-        self.run_idles(data)?;
-        self.finish_hosted(data)
+        self.run_idles(data)
     }
 
-    /// Delivers what the wait found: by priority, then in the order of arrival, then what expired in the
-    /// order of deadlines.
-    #[inline(always)]
-    fn deliver(&mut self, data: &mut Data) -> Outcome {
-        if data.loop_handle().registrations.is_prioritized() {
-            return self.deliver_by_priority(data);
-        }
-        while let Some(found) = self.backlog.pop() {
-            if let Some(turn) = data.loop_handle().registrations.begin_turn(found) {
-                self.call(turn, data)?;
-            }
-        }
-        if data.loop_handle().registrations.is_any_due(Priority::Normal) {
-            while let Some(turn) = self.next_due(Priority::Normal, data) {
-                self.call(turn, data)?;
-            }
-        }
-        Ok(())
-    }
-
-    #[inline(never)]
-    fn deliver_by_priority(&mut self, data: &mut Data) -> Outcome {
-        // Sorted here and not after the wait: an unfinished round goes on with what woke the loop since.
-        let registrations = &data.loop_handle().registrations;
-        let backlog = self.backlog.as_mut_slice();
-        backlog.sort_by_key(|event| std::cmp::Reverse(registrations.priority_of(event)));
-        for priority in Priority::DESCENDING {
-            while let registrations = &mut data.loop_handle().registrations
-                && let Some(found) =
-                    self.backlog.pop_if(|found| registrations.priority_of(found) >= priority)
-            {
-                if let Some(turn) = registrations.begin_turn(found) {
-                    self.call(turn, data)?;
-                }
-            }
-            while let Some(turn) = self.next_due(priority, data) {
-                self.call(turn, data)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs the idles that are queued by now.
+    /// Ends a dispatch: whoever watches the loop's fd is told whether there is more to do.
     #[inline]
-    fn run_idles(&mut self, data: &mut Data) -> Outcome {
-        match data.loop_handle().idles.len() {
-            0 => Ok(()),
-            idles => self.run_some_idles(idles, data),
-        }
-    }
-
-    fn run_some_idles(&mut self, idles: usize, data: &mut Data) -> Outcome {
-        for _ in 0..idles {
-            if let Some(Some(idle)) = data.loop_handle().idles.pop() {
-                watched(&mut self.insight, Subject::IDLE, data, idle);
-                self.settle(data)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs what was posted; whether there was anything.
-    #[inline]
-    fn run_mail(&mut self, data: &mut Data) -> Outcome<bool> {
-        if self.mail.is_empty() {
-            return Ok(false);
-        }
-        self.run_all_mail(data)
-    }
-
-    fn run_all_mail(&mut self, data: &mut Data) -> Outcome<bool> {
-        while let Some(posted) = self.mail.pop_front() {
-            match posted {
-                Posted::Call(call) => watched(&mut self.insight, Subject::REMOTE, data, call),
-                Posted::Remove(token) => drop(data.loop_handle().remove(token)),
-            }
-            self.settle(data)?;
-        }
-        Ok(true)
-    }
-
-    /// Ends a dispatch: notes what there is left to do, and tells whoever watches the loop's fd.
-    #[inline(always)]
-    fn rest(&mut self, data: &mut Data) {
-        let Ok(handle) = own_handle(&self.shared, data) else {
-            return;
-        };
-        handle.registrations.renew_nearest();
-        self.shared.set_work(handle.has_work());
+    fn publish(&mut self, data: &mut Data) {
+        let Ok(handle) = own_handle(&self.shared, data) else { return };
         if self.shared.is_exported() {
-            let backlog = self.has_backlog() || self.unfinished;
-            self.shared.rest(backlog);
+            self.publish_readiness(data);
+        } else {
+            self.shared.set_work(handle.has_work() || self.round.budget.has_refused());
+        }
+    }
+
+    #[cold]
+    fn publish_readiness(&mut self, data: &mut Data) {
+        let handle = data.loop_handle();
+        handle.registrations.renew_nearest();
+        // The kernel makes no edge for what it goes on to tell of.
+        let delivered_level = std::mem::take(&mut self.round.delivered_level);
+        let may_be_more = delivered_level || self.poller.was_full();
+        let work = self.has_work(handle) || may_be_more && self.poller.is_ready();
+        self.shared.publish_readiness(work, || self.has_work(handle));
+    }
+}
+
+/// A dispatch that ends by a panic leaves the loop's fd readable.
+struct PublishPanic(Arc<Shared>);
+
+impl Drop for PublishPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.publish_panic();
         }
     }
 }
 
 impl<Data> EventLoop<Data> {
-    pub(crate) fn has_backlog(&self) -> bool {
-        !self.backlog.is_empty() || !self.carried.is_empty() || !self.mail.is_empty()
+    /// Gives the memory of slots back when there are none.
+    pub(crate) fn shrink_slots(&mut self) {
+        if self.slots.capacity() > 1024 {
+            self.slots = SecondaryMap::new();
+        }
     }
 }
 
@@ -560,13 +360,13 @@ mod fd {
     use super::EventLoop;
 
     /// The loop nests by its fd: it is readable exactly when a `dispatch(Duration::ZERO)` would do
-    /// something. Timers count on Linux only, where a timerfd tells of them.
+    /// something. Timers count on Linux only, where a timerfd makes it readable for them.
     ///
-    /// From the first call on, the loop tells of everything there is to do between two dispatches, which
-    /// costs a system call where it otherwise would not.
+    /// From the first call on, the loop makes it readable for everything there is to do between two dispatches, which
+    /// costs a system call where it otherwise would not. A dispatch that leaves something to do makes a new edge.
     impl<Data> AsFd for EventLoop<Data> {
         fn as_fd(&self) -> BorrowedFd<'_> {
-            self.shared.export(self.has_backlog() || self.hosts);
+            self.shared.export(|| self.has_own_work());
             self.poller.registry().as_fd()
         }
     }

@@ -1,24 +1,30 @@
 //! What a callback may change: a plain field of the state.
 
 use std::fmt;
+use std::io;
+use std::mem::needs_drop;
 use std::sync::Arc;
 use std::time::Instant;
 
-use slotmap::Key;
-
-use crate::abandoned::Abandoned;
 use crate::clock::stamp;
-use crate::error::InsertError;
-use crate::idle::Idles;
+use crate::dispatch::{Budget, Lane};
+use crate::dropped_guards::DroppedGuard;
+use crate::error::{Error, InsertError, InsertOnceError, Outcome};
 use crate::options::SourceOptions;
-use crate::pending::{Call, Op, Pending, Queued};
 use crate::registrations::Registrations;
-use crate::remote::{Mailbox, Remote};
-use crate::shared::LoopSignal;
-use crate::slot::{Once, Repeated, TypedSlot, downcast_mut};
+use crate::remote::{Mailbox, Post, Remote};
+use crate::shared::{LoopSignal, Shared};
+use crate::slot::{Callback, Slot, downcast_mut, once, repeated};
 use crate::source::AnySource;
 use crate::token::SourceKey;
 use crate::{AnyToken, EventLoop, EventSource, IdleToken, Registrar, Timer, Token};
+
+mod idles;
+mod ops;
+
+use idles::Idles;
+use ops::Ops;
+pub(crate) use ops::{Look, Op};
 
 /// Implemented by the state of a loop, so that the loop finds its handle again.
 ///
@@ -58,26 +64,23 @@ pub trait LoopData: Sized {
 /// later operation. Like the loop it belongs to its thread: to another one, send a [`Remote`].
 pub struct LoopHandle<Data> {
     pub(crate) registrations: Registrations,
-    pub(crate) pending: Pending<Data>,
-    pub(crate) idles: Idles<Data>,
-    pub(crate) mailbox: Arc<Mailbox<Data>>,
-    pub(crate) abandoned: Arc<Abandoned>,
-    /// The sources that host a loop, and some that are gone.
+    ops: Ops<Data>,
+    idles: Idles<Data>,
+    mailbox: Arc<Mailbox<Post<Data>>>,
+    /// The handles of hosted loops, some of which are gone.
     #[cfg(all(unix, feature = "calloop"))]
-    pub(crate) hosting: Vec<SourceKey>,
+    pub(crate) calloops: Vec<crate::hosting::Handle<Data>>,
 }
 
 impl<Data> LoopHandle<Data> {
-    pub(crate) fn new(registrations: Registrations, mailbox: Arc<Mailbox<Data>>) -> Self {
-        let abandoned = Abandoned::new(Arc::clone(&registrations.shared));
+    pub(crate) fn new(registrations: Registrations, mailbox: Arc<Mailbox<Post<Data>>>) -> Self {
         Self {
             registrations,
-            pending: Pending::new(),
+            ops: Ops::new(),
             idles: Idles::new(),
             mailbox,
-            abandoned,
             #[cfg(all(unix, feature = "calloop"))]
-            hosting: Vec::new(),
+            calloops: Vec::new(),
         }
     }
 
@@ -87,7 +90,7 @@ impl<Data> LoopHandle<Data> {
     /// # Errors
     ///
     /// What the source's `register` answers, together with the source; nothing of the attempt stays
-    /// behind.
+    /// behind. [`NotConnected`](io::ErrorKind::NotConnected) if the loop is gone.
     ///
     /// # Examples
     ///
@@ -108,9 +111,6 @@ impl<Data> LoopHandle<Data> {
     /// assert!(!state.handle.contains(token));
     /// # Ok::<(), soloop::Error>(())
     /// ```
-    // Each callback has an instance of this of its own, which is called from where the callback is written. There it is
-    // inlined: a return after the system call that watches an fd takes long, as it does in `EventLoop::dispatch`.
-    #[inline(always)]
     pub fn insert_source<S, F>(
         &mut self,
         source: S,
@@ -120,7 +120,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(None, Repeated { source, callback })
+        self.insert_slot(None, source, callback, repeated::<S, F, Data>).map_err(Into::into)
     }
 
     /// Inserts a source that has a name, a priority, a budget, an error policy or a scope of its own.
@@ -155,21 +155,26 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(Some(options), Repeated { source, callback })
+        self.insert_slot(Some(options), source, callback, repeated::<S, F, Data>)
+            .map_err(Into::into)
     }
 
     /// Inserts a source for one event: `callback` may consume what it captured, and the source is
     /// removed after it, whatever it answers and whatever the callback asks of the loop for it. (If it
-    /// panics, the source is removed at its next event.)
+    /// panics, the next dispatch removes the source.)
     ///
     /// # Errors
     ///
-    /// As [`insert_source`](Self::insert_source).
+    /// As [`insert_source`](Self::insert_source); the callback comes back as well.
     ///
     /// # Panics
     ///
     /// A dispatch panics if the source breaks its contract and emits two events in one call.
-    pub fn insert_once<S, F>(&mut self, source: S, callback: F) -> Result<Token<S>, InsertError<S>>
+    pub fn insert_once<S, F>(
+        &mut self,
+        source: S,
+        callback: F,
+    ) -> Result<Token<S>, InsertOnceError<S, F>>
     where
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
@@ -182,7 +187,7 @@ impl<Data> LoopHandle<Data> {
     ///
     /// # Errors
     ///
-    /// As [`insert_source`](Self::insert_source).
+    /// As [`insert_once`](Self::insert_once).
     ///
     /// # Panics
     ///
@@ -214,7 +219,7 @@ impl<Data> LoopHandle<Data> {
         options: SourceOptions,
         source: S,
         callback: F,
-    ) -> Result<Token<S>, InsertError<S>>
+    ) -> Result<Token<S>, InsertOnceError<S, F>>
     where
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
@@ -227,40 +232,64 @@ impl<Data> LoopHandle<Data> {
         options: Option<SourceOptions>,
         source: S,
         callback: F,
-    ) -> Result<Token<S>, InsertError<S>>
+    ) -> Result<Token<S>, InsertOnceError<S, F>>
     where
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        let token = self.insert_slot(options, Once { source, callback: Some(callback) })?;
+        let token = self.insert_slot(options, source, callback, once::<S, F, Data>)?;
         self.registrations.set_once(token.key());
         Ok(token)
     }
 
-    #[inline(always)]
-    pub(crate) fn insert_slot<S: EventSource>(
+    /// Registers a source and has it stored, with what `make` makes of the callback.
+    #[inline]
+    pub(crate) fn insert_slot<S: EventSource, C>(
         &mut self,
         options: Option<SourceOptions>,
-        slot: impl TypedSlot<Data, Source = S> + 'static,
-    ) -> Result<Token<S>, InsertError<S>> {
-        // First of all: what is registered is not moved any more, for which the processor would have to wait.
-        let mut slot = Box::new(slot);
+        source: S,
+        callback: C,
+        make: impl FnOnce(C) -> Callback<Data>,
+    ) -> Result<Token<S>, InsertOnceError<S, C>> {
+        let drops = needs_drop::<S>() || needs_drop::<C>();
+        self.insert_parts(options, source, callback, make, drops)
+    }
+
+    /// Inserts a source of the crate's own, which is dropped without code of the user's and has no callback.
+    pub(crate) fn insert_internal<S>(&mut self, source: S) -> Result<Token<S>, InsertError<S>>
+    where
+        S: for<'a> EventSource<Event<'a> = (), Ret = ()>,
+    {
+        let callback = |(), _: &mut Data| ();
+        self.insert_parts(None, source, callback, repeated::<S, _, Data>, false).map_err(Into::into)
+    }
+
+    #[inline]
+    fn insert_parts<S: EventSource, C>(
+        &mut self,
+        options: Option<SourceOptions>,
+        source: S,
+        callback: C,
+        make: impl FnOnce(C) -> Callback<Data>,
+        drops: bool,
+    ) -> Result<Token<S>, InsertOnceError<S, C>> {
+        if self.registrations.shared.ready.is_closed() {
+            return Err(InsertOnceError::new(loop_is_gone(), source, callback));
+        }
+        // Boxed first: what is registered is not moved any more.
+        let mut source = Box::new(source);
         let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
         let attempt = Attempt::new::<S>(&mut self.registrations, options);
-        match attempt.register(slot.source_mut()) {
+        match attempt.register(&mut *source) {
             Ok(key) => {
-                self.note_work();
-                self.pending.push_insert(key, slot);
-                if S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
-                    self.pending.push(key, Op::Hook);
-                }
+                self.push(Op::Insert(key, Slot { source, callback: make(callback), drops }));
                 let token = Token::new(key);
                 if scoped {
                     self.enter_scope(token);
                 }
                 Ok(token)
             }
-            Err(error) => Err(InsertError { error, source: slot.into_source() }),
+            Err(error) => Err(InsertOnceError::new(error, *source, callback)),
         }
     }
 
@@ -285,27 +314,29 @@ impl<Data> LoopHandle<Data> {
         self.idles.cancel(token).is_some()
     }
 
-    /// Removes and drops a source. It gets no further event, not even of the current round. `false` if
-    /// it was gone already.
+    /// Removes and drops a source. It gets no further event, not even of the current round. If this is asked for
+    /// by a visitor or a destructor, visits and updates of it that are queued do not run any more. `false` if it was
+    /// gone already.
     pub fn remove(&mut self, token: impl Into<AnyToken>) -> bool {
         let key = token.into().key();
-        let live = self.registrations.mark_removed(key);
+        let live = self.registrations.mark_removed(key, self.ops.is_applying());
         if live {
             self.cancel_retry(key);
-            self.push(key, Op::Remove);
+            self.push(Op::Remove(key));
         }
         live
     }
 
-    /// Removes a source and hands it to `then`, unregistered. `false` if it was gone already.
+    /// Removes a source and hands it to `then`, unregistered. `false` if it was gone already, or is no `S`.
     pub fn take<S: EventSource>(
         &mut self,
         token: Token<S>,
         then: impl FnOnce(S, &mut Data) + 'static,
     ) -> bool {
         let key = token.key();
-        let live = self.registrations.mark_removed(key);
+        let live = self.registrations.is_live_of::<S>(key);
         if live {
+            self.registrations.mark_removed(key, self.ops.is_applying());
             self.cancel_retry(key);
             let then = Box::new(move |source: Box<dyn AnySource>, data: &mut Data| {
                 let source: Box<dyn std::any::Any> = source;
@@ -313,7 +344,7 @@ impl<Data> LoopHandle<Data> {
                     then(*source, data);
                 }
             });
-            self.push_call(key, Call::Take(then));
+            self.push(Op::Take(key, then));
         }
         live
     }
@@ -326,14 +357,14 @@ impl<Data> LoopHandle<Data> {
         visitor: impl FnOnce(&mut S, &mut Data) + 'static,
     ) -> bool {
         let key = token.key();
-        let live = self.registrations.is_live(key);
+        let live = self.registrations.is_live_of::<S>(key);
         if live {
             let visitor = Box::new(move |source: &mut dyn AnySource, data: &mut Data| {
                 if let Some(source) = downcast_mut::<S>(source) {
                     visitor(source, data);
                 }
             });
-            self.push_call(key, Call::Visit(visitor));
+            self.push(Op::Visit(key, visitor));
         }
         live
     }
@@ -366,7 +397,7 @@ impl<Data> LoopHandle<Data> {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn inspect(&mut self, look: impl FnOnce(&EventLoop<Data>, &mut Data) + 'static) {
-        self.push_call(SourceKey::null(), Call::Inspect(Box::new(look)));
+        self.push(Op::Inspect(Box::new(look)));
     }
 
     /// Changes a source as soon as the current callback returns, and re-registers it. A failure to do
@@ -377,14 +408,15 @@ impl<Data> LoopHandle<Data> {
         change: impl FnOnce(&mut S) + 'static,
     ) -> bool {
         let key = token.key();
-        let live = self.registrations.touch(key);
+        let live = self.registrations.is_live_of::<S>(key);
         if live {
+            self.registrations.touch(key);
             let change = Box::new(move |source: &mut dyn AnySource| {
                 if let Some(source) = downcast_mut::<S>(source) {
                     change(source);
                 }
             });
-            self.push_call(key, Call::Update(change));
+            self.push(Op::Update(key, change));
         }
         live
     }
@@ -425,11 +457,13 @@ impl<Data> LoopHandle<Data> {
     #[inline]
     pub fn set_deadline(&mut self, token: Token<Timer>, deadline: Instant) -> bool {
         let key = token.key();
-        let at = stamp(deadline);
-        let live = self.registrations.move_deadline(key, at);
+        let live = self.registrations.is_live_of::<Timer>(key);
         if live {
+            let at = stamp(deadline);
+            self.registrations.touch(key);
+            self.registrations.move_deadline(key, at);
             self.note_work();
-            self.pending.push_deadline(key, at);
+            self.ops.push_deadline(key, at);
         }
         live
     }
@@ -437,13 +471,15 @@ impl<Data> LoopHandle<Data> {
     /// Registers a disabled source again; does nothing to one that is enabled. A failure comes out of
     /// the dispatch. `false` if the source is gone.
     pub fn enable(&mut self, token: impl Into<AnyToken>) -> bool {
-        self.push_if_live(token.into().key(), Op::Enable)
+        let key = token.into().key();
+        self.push_if_live(key, false, Op::Enable(key))
     }
 
     /// Unregisters a source but keeps it: its messages, signals and due timers wait until it is enabled
     /// again. It gets no further event, not even of the current round. `false` if the source is gone.
     pub fn disable(&mut self, token: impl Into<AnyToken>) -> bool {
-        self.push_if_live(token.into().key(), Op::Disable)
+        let key = token.into().key();
+        self.push_if_live(key, true, Op::Disable(key))
     }
 
     /// Whether the source is there: neither removed nor about to be.
@@ -451,8 +487,11 @@ impl<Data> LoopHandle<Data> {
         self.registrations.is_live(token.into().key())
     }
 
-    /// Makes [`EventLoop::run`](crate::EventLoop::run) return after the current dispatch, or at once if
-    /// it is not running yet. Keeps the next wait from blocking.
+    /// Makes [`EventLoop::run`](crate::EventLoop::run) (or `block_on`) return after the current dispatch, or at once if
+    /// it is not running yet. A stop ends one of them, and is then forgotten.
+    ///
+    /// A [`dispatch`](crate::EventLoop::dispatch) outside of them is not stopped: only the wait during which a stop is asked
+    /// for ends, and the stop with it.
     pub fn stop(&mut self) {
         self.registrations.shared.stop();
     }
@@ -472,31 +511,61 @@ impl<Data> LoopHandle<Data> {
         self.registrations.clock.now()
     }
 
-    #[inline]
-    pub(crate) fn has_work(&self) -> bool {
-        !self.pending.is_empty() || !self.idles.is_empty()
-    }
-
     /// Whether there is an op to apply.
     #[inline]
     pub(crate) fn has_ops(&self) -> bool {
-        !self.pending.is_empty() || !self.abandoned.is_empty()
+        !self.ops.is_empty()
     }
 
-    /// The next op to apply. What was abandoned by now is among them.
+    /// Whether there is an op to apply, or an idle to run.
     #[inline]
-    pub(crate) fn next_op(&mut self) -> Option<Queued> {
-        if !self.abandoned.is_empty() {
-            self.remove_abandoned();
-        }
-        self.pending.pop()
+    pub(crate) fn has_work(&self) -> bool {
+        !self.ops.is_empty() || !self.idles.is_empty()
     }
 
-    fn push_if_live(&mut self, key: SourceKey, op: Op) -> bool {
+    /// The next op to apply, if `budget` allows it. What guards left that were dropped by now is among them.
+    #[inline]
+    pub(crate) fn next_op(&mut self, budget: &mut Budget) -> Option<Op<Data>> {
+        if !self.registrations.shared.dropped_guards.is_empty() {
+            self.take_dropped_guards();
+        }
+        let clock = &self.registrations.clock;
+        self.ops.pop_if(|| budget.may_run(Lane::Apply, clock))
+    }
+
+    #[cold]
+    fn take_dropped_guards(&mut self) {
+        for DroppedGuard { source, interest } in self.registrations.shared.dropped_guards.take() {
+            if let Some(interest) = interest {
+                self.registrations.remove_interest(interest);
+            }
+            let key = source.key();
+            // What was asked for before it was dropped does nothing to it any more.
+            if self.registrations.mark_removed(key, true) {
+                self.cancel_retry(key);
+                self.push(Op::Remove(key));
+            }
+        }
+    }
+
+    /// How many idles are queued.
+    #[inline]
+    pub(crate) fn count_idles(&self) -> usize {
+        self.idles.len()
+    }
+
+    /// The next idle; `Some(None)` in the place of one that was cancelled.
+    #[inline]
+    pub(crate) fn next_idle(&mut self) -> Option<Option<idles::Idle<Data>>> {
+        self.idles.pop()
+    }
+
+    fn push_if_live(&mut self, key: SourceKey, disabled: bool, op: Op<Data>) -> bool {
         let live = self.registrations.touch(key);
         if live {
+            self.registrations.set_disabled(key, disabled);
             self.cancel_retry(key);
-            self.push(key, op);
+            self.push(op);
         }
         live
     }
@@ -511,21 +580,16 @@ impl<Data> LoopHandle<Data> {
     }
 
     #[inline]
-    fn push(&mut self, key: SourceKey, op: Op) {
+    fn push(&mut self, op: Op<Data>) {
         self.note_work();
-        self.pending.push(key, op);
-    }
-
-    fn push_call(&mut self, key: SourceKey, call: Call<Data>) {
-        self.note_work();
-        self.pending.push_call(key, call);
+        self.ops.push(op);
     }
 
     /// Tells the loop when there is something to do for the first time since it last looked.
     #[inline]
     fn note_work(&mut self) {
         if !self.has_work() {
-            self.registrations.shared.set_work(true);
+            self.registrations.shared.note_work();
         }
     }
 }
@@ -533,10 +597,30 @@ impl<Data> LoopHandle<Data> {
 impl<Data> fmt::Debug for LoopHandle<Data> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoopHandle")
-            .field("pending", &self.pending)
+            .field("ops", &self.ops)
             .field("idles", &self.idles)
             .finish_non_exhaustive()
     }
+}
+
+/// The handle in `data`, if it is this loop's.
+#[inline]
+pub(crate) fn own_handle<'a, Data: LoopData>(
+    shared: &Arc<Shared>,
+    data: &'a mut Data,
+) -> Outcome<&'a mut LoopHandle<Data>> {
+    let handle = data.loop_handle();
+    if Arc::ptr_eq(&handle.registrations.shared, shared) {
+        Ok(handle)
+    } else {
+        Err(Box::new(Error::ForeignHandle))
+    }
+}
+
+/// Why nothing can be inserted any more.
+#[cold]
+fn loop_is_gone() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the event loop of this handle is gone")
 }
 
 /// An insertion that leaves nothing behind unless it succeeds, not even if `register` panics.
@@ -556,8 +640,8 @@ impl<'a> Attempt<'a> {
         Self { registrations, key, done: false }
     }
 
-    #[inline(always)]
-    fn register<S: EventSource>(mut self, source: &mut S) -> std::io::Result<SourceKey> {
+    #[inline]
+    fn register<S: EventSource>(mut self, source: &mut S) -> io::Result<SourceKey> {
         let mut registrar = Registrar::new(self.registrations, self.key);
         if let Err(error) = source.register(&mut registrar) {
             // It had half a registration at most; what it leaves is swept up.

@@ -1,8 +1,8 @@
 //! What a loop keeps while somebody looks: the observers, the names of sources, times and counts.
 //!
 //! An [`EventLoop`] has an `Insight` only then. Every callback of the user's passes through
-//! [`watched`], or through its two arms in `EventLoop::call`; what is here is out of line, so that a loop
-//! nobody looks at pays for one branch. The entry of a source is made when it is first met, and retired when
+//! [`watched`], or through its two arms in `EventLoop::call_once`; what is here is out of line, so that a loop
+//! nobody looks at pays for one branch. The record of a source is made when it first calls back, and retired when
 //! the round that removed it ends: a closure given to `take` still runs under the name of its source.
 
 use std::any::Any;
@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 
 use slotmap::SparseSecondaryMap;
 
+use crate::dispatch::Round;
 use crate::error::{Error, Outcome};
+use crate::handle::Look;
 use crate::observe::{CallbackStart, Observer, RoundReport, WaitReport};
-use crate::pending::Look;
 use crate::registrations::Registrations;
 use crate::stats::SourceStats;
 use crate::token::{InterestKey, SourceKey};
-use crate::{AnyToken, CallbackKind, CallbackReport, EventLoop, LoopData, Priority};
+use crate::{AnyToken, CallbackKind, CallbackReport, ErrorAction, EventLoop, LoopData, Priority};
 
 /// How many sources that are gone the statistics remember.
 const GONE: usize = 256;
@@ -36,6 +37,7 @@ pub(crate) struct Counters {
     pub(crate) rounds: u64,
     pub(crate) events: u64,
     pub(crate) wakeups: u64,
+    pub(crate) stale: u64,
 }
 
 /// What is about to run.
@@ -63,14 +65,14 @@ impl Subject {
 }
 
 /// What is known of a callback when it begins.
-struct Running {
+struct RunningCallback {
     priority: Priority,
     lateness: Option<Duration>,
     started: Instant,
 }
 
-/// A source that was met.
-pub(crate) struct Met {
+/// What is kept of a source while somebody looks.
+pub(crate) struct SourceRecord {
     name: Cow<'static, str>,
     pub(crate) events: u64,
     pub(crate) busy: Duration,
@@ -79,7 +81,7 @@ pub(crate) struct Met {
     pub(crate) last_error: Option<String>,
 }
 
-impl Met {
+impl SourceRecord {
     fn stats(&self, key: SourceKey) -> SourceStats {
         SourceStats {
             token: AnyToken::new(key),
@@ -98,7 +100,7 @@ pub(crate) struct Insight {
     closures: Vec<Closure>,
     observer: Option<Box<dyn AnyObserver>>,
     counting: bool,
-    sources: SparseSecondaryMap<SourceKey, Met>,
+    sources: SparseSecondaryMap<SourceKey, SourceRecord>,
     /// Removed in this round.
     removed: Vec<SourceKey>,
     gone: VecDeque<SourceStats>,
@@ -123,6 +125,20 @@ pub(crate) fn watched<Data: LoopData, R>(
     }
 }
 
+/// [`watched`], for what may run before a wait, which then does not block.
+#[inline]
+pub(crate) fn instrument<Data: LoopData, R>(
+    insight: &mut Option<Box<Insight>>,
+    round: &mut Round,
+    subject: Subject,
+    data: &mut Data,
+    run: impl FnOnce(&mut Data) -> R,
+) -> R {
+    round.ran_user_code = true;
+    round.called = true;
+    watched(insight, subject, data, run)
+}
+
 impl Insight {
     #[cold]
     #[inline(never)]
@@ -138,9 +154,9 @@ impl Insight {
         answer
     }
 
-    fn begin(&mut self, subject: &Subject, registrations: &Registrations) -> Running {
+    fn begin(&mut self, subject: &Subject, registrations: &Registrations) -> RunningCallback {
         if let Some((key, type_name)) = subject.source {
-            self.meet(key, type_name, registrations);
+            self.record_mut(key, type_name, registrations);
         }
         let priority =
             subject.source.map_or(Priority::Normal, |(key, _)| registrations.priority(key));
@@ -148,24 +164,24 @@ impl Insight {
         if let Some(observer) = &mut self.observer {
             let token = subject.source.map(|(key, _)| AnyToken::new(key));
             let kind = subject.kind;
-            let met = subject.source.and_then(|(key, _)| self.sources.get(key));
-            let name = met.map_or(kind.as_str(), |met| &*met.name);
+            let record = subject.source.and_then(|(key, _)| self.sources.get(key));
+            let name = record.map_or(kind.as_str(), |record| &*record.name);
             observer.callback_begin(&CallbackStart { token, name, kind, priority, lateness });
         }
-        Running { priority, lateness, started: Instant::now() }
+        RunningCallback { priority, lateness, started: Instant::now() }
     }
 
-    fn end(&mut self, subject: &Subject, running: &Running) {
+    fn end(&mut self, subject: &Subject, running: &RunningCallback) {
         let duration = running.started.elapsed();
-        let met = subject.source.and_then(|(key, _)| self.sources.get_mut(key));
-        let name = match met {
-            Some(met) => {
+        let record = subject.source.and_then(|(key, _)| self.sources.get_mut(key));
+        let name = match record {
+            Some(record) => {
                 if self.counting && subject.kind == CallbackKind::Source {
-                    met.events += 1;
-                    met.busy += duration;
-                    met.slowest = met.slowest.max(duration);
+                    record.events += 1;
+                    record.busy += duration;
+                    record.slowest = record.slowest.max(duration);
                 }
-                &*met.name
+                &*record.name
             }
             None => subject.kind.as_str(),
         };
@@ -186,16 +202,16 @@ impl Insight {
         }
     }
 
-    /// The entry of a source, made if it was not met before.
-    fn meet(
+    /// The record of a source, made if there is none.
+    fn record_mut(
         &mut self,
         key: SourceKey,
         type_name: &'static str,
         registrations: &Registrations,
-    ) -> &mut Met {
+    ) -> &mut SourceRecord {
         if !self.sources.contains_key(key) {
             let name = registrations.options(key).and_then(|options| options.name.clone());
-            let met = Met {
+            let record = SourceRecord {
                 name: name.unwrap_or(Cow::Borrowed(type_name)),
                 events: 0,
                 busy: Duration::ZERO,
@@ -203,7 +219,7 @@ impl Insight {
                 errors: 0,
                 last_error: None,
             };
-            self.sources.insert(key, met);
+            self.sources.insert(key, record);
         }
         &mut self.sources[key]
     }
@@ -216,7 +232,7 @@ impl Insight {
         type_name: &'static str,
         registrations: &Registrations,
     ) {
-        self.meet(key, type_name, registrations);
+        self.record_mut(key, type_name, registrations);
         self.removed.push(key);
     }
 
@@ -230,9 +246,17 @@ impl Insight {
         registrations: &Registrations,
     ) {
         let Error::Source { error, .. } = error else { return };
-        let met = self.meet(key, type_name, registrations);
-        met.errors += 1;
-        met.last_error = Some(error.to_string());
+        let record = self.record_mut(key, type_name, registrations);
+        record.errors += 1;
+        record.last_error = Some(error.to_string());
+    }
+
+    /// The observer hears of an error and of what was decided about it.
+    #[cold]
+    pub(crate) fn show_error(&mut self, error: &Error, action: ErrorAction) {
+        if let Some(observer) = &mut self.observer {
+            observer.error(error, action);
+        }
     }
 
     // Rounds and waits.
@@ -261,14 +285,14 @@ impl Insight {
     /// Forgets what was removed, but for the statistics of the last few.
     fn retire(&mut self) {
         for key in self.removed.drain(..) {
-            if let Some(met) = self.sources.remove(key)
+            if let Some(record) = self.sources.remove(key)
                 && self.counting
-                && met.events + met.errors > 0
+                && record.events + record.errors > 0
             {
                 if self.gone.len() == GONE {
                     self.gone.pop_front();
                 }
-                self.gone.push_back(met.stats(key));
+                self.gone.push_back(record.stats(key));
             }
         }
     }
@@ -322,40 +346,69 @@ impl Insight {
         self.counting
     }
 
-    pub(crate) fn met(&self, key: SourceKey) -> Option<&Met> {
+    pub(crate) fn record(&self, key: SourceKey) -> Option<&SourceRecord> {
         self.sources.get(key)
     }
 
     /// Of the sources that had something to say: first those that are gone.
     pub(crate) fn source_stats(&self) -> Vec<SourceStats> {
-        let met = self.sources.iter().filter(|(_, met)| met.events + met.errors > 0);
-        self.gone.iter().cloned().chain(met.map(|(key, met)| met.stats(key))).collect()
+        let record = self.sources.iter().filter(|(_, record)| record.events + record.errors > 0);
+        self.gone.iter().cloned().chain(record.map(|(key, record)| record.stats(key))).collect()
     }
 }
 
 impl<Data: LoopData> EventLoop<Data> {
-    /// [`wait`](Self::wait), timed.
+    #[inline]
+    pub(crate) fn begin_round(&mut self) {
+        if let Some(insight) = &mut self.insight {
+            insight.begin_round(self.counters.rounds);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn end_round(&mut self) {
+        if let Some(insight) = &mut self.insight {
+            insight.end_round(self.counters.rounds);
+        }
+    }
+
+    /// [`wait`](Self::wait), timed if somebody looks.
+    #[inline]
+    pub(crate) fn wait_instrumented(
+        &mut self,
+        timeout: Option<Duration>,
+        in_run: bool,
+        data: &mut Data,
+    ) -> Outcome {
+        match self.insight {
+            None => self.wait(timeout, in_run, data),
+            Some(_) => self.wait_timed(timeout, in_run, data),
+        }
+    }
+
     #[cold]
-    pub(crate) fn wait_watched(&mut self, timeout: Option<Duration>, data: &mut Data) -> Outcome {
+    fn wait_timed(&mut self, timeout: Option<Duration>, in_run: bool, data: &mut Data) -> Outcome {
         if let Some(observer) = self.insight.as_mut().and_then(|i| i.observer.as_mut()) {
             observer.wait_begin(timeout);
         }
         let timed = self.insight.as_ref().is_some_and(|insight| insight.times_rounds());
         let started = timed.then(Instant::now);
-        let found = self.backlog.len();
-        let waited = self.find(timeout, data);
+        let found = self.round.len();
+        let waited = self.wait(timeout, in_run, data);
         if let (Some(started), Some(insight)) = (started, &mut self.insight) {
             let duration = started.elapsed();
             insight.round_asleep += duration;
             if let Some(observer) = &mut insight.observer {
-                let events = self.backlog.len() - found;
+                let events = self.round.len().saturating_sub(found);
                 observer.wait_end(&WaitReport { started, duration, events });
             }
         }
         waited
     }
+
     /// Shows the loop to `look`. Who observes is a part of what it sees, and is left in its place meanwhile.
-    pub(crate) fn show(&mut self, look: Look<Data>, data: &mut Data) {
+    pub(crate) fn run_inspect(&mut self, look: Look<Data>, data: &mut Data) {
+        self.round.ran_user_code = true;
         let subject = Subject::INSPECT;
         let insight = self.insight.as_mut();
         let running =

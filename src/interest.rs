@@ -91,49 +91,90 @@ impl Readiness {
     };
 }
 
-/// A [`Readiness`] in one byte: what the queues carry.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ReadySet(u8);
+/// What an interest is ready for and is not delivered yet, in its row of the tables.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ReadinessBits(u16);
 
 // The first four are those of epoll_ctl(2), so that they need no translation.
-const READABLE: u8 = 1;
-const PRIORITY: u8 = 1 << 1;
-const WRITABLE: u8 = 1 << 2;
-const ERROR: u8 = 1 << 3;
-const READ_CLOSED: u8 = 1 << 4;
-const WRITE_CLOSED: u8 = 1 << 5;
-/// As the kernel told it, whether the interest asked for it or not.
-const TOLD: u8 = 1 << 6;
+const READABLE: u16 = 1;
+const PRIORITY: u16 = 1 << 1;
+const WRITABLE: u16 = 1 << 2;
+const ERROR: u16 = 1 << 3;
+const READ_CLOSED: u16 = 1 << 4;
+const WRITE_CLOSED: u16 = 1 << 5;
+/// As the kernel said it, whether the interest asked for it or not.
+const RAW: u16 = 1 << 6;
+/// There is an event, even if it is ready for nothing in particular.
+const EVENT: u16 = 1 << 7;
+/// The event was found by the wait, and is not only the answer of a `before_sleep`.
+const FOUND: u16 = 1 << 8;
+/// The source said that it has more: it may have read it already, and the kernel then says nothing.
+const MORE: u16 = 1 << 9;
 
-impl ReadySet {
-    pub(crate) const EMPTY: Self = Self(0);
+impl ReadinessBits {
+    /// No event.
+    pub(crate) const NONE: Self = Self(0);
+    /// An event without readiness, as a notification is.
+    pub(crate) const NOTIFIED: Self = Self(EVENT | FOUND);
 
-    /// What the kernel told: what is closed or broken can be read or written without blocking.
+    /// What the kernel said: what is closed or broken can be read or written without blocking.
     #[inline]
-    pub(crate) fn told(readiness: Readiness) -> Self {
-        let mut told = Self::from(readiness).0 | TOLD;
-        if told & (ERROR | READ_CLOSED | WRITE_CLOSED) != 0 {
+    pub(crate) fn raw(readiness: Readiness) -> Self {
+        let mut raw = Self::from(readiness).0 | RAW | FOUND;
+        if raw & (ERROR | READ_CLOSED | WRITE_CLOSED) != 0 {
             if readiness.error || readiness.read_closed {
-                told |= READABLE;
+                raw |= READABLE;
             }
             if readiness.error || readiness.write_closed {
-                told |= WRITABLE;
+                raw |= WRITABLE;
             }
         }
-        Self(told)
+        Self(raw)
     }
 
-    /// What is left of what the kernel told if an interest asks for `wants`.
+    /// What is left of what the kernel said if an interest asks for `wants`.
     #[inline]
-    pub(crate) fn wanted(self, wants: Wants) -> Self {
-        let wanted = wants.0 | ERROR | READ_CLOSED | WRITE_CLOSED;
-        if self.0 & TOLD == 0 { self } else { Self(self.0 & wanted) }
+    pub(crate) fn wanted(self, wants: InterestBits) -> Self {
+        let wanted = u16::from(wants.0) | !(READABLE | PRIORITY | WRITABLE);
+        if self.0 & RAW == 0 { self } else { Self(self.0 & wanted) }
+    }
+
+    /// Whether there is an event.
+    #[inline]
+    pub(crate) fn is_event(self) -> bool {
+        self.0 & EVENT != 0
+    }
+
+    /// Whether the wait found the event.
+    #[inline]
+    pub(crate) fn is_found(self) -> bool {
+        self.0 & FOUND != 0
+    }
+
+    /// The same, of which the source said that there is more.
+    #[inline]
+    pub(crate) fn with_more(self) -> Self {
+        Self(self.0 | MORE)
+    }
+
+    /// Whether the source said that there is more.
+    #[inline]
+    pub(crate) fn has_more(self) -> bool {
+        self.0 & MORE != 0
+    }
+
+    /// Takes in `more`; whether it is the first event.
+    #[inline]
+    pub(crate) fn merge(&mut self, more: Self) -> bool {
+        let first = !self.is_event();
+        self.0 |= more.0;
+        first
     }
 }
 
-impl From<ReadySet> for Readiness {
+impl From<ReadinessBits> for Readiness {
     #[inline]
-    fn from(ReadySet(bits): ReadySet) -> Self {
+    fn from(ReadinessBits(bits): ReadinessBits) -> Self {
         Self {
             readable: bits & READABLE != 0,
             writable: bits & WRITABLE != 0,
@@ -145,12 +186,13 @@ impl From<ReadySet> for Readiness {
     }
 }
 
-impl From<Readiness> for ReadySet {
+impl From<Readiness> for ReadinessBits {
     #[inline]
     fn from(readiness: Readiness) -> Self {
-        let set = |is: bool, bit: u8| u8::from(is) * bit;
+        let set = |is: bool, bit: u16| u16::from(is) * bit;
         Self(
-            set(readiness.readable, READABLE)
+            EVENT
+                | set(readiness.readable, READABLE)
                 | set(readiness.writable, WRITABLE)
                 | set(readiness.priority, PRIORITY)
                 | set(readiness.error, ERROR)
@@ -162,11 +204,11 @@ impl From<Readiness> for ReadySet {
 
 /// An [`Interest`] in one byte.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wants(u8);
+pub(crate) struct InterestBits(u8);
 
-impl From<Interest> for Wants {
+impl From<Interest> for InterestBits {
     fn from(interest: Interest) -> Self {
-        let set = |is: bool, bit: u8| if is { bit } else { 0 };
+        let set = |is: bool, bit: u16| if is { bit as u8 } else { 0 };
         Self(
             set(interest.readable, READABLE)
                 | set(interest.writable, WRITABLE)
@@ -175,8 +217,9 @@ impl From<Interest> for Wants {
     }
 }
 
-impl From<Wants> for Interest {
-    fn from(Wants(bits): Wants) -> Self {
+impl From<InterestBits> for Interest {
+    fn from(InterestBits(bits): InterestBits) -> Self {
+        let bits = u16::from(bits);
         Self {
             readable: bits & READABLE != 0,
             writable: bits & WRITABLE != 0,
@@ -203,6 +246,10 @@ pub enum PostAction {
     /// Go on as before.
     Continue,
     /// There is more: call the source again, within its budget of this round.
+    ///
+    /// A part of a composite source can't be sure that its `Again` reaches the loop: if it is woken by a
+    /// [notifier](crate::Registrar::raw_notifier), it calls [`RawNotifier::again`](crate::RawNotifier::again) as well, which
+    /// holds whatever is answered.
     Again,
     /// Register the source anew: its interest or its parts changed.
     Reregister,

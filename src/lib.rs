@@ -13,15 +13,15 @@
 //!   [`visit`](LoopHandle::visit), [`update`](LoopHandle::update), [`enable`](LoopHandle::enable),
 //!   [`disable`](LoopHandle::disable).
 //! * Sources: fds ([`Generic`], [`MioSource`]), time ([`Timer`], [`Interval`], `WallTimer`), messages ([`channel()`], [`sync_channel`],
-//!   [`make_ping`]), processes (`Signals`, `Child`), Wayland (`WaylandSource`), those of calloop (`CalloopLoop`), and yours ([`EventSource`],
+//!   [`make_ping`]), processes (`Signals`, `Child`), Wayland (`WaylandSource`), those of calloop (`CalloopSource`, `CalloopLoop`), and yours ([`EventSource`],
 //!   [`TransientSource`]).
 //! * Futures: [`EventLoop::block_on`], [`TimeoutFuture`], fds (`LoopHandle::adapt_io`), those whose results go
 //!   to a callback (`executor`), tasks that reach the state (`LoopHandle::spawn`) and those that are waited for
 //!   (`JoinHandle`), streams (`StreamSource`).
 //! * Sources and tasks that end together: [`Scope`].
 //! * From other threads, and from a `Drop`: [`Remote`], [`LoopSignal`], [`Notifier`].
-//! * Order and time: [`SourceOptions`] (name, priority, budgets, error policy), [`Clock`] (virtual time for
-//!   tests).
+//! * Order and time: [`SourceOptions`] (name, priority, budgets, error policy), [`EventLoop::set_round_time`] (how late
+//!   a timer may be under load), [`Clock`] (virtual time for tests).
 //! * Insight: [`EventLoop::observe`] and [`slow_callbacks`], [`Observer`] with [`Histograms`], [`ChromeTrace`],
 //!   [`SlowCallbacks`] and [`SlowestCallbacks`], [`EventLoop::stats`], and [`EventLoop::sources`], a table; from
 //!   inside of a callback, [`LoopHandle::inspect`].
@@ -33,6 +33,14 @@
 //! callback returns, before any other callback runs. So a source that is removed or disabled gets no further
 //! event, not even one that was found together with the current one, and an explicit operation on the own
 //! source wins over what the callback answers.
+//!
+//! # Words
+//!
+//! * *source*: what produces events, inserted into the loop with its *callback*; the *token* names it;
+//! * *interest*: one thing that a source waits for; *readiness*: what has come of it;
+//! * *op*: what was asked of a stored source, and is applied after the current callback;
+//! * *dispatch*: one call of [`EventLoop::dispatch`]; *round*: what one dispatch delivers;
+//! * *idle*: a callback that runs once, after the events of the round; *deadline*: when a timer is due.
 //!
 //! # Look, then act
 //!
@@ -59,33 +67,29 @@
 #[macro_use]
 mod assertions;
 
-mod abandoned;
-mod backlog;
 mod block_on;
-mod call;
 mod clock;
 mod deadlines;
+mod dispatch;
+mod dropped_guards;
 mod error;
 mod event_loop;
-mod fifo;
 mod handle;
-mod hosts;
-mod idle;
+#[cfg(all(unix, feature = "calloop"))]
+pub mod hosting;
 mod insight;
 mod interest;
 mod lens;
 mod observe;
 mod options;
-mod pending;
 mod poller;
-mod read_ahead;
 mod ready;
 mod registrar;
 mod registrations;
 mod remote;
 mod scope;
-mod settle;
 mod shared;
+mod shrink;
 mod slot;
 mod source;
 mod sources;
@@ -94,12 +98,13 @@ pub mod spawn;
 mod stats;
 mod sync;
 mod token;
-mod wait;
 
 pub use clock::Clock;
-pub use error::{Error, ErrorAction, InsertError, Result};
+pub use error::{Error, ErrorAction, InsertError, InsertOnceError, Result};
 pub use event_loop::EventLoop;
 pub use handle::{LoopData, LoopHandle};
+#[cfg(all(unix, feature = "calloop"))]
+pub use hosting::{CalloopLoop, CalloopSource, CalloopTurn};
 pub use interest::{Interest, Mode, PostAction, Readiness};
 pub use lens::map;
 #[cfg(feature = "tracing")]
@@ -109,7 +114,7 @@ pub use observe::{
     RoundReport, SlowCallbacks, SlowestCallback, SlowestCallbacks, WaitReport, slow_callbacks,
 };
 pub use options::{Priority, SourceOptions};
-pub use ready::Notifier;
+pub use ready::{Notifier, RawNotifier};
 pub use registrar::Registrar;
 pub use remote::Remote;
 pub use scope::Scope;

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::insight::Insight;
-use crate::{AnyToken, EventLoop, Priority};
+use crate::{AnyToken, Error, ErrorAction, EventLoop, Priority};
 
 pub use chrome::ChromeTrace;
 pub use histogram::{Histogram, Histograms};
@@ -192,6 +192,12 @@ pub trait Observer {
     fn callback_end(&mut self, report: &CallbackReport<'_>) {
         let _ = report;
     }
+
+    /// A source failed, or left an [orphan](Error::Orphan), and this was decided about it: by its own policy, or by the
+    /// loop's. Called for every error and every action, `Ignore` and `Retry` among them.
+    fn error(&mut self, error: &Error, action: ErrorAction) {
+        let _ = (error, action);
+    }
 }
 
 /// Both see everything, the first one first.
@@ -225,6 +231,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.0.callback_end(report);
         self.1.callback_end(report);
     }
+
+    fn error(&mut self, error: &Error, action: ErrorAction) {
+        self.0.error(error, action);
+        self.1.error(error, action);
+    }
 }
 
 /// One that may be there: a trace that a command line asks for.
@@ -251,6 +262,10 @@ impl<O: Observer> Observer for Option<O> {
 
     fn callback_end(&mut self, report: &CallbackReport<'_>) {
         self.iter_mut().for_each(|observer| observer.callback_end(report));
+    }
+
+    fn error(&mut self, error: &Error, action: ErrorAction) {
+        self.iter_mut().for_each(|observer| observer.error(error, action));
     }
 }
 
@@ -279,6 +294,10 @@ impl<O: Observer> Observer for Arc<Mutex<O>> {
 
     fn callback_end(&mut self, report: &CallbackReport<'_>) {
         lock(self).callback_end(report);
+    }
+
+    fn error(&mut self, error: &Error, action: ErrorAction) {
+        lock(self).error(error, action);
     }
 }
 

@@ -8,7 +8,9 @@ use crate::{ErrorAction, Scope};
 
 /// The rank of a source among those that are ready in the same round.
 ///
-/// All ready sources of a round run, whatever their priority; priority orders them.
+/// Priority orders the sources of a round. All of them run in it, whatever their priority, unless its time
+/// ([`EventLoop::set_round_time`](crate::EventLoop::set_round_time)) is over before: those that are left run in the next
+/// round, which takes in what has become ready at higher priorities, and a part of which is kept for them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum Priority {
     /// After the others: logging, background work.
@@ -74,14 +76,15 @@ impl SourceOptions {
         self
     }
 
-    /// How many callbacks the source may run in one round, at least 1. What it still holds then waits
-    /// for the next round, behind everything that is ready by then.
+    /// How many callbacks the source may run in a row for one readiness, at least 1; 1024 if nobody says. What it
+    /// still holds then waits for the next round, behind everything of its priority that is ready by then. The time
+    /// of the whole round ([`EventLoop::set_round_time`](crate::EventLoop::set_round_time)) may end it before.
     pub fn budget(mut self, callbacks: u32) -> Self {
         self.budget = Some(callbacks.max(1));
         self
     }
 
-    /// For how long the source may go on calling back in one round, on the loop's clock. It calls back once at
+    /// For how long the source may go on calling back in a row, on the loop's clock. It calls back once at
     /// least, and a callback that runs is not interrupted; what the source still holds when the time is over
     /// waits for the next round, as with [`budget`](Self::budget). Costs a clock reading for each callback.
     pub fn time_budget(mut self, time: Duration) -> Self {

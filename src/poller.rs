@@ -14,7 +14,7 @@ mod epoll;
     any(target_os = "linux", target_os = "android"),
     not(mio_unsupported_force_poll_poll)
 ))]
-pub(crate) use epoll::{Alarm, Found, Poller, add, delete, modify};
+pub(crate) use epoll::{Alarm, Poller, add, modify};
 
 #[cfg(not(all(
     any(target_os = "linux", target_os = "android"),
@@ -25,7 +25,7 @@ mod portable;
     any(target_os = "linux", target_os = "android"),
     not(mio_unsupported_force_poll_poll)
 )))]
-pub(crate) use portable::{Alarm, Found, Poller, add, delete, modify};
+pub(crate) use portable::{Alarm, Poller, add, modify};
 
 use std::io;
 
@@ -37,8 +37,9 @@ pub(crate) const WAKER: mio::Token = mio::Token(0);
 /// The kernel's token of the alarm.
 pub(crate) const ALARM: mio::Token = mio::Token(1);
 
-/// Ends the watch of an fd that is known by its number only.
+/// Ends the watch of an fd, known by its number only.
 #[cfg(unix)]
+#[inline]
 pub(crate) fn delete_raw(registry: &mio::Registry, fd: i32) -> io::Result<()> {
     registry.deregister(&mut mio::unix::SourceFd(&fd))
 }

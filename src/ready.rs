@@ -13,13 +13,17 @@
 //! notifier's swap comes first, then the loop does not fall asleep; or the loop's exchange does, then
 //! the notifier finds `ASLEEP` and wakes it. The swaps acquire and release, so that whatever a thread
 //! did before it notified is seen by the callback.
+//!
+//! What the loop looks at by itself in each dispatch (posts, guards that were dropped, a stop) wakes it only if it
+//! sleeps: whoever adds to that fences, then looks for `ASLEEP`; the loop falls asleep, fences, then looks once more at
+//! all of it. One of the two sees the other.
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::shared::Shared;
-use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering, Waker};
+use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering, PoisonError, Waker, fence};
 use crate::token::InterestKey;
 
 #[cfg(all(loom, test))]
@@ -30,8 +34,6 @@ mod loom;
 pub(crate) enum Woken {
     Interest(InterestKey),
     Notifier(Arc<NotifierState>),
-    /// Something was posted to the loop's mailbox.
-    Mail,
 }
 
 const AWAKE: u8 = 0;
@@ -43,6 +45,8 @@ pub(crate) struct Ready {
     state: AtomicU8,
     queue: Mutex<Queue>,
     waker: Waker,
+    /// The loop is gone: as `closed`, to be asked without the lock.
+    gone: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +59,8 @@ impl Ready {
     #[allow(clippy::useless_conversion, reason = "under loom it is one")]
     pub(crate) fn new(waker: mio::Waker) -> Self {
         let queue = Mutex::new(Queue::default());
-        Self { state: AtomicU8::new(AWAKE), queue, waker: waker.into() }
+        let gone = AtomicBool::new(false);
+        Self { state: AtomicU8::new(AWAKE), queue, waker: waker.into(), gone }
     }
 
     /// Queues `woken`, which is dropped if the loop is gone; whether the loop sleeps, and has to be interrupted to
@@ -95,10 +100,43 @@ impl Ready {
         let _: io::Result<()> = self.waker.wake();
     }
 
-    /// Falls asleep, unless there was a notification. Called by the loop alone.
+    /// Wakes the loop if it sleeps, for what it looks at by itself before it falls asleep, and once more after.
     #[inline]
-    pub(crate) fn try_sleep(&self) -> bool {
-        self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    pub(crate) fn wake_if_asleep(&self) {
+        fence(Ordering::SeqCst);
+        if self.is_asleep() {
+            self.wake();
+        }
+    }
+
+    /// Falls asleep, unless there was a notification or `has_work` then says so. Called by the loop alone.
+    #[inline]
+    pub(crate) fn fall_asleep(&self, has_work: impl FnOnce() -> bool) -> bool {
+        if !self.exchange(AWAKE, ASLEEP) {
+            return false;
+        }
+        fence(Ordering::SeqCst);
+        if !has_work() {
+            return true;
+        }
+        // A notification that came meanwhile stays.
+        self.exchange(ASLEEP, AWAKE);
+        false
+    }
+
+    /// Is awake from here on, without a look at the queue. Called by the loop alone, where it rested between two
+    /// dispatches.
+    #[inline]
+    pub(crate) fn end_rest(&self) {
+        if self.is_asleep() {
+            // A notification that came meanwhile stays.
+            self.exchange(ASLEEP, AWAKE);
+        }
+    }
+
+    #[inline]
+    fn exchange(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     #[inline]
@@ -106,16 +144,24 @@ impl Ready {
         self.state.load(Ordering::Relaxed) == ASLEEP
     }
 
-    /// Whether there was no notification since the last [`rouse`](Self::rouse), nor any sleep.
+    /// Whether there was a notification that the loop has not looked at.
     #[inline]
-    pub(crate) fn is_awake(&self) -> bool {
-        self.state.load(Ordering::Relaxed) == AWAKE
+    pub(crate) fn is_notified(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == NOTIFIED
     }
 
     /// Is awake from here on; whether there was a notification. Called by the loop alone.
     #[inline]
-    pub(crate) fn rouse(&self) -> bool {
-        self.state.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
+    pub(crate) fn mark_awake(&self) -> bool {
+        // Most dispatches find it awake, and need no exchange.
+        self.state.load(Ordering::Relaxed) != AWAKE
+            && self.state.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
+    }
+
+    /// Whether the loop is gone.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
     }
 
     /// Takes what is queued, in exchange for an empty vector.
@@ -126,6 +172,7 @@ impl Ready {
 
     /// From here on everything that is pushed is dropped.
     pub(crate) fn close(&self) {
+        self.gone.store(true, Ordering::Release);
         let mut queue = self.lock();
         queue.closed = true;
         let woken = std::mem::take(&mut queue.woken);
@@ -139,46 +186,61 @@ impl Ready {
     }
 }
 
-/// Makes an interest ready, each time anew: for sources that know by themselves whether the loop is going to look.
+/// A [`Notifier`] for sources that know by themselves whether the loop is going to look: it makes its source ready each
+/// time anew.
+///
+/// A source obtains it from [`Registrar::raw_notifier`](crate::Registrar::raw_notifier). A channel that notes under its
+/// lock that it notified, say, needs no second note, and pays for none.
 #[derive(Clone)]
-pub(crate) struct Doorbell {
+pub struct RawNotifier {
     interest: InterestKey,
     shared: Arc<Shared>,
 }
 
-impl Doorbell {
+impl RawNotifier {
     pub(crate) fn new(interest: InterestKey, shared: Arc<Shared>) -> Self {
         Self { interest, shared }
     }
 
-    pub(crate) fn ring(&self) {
+    /// Makes the source ready: its `process_events` is called in the current or the next round.
+    pub fn notify(&self) {
         if self.queue_up() {
             self.interrupt();
         }
     }
 
-    /// The first half of [`ring`](Self::ring): whether the loop sleeps, and is to be interrupted.
+    /// The first half of [`notify`](Self::notify): whether the loop sleeps, and is to be interrupted.
     #[inline]
     #[must_use]
-    pub(crate) fn queue_up(&self) -> bool {
+    pub fn queue_up(&self) -> bool {
         self.shared.ready.push(Woken::Interest(self.interest))
     }
 
-    /// The second half of [`ring`](Self::ring).
-    pub(crate) fn interrupt(&self) {
+    /// The second half of [`notify`](Self::notify).
+    pub fn interrupt(&self) {
         self.shared.ready.interrupt();
     }
 }
 
-impl fmt::Debug for Doorbell {
+impl RawNotifier {
+    /// Says, in `process_events` of the event of this notifier, that the source has more: the loop calls it once more, as
+    /// after [`PostAction::Again`](crate::PostAction::Again), even if a source around it answers something else. For a
+    /// source that may be a part of another.
+    #[inline]
+    pub fn again(&self) {
+        self.shared.set_again();
+    }
+}
+
+impl fmt::Debug for RawNotifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Doorbell").field(&self.interest).finish()
+        f.debug_tuple("RawNotifier").field(&self.interest).finish()
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct NotifierState {
-    doorbell: Doorbell,
+    raw: RawNotifier,
     /// Whether it is in the queue.
     queued: AtomicBool,
 }
@@ -190,7 +252,7 @@ impl NotifierState {
         // Not a store: whoever finds it queued does not push, and this swap is how the loop then sees what
         // it did before.
         self.queued.swap(false, Ordering::AcqRel);
-        self.doorbell.interest
+        self.raw.interest
     }
 }
 
@@ -257,28 +319,29 @@ pub struct Notifier(Arc<NotifierState>);
 
 impl Notifier {
     pub(crate) fn new(interest: InterestKey, shared: Arc<Shared>) -> Self {
-        let doorbell = Doorbell::new(interest, shared);
-        Self(Arc::new(NotifierState { doorbell, queued: AtomicBool::new(false) }))
+        let raw = RawNotifier::new(interest, shared);
+        Self(Arc::new(NotifierState { raw, queued: AtomicBool::new(false) }))
     }
 
     /// Makes the source ready: its `process_events` is called in the current or the next round. Calls
     /// until then have no further effect.
     #[inline]
     pub fn notify(&self) {
-        let NotifierState { doorbell, queued } = &*self.0;
+        let NotifierState { raw, queued } = &*self.0;
         if !queued.swap(true, Ordering::AcqRel)
-            && doorbell.shared.ready.push(Woken::Notifier(Arc::clone(&self.0)))
+            && raw.shared.ready.push(Woken::Notifier(Arc::clone(&self.0)))
         {
-            doorbell.interrupt();
+            raw.interrupt();
         }
     }
 }
 
 impl fmt::Debug for Notifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Notifier").field(&self.0.doorbell).finish()
+        f.debug_tuple("Notifier").field(&self.0.raw).finish()
     }
 }
 
+assert_traits!(RawNotifier: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy);
 assert_traits!(Notifier: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy);
 static_assertions::assert_eq_size!(Notifier, Option<Notifier>, usize);

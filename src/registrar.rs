@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 #[cfg(unix)]
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::clock::{Clock, stamp};
 use crate::poller;
-use crate::ready::{Doorbell, Notifier};
+use crate::ready::{Notifier, RawNotifier};
 use crate::registrations::{IoWatch, Rearm, Registrations, Watch};
 use crate::shared::Shared;
 use crate::token::{InterestKey, SourceKey};
@@ -25,14 +25,30 @@ use crate::{Interest, InterestToken, Mode};
 pub struct Registrar<'a> {
     registrations: &'a mut Registrations,
     source: SourceKey,
-    /// The source asked for it by its answer, and not an op.
+    /// It is the source, or one that it is a part of, that asked for this registration by its answer, and no op.
+    #[cfg(all(unix, feature = "calloop"))]
     pub(crate) answered: bool,
 }
 
 impl<'a> Registrar<'a> {
     #[inline]
     pub(crate) fn new(registrations: &'a mut Registrations, source: SourceKey) -> Self {
-        Self { registrations, source, answered: false }
+        Self {
+            registrations,
+            source,
+            #[cfg(all(unix, feature = "calloop"))]
+            answered: false,
+        }
+    }
+
+    /// For what a source answered.
+    #[inline]
+    pub(crate) fn for_answer(registrations: &'a mut Registrations, source: SourceKey) -> Self {
+        Self {
+            #[cfg(all(unix, feature = "calloop"))]
+            answered: true,
+            ..Self::new(registrations, source)
+        }
     }
 
     /// Watches a mio source. With [`Mode::Level`] the loop re-registers it after each event, since mio
@@ -57,7 +73,7 @@ impl<'a> Registrar<'a> {
                 .map(|()| Rearm::emulating(mode)),
             None => Ok(Rearm::Absent),
         };
-        self.finish_add(key, result)
+        self.finish_add(key, -1, interest, mode, result)
     }
 
     /// Changes the interest or the mode of a mio source.
@@ -86,8 +102,8 @@ impl<'a> Registrar<'a> {
                 registry.reregister(io, key.into_mio(), wanted).map(|()| Rearm::emulating(mode))?
             }
         };
-        self.registrations.note_rearm(rearm);
-        *self.io_watch(key)? = IoWatch { fd: -1, wants: interest.into(), rearm };
+        let io = IoWatch { fd: -1, wants: interest.into(), rearm, level: false };
+        self.registrations.set_io(key, io);
         Ok(())
     }
 
@@ -115,7 +131,7 @@ impl<'a> Registrar<'a> {
     /// Those of `epoll_ctl(2)` on Linux: `EEXIST` for an fd that is registered already, `EPERM` for a
     /// regular file or a directory, `EBADF` for one that is closed, `ENOSPC` beyond the user's limit.
     #[cfg(unix)]
-    #[inline(always)]
+    #[inline]
     pub fn register_fd(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -124,7 +140,7 @@ impl<'a> Registrar<'a> {
     ) -> io::Result<InterestToken> {
         let key = self.registrations.add_io(self.source, fd.as_raw_fd(), interest.into());
         let result = poller::add(&self.registrations.registry, fd, key, interest, mode);
-        self.finish_add(key, result)
+        self.finish_add(key, fd.as_raw_fd(), interest, mode, result)
     }
 
     /// Changes the interest or the mode of a watched fd; arms a [`Mode::OneShot`] one anew. If `fd` is
@@ -143,18 +159,21 @@ impl<'a> Registrar<'a> {
         mode: Mode,
     ) -> io::Result<()> {
         let key = token.key();
-        let before = *self.io_watch(key)?;
+        let before = self.io_watch(key)?;
         let raw = fd.as_raw_fd();
+        let is_same = before.fd == raw
+            && (before.rearm == Rearm::Absent || self.registrations.holds_fd(raw, key));
         let registry = &self.registrations.registry;
-        let rearm = if before.fd == raw {
+        let rearm = if is_same {
             poller::modify(registry, fd, key, interest, mode, before.rearm)?
         } else {
             let rearm = poller::add(registry, fd, key, interest, mode)?;
-            self.forget_fd(before.fd, key);
+            // Nothing is lost if the file was closed: the kernel has forgotten it then.
+            let _ = self.registrations.forget_fd(before.fd, key);
             rearm
         };
-        self.registrations.note_rearm(rearm);
-        *self.io_watch(key)? = IoWatch { fd: raw, wants: interest.into(), rearm };
+        let level = mode == Mode::Level;
+        self.registrations.set_io(key, IoWatch { fd: raw, wants: interest.into(), rearm, level });
         Ok(())
     }
 
@@ -166,25 +185,13 @@ impl<'a> Registrar<'a> {
     /// the registration is forgotten all the same. [`io::ErrorKind::NotFound`] if `token` is not a
     /// registration of this source.
     #[cfg(unix)]
-    #[inline(always)]
+    #[inline]
     pub fn unregister_fd(&mut self, token: InterestToken, fd: BorrowedFd<'_>) -> io::Result<()> {
         let key = token.key();
         let before = self.remove_io(key)?;
-        if before.fd != fd.as_raw_fd() {
-            self.forget_fd(before.fd, key);
-            return Ok(());
-        }
-        poller::delete(&self.registrations.registry, fd, before.rearm)
-    }
-
-    /// Ends the watch of a file that `fd` no longer stands for in its source: it may be open under
-    /// that number still, closed, or the number may belong to another source by now.
-    #[cfg(unix)]
-    fn forget_fd(&mut self, fd: RawFd, key: InterestKey) {
-        if !self.registrations.watches_fd(fd, key) {
-            // Nothing is lost if the file was closed: the kernel has forgotten it then.
-            let _ = poller::delete_raw(&self.registrations.registry, fd);
-        }
+        let forgotten = self.registrations.forget_fd(before.fd, key);
+        // What the kernel says of another file than the source has is of no use to it.
+        if before.fd == fd.as_raw_fd() { forgotten } else { Ok(()) }
     }
 
     /// Makes the source ready at `deadline` on the loop's clock: once, and never early.
@@ -226,11 +233,11 @@ impl<'a> Registrar<'a> {
         (token, Notifier::new(token.key(), shared))
     }
 
-    /// A [`notifier`](Self::notifier) that does not know whether it told the loop already.
+    /// A [`notifier`](Self::notifier) for a source that knows by itself whether it notified the loop already.
     #[inline]
-    pub(crate) fn doorbell(&mut self) -> (InterestToken, Doorbell) {
+    pub fn raw_notifier(&mut self) -> (InterestToken, RawNotifier) {
         let (token, shared) = self.add_notifier();
-        (token, Doorbell::new(token.key(), shared))
+        (token, RawNotifier::new(token.key(), shared))
     }
 
     #[inline]
@@ -252,22 +259,53 @@ impl<'a> Registrar<'a> {
     }
 
     /// The loop's clock, for a source that has to read it while it processes events.
-    pub(crate) fn clock(&self) -> &Clock {
+    pub fn clock(&self) -> &Clock {
         &self.registrations.clock
+    }
+
+    /// Has the loop wait in this source from now on, and not in the kernel: what it needs for that.
+    ///
+    /// # Errors
+    ///
+    /// If another source does already, if the loop's fd is watched from outside, or if no fd is left.
+    #[cfg(all(unix, feature = "calloop"))]
+    pub(crate) fn wait_in_source(&mut self) -> io::Result<(std::os::fd::OwnedFd, Arc<Shared>)> {
+        use std::os::fd::AsFd;
+        if self.registrations.host().is_some_and(|host| host != self.source) {
+            let text = "this loop waits in another calloop loop already; \
+                        `insert_calloop_on_demand` hosts any number";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
+        if self.registrations.shared.is_exported() {
+            return Err(crate::hosting::watched_from_outside());
+        }
+        let epoll = self.registrations.registry.as_fd().try_clone_to_owned()?;
+        self.registrations.set_host(Some(self.source));
+        Ok((epoll, Arc::clone(&self.registrations.shared)))
+    }
+
+    /// Has the loop wait in the kernel again.
+    #[cfg(all(unix, feature = "calloop"))]
+    pub(crate) fn wait_in_kernel(&mut self) {
+        if self.registrations.host() == Some(self.source) {
+            self.registrations.set_host(None);
+        }
     }
 
     #[inline]
     fn finish_add(
         &mut self,
         key: InterestKey,
+        fd: i32,
+        interest: Interest,
+        mode: Mode,
         result: io::Result<Rearm>,
     ) -> io::Result<InterestToken> {
         match result {
             Ok(rearm) => {
-                if rearm != Rearm::Native {
-                    self.registrations.note_rearm(rearm);
-                    self.io_watch(key)?.rearm = rearm;
-                }
+                let level = mode == Mode::Level && fd >= 0;
+                self.registrations
+                    .set_io(key, IoWatch { fd, wants: interest.into(), rearm, level });
                 Ok(InterestToken::new(key))
             }
             Err(error) => {
@@ -277,7 +315,7 @@ impl<'a> Registrar<'a> {
         }
     }
 
-    fn io_watch(&mut self, key: InterestKey) -> io::Result<&mut IoWatch> {
+    fn io_watch(&self, key: InterestKey) -> io::Result<IoWatch> {
         match self.registrations.watch(self.source, key) {
             Some(Watch::Io(io)) => Ok(io),
             watch => Err(no_io(watch)),
@@ -296,7 +334,7 @@ impl<'a> Registrar<'a> {
 
 /// Why an interest is no fd of the source's, which holds it if it waits for something.
 #[cold]
-fn no_io(watch: Option<&mut Watch>) -> io::Error {
+fn no_io(watch: Option<Watch>) -> io::Error {
     match watch {
         Some(_) => io::Error::new(
             io::ErrorKind::InvalidInput,

@@ -7,36 +7,41 @@
 //! later under its key is recognised by the key's generation and dropped.
 
 use std::any::TypeId;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use slotmap::{Key, SparseSecondaryMap};
 
-use crate::backlog::ReadyEvent;
 use crate::clock::{Clock, nanos};
 use crate::deadlines::Deadlines;
-use crate::interest::Wants;
+use crate::interest::{InterestBits, ReadinessBits};
 use crate::options::{Priority, SourceOptions};
 use crate::shared::Shared;
 use crate::token::{InterestKey, SourceKey};
-use crate::{AnyToken, EventSource, Readiness, Timer};
+use crate::{AnyToken, EventSource};
 
 mod due;
+mod fds;
 mod rows;
 mod watch;
 
-use rows::{Rows, SourceRow};
+use fds::Fds;
+pub(crate) use rows::{Held, Interests};
+use rows::{Row, Rows};
 pub(crate) use watch::{IoWatch, Rearm, Watch};
 
 /// Registered: receives events.
 const ENABLED: u8 = 1;
 /// An op that removes it is queued: gone for its owner.
 const REMOVED: u8 = 1 << 1;
+/// An op that disables it is queued, or was applied.
+const DISABLED: u8 = 1 << 2;
 /// It has options of its own.
-const OPTIONS: u8 = 1 << 2;
+const OPTIONS: u8 = 1 << 3;
 /// It goes after its first event.
-const ONCE: u8 = 1 << 3;
-/// It is a `Timer`, whose deadline its token moves.
-const TIMER: u8 = 1 << 4;
+const ONCE: u8 = 1 << 4;
+/// Its removal was asked for while ops were applied: those that are queued do nothing to it any more.
+const GOING: u8 = 1 << 5;
 
 /// The tables; see the module's head.
 #[derive(Debug)]
@@ -46,47 +51,84 @@ pub(crate) struct Registrations {
     pub(crate) shared: Arc<Shared>,
     pub(crate) clock: Clock,
     rows: Rows,
+    fds: Fds,
+    /// What the kernel could not be told to forget.
+    lost: Vec<InterestKey>,
     options: SparseSecondaryMap<SourceKey, SourceOptions>,
     /// One queue a priority.
     deadlines: [Deadlines; Priority::COUNT],
     /// Whether the nearest deadline of any of them may be later than its bound.
     nearest_is_old: bool,
-    /// The time that was last read for what expired.
-    reached: i64,
+    /// How many deadlines expired and are not delivered, or taken off the lists.
+    due: usize,
     /// The deadline that was delivered last.
     delivered: Option<(InterestKey, i64)>,
     /// The timers that enable sources again which failed.
     pub(crate) retries: SparseSecondaryMap<SourceKey, AnyToken>,
-    /// Whether any source ever had a priority other than the default.
-    prioritized: bool,
     /// Whether there ever was a one-shot interest of which the kernel does not know that it is one.
     emulates_oneshot: bool,
-    /// Whether any source ever had a budget other than the default.
-    budgeted: bool,
-    /// The source whose turn it is, or was last.
+    /// The source in which the loop waits, which hosts another loop.
+    host: Option<SourceKey>,
+    /// The source whose callback runs; null if none does.
     running: SourceKey,
     /// Whether an op that names `running` was queued since its callback was called.
     touched: bool,
 }
 
 /// The turn of a source: what is delivered to it.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn {
     pub(crate) source: SourceKey,
-    pub(crate) event: ReadyEvent,
+    pub(crate) interest: InterestKey,
+    pub(crate) readiness: ReadinessBits,
     /// Whether the mode asks for a re-registration after each event.
     pub(crate) rearms: bool,
+    /// Whether the kernel goes on to tell of it by itself while it is ready.
+    pub(crate) level: bool,
 }
 
 /// What a source may use up in one round.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Budget {
-    pub(crate) callbacks: u32,
+pub(crate) struct SourceBudget {
+    callbacks: u32,
     /// When its time is over, on the clock's scale.
-    ends: i64,
+    ends: Option<i64>,
+}
+
+impl SourceBudget {
+    /// Whether there may be another callback after one; reads no clock if the time has no limit.
+    #[inline]
+    pub(crate) fn goes_on(&mut self, clock: &Clock) -> bool {
+        self.callbacks -= 1;
+        self.callbacks > 0 && self.ends.is_none_or(|ends| clock.now_stamp() < ends)
+    }
 }
 
 /// How many callbacks a source may run in one round if its options don't say.
 const DEFAULT_BUDGET: u32 = 1024;
+
+/// A mark of a type, which two types have in common once in four billion times.
+#[inline]
+fn mark_of<S: 'static>() -> u32 {
+    /// Takes a part of the 128 bits of a type's identity, which are a hash already.
+    struct Part(u64);
+    impl Hasher for Part {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+            }
+        }
+        fn write_u64(&mut self, bits: u64) {
+            self.0 ^= bits;
+        }
+    }
+    let mut part = Part(0);
+    TypeId::of::<S>().hash(&mut part);
+    part.finish() as u32
+}
 
 impl Registrations {
     pub(crate) fn new(registry: mio::Registry, shared: Arc<Shared>, clock: Clock) -> Self {
@@ -95,15 +137,16 @@ impl Registrations {
             shared,
             clock,
             rows: Rows::default(),
+            fds: Fds::default(),
+            lost: Vec::new(),
             options: SparseSecondaryMap::new(),
             deadlines: Default::default(),
             nearest_is_old: false,
-            reached: i64::MIN,
+            due: 0,
             delivered: None,
             retries: SparseSecondaryMap::new(),
-            prioritized: false,
             emulates_oneshot: false,
-            budgeted: false,
+            host: None,
             running: SourceKey::null(),
             touched: false,
         }
@@ -116,27 +159,15 @@ impl Registrations {
         &mut self,
         options: Option<SourceOptions>,
     ) -> SourceKey {
-        let is_timer = TypeId::of::<S>() == TypeId::of::<Timer>();
-        let flags = if is_timer { ENABLED | TIMER } else { ENABLED };
+        let kind = mark_of::<S>();
         match options.filter(|options| !options.is_default()) {
-            None => self.rows.add_source(Priority::Normal, flags),
-            Some(options) => self.add_source_with(options, flags),
+            None => self.rows.add_source(kind, Priority::Normal, ENABLED),
+            Some(options) => {
+                let key = self.rows.add_source(kind, options.priority, ENABLED | OPTIONS);
+                self.options.insert(key, options);
+                key
+            }
         }
-    }
-
-    #[inline(never)]
-    fn add_source_with(&mut self, options: SourceOptions, flags: u8) -> SourceKey {
-        let key = self.rows.add_source(options.priority, flags | OPTIONS);
-        self.prioritized |= options.priority != Priority::Normal;
-        self.budgeted |= options.budget.is_some() || options.time_budget.is_some();
-        self.options.insert(key, options);
-        key
-    }
-
-    /// How many sources there are.
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.rows.len()
     }
 
     /// Forgets a source, which holds no interest.
@@ -153,23 +184,26 @@ impl Registrations {
     /// Removes every interest that `source` still holds: a source that is unregistered holds none.
     #[inline]
     pub(crate) fn sweep(&mut self, source: SourceKey) {
-        if self.rows.source(source).is_some_and(SourceRow::holds_any) {
-            self.remove_interests_of(source);
+        while self.rows.source(source).is_some_and(Row::holds_any) {
+            self.sweep_one(source);
         }
     }
 
     #[cold]
-    fn remove_interests_of(&mut self, source: SourceKey) {
-        for key in self.rows.interests_of(source) {
-            if let Some((_, &Watch::Io(IoWatch { fd, .. }))) = self.rows.get(key)
-                && fd >= 0
-            {
-                // The kernel may have forgotten it already: there is nothing to do about a failure.
-                let _ = crate::poller::delete_raw(&self.registry, fd);
-            }
-            self.remove_interest(key);
+    fn sweep_one(&mut self, source: SourceKey) {
+        let Some((key, &Held { watch, .. })) = self.rows.interests_of(source).next() else {
+            return;
+        };
+        if let Watch::Io(IoWatch { fd, .. }) = watch {
+            // The kernel may have forgotten it already: there is nothing to do about a failure.
+            let _ = self.forget_fd(fd, key);
         }
-        self.rows.note_none(source);
+        self.remove_interest(key);
+    }
+
+    #[inline]
+    fn has(&self, key: SourceKey, flags: u8) -> bool {
+        self.rows.source(key).is_some_and(|row| row.flags & flags != 0)
     }
 
     /// Whether the source is there and no op that removes it is queued.
@@ -178,30 +212,41 @@ impl Registrations {
         self.rows.source(key).is_some_and(|row| row.flags & REMOVED == 0)
     }
 
+    /// Whether the source is live and an `S`.
+    #[inline]
+    pub(crate) fn is_live_of<S: EventSource>(&self, key: SourceKey) -> bool {
+        let of_kind = |row: &Row| row.flags & REMOVED == 0 && row.kind == mark_of::<S>();
+        self.rows.source(key).is_some_and(of_kind)
+    }
+
+    /// Whether the source is registered.
+    #[inline]
+    pub(crate) fn is_registered(&self, key: SourceKey) -> bool {
+        self.has(key, ENABLED)
+    }
+
+    /// Whether the source is live, and neither disabled nor about to be.
     #[inline]
     pub(crate) fn is_enabled(&self, key: SourceKey) -> bool {
-        self.rows.source(key).is_some_and(|row| row.flags & ENABLED != 0)
+        self.rows.source(key).is_some_and(|row| row.flags & (REMOVED | DISABLED) == 0)
+    }
+
+    /// Notes that the source is to be disabled, or not.
+    #[inline]
+    pub(crate) fn set_disabled(&mut self, key: SourceKey, disabled: bool) {
+        if let Some(row) = self.rows.source_mut(key) {
+            row.flags = if disabled { row.flags | DISABLED } else { row.flags & !DISABLED };
+        }
     }
 
     /// Sets whether the source is registered; whether that is a change.
     #[inline]
-    pub(crate) fn set_enabled(&mut self, key: SourceKey, enabled: bool) -> bool {
+    pub(crate) fn set_registered(&mut self, key: SourceKey, registered: bool) -> bool {
         let Some(row) = self.rows.source_mut(key) else {
             return false;
         };
-        let flags = if enabled { row.flags | ENABLED } else { row.flags & !ENABLED };
+        let flags = if registered { row.flags | ENABLED } else { row.flags & !ENABLED };
         std::mem::replace(&mut row.flags, flags) != flags
-    }
-
-    /// Notes that the source goes, and is not registered from now on; whether it was.
-    #[inline]
-    pub(crate) fn retire(&mut self, key: SourceKey) -> bool {
-        let Some(row) = self.rows.source_mut(key) else {
-            return false;
-        };
-        let was_enabled = row.flags & ENABLED != 0;
-        row.flags = row.flags & !ENABLED | REMOVED;
-        was_enabled
     }
 
     /// Notes that an op naming the source is queued; `false` if the source is not live.
@@ -211,110 +256,207 @@ impl Registrations {
         self.is_live(key)
     }
 
-    /// Notes that an op removing the source is queued; `false` if the source was not live.
+    /// Notes that an op removing the source is queued, or about to be applied; `false` if the source was not live.
+    /// `now`: while ops are applied, those about the source among them.
     #[inline]
-    pub(crate) fn mark_removed(&mut self, key: SourceKey) -> bool {
+    pub(crate) fn mark_removed(&mut self, key: SourceKey, now: bool) -> bool {
         self.touched |= key == self.running;
-        self.set_if_live(key, REMOVED)
-    }
-
-    #[inline]
-    fn set_if_live(&mut self, key: SourceKey, flags: u8) -> bool {
         match self.rows.source_mut(key) {
             Some(row) if row.flags & REMOVED == 0 => {
-                row.flags |= flags;
+                row.flags |= if now { REMOVED | GOING } else { REMOVED };
                 true
             }
             _ => false,
         }
     }
 
+    /// Whether ops about the source do nothing any more.
+    #[inline]
+    pub(crate) fn is_going(&self, key: SourceKey) -> bool {
+        self.rows.source(key).is_none_or(|row| row.flags & GOING != 0)
+    }
+
     /// Notes that the source goes after its first event.
     pub(crate) fn set_once(&mut self, key: SourceKey) {
-        self.set_if_live(key, ONCE);
+        if let Some(row) = self.rows.source_mut(key) {
+            row.flags |= ONCE;
+        }
     }
 
     pub(crate) fn is_once(&self, key: SourceKey) -> bool {
-        self.rows.source(key).is_some_and(|row| row.flags & ONCE != 0)
-    }
-
-    /// Whether an op named the source whose turn it is since [`begin_turn`](Self::begin_turn).
-    #[inline]
-    pub(crate) fn was_touched(&self) -> bool {
-        self.touched
-    }
-
-    /// Whether any source may have a priority other than the default.
-    #[inline]
-    pub(crate) fn is_prioritized(&self) -> bool {
-        self.prioritized
+        self.has(key, ONCE)
     }
 
     pub(crate) fn options(&self, key: SourceKey) -> Option<&SourceOptions> {
-        self.options.get(key)
+        if self.has(key, OPTIONS) { self.options.get(key) } else { None }
     }
 
     pub(crate) fn options_mut(&mut self, key: SourceKey) -> Option<&mut SourceOptions> {
         self.options.get_mut(key)
     }
 
-    /// Starts the turn of the source that an event was found for. `None` if the interest is gone: a source that is
-    /// disabled or removed holds none.
     #[inline]
-    pub(crate) fn begin_turn(&mut self, mut event: ReadyEvent) -> Option<Turn> {
-        let (source, watch) = self.rows.get(event.interest)?;
-        let mut rearms = false;
-        if let Watch::Io(io) = watch {
-            event.readiness = event.readiness.wanted(io.wants);
-            rearms = io.rearm == Rearm::Level;
-        }
-        Some(self.turn_of(source, event, rearms))
+    pub(crate) fn priority(&self, source: SourceKey) -> Priority {
+        self.rows.source(source).map_or(Priority::Normal, |row| row.priority)
     }
 
+    /// The priority of the source of an interest.
     #[inline]
-    fn turn_of(&mut self, source: SourceKey, event: ReadyEvent, rearms: bool) -> Turn {
+    pub(crate) fn priority_of(&self, interest: InterestKey) -> Priority {
+        let source = self.rows.get(interest).map(|(source, _)| source);
+        source.map_or(Priority::Normal, |source| self.priority(source))
+    }
+
+    /// The source in which the loop waits, if it does not wait in the kernel.
+    #[inline]
+    pub(crate) fn host(&self) -> Option<SourceKey> {
+        self.host
+    }
+
+    #[cfg(all(unix, feature = "calloop"))]
+    pub(crate) fn set_host(&mut self, host: Option<SourceKey>) {
+        self.host = host;
+    }
+
+    // The source that runs.
+
+    /// Whether an op named the source that runs since its callback was called.
+    #[inline]
+    pub(crate) fn was_touched(&self) -> bool {
+        self.touched
+    }
+
+    /// A callback of `source` begins.
+    #[inline]
+    pub(crate) fn begin_callback(&mut self, source: SourceKey) {
         self.running = source;
         self.touched = false;
-        Turn { source, event, rearms }
     }
 
-    /// Goes on with the turn of the source that holds `interest` after ops were applied; whether it still does.
-    pub(crate) fn resume_turn(&mut self, interest: InterestKey) -> bool {
-        self.touched = false;
-        self.rows.get(interest).is_some()
-    }
-
-    /// What the source may use up in a turn that begins now.
+    /// The turn of a source is over.
     #[inline]
-    pub(crate) fn budget(&self, source: SourceKey) -> Budget {
-        if self.budgeted {
-            self.budget_of(source)
-        } else {
-            Budget { callbacks: DEFAULT_BUDGET, ends: i64::MAX }
+    pub(crate) fn end_turn(&mut self) {
+        self.running = SourceKey::null();
+    }
+
+    /// What a source may use up in a turn that begins now.
+    #[inline]
+    pub(crate) fn source_budget(&self, source: SourceKey) -> SourceBudget {
+        let options = self.options(source);
+        let ends = options
+            .and_then(|options| options.time_budget)
+            .map(|time| self.clock.now_stamp().saturating_add(nanos(time)));
+        let callbacks = options.and_then(|options| options.budget).unwrap_or(DEFAULT_BUDGET);
+        SourceBudget { callbacks, ends }
+    }
+
+    // What is ready.
+
+    /// Notes that `interest` is ready: `None` if it is nobody's, else its priority if it was not noted before.
+    #[inline]
+    pub(crate) fn mark_ready(
+        &mut self,
+        interest: InterestKey,
+        readiness: ReadinessBits,
+    ) -> Option<Option<Priority>> {
+        let (source, held) = self.rows.get_mut(interest)?;
+        let first = held.ready.merge(readiness);
+        Some(first.then(|| self.priority(source)))
+    }
+
+    /// Forgets what the kernel said of `interest`, if it says that as long as it holds; not what the source said.
+    pub(crate) fn forget_level(&mut self, interest: InterestKey) {
+        if let Some((_, held)) = self.rows.get_mut(interest)
+            && let Watch::Io(IoWatch { level: true, .. }) = held.watch
+            && held.ready.is_found()
+            && !held.ready.has_more()
+        {
+            held.ready = ReadinessBits::NONE;
         }
     }
 
-    #[cold]
-    fn budget_of(&self, source: SourceKey) -> Budget {
-        let options = self.options.get(source);
-        let time = options.and_then(|options| options.time_budget);
-        Budget {
-            callbacks: options.and_then(|options| options.budget).unwrap_or(DEFAULT_BUDGET),
-            ends: time.map_or(i64::MAX, |time| self.clock.now_stamp().saturating_add(nanos(time))),
+    /// Starts the turn of the source that `interest` is ready for. `None` if it is ready no more, or its source gets no
+    /// events: one that is unregistered holds no interest.
+    #[inline]
+    pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<Turn> {
+        let (source, held) = self.rows.get_mut(interest)?;
+        let mut readiness = std::mem::replace(&mut held.ready, ReadinessBits::NONE);
+        let (mut rearms, mut level) = (false, false);
+        if let Watch::Io(io) = held.watch {
+            readiness = readiness.wanted(io.wants);
+            rearms = io.rearm == Rearm::Level;
+            level = io.level;
         }
+        let turn = Turn { source, interest, readiness, rearms, level };
+        (readiness.is_event() && self.is_enabled(source)).then_some(turn)
     }
 
-    /// Whether a budget is used up; reads no clock if the time has no limit.
+    /// Whether a source that is in its turn may go on with it: it holds `interest`, and was not disabled.
     #[inline]
-    pub(crate) fn is_over(&self, budget: Budget) -> bool {
-        budget.callbacks == 0 || budget.ends < i64::MAX && self.clock.now_stamp() >= budget.ends
+    pub(crate) fn may_go_on(&self, interest: InterestKey) -> bool {
+        self.rows.get(interest).is_some_and(|(source, _)| self.is_enabled(source))
+    }
+
+    /// The interests of a source, and what they are ready for.
+    pub(crate) fn interests_of(&self, source: SourceKey) -> Interests<'_> {
+        self.rows.interests_of(source)
     }
 
     // Interests.
 
     #[inline]
-    pub(crate) fn add_io(&mut self, source: SourceKey, fd: i32, wants: Wants) -> InterestKey {
-        self.rows.add(source, |_| Watch::Io(IoWatch { fd, wants, rearm: Rearm::Native }))
+    pub(crate) fn add_io(
+        &mut self,
+        source: SourceKey,
+        fd: i32,
+        wants: InterestBits,
+    ) -> InterestKey {
+        let watch = IoWatch { fd, wants, rearm: Rearm::Native, level: false };
+        self.rows.add(source, |_| Watch::Io(watch))
+    }
+
+    /// Notes how an interest in an fd is registered with the kernel.
+    #[inline]
+    pub(crate) fn set_io(&mut self, key: InterestKey, io: IoWatch) {
+        self.emulates_oneshot |= io.rearm == Rearm::OneShot;
+        if io.rearm != Rearm::Absent {
+            self.fds.set(io.fd, key);
+        }
+        if let Some((_, held)) = self.rows.get_mut(key) {
+            held.watch = Watch::Io(io);
+        }
+    }
+
+    /// Whether the number `fd` is still the one under which `key` is registered.
+    pub(crate) fn holds_fd(&self, fd: i32, key: InterestKey) -> bool {
+        self.fds.is_held_by(fd, key)
+    }
+
+    /// Has the kernel forget the fd with this number, unless it is another interest's by now.
+    ///
+    /// # Errors
+    ///
+    /// Those of `epoll_ctl(2)`, but for a file that the kernel does not know under the number.
+    #[inline]
+    pub(crate) fn forget_fd(&mut self, fd: i32, key: InterestKey) -> std::io::Result<()> {
+        if !self.fds.release(fd, key) {
+            return Ok(());
+        }
+        let deleted = crate::poller::delete_raw(&self.registry, fd);
+        match deleted {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.lost.push(key);
+                if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+
+    /// The interests that the kernel could not be told to forget since this was last called. It has forgotten them by
+    /// itself, unless a duplicate keeps the file open.
+    #[inline]
+    pub(crate) fn take_lost(&mut self) -> Vec<InterestKey> {
+        std::mem::take(&mut self.lost)
     }
 
     #[inline]
@@ -340,86 +482,46 @@ impl Registrations {
         removed.map(|(_, watch)| watch)
     }
 
-    /// The interest `key`, if `source` holds it.
+    /// What the interest `key` waits for, if `source` holds it.
     #[inline]
-    pub(crate) fn watch(&mut self, source: SourceKey, key: InterestKey) -> Option<&mut Watch> {
-        self.rows.get_mut(key).filter(|(holder, _)| *holder == source).map(|(_, watch)| watch)
+    pub(crate) fn watch(&self, source: SourceKey, key: InterestKey) -> Option<Watch> {
+        self.rows.get(key).filter(|(holder, _)| *holder == source).map(|(_, held)| held.watch)
     }
 
-    #[inline]
-    pub(crate) fn source_of(&self, interest: InterestKey) -> Option<SourceKey> {
-        self.rows.get(interest).map(|(source, _)| source)
+    pub(crate) fn is_deadline(&self, interest: InterestKey) -> bool {
+        matches!(self.rows.get(interest), Some((_, Held { watch: Watch::Deadline(_), .. })))
     }
 
     #[inline]
     pub(crate) fn is_notifier(&self, interest: InterestKey) -> bool {
-        matches!(self.rows.get(interest), Some((_, Watch::Notifier)))
-    }
-
-    #[inline]
-    pub(crate) fn is_io(&self, interest: InterestKey) -> bool {
-        matches!(self.rows.get(interest), Some((_, Watch::Io(_))))
+        matches!(self.rows.get(interest), Some((_, Held { watch: Watch::Notifier, .. })))
     }
 
     /// Whether the mode of `interest` asks for a re-registration after each event.
     #[inline]
     pub(crate) fn needs_rearm(&self, interest: InterestKey) -> bool {
-        let watch = self.rows.get(interest);
-        matches!(watch, Some((_, Watch::Io(IoWatch { rearm: Rearm::Level, .. }))))
-    }
-
-    /// Whether another interest watches the fd with this number.
-    pub(crate) fn watches_fd(&self, fd: i32, except: InterestKey) -> bool {
-        self.rows.watches_fd(fd, except)
-    }
-
-    /// What `event` says to `source`; `None` if it is another's.
-    pub(crate) fn readiness_for(&self, source: SourceKey, event: &ReadyEvent) -> Option<Readiness> {
-        let (holder, watch) = self.rows.get(event.interest)?;
-        if holder != source {
-            return None;
-        }
-        Some(match watch {
-            Watch::Io(io) => event.readiness.wanted(io.wants).into(),
-            _ => event.readiness.into(),
-        })
-    }
-
-    /// Notes how an fd is watched from now on.
-    pub(crate) fn note_rearm(&mut self, rearm: Rearm) {
-        self.emulates_oneshot |= rearm == Rearm::OneShot;
+        let io = |(_, held): (_, &Held)| {
+            matches!(held.watch, Watch::Io(IoWatch { rearm: Rearm::Level, .. }))
+        };
+        self.rows.get(interest).is_some_and(io)
     }
 
     /// Whether to deliver what the kernel told: not what comes after the event of a one-shot interest of which the
     /// kernel does not know that it is one.
     #[inline]
-    pub(crate) fn admits(&mut self, event: ReadyEvent) -> bool {
-        !self.emulates_oneshot || self.spend_oneshot(event.interest)
+    pub(crate) fn admits(&mut self, interest: InterestKey) -> bool {
+        !self.emulates_oneshot || self.spend_oneshot(interest)
     }
 
     #[cold]
     fn spend_oneshot(&mut self, interest: InterestKey) -> bool {
-        let Some((_, Watch::Io(io))) = self.rows.get_mut(interest) else {
-            return false;
+        let Some((_, Held { watch: Watch::Io(io), .. })) = self.rows.get_mut(interest) else {
+            return true;
         };
         if io.rearm == Rearm::OneShot {
             io.rearm = Rearm::Spent;
             return true;
         }
         io.rearm != Rearm::Spent
-    }
-
-    /// The priority of an event; one that is nobody's any more goes first, and out of the way.
-    pub(crate) fn priority_of(&self, event: &ReadyEvent) -> Priority {
-        self.source_of(event.interest).map_or(Priority::High, |source| self.priority(source))
-    }
-
-    #[inline]
-    pub(crate) fn priority(&self, source: SourceKey) -> Priority {
-        if self.prioritized {
-            self.rows.source(source).map_or(Priority::Normal, |row| row.priority)
-        } else {
-            Priority::Normal
-        }
     }
 }

@@ -2,40 +2,62 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::AnyToken;
-use crate::ready::Woken;
+use crate::dropped_guards::DroppedGuard;
 use crate::shared::Shared;
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
 
 /// What was posted to a loop.
-pub(crate) enum Posted<Data> {
-    Call(Box<dyn FnOnce(&mut Data) + Send>),
-    Remove(AnyToken),
-}
+pub(crate) type Post<Data> = Box<dyn FnOnce(&mut Data) + Send>;
 
 /// Where remotes post; `None` once the loop is gone.
-pub(crate) struct Mailbox<Data> {
-    mail: Mutex<Option<VecDeque<Posted<Data>>>>,
+pub(crate) struct Mailbox<T> {
+    posts: Mutex<Option<VecDeque<T>>>,
+    /// Whether there is anything in it.
+    any: AtomicBool,
 }
 
-impl<Data> Mailbox<Data> {
+impl<T> Mailbox<T> {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { mail: Mutex::new(Some(VecDeque::new())) })
+        Arc::new(Self { posts: Mutex::new(Some(VecDeque::new())), any: AtomicBool::new(false) })
     }
 
-    pub(crate) fn take(&self) -> VecDeque<Posted<Data>> {
-        self.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    /// Adds a post; gives it back if the loop is gone. The loop has to be woken if it is asleep.
+    fn add(&self, post: T) -> Result<(), T> {
+        let mut posts = self.lock();
+        let Some(queue) = posts.as_mut() else {
+            // What comes back is dropped outside of the lock: its destructor may post.
+            return Err(post);
+        };
+        queue.push_back(post);
+        self.any.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.any.load(Ordering::Acquire)
+    }
+
+    /// Moves what was posted into `into`, which is empty.
+    pub(crate) fn take(&self, into: &mut VecDeque<T>) {
+        let mut posts = self.lock();
+        self.any.store(false, Ordering::Relaxed);
+        if let Some(posts) = posts.as_mut() {
+            std::mem::swap(posts, into);
+        }
     }
 
     /// From here on nothing is accepted. What was posted is dropped, outside of the lock.
     pub(crate) fn close(&self) {
-        let mail = self.lock().take();
-        drop(mail);
+        let posts = self.lock().take();
+        drop(posts);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Posted<Data>>>> {
-        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<T>>> {
+        self.posts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -43,8 +65,8 @@ impl<Data> Mailbox<Data> {
 ///
 /// `Send` and `Sync` whatever `Data` is: only closures that are `Send` travel, and they run on the
 /// loop's thread. Obtained from [`LoopHandle::remote`](crate::LoopHandle::remote). What is posted runs
-/// in the order in which it was posted, at the next settling: before the wait of the next dispatch, or
-/// after the current wait, which it ends.
+/// in the order in which it was posted: after the current wait, which it ends, or before that of the next dispatch,
+/// which then does not block.
 ///
 /// # Limits
 ///
@@ -76,23 +98,29 @@ impl<Data> Mailbox<Data> {
 /// # Ok::<(), soloop::Error>(())
 /// ```
 pub struct Remote<Data> {
-    mailbox: Arc<Mailbox<Data>>,
+    mailbox: Arc<Mailbox<Post<Data>>>,
     shared: Arc<Shared>,
 }
 
 impl<Data> Remote<Data> {
-    pub(crate) fn new(mailbox: Arc<Mailbox<Data>>, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(mailbox: Arc<Mailbox<Post<Data>>>, shared: Arc<Shared>) -> Self {
         Self { mailbox, shared }
     }
 
     /// Runs `f` on the loop's thread. `false` if the loop is gone; `f` is dropped then.
     pub fn post(&self, f: impl FnOnce(&mut Data) + Send + 'static) -> bool {
-        self.deliver(Posted::Call(Box::new(f)))
+        let posted = self.mailbox.add(Box::new(f)).is_ok();
+        if posted {
+            self.shared.ready.wake_if_asleep();
+        }
+        posted
     }
 
-    /// Removes a source. `false` if the loop is gone.
+    /// Removes a source, as [`LoopHandle::remove`](crate::LoopHandle::remove) does, but from anywhere: when ops are
+    /// applied the next time, before any other callback, and before what was posted and has not run. So a destructor that
+    /// runs in a callback can keep a source from being called in the same round. `false` if the loop is gone.
     pub fn remove(&self, token: impl Into<AnyToken>) -> bool {
-        self.deliver(Posted::Remove(token.into()))
+        self.shared.remove_soon(DroppedGuard { source: token.into(), interest: None })
     }
 
     /// Makes [`EventLoop::run`](crate::EventLoop::run) return; see
@@ -104,23 +132,6 @@ impl<Data> Remote<Data> {
     /// Ends the current wait, or keeps the next one from blocking.
     pub fn wakeup(&self) {
         self.shared.ready.wake();
-    }
-
-    fn deliver(&self, posted: Posted<Data>) -> bool {
-        let mut mail = self.mailbox.lock();
-        let Some(queue) = mail.as_mut() else {
-            // What comes back is dropped outside of the lock: its destructor may post.
-            drop(mail);
-            drop(posted);
-            return false;
-        };
-        let first = queue.is_empty();
-        queue.push_back(posted);
-        drop(mail);
-        if first && self.shared.ready.push(Woken::Mail) {
-            self.shared.ready.interrupt();
-        }
-        true
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use slotmap::{SlotMap, new_key_type};
 
-use crate::abandoned::SourceGuard;
+use crate::dropped_guards::SourceGuard;
 
 new_key_type! {
     struct MemberKey;
@@ -19,8 +19,8 @@ new_key_type! {
 /// into it.
 ///
 /// For what belongs together and ends together: a field of the struct that stands for a window or a client, a
-/// local variable of a task whose children must not outlive it. Its sources, tasks among them, are removed at the
-/// next settling: before any other callback runs, if it is dropped by a callback. Futures of
+/// local variable of a task whose children must not outlive it. Its sources, tasks among them, are removed when
+/// ops are applied the next time: before any other callback runs, if it is dropped by a callback. Futures of
 /// [tasks](crate::spawn) are dropped with them, and with these the scopes that they own.
 ///
 /// It may be dropped on another thread, which wakes a loop that sleeps. Its sources may be those of several

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crate::clock::Clock;
+use crate::dropped_guards::DroppedGuards;
 use crate::poller::Alarm;
 use crate::ready::Ready;
+use crate::sync::{AtomicBool, AtomicI64, Ordering, fence};
 
 /// No deadline.
 const NEVER: i64 = i64::MAX;
@@ -16,13 +17,16 @@ const LONG_AGO: i64 = i64::MIN;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) ready: Ready,
-    pub(crate) alarm: Alarm,
+    pub(crate) dropped_guards: DroppedGuards,
+    alarm: Alarm,
     /// The alarm stays off if it is a manual one.
     clock: Clock,
     stop: AtomicBool,
+    /// A part of the source that runs has more, whatever the source answers.
+    again: AtomicBool,
     /// The loop's fd is watched from outside: it has to tell of everything there is to do.
     exported: AtomicBool,
-    /// The handle has ops or idles queued.
+    /// The last dispatch left something to do, or something was asked of the handle since.
     work: AtomicBool,
     /// The nearest deadline on the clock's scale.
     nearest: AtomicI64,
@@ -32,9 +36,11 @@ impl Shared {
     pub(crate) fn new(ready: Ready, alarm: Alarm, clock: &Clock) -> Arc<Self> {
         let shared = Arc::new(Self {
             ready,
+            dropped_guards: DroppedGuards::default(),
             alarm,
             clock: clock.clone(),
             stop: AtomicBool::new(false),
+            again: AtomicBool::new(false),
             exported: AtomicBool::new(false),
             work: AtomicBool::new(false),
             nearest: AtomicI64::new(NEVER),
@@ -43,31 +49,44 @@ impl Shared {
         shared
     }
 
+    // Stops.
+
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
-        self.ready.wake();
+        self.ready.wake_if_asleep();
     }
 
     /// Whether a stop was asked for.
     #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Acquire)
     }
 
     /// Whether to stop; forgets it.
     #[inline]
     pub(crate) fn take_stop(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) && self.stop.swap(false, Ordering::AcqRel)
+        self.is_stopping() && self.stop.swap(false, Ordering::AcqRel)
     }
 
-    /// Notes whether the handle has ops or idles queued.
+    // Parts that have more.
+
+    /// Notes that what is being processed has more.
     #[inline]
-    pub(crate) fn set_work(&self, work: bool) {
-        self.work.store(work, Ordering::Relaxed);
-        if work && self.rests() {
-            self.tell(true);
-        }
+    pub(crate) fn set_again(&self) {
+        self.again.store(true, Ordering::Relaxed);
     }
+
+    /// Whether what was processed has more; forgets it.
+    #[inline]
+    pub(crate) fn take_again(&self) -> bool {
+        let again = self.again.load(Ordering::Relaxed);
+        if again {
+            self.again.store(false, Ordering::Relaxed);
+        }
+        again
+    }
+
+    // Deadlines.
 
     /// The nearest deadline, on the clock's scale; while ops are applied, that or a time before it.
     #[inline]
@@ -82,16 +101,49 @@ impl Shared {
         if self.nearest.load(Ordering::Relaxed) == nearest {
             return;
         }
+        // Whoever changes it has an op queued as well, or is about to publish: the loop's fd needs no word of it here.
         self.nearest.store(nearest, Ordering::Relaxed);
-        if self.rests() {
-            self.tell(self.work.load(Ordering::Relaxed) || self.is_due());
+    }
+
+    /// Whether the nearest deadline has passed and nothing tells of it: an alarm that is set to it does.
+    #[inline]
+    pub(crate) fn is_due(&self) -> bool {
+        self.nearest_deadline()
+            .is_some_and(|at| !self.alarm.is_set_to(at) && at <= self.clock.now_stamp())
+    }
+
+    /// Has the loop's fd become readable at `at`, a deadline in the future.
+    pub(crate) fn set_alarm(&self, at: i64, now: i64) -> io::Result<()> {
+        self.alarm.set(Some(at), || now)
+    }
+
+    /// Whether the loop's fd becomes readable at `at`.
+    #[inline]
+    pub(crate) fn is_alarm_set_to(&self, at: i64) -> bool {
+        self.alarm.is_set_to(at)
+    }
+
+    /// Notes that the alarm went off.
+    #[inline]
+    pub(crate) fn alarm_fired(&self) {
+        self.alarm.fired();
+    }
+
+    /// A manual clock moved.
+    pub(crate) fn time_passed(&self) {
+        // After the time: the loop falls asleep, then looks at the time once more.
+        fence(Ordering::SeqCst);
+        if self.is_resting() && self.is_due() {
+            self.ready.wake();
         }
     }
 
+    // The loop's fd, where it is watched from outside.
+
     /// Whether the loop is between two dispatches and its fd is watched from outside.
     #[inline]
-    fn rests(&self) -> bool {
-        self.exported.load(Ordering::Relaxed) && self.ready.is_asleep()
+    fn is_resting(&self) -> bool {
+        self.is_exported() && self.ready.is_asleep()
     }
 
     #[inline]
@@ -99,45 +151,57 @@ impl Shared {
         self.exported.load(Ordering::Relaxed)
     }
 
-    /// The loop's fd is watched from outside from here on. `backlog`: there are events to deliver.
-    pub(crate) fn export(&self, backlog: bool) {
+    /// The loop's fd is watched from outside from here on. `has_work`: as far as the loop knows without its handle.
+    pub(crate) fn export(&self, has_work: impl Fn() -> bool) {
         if !self.exported.swap(true, Ordering::Relaxed) {
-            self.rest(backlog);
+            let work = self.work.load(Ordering::Relaxed) || self.is_due() || has_work();
+            self.publish_readiness(work, has_work);
         }
     }
 
-    /// Ends a dispatch of a loop whose fd is watched from outside: readable if there is more to do.
-    pub(crate) fn rest(&self, backlog: bool) {
-        let more = backlog || self.work.load(Ordering::Relaxed) || self.is_due();
-        self.tell(more || !self.ready.try_sleep());
+    /// A panic ends a dispatch, which tells nobody what it leaves.
+    pub(crate) fn publish_panic(&self) {
+        self.publish_readiness(true, || true);
     }
 
-    /// Makes the loop's fd readable now or at the nearest deadline, and not before. The alarm does both,
-    /// since unlike the waker it can be taken back.
-    fn tell(&self, now: bool) {
-        let nearest = self.nearest.load(Ordering::Relaxed);
-        let at = if now {
-            Some(LONG_AGO)
-        } else {
-            (nearest != NEVER && !self.clock.is_manual()).then_some(nearest)
+    /// Something was asked of the handle for the first time since the loop last looked.
+    #[inline]
+    pub(crate) fn note_work(&self) {
+        self.work.store(true, Ordering::Relaxed);
+        if self.is_resting() {
+            self.set_fd_readable(true);
+        }
+    }
+
+    /// Ends a dispatch of a loop whose fd nobody watches yet: whether it leaves work, as far as it is not seen otherwise.
+    #[inline]
+    pub(crate) fn set_work(&self, work: bool) {
+        self.work.store(work, Ordering::Relaxed);
+    }
+
+    /// Ends a dispatch of a loop whose fd is watched, which leaves `work` or not. `look` asks for it once more.
+    pub(crate) fn publish_readiness(&self, work: bool, look: impl FnOnce() -> bool) {
+        self.work.store(work, Ordering::Relaxed);
+        let work = work || !self.ready.fall_asleep(look);
+        if work {
+            // It may be set already, and have gone off unseen: set again, it makes an edge.
+            self.alarm.fired();
+        }
+        self.set_fd_readable(work);
+    }
+
+    /// Makes the loop's fd readable now or at the nearest deadline, and not before. The alarm does both, since unlike
+    /// the waker it can be taken back. That it is set anew makes an edge.
+    fn set_fd_readable(&self, now: bool) {
+        let at = match self.nearest_deadline() {
+            _ if now => Some(LONG_AGO),
+            nearest => nearest.filter(|_| !self.clock.is_manual()),
         };
         if Alarm::PRECISE {
             // There is nobody to tell of an error here: the next dispatch tries again, and reports it.
             let _: io::Result<()> = self.alarm.set(at, || self.clock.now_stamp());
         } else if now {
             self.ready.interrupt();
-        }
-    }
-
-    /// Whether a manual clock has reached the nearest deadline.
-    fn is_due(&self) -> bool {
-        self.clock.is_manual() && self.nearest.load(Ordering::Relaxed) <= self.clock.now_stamp()
-    }
-
-    /// A manual clock moved.
-    pub(crate) fn time_passed(&self) {
-        if self.rests() && self.is_due() {
-            self.ready.wake();
         }
     }
 }
@@ -172,8 +236,9 @@ impl LoopSignal {
         Self { shared }
     }
 
-    /// Makes [`EventLoop::run`](crate::EventLoop::run) return after the current dispatch, or at once if
-    /// it is not running yet. Ends the current wait.
+    /// Makes [`EventLoop::run`](crate::EventLoop::run) (or `block_on`) return after the current dispatch, or at once if
+    /// it is not running yet; see [`LoopHandle::stop`](crate::LoopHandle::stop). Ends the current wait. A stop ends one
+    /// `run`, and is then forgotten.
     pub fn stop(&self) {
         self.shared.stop();
     }

@@ -4,8 +4,7 @@ use std::any::Any;
 use std::error::Error;
 use std::io;
 
-use crate::backlog::ReadyEvent;
-use crate::registrations::Registrations;
+use crate::registrations::{Interests, Registrations, Watch};
 use crate::token::SourceKey;
 use crate::{InterestToken, PostAction, Readiness, Registrar};
 
@@ -29,8 +28,11 @@ use crate::{InterestToken, PostAction, Readiness, Registrar};
 ///
 /// A composite hands `register`, `reregister`, `unregister` and `process_events` to each of its parts,
 /// with the same arguments, and combines their answers with `|`. Each part ignores tokens that are not
-/// its own. A part whose `Again` was combined into a `Reregister` tells of what it has left in `reregister`, as
-/// the built-in sources do.
+/// its own.
+///
+/// A part may have more while its `Again` is lost: it was combined into a `Reregister`, or the composite answered something else.
+/// A part that is woken by a notifier then says so with [`RawNotifier::again`](crate::RawNotifier::again) in
+/// `process_events`, as the built-in sources do; the loop calls the composite once more, whatever that answered.
 ///
 /// # Examples
 ///
@@ -129,18 +131,22 @@ pub trait EventSource: 'static {
     /// [`before_handle_events`](Self::before_handle_events) of this source, once in every dispatch.
     const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = false;
 
-    /// Called before the loop waits. An answer makes the wait not block and is delivered as an event.
+    /// Called before the loop waits. An answer makes the wait not block and is delivered as an event, which
+    /// [`before_handle_events`](Self::before_handle_events) does not show.
     ///
     /// # Errors
     ///
     /// The dispatch ends before it waits, and reports the error as
-    /// [`Error::Source`](crate::Error::Source).
+    /// [`Error::Source`](crate::Error::Source), unless an error policy says otherwise.
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
         Ok(None)
     }
 
-    /// Called after the wait, however it ended, if [`before_sleep`](Self::before_sleep) was called,
-    /// with those events of this source that the wait found.
+    /// Called after the wait, however it ended, and before any event of the round is delivered, with those of this
+    /// source: what the wait found, what was notified before it, what an earlier round left over, and deadlines that
+    /// are due. What [`before_sleep`](Self::before_sleep) answered is not among them.
+    ///
+    /// An event that is shown may still not come: a callback may remove or disable the source before.
     fn before_handle_events(&mut self, events: EventIterator<'_>) {
         let _ = events;
     }
@@ -190,6 +196,8 @@ impl<T: EventSource> EventSource for Box<T> {
 pub(crate) trait AnySource: Any {
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()>;
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()>;
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()>;
+    fn has_hooks(&self) -> bool;
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>>;
     fn before_handle_events(&mut self, events: EventIterator<'_>);
     fn type_name(&self) -> &'static str;
@@ -202,6 +210,14 @@ impl<S: EventSource> AnySource for S {
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         S::reregister(self, registrar)
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        S::unregister(self, registrar)
+    }
+
+    fn has_hooks(&self) -> bool {
+        S::NEEDS_EXTRA_LIFECYCLE_EVENTS
     }
 
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
@@ -217,24 +233,18 @@ impl<S: EventSource> AnySource for S {
     }
 }
 
-/// The events of one source that a wait found; see
-/// [`EventSource::before_handle_events`].
-///
-/// Timers are not among them: they are taken from their queue one by one, later in the round.
+/// The events of one source that a round is going to deliver; see
+/// [`EventSource::before_handle_events`]. A deadline has an empty [`Readiness`].
 #[derive(Clone, Debug)]
 pub struct EventIterator<'a> {
-    events: std::slice::Iter<'a, ReadyEvent>,
+    interests: Interests<'a>,
     registrations: &'a Registrations,
     source: SourceKey,
 }
 
 impl<'a> EventIterator<'a> {
-    pub(crate) fn new(
-        events: &'a [ReadyEvent],
-        registrations: &'a Registrations,
-        source: SourceKey,
-    ) -> Self {
-        Self { events: events.iter(), registrations, source }
+    pub(crate) fn new(registrations: &'a Registrations, source: SourceKey) -> Self {
+        Self { interests: registrations.interests_of(source), registrations, source }
     }
 }
 
@@ -242,9 +252,16 @@ impl Iterator for EventIterator<'_> {
     type Item = (Readiness, InterestToken);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.events.find_map(|event| {
-            let readiness = self.registrations.readiness_for(self.source, event)?;
-            Some((readiness, InterestToken::new(event.interest)))
+        self.interests.find_map(|(interest, held)| {
+            let token = InterestToken::new(interest);
+            if self.registrations.is_due(self.source, interest, held) {
+                return Some((Readiness::EMPTY, token));
+            }
+            let readiness = match held.watch {
+                Watch::Io(io) => held.ready.wanted(io.wants),
+                _ => held.ready,
+            };
+            held.ready.is_found().then(|| (readiness.into(), token))
         })
     }
 }

@@ -16,10 +16,13 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use slotmap::Key;
+
 use self::join::Report;
 use self::with::{Call, With};
 use crate::clock::Clock;
 use crate::sources::bell::{Bell, Listener};
+use crate::token::SourceKey;
 use crate::{
     EventSource, InterestToken, LoopData, LoopHandle, PostAction, Readiness, Registrar,
     SourceOptions, TimeoutFuture, Token,
@@ -163,7 +166,8 @@ impl<Data: 'static> LoopHandle<Data> {
         };
         match self.insert_source_with(options, task, callback) {
             Ok(token) => token,
-            Err(_) => unreachable!("a notifier can always be had"),
+            // The loop is gone: the task is dropped, and its token names nothing.
+            Err(_) => Token::new(SourceKey::null()),
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct Stats {
     pub events: u64,
     /// How many times it woke up: out of a wait that slept, or told by a notification while it was awake.
     pub wakeups: u64,
+    /// How many times the kernel told of an fd that no source waits for any more. A few are usual; if they go on, see [`Error::Orphan`](crate::Error::Orphan).
+    pub stale: u64,
     /// How long its waits took, while [enabled](EventLoop::enable_stats).
     pub asleep: Duration,
     /// How long the rest of its dispatches took, while enabled.
@@ -78,8 +80,8 @@ pub struct SourceRow {
 
 impl<Data> EventLoop<Data> {
     /// Turns times and counts of single sources on, which cost two clock readings a callback. Turned off,
-    /// what they held is forgotten; [`Stats::rounds`], [`Stats::events`] and [`Stats::wakeups`] are always
-    /// counted.
+    /// what they held is forgotten; [`Stats::rounds`], [`Stats::events`], [`Stats::wakeups`] and
+    /// [`Stats::stale`] are always counted.
     pub fn enable_stats(&mut self, on: bool) {
         if on || self.insight.is_some() {
             self.insight.get_or_insert_default().count(on);
@@ -115,6 +117,7 @@ impl<Data> EventLoop<Data> {
             rounds: self.counters.rounds,
             events: self.counters.events,
             wakeups: self.counters.wakeups,
+            stale: self.counters.stale,
             ..Stats::default()
         };
         if let Some(insight) = self.insight.as_ref().filter(|insight| insight.is_counting()) {
@@ -155,16 +158,16 @@ impl<Data> EventLoop<Data> {
         }
         let rows = self.slots.iter().map(|(key, slot)| {
             let options = registrations.options(key);
-            let met = self.insight.as_ref().and_then(|insight| insight.met(key));
+            let record = self.insight.as_ref().and_then(|insight| insight.record(key));
             SourceRow {
                 token: AnyToken::new(key),
                 name: options.and_then(|options| options.name.as_deref()).map(str::to_owned),
-                type_name: slot.source().type_name(),
+                type_name: slot.source.type_name(),
                 enabled: registrations.is_enabled(key),
                 priority: registrations.priority(key),
-                events: met.map_or(0, |met| met.events),
-                busy: met.map_or(Duration::ZERO, |met| met.busy),
-                last_error: met.and_then(|met| met.last_error.clone()),
+                events: record.map_or(0, |record| record.events),
+                busy: record.map_or(Duration::ZERO, |record| record.busy),
+                last_error: record.and_then(|record| record.last_error.clone()),
             }
         });
         SourceTable { rows: rows.collect() }

@@ -1,45 +1,100 @@
-//! What the ready queue is built of: std and mio, or loom's stand-ins while loom tests it.
+//! What the parts of the crate that other threads reach are built of: std and mio, or loom's stand-ins while loom tests
+//! them.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --lib --release loom` runs every interleaving of the models in
-//! `ready/loom.rs`.
+//! `RUSTFLAGS="--cfg loom" cargo test --lib --release --target-dir target/loom loom` runs every interleaving of the
+//! models in `ready/loom.rs`.
 
 #[cfg(not(all(loom, test)))]
 pub(crate) use std::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU8, Ordering},
+    Condvar, Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering, fence},
 };
 
 #[cfg(all(loom, test))]
 pub(crate) use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU8, Ordering},
+    atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering, fence},
 };
+
+pub(crate) use std::sync::PoisonError;
 
 #[cfg(not(all(loom, test)))]
 pub(crate) use mio::Waker;
 
-/// What wakes the loop: it keeps one wake-up, as an eventfd does.
 #[cfg(all(loom, test))]
-#[derive(Debug)]
-pub(crate) struct Waker(loom::sync::Notify);
+pub(crate) use stand_ins::{Condvar, Waker};
 
+/// What loom has no stand-in for.
 #[cfg(all(loom, test))]
-impl Waker {
-    #[allow(clippy::unnecessary_wraps, reason = "as mio's")]
-    pub(crate) fn wake(&self) -> std::io::Result<()> {
-        self.0.notify();
-        Ok(())
+mod stand_ins {
+    use std::io;
+    use std::sync::LockResult;
+    use std::time::Duration;
+
+    use super::{AtomicBool, MutexGuard, Ordering};
+
+    /// What wakes the loop, with the kernel's part: it keeps one wake-up, as an eventfd does.
+    #[derive(Debug)]
+    pub(crate) struct Waker {
+        woken: AtomicBool,
+        waiting: loom::sync::Notify,
     }
 
-    /// The wait in the kernel.
-    pub(crate) fn wait(&self) {
-        self.0.wait();
-    }
-}
+    impl Waker {
+        #[allow(clippy::unnecessary_wraps, reason = "as mio's")]
+        pub(crate) fn wake(&self) -> io::Result<()> {
+            self.woken.swap(true, Ordering::AcqRel);
+            self.waiting.notify();
+            Ok(())
+        }
 
-#[cfg(all(loom, test))]
-impl From<mio::Waker> for Waker {
-    fn from(_: mio::Waker) -> Self {
-        Self(loom::sync::Notify::new())
+        /// The loop's wait, which takes the wake-up; the timeout with which the kernel is asked for the rest.
+        pub(crate) fn wait(&self, timeout: Option<Duration>) -> Option<Duration> {
+            while !self.woken.swap(false, Ordering::AcqRel) && timeout.is_none() {
+                self.waiting.wait();
+            }
+            Some(Duration::ZERO)
+        }
+
+        /// The wait of whoever watches the loop's fd from outside, which takes nothing.
+        pub(crate) fn watch(&self) {
+            while !self.woken.fetch_or(false, Ordering::AcqRel) {
+                self.waiting.wait();
+            }
+        }
+    }
+
+    impl From<mio::Waker> for Waker {
+        fn from(_: mio::Waker) -> Self {
+            Self { woken: AtomicBool::new(false), waiting: loom::sync::Notify::new() }
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Condvar(loom::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) fn new() -> Self {
+            Self(loom::sync::Condvar::new())
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+
+        pub(crate) fn wait_while<'a, T>(
+            &self,
+            mut guard: MutexGuard<'a, T>,
+            mut condition: impl FnMut(&mut T) -> bool,
+        ) -> LockResult<MutexGuard<'a, T>> {
+            while condition(&mut guard) {
+                guard = self.0.wait(guard)?;
+            }
+            Ok(guard)
+        }
     }
 }

@@ -16,7 +16,7 @@ use soloop::{
 };
 
 mod common;
-use common::{LONG, POLL_BACKEND, ZERO, is_readable, open_fds, readable_within};
+use common::{LONG, POLL_BACKEND, ZERO, open_fds};
 
 const MS: Duration = Duration::from_millis(1);
 /// Within which the most of several timers come on a loaded machine.
@@ -206,10 +206,7 @@ mod timers {
     #[test]
     fn may_be_inserted_by_idles_and_visitors() {
         let (mut event_loop, mut state, token) = hosting();
-        state.inner.insert_idle(|state| _ = state.inner_timer(10 * MS));
-        event_loop.run(None, &mut state, |_| ()).unwrap();
-        // An idle of an idle.
-        state.inner.insert_idle(|state| {
+        state.handle.insert_idle(|state: &mut State| {
             state.inner.insert_idle(|state| _ = state.inner_timer(10 * MS));
         });
         event_loop.run(None, &mut state, |_| ()).unwrap();
@@ -218,7 +215,7 @@ mod timers {
             state.note("visited");
         });
         event_loop.run(None, &mut state, |_| ()).unwrap();
-        assert_on_time(&mut state, 3);
+        assert_on_time(&mut state, 2);
     }
 
     /// The nearest deadline comes nearer, and goes away, by what a callback of the outer loop does.
@@ -262,18 +259,19 @@ mod timers {
         assert_eq!(state.fired, []);
     }
 
-    /// The dispatch that is to set the alarm delivers an event, whose callback inserts the nearest timer.
+    /// An idle brings about an event, whose callback inserts the nearest timer.
     #[test]
-    fn inserted_by_an_event_that_comes_while_the_alarm_is_set_are_not_forgotten() {
+    fn inserted_by_an_event_that_an_idle_brings_about_are_not_forgotten() {
         let (mut event_loop, mut state, _) = hosting();
         let (ping, source) = calloop::ping::make_ping().unwrap();
         let insert = |(), _: &mut (), state: &mut State| _ = state.inner_timer(10 * MS);
         state.inner.insert_source(source, insert).unwrap();
         event_loop.dispatch(ZERO, &mut state).unwrap();
         for _ in 0..10 {
-            // Run by the step before the one that sets the alarm.
             let ping = ping.clone();
-            state.inner.insert_idle(move |_| ping.ping());
+            state.handle.insert_idle(move |state: &mut State| {
+                state.inner.insert_idle(move |_| ping.ping());
+            });
             run(&mut event_loop, &mut state);
         }
         assert_on_time(&mut state, 10);
@@ -317,18 +315,12 @@ mod timers {
         }
     }
 
+    /// One that is waited in, and one on demand.
     #[test]
     fn of_two_bridges_fire_on_time() {
         let (mut event_loop, mut state, _) = hosting();
         let second = calloop::EventLoop::<State>::try_new().unwrap();
         let other = second.handle();
-        state.handle.insert_calloop(second).unwrap();
-        // What a callback of the second asks of the first, and the other way round.
-        let relay = other.clone();
-        state.inner.insert_idle(move |_| {
-            relay.insert_idle(|state: &mut State| _ = state.inner_timer(10 * MS));
-        });
-        event_loop.run(None, &mut state, |_| ()).unwrap();
         let due = Instant::now() + 10 * MS;
         let fire = move |_, _: &mut (), state: &mut State| {
             state.fired.push(due.elapsed());
@@ -336,28 +328,15 @@ mod timers {
             TimeoutAction::Drop
         };
         other.insert_source(Timer::from_deadline(due), fire).unwrap();
+        state.handle.insert_calloop_on_demand(second).unwrap();
         event_loop.run(None, &mut state, |_| ()).unwrap();
-        assert_on_time(&mut state, 3);
+        assert_on_time(&mut state, 2);
     }
 }
 
 #[test]
-fn idles_run_in_the_round_that_asks_for_them_and_keep_the_loop_from_blocking() {
+fn idles_that_callbacks_of_this_loop_ask_for_keep_it_from_blocking() {
     let (mut event_loop, mut state, _) = hosting();
-    // Asked for before the first dispatch: nothing else wakes the loop.
-    state.inner_idle("before");
-    let signal = state.handle.signal();
-    state.inner.insert_idle(move |_| signal.wakeup());
-    dispatch_in_time(&mut event_loop, &mut state);
-    assert_eq!(state.take_log(), ["before"]);
-    // What it asks of the state's loop shows that it ran: whoever dispatches gets to see the state.
-    state.inner.insert_idle(|state| {
-        let hour = soloop::Timer::from_duration(3600 * Duration::from_secs(1));
-        let never = |_, _: &mut State| soloop::TimeoutAction::Drop;
-        state.handle.insert_source(hour, never).unwrap();
-    });
-    dispatch_in_time(&mut event_loop, &mut state);
-
     let (ping, source) = make_ping();
     let callback = |(), state: &mut State| {
         state.inner_idle("inner");
@@ -368,8 +347,39 @@ fn idles_run_in_the_round_that_asks_for_them_and_keep_the_loop_from_blocking() {
     };
     state.handle.insert_source(source, callback).unwrap();
     ping.ping();
-    dispatch_in_time(&mut event_loop, &mut state);
+    while state.log.len() < 3 {
+        dispatch_in_time(&mut event_loop, &mut state);
+    }
     assert_eq!(state.take_log(), ["outer", "inner", "inner of outer"]);
+}
+
+/// An idle of `main`'s waits for the next event, as in calloop alone; unless callbacks of this loop ran.
+#[test]
+fn idles_that_are_inserted_between_two_dispatches_wait_as_in_calloop() {
+    let (mut event_loop, mut state, _) = hosting();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    state.inner_idle("idle");
+    let started = Instant::now();
+    event_loop.dispatch(20 * MS, &mut state).unwrap();
+    assert!(started.elapsed() >= 20 * MS, "calloop alone would have waited");
+    assert_eq!(state.take_log(), ["idle"]);
+
+    let mut alone = calloop::EventLoop::try_new().unwrap();
+    alone.handle().insert_idle(|state: &mut State| state.note("alone"));
+    let started = Instant::now();
+    alone.dispatch(20 * MS, &mut state).unwrap();
+    assert!(started.elapsed() >= 20 * MS, "calloop has changed");
+    assert_eq!(state.take_log(), ["alone"]);
+
+    state.handle.insert_idle(|_| ());
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    let (ping, source) = make_ping();
+    state.handle.insert_source(source, |(), _| ()).unwrap();
+    ping.ping();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    state.inner_idle("idle");
+    dispatch_in_time(&mut event_loop, &mut state);
+    assert_eq!(state.take_log(), ["idle"]);
 }
 
 mod sources {
@@ -454,11 +464,10 @@ mod sources {
         assert_on_time(&mut state, 1);
     }
 
+    /// They run in the wait: before all that it finds, whatever the priorities.
     #[test]
-    fn have_their_turn_by_the_priority_of_the_bridge() {
-        for (priority, expected) in
-            [(Priority::High, ["hosted", "own"]), (Priority::Low, ["own", "hosted"])]
-        {
+    fn precede_those_of_this_loop_whatever_the_priorities() {
+        for priority in [Priority::High, Priority::Low] {
             let (mut event_loop, mut state, _) =
                 hosting_with(SourceOptions::new().priority(priority));
             let hosted = state.inner_ping("hosted");
@@ -469,13 +478,14 @@ mod sources {
                 state.note("own");
                 Ok(soloop::PostAction::Continue)
             };
-            state.handle.insert_source(source, read).unwrap();
+            let options = SourceOptions::new().priority(Priority::Normal);
+            state.handle.insert_source_with(options, source, read).unwrap();
             event_loop.dispatch(ZERO, &mut state).unwrap();
             for _ in 0..3 {
                 own.write_all(b"x").unwrap();
                 hosted.ping();
                 event_loop.dispatch(None, &mut state).unwrap();
-                assert_eq!(state.take_log(), expected);
+                assert_eq!(state.take_log(), ["hosted", "own"]);
             }
         }
     }
@@ -542,7 +552,7 @@ mod failures {
     }
 
     #[test]
-    fn in_the_steps_outside_of_its_turn_follow_the_policy() {
+    fn follow_the_policy() {
         let (mut event_loop, mut state, _) = hosting();
         let mut ours = failing(&state);
         event_loop.dispatch(ZERO, &mut state).unwrap();
@@ -550,8 +560,8 @@ mod failures {
             state.note(error);
             soloop::ErrorAction::Remove
         });
-        // Ready only once the round is under way: met by the step that ends it.
         state.handle.insert_idle(move |_| ours.write_all(b"x").unwrap());
+        event_loop.dispatch(ZERO, &mut state).unwrap();
         event_loop.dispatch(ZERO, &mut state).unwrap();
         assert_eq!(state.log.len(), 1, "{:?}", state.log);
         assert!(state.log[0].ends_with("the tablet is on fire"));
@@ -559,6 +569,57 @@ mod failures {
         state.inner_idle("idle");
         event_loop.dispatch(ZERO, &mut state).unwrap();
         assert_eq!(state.log.len(), 1);
+    }
+
+    /// A panic inside the wait: what threads say afterwards is heard.
+    #[test]
+    fn a_panic_in_the_wait_leaves_a_loop_that_threads_wake() {
+        let (mut event_loop, mut state, _) = hosting();
+        for _ in 0..3 {
+            let panicking = |_, _: &mut (), _: &mut State| panic!("on purpose");
+            state.inner.insert_source(Timer::from_duration(MS), panicking).unwrap();
+            let dispatched =
+                catch_unwind(AssertUnwindSafe(|| event_loop.run(LONG, &mut state, |_| ())));
+            assert!(dispatched.is_err());
+            let remote = state.handle.remote();
+            let thread = thread::spawn(move || {
+                // Most likely while the loop sleeps.
+                remote.post(|state: &mut State| state.note("posted"))
+            });
+            while state.log.is_empty() {
+                dispatch_in_time(&mut event_loop, &mut state);
+            }
+            assert_eq!(state.take_log(), ["posted"]);
+            assert!(thread.join().unwrap());
+        }
+    }
+
+    /// Nothing is applied to a handle of another loop.
+    #[test]
+    fn a_foreign_handle_that_a_hosted_callback_puts_into_the_state_is_an_error() {
+        let (mut event_loop, mut state, _) = hosting();
+        let (mut other_loop, other) = EventLoop::<State>::new().unwrap();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        let mut other = Some(other);
+        let (sender, own) = std::sync::mpsc::channel();
+        let swap = move |_, _: &mut (), state: &mut State| {
+            state.handle.insert_idle(|state: &mut State| state.note("of this loop"));
+            if let Some(other) = other.take() {
+                sender.send(std::mem::replace(&mut state.handle, other)).unwrap();
+                state.handle.insert_idle(|state: &mut State| state.note("of the other"));
+            }
+            TimeoutAction::Drop
+        };
+        state.inner.insert_source(Timer::immediate(), swap).unwrap();
+        let error = event_loop.dispatch(None, &mut state).unwrap_err();
+        assert!(matches!(error, soloop::Error::ForeignHandle), "{error}");
+        assert_eq!(state.take_log(), [""; 0]);
+        // Both loops have what was asked of them.
+        other_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.take_log(), ["of the other"]);
+        state.handle = own.recv().unwrap();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.take_log(), ["of this loop"]);
     }
 
     #[test]
@@ -571,9 +632,7 @@ mod failures {
             catch_unwind(AssertUnwindSafe(|| event_loop.run(LONG, state, |_| ())))
         };
         assert!(dispatch(&mut event_loop, &mut state).is_err());
-        // In the steps outside of its turn.
-        state.inner.insert_idle(|_| panic!("on purpose"));
-        assert!(dispatch(&mut event_loop, &mut state).is_err());
+        // In an idle.
         state.handle.insert_idle(|state: &mut State| {
             state.inner.insert_idle(|_| panic!("on purpose"));
         });
@@ -622,6 +681,55 @@ mod handles {
         });
         event_loop.dispatch(ZERO, &mut state).unwrap();
         assert_eq!(state.take_log(), ["got", "visited"]);
+    }
+
+    #[test]
+    fn a_hosted_callback_may_disable_the_bridge() {
+        let (mut event_loop, mut state, token) = hosting();
+        let ping = state.inner_ping("ping");
+        let disable = move |_, _: &mut (), state: &mut State| {
+            assert!(state.handle.disable(token));
+            state.note("disabled");
+            TimeoutAction::ToDuration(MS)
+        };
+        state.inner.insert_source(Timer::from_duration(MS), disable).unwrap();
+        while state.log.is_empty() {
+            dispatch_in_time(&mut event_loop, &mut state);
+        }
+        ping.ping();
+        event_loop.dispatch(10 * MS, &mut state).unwrap();
+        assert_eq!(state.take_log(), ["disabled"]);
+        assert!(state.handle.enable(token));
+        while state.log.len() < 2 {
+            dispatch_in_time(&mut event_loop, &mut state);
+        }
+        state.log.sort();
+        assert_eq!(state.take_log(), ["disabled", "ping"]);
+    }
+
+    /// It is for a `run` of the hosted loop.
+    #[test]
+    fn a_stop_of_the_hosted_loops_signal_does_nothing() {
+        let (mut event_loop, handle) = EventLoop::new().unwrap();
+        let inner = calloop::EventLoop::<State>::try_new().unwrap();
+        let signal = inner.get_signal();
+        let mut state = State {
+            handle,
+            inner: inner.handle(),
+            log: Vec::new(),
+            fired: Vec::new(),
+            inner_token: None,
+        };
+        state.handle.insert_calloop(inner).unwrap();
+        signal.stop();
+        state.inner_timer_then(MS, |_| ());
+        state.inner_timer(10 * MS);
+        run(&mut event_loop, &mut state);
+        assert_eq!(state.fired.len(), 2);
+        // Its `wakeup` ends the wait.
+        let thread = thread::spawn(move || signal.wakeup());
+        dispatch_in_time(&mut event_loop, &mut state);
+        thread.join().unwrap();
     }
 
     #[test]
@@ -707,7 +815,9 @@ mod tokens {
     /// calloop does not say how many sources there are.
     #[test]
     fn of_the_bridge_itself_are_not_left_in_a_loop_that_is_given_back() {
-        let (mut event_loop, mut state, _) = hosting();
+        let (mut event_loop, mut state, token) = hosting();
+        state.handle.remove(token);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
         let mut inner = calloop::EventLoop::try_new().unwrap();
         let place = next_place(&inner);
         for _ in 0..3 {
@@ -733,65 +843,95 @@ mod tokens {
     }
 }
 
-mod from_outside {
+/// What one loop that waits in another can't do.
+mod limits {
     use super::*;
+
+    fn alone(mut inner: calloop::EventLoop<'static, State>, state: &mut State) {
+        inner.handle().insert_idle(|state| state.note("alone"));
+        inner.dispatch(ZERO, state).unwrap();
+        assert_eq!(state.take_log(), ["alone"]);
+    }
+
+    #[test]
+    fn a_second_loop_is_refused_and_comes_back() {
+        let (mut event_loop, mut state, token) = hosting();
+        for _ in 0..2 {
+            let second = calloop::EventLoop::try_new().unwrap();
+            let refused = state.handle.insert_calloop(second).unwrap_err();
+            assert_eq!(refused.error.kind(), io::ErrorKind::AlreadyExists);
+            assert!(refused.to_string().contains("insert_calloop_on_demand"), "{refused}");
+            alone(refused.source, &mut state);
+            event_loop.dispatch(ZERO, &mut state).unwrap();
+        }
+        state.inner_timer(10 * MS);
+        run(&mut event_loop, &mut state);
+        assert_on_time(&mut state, 1);
+        // Once the first is gone, there may be another one.
+        state.handle.remove(token);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        let second = calloop::EventLoop::try_new().unwrap();
+        state.inner = second.handle();
+        state.handle.insert_calloop(second).unwrap();
+        state.inner_timer(10 * MS);
+        run(&mut event_loop, &mut state);
+        assert_on_time(&mut state, 1);
+    }
 
     /// Not with mio's poll(2) backend, where a loop has no fd.
     #[cfg(not(mio_unsupported_force_poll_poll))]
     #[test]
-    fn the_fd_is_readable_when_a_hosted_timer_is_due() {
-        let (mut event_loop, mut state, _) = hosting();
-        // From the first look on, also if it comes late.
-        let mut due = Instant::now() + 20 * MS;
-        state.inner_timer_then(20 * MS, |_| ());
-        event_loop.dispatch(ZERO, &mut state).unwrap();
-        for round in 0..5 {
-            assert!(round > 0 || is_readable(event_loop.as_fd()), "a loop may be unprepared");
-            event_loop.dispatch(ZERO, &mut state).unwrap();
-            if is_readable(event_loop.as_fd()) {
-                assert!(Instant::now() >= due, "too early");
-            }
-            while state.fired.is_empty() {
-                assert!(readable_within(event_loop.as_fd(), LONG));
-                event_loop.dispatch(ZERO, &mut state).unwrap();
-            }
-            assert_on_time(&mut state, 1);
-            assert!(!is_readable(event_loop.as_fd()));
-
-            let (ping, source) = make_ping();
-            let insert = |(), state: &mut State| _ = state.inner_timer_then(20 * MS, |_| ());
-            due = Instant::now() + 20 * MS;
-            state.handle.insert_source(source, insert).unwrap();
-            ping.ping();
-            event_loop.dispatch(ZERO, &mut state).unwrap();
-        }
+    fn a_loop_whose_fd_is_watched_refuses_and_gives_it_back() {
+        let (event_loop, handle) = EventLoop::new().unwrap();
+        let inner = calloop::EventLoop::<State>::try_new().unwrap();
+        let mut state = State {
+            handle,
+            inner: inner.handle(),
+            log: Vec::new(),
+            fired: Vec::new(),
+            inner_token: None,
+        };
+        let _watched = event_loop.as_fd();
+        let refused = state.handle.insert_calloop(inner).unwrap_err();
+        assert_eq!(refused.error.kind(), io::ErrorKind::Unsupported);
+        alone(refused.source, &mut state);
     }
 
     #[cfg(not(mio_unsupported_force_poll_poll))]
     #[test]
-    fn a_loop_in_a_calloop_hosts_another() {
-        let (inner, state, _) = hosting();
-        state.inner_timer(20 * MS);
-        struct Outer {
-            soloop: EventLoop<State>,
-            state: State,
+    fn a_loop_whose_fd_is_asked_for_later_fails_until_it_hosts_none() {
+        let (mut event_loop, mut state, token) = hosting();
+        let ping = state.inner_ping("ping");
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        let _watched = event_loop.as_fd();
+        ping.ping();
+        for _ in 0..3 {
+            let error = event_loop.dispatch(LONG, &mut state).unwrap_err();
+            let soloop::Error::Io(error) = &error else { panic!("{error}") };
+            assert_eq!(error.kind(), io::ErrorKind::Unsupported);
         }
-        let mut outer = calloop::EventLoop::<Outer>::try_new().unwrap();
-        let fd = inner.as_fd().try_clone_to_owned().unwrap();
-        let source =
-            calloop::generic::Generic::new(fd, calloop::Interest::READ, calloop::Mode::Level);
-        let dispatch = |_, _: &mut _, outer: &mut Outer| {
-            outer.soloop.dispatch(ZERO, &mut outer.state).map_err(io::Error::other)?;
-            Ok(calloop::PostAction::Continue)
-        };
-        outer.handle().insert_source(source, dispatch).unwrap();
-        let mut data = Outer { soloop: inner, state };
-        while data.state.fired.is_empty() {
-            let started = Instant::now();
-            outer.dispatch(LONG, &mut data).unwrap();
-            assert!(started.elapsed() < LONG);
-        }
-        assert_on_time(&mut data.state, 1);
+        assert_eq!(state.take_log(), [""; 0]);
+        let (sender, taken) = std::sync::mpsc::channel();
+        state.handle.take(token, move |bridge, _| sender.send(bridge.into_inner()).unwrap());
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        state.handle.insert_idle(|state: &mut State| state.note("works"));
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.take_log(), ["works"]);
+        // What was ready in the hosted loop is.
+        taken.recv().unwrap().dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.take_log(), ["ping"]);
+    }
+
+    #[test]
+    fn an_observer_does_not_see_what_runs_in_the_wait() {
+        let (mut event_loop, mut state, _) = hosting();
+        let (sender, reports) = std::sync::mpsc::channel();
+        event_loop.observe(move |report| sender.send(report.kind).unwrap());
+        let ping = state.inner_ping("ping");
+        ping.ping();
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.take_log(), ["ping"]);
+        assert_eq!(reports.try_recv().ok(), None::<CallbackKind>);
     }
 }
 
@@ -807,32 +947,13 @@ fn an_idle_bridge_does_not_keep_the_loop_awake() {
     assert!(rounds <= 3, "{rounds} rounds for one timer");
 }
 
-#[test]
-fn an_observer_sees_hosted_callbacks_under_the_bridges_name() {
-    let (mut event_loop, mut state, token) = hosting();
-    let (sender, reports) = std::sync::mpsc::channel();
-    event_loop.observe(move |report| {
-        if report.duration >= 5 * MS {
-            sender.send((report.name.to_owned(), report.kind, report.token)).unwrap();
-        }
-    });
-    let slow = |_: &mut State| {
-        let started = Instant::now();
-        while started.elapsed() < 10 * MS {}
-    };
-    state.inner.insert_idle(slow);
-    event_loop.dispatch(ZERO, &mut state).unwrap();
-    let (name, kind, reported) = reports.try_recv().unwrap();
-    assert_eq!((&*name, kind, reported), ("calloop", CallbackKind::Op, Some(token.into())));
-}
-
 /// The kernel nests epoll instances only so deep.
 #[cfg(not(mio_unsupported_force_poll_poll))]
 #[test]
 fn a_loop_that_can_not_be_hosted_is_given_back_as_it_was() {
     use rustix::event::epoll;
 
-    let (mut event_loop, mut state, _) = hosting();
+    let (mut event_loop, mut state, token) = hosting();
     event_loop.dispatch(ZERO, &mut state).unwrap();
     let mut nested = vec![epoll::create(epoll::CreateFlags::CLOEXEC).unwrap()];
     for depth in 0..3 {
@@ -841,22 +962,31 @@ fn a_loop_that_can_not_be_hosted_is_given_back_as_it_was() {
         epoll::add(&next, &nested[depth], data, epoll::EventFlags::IN).unwrap();
         nested.push(next);
     }
-    let inner = calloop::EventLoop::<State>::try_new().unwrap();
-    let deep = calloop::generic::Generic::new(
-        nested.pop().unwrap(),
-        calloop::Interest::READ,
-        calloop::Mode::Level,
-    );
-    let ignore = |_, _: &mut _, _: &mut State| Ok(calloop::PostAction::Continue);
-    inner.handle().insert_source(deep, ignore).unwrap();
+    let deep = nested.pop().unwrap();
+    let deep = soloop::Generic::new(deep, soloop::Interest::READ, soloop::Mode::Level);
+    state.handle.remove(token);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    let ignore = |_: soloop::Ready<'_, _>, _: &mut State| Ok(soloop::PostAction::Continue);
+    let deep = state.handle.insert_source(deep, ignore).unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
 
+    let inner = calloop::EventLoop::<State>::try_new().unwrap();
     let refused = state.handle.insert_calloop(inner).unwrap_err();
-    assert!(refused.to_string().contains("calloop"), "{refused}");
+    assert!(refused.to_string().contains("nested too deep"), "{refused}");
     let mut inner = refused.source;
     inner.handle().insert_idle(|state| state.note("alone"));
     inner.dispatch(ZERO, &mut state).unwrap();
     assert_eq!(state.take_log(), ["alone"]);
-    // The loop that hosts another goes on.
+    // The loop sleeps as before,
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    let started = Instant::now();
+    event_loop.dispatch(20 * MS, &mut state).unwrap();
+    assert!(started.elapsed() >= 20 * MS, "awake for nothing");
+    // and hosts it when there is room.
+    state.handle.remove(deep);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    state.inner = inner.handle();
+    state.handle.insert_calloop(inner).unwrap();
     state.inner_timer(10 * MS);
     event_loop.run(None, &mut state, |_| ()).unwrap();
     assert_on_time(&mut state, 1);

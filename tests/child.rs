@@ -6,7 +6,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process, setrlimit,
+    waitid,
+};
 use soloop::{Child, EventLoop, Generic, Interest, Mode, PostAction, Token};
 
 mod common;
@@ -117,6 +121,39 @@ fn one_that_has_ended_already_is_told_of() {
     wait_for(child.get_ref(), WaitIdOptions::EXITED);
     insert(&mut state, child);
     assert_eq!(dispatch(&mut event_loop, &mut state), ["3"]);
+}
+
+#[test]
+fn f27_a_refused_child_comes_back() {
+    in_child("f27_a_refused_child", || {
+        let (mut event_loop, mut state) = new_loop();
+        let (child, stdin) = spawn(7);
+        let pid = child.id();
+        let limit = getrlimit(Resource::Nofile);
+        let none_left = Rlimit { current: Some(0), maximum: limit.maximum };
+        setrlimit(Resource::Nofile, none_left).unwrap();
+        let refused = Child::new(child);
+        setrlimit(Resource::Nofile, limit).unwrap();
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.error.raw_os_error(), Some(Errno::MFILE.raw_os_error()));
+        assert_eq!(refused.source.id(), pid);
+        // It can be watched later, and then nothing is left of it.
+        insert(&mut state, Child::new(refused.source).unwrap());
+        drop(stdin);
+        assert_eq!(next(&mut event_loop, &mut state), ["7"]);
+        assert!(!exists(pid), "it is no zombie");
+    });
+}
+
+#[test]
+fn f27_a_child_that_someone_else_reaped_comes_back() {
+    let (child, stdin) = spawn(7);
+    drop(stdin);
+    waitid(WaitId::Pid(Pid::from_child(&child)), WaitIdOptions::EXITED).unwrap().unwrap();
+    let pid = child.id();
+    let refused = Child::new(child).unwrap_err();
+    assert_eq!(refused.error.raw_os_error(), Some(Errno::CHILD.raw_os_error()));
+    assert_eq!(refused.source.id(), pid);
 }
 
 #[test]

@@ -3,11 +3,23 @@
 #![cfg(target_os = "linux")]
 #![expect(unreachable_pub, reason = "`pub` tells what the modules of this test offer")]
 
+#[path = "compositor/buffers.rs"]
+mod buffers;
 #[path = "compositor/client.rs"]
 mod client;
+#[path = "compositor/clipboard.rs"]
+mod clipboard;
 mod common;
+#[path = "compositor/decorations.rs"]
+mod decorations;
+#[path = "compositor/fds.rs"]
+mod fds;
+#[path = "compositor/globals.rs"]
+mod globals;
 #[path = "compositor/insight.rs"]
 mod insight;
+#[path = "compositor/pointer.rs"]
+mod pointer;
 #[path = "compositor/robustness.rs"]
 mod robustness;
 #[path = "compositor/server.rs"]
@@ -30,6 +42,12 @@ const BLUE: u32 = 0xff2233dd;
 
 fn rgb(colour: u32) -> u32 {
     colour & 0xffffff
+}
+
+/// Whether a program can be run.
+fn installed(program: &str) -> bool {
+    std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .any(|directory| directory.join(program).exists())
 }
 
 #[test]
@@ -236,6 +254,7 @@ fn the_control_socket_answers_mistakes() {
         ("key 9999", "no key 9999"),
         ("pointer 1", "usage: pointer"),
         ("pointer 1 2 3", "usage: pointer"),
+        ("pointer 1 2 left hold", "usage: pointer"),
         ("pointer 9999 0", "not on the output"),
         ("screenshot", "usage: screenshot"),
         ("screenshot /no/such/directory/a.png", "can't be written"),
@@ -269,10 +288,6 @@ fn the_control_socket_answers_mistakes() {
 
 #[test]
 fn clients_of_weston_are_shown() {
-    let installed = |program: &str| {
-        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-            .any(|directory| directory.join(program).exists())
-    };
     if !["weston-simple-shm", "weston-flower", "wayland-info"].into_iter().all(installed) {
         println!("skipped: weston's clients are not installed");
         return;

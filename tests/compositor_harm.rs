@@ -9,16 +9,19 @@
 mod client;
 #[path = "compositor/harm.rs"]
 mod harm;
+#[path = "compositor/load.rs"]
+mod load;
 #[path = "compositor/server.rs"]
 mod server;
 #[path = "compositor/witness.rs"]
 mod witness;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use client::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use server::{Compositor, PATIENCE, binary};
 use witness::Witness;
@@ -34,6 +37,15 @@ fn beside_a_witness(what: &str, harm: impl FnOnce(&Compositor)) {
     harm::beside_a_witness(what, harm);
 }
 
+/// As [`beside_a_witness`], where the compositor has much to do.
+fn beside_a_busy_witness(what: &str, harm: impl FnOnce(&Compositor)) {
+    let _alone = alone();
+    let compositor = Compositor::serve();
+    let witness = Witness::start(&compositor);
+    harm(&compositor);
+    end_drawn(witness, what);
+}
+
 /// As [`Witness::end`], where the compositor has much to draw: not on time if it is not optimized for that.
 fn end_drawn(witness: Witness, what: &str) {
     if cfg!(debug_assertions) { witness.report(what) } else { witness.end(what) }
@@ -47,6 +59,55 @@ mod frames {
         beside_a_witness("a flood of commits", harm::flood_of_commits);
     }
 
+    /// Each commit has 4 MiB of new pixels.
+    #[test]
+    fn x9_are_on_time_beside_a_flood_of_buffers() {
+        beside_a_busy_witness("a flood of buffers", |compositor| {
+            let mut client = Client::connect(compositor);
+            let window = client.window("flood", (1024, 1024), 0xffff0000);
+            let buffers =
+                [0xff00ff00, 0xff0000ff].map(|colour| client.buffer((1024, 1024), colour));
+            let (start, mut commits) = (Instant::now(), 0);
+            while start.elapsed() < Duration::from_secs(2) {
+                for buffer in buffers.iter().cycle().take(100) {
+                    window.surface.attach(Some(buffer), 0, 0);
+                    window.surface.damage_buffer(0, 0, 1024, 1024);
+                    window.surface.commit();
+                    commits += 1;
+                }
+                client.roundtrip();
+            }
+            let stats = compositor.control().ask("stats");
+            let copied = stats.iter().find(|line| line.starts_with("protocol: ")).unwrap();
+            println!("a flood of buffers: {commits} of 4 MiB in 2s; {copied}");
+        });
+    }
+
+    #[test]
+    fn are_on_time_beside_twenty_clients_that_flood_at_once() {
+        beside_a_busy_witness("20 floods", |compositor| {
+            let floods = (0..20).map(|_| {
+                let mut stream = compositor.raw_client();
+                std::thread::spawn(move || {
+                    let (start, mut sent) = (Instant::now(), 0);
+                    let mut answers = vec![0; 1 << 16];
+                    while start.elapsed() < Duration::from_secs(2) {
+                        stream.write_all(&harm::syncs(2, 1000)).unwrap();
+                        sent += 1000;
+                        let mut left = 24 * 1000;
+                        while left > 0 {
+                            left -= stream.read(&mut answers).unwrap();
+                        }
+                    }
+                    sent
+                })
+            });
+            let floods: Vec<_> = floods.collect();
+            let sent: usize = floods.into_iter().map(|flood| flood.join().unwrap()).sum();
+            println!("20 floods: {sent} requests in 2s");
+        });
+    }
+
     #[test]
     fn are_on_time_beside_a_flood_that_is_not_read() {
         beside_a_witness("a flood, unread", |compositor| {
@@ -54,10 +115,9 @@ mod frames {
         });
     }
 
-    /// The limit of a display in Rust, as README.md has it. `-- --ignored --nocapture` shows how late they are.
+    /// By itself, wayland-backend reads a client until there is nothing more, and with this one there always is.
     #[test]
-    #[ignore = "wayland-backend reads a client until there is nothing more, and with this one there always is"]
-    fn are_on_time_beside_a_flood_that_is_read() {
+    fn x9_are_on_time_beside_a_flood_that_is_read() {
         beside_a_witness("a flood, read", |compositor| {
             harm::flood_that_is_read(compositor);
         });
@@ -102,9 +162,102 @@ mod frames {
     }
 
     #[test]
+    fn x3_are_on_time_beside_ten_thousand_surfaces() {
+        beside_a_witness("10,000 surfaces", |compositor| {
+            let mut client = Client::connect(compositor);
+            let start = Instant::now();
+            for _ in 0..10_000 {
+                client.surface();
+            }
+            let error = client.protocol_error();
+            println!("10,000 surfaces: {} after {:.2?}", error.message, start.elapsed());
+            compositor.stderr_line("a client may have 1024 surfaces");
+        });
+    }
+
+    #[test]
+    fn x3_are_on_time_beside_a_client_with_a_thousand_windows_that_goes() {
+        let _alone = alone();
+        let compositor = Compositor::serve();
+        let mut client = Client::connect(&compositor);
+        let buffer = client.buffer((16, 16), 0xff00ff00);
+        for number in 0..1000 {
+            let window = client.unmapped_window(&format!("number {number}"));
+            window.surface.attach(Some(&buffer), 0, 0);
+            window.surface.commit();
+        }
+        client.roundtrip();
+        let witness = Witness::start(&compositor);
+        drop((client, buffer));
+        compositor.stderr_line("hung up");
+        witness.end("1000 windows go");
+    }
+
+    #[test]
+    fn are_on_time_beside_two_thousand_connections() {
+        beside_a_witness("2,000 connections", |compositor| {
+            let start = Instant::now();
+            for _ in 0..2000 {
+                drop(compositor.raw_client());
+            }
+            for _ in 0..2000 {
+                compositor.stderr_line("hung up");
+            }
+            println!("2,000 connections: they came and went in {:.2?}", start.elapsed());
+        });
+    }
+
+    #[test]
+    fn are_on_time_beside_a_client_that_is_stopped() {
+        beside_a_witness("a client stopped", |compositor| {
+            let mut child = Command::new(binary())
+                .args(["demo-client", "clock"])
+                .env("XDG_RUNTIME_DIR", compositor.dir.path())
+                .env("WAYLAND_DISPLAY", "wl")
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let pid = format!("pid={} ", child.id());
+            let mut control = compositor.control();
+            let deadline = Instant::now() + PATIENCE;
+            let place = loop {
+                assert!(Instant::now() < deadline, "no window");
+                if let Some(line) = control.ask("windows").iter().find(|it| it.contains(&pid)) {
+                    let words: Vec<i32> =
+                        line.split(' ').skip(3).take(2).map(|it| it.parse().unwrap()).collect();
+                    break (words[0], words[1]);
+                }
+            };
+            kill_process(Pid::from_child(&child), Signal::STOP).unwrap();
+            // A press on its title bar gives it the keyboard, and asks it whether it lives.
+            control.ask(&format!("pointer {} {} left", place.0 + 60, place.1 - 10));
+            control.ask("pointer 639 479 left");
+            control.ask(&format!("pointer {} {} left", place.0 + 60, place.1 - 10));
+            compositor.stderr_line("has not answered a ping");
+            child.kill().unwrap();
+            child.wait().unwrap();
+            compositor.stderr_line("hung up");
+        });
+    }
+
+    #[test]
     fn are_on_time_for_five_hundred_clients() {
         let _alone = alone();
         harm::five_hundred_clients(end_drawn);
+    }
+}
+
+/// What is not optimized takes longer; the figures are printed all the same.
+#[test]
+fn x9_fifty_clients_that_draw_fit_into_a_frame() {
+    let _alone = alone();
+    let everything = load::fifty_clients(load::Damaged::Everything);
+    let corners = load::fifty_clients(load::Damaged::Corner);
+    // What has not changed is not copied: of each window 1 KiB has, of 256.
+    assert!(corners.copied * 50 < everything.copied, "{corners:?} {everything:?}");
+    if !cfg!(debug_assertions) {
+        assert!(everything.busy < witness::PERIOD, "{everything:?}");
+        assert!(everything.interval < 2 * witness::PERIOD, "{everything:?}");
     }
 }
 

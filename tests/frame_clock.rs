@@ -48,11 +48,13 @@ impl AsMut<Rendering> for State {
 }
 
 impl RenderHost for State {
-    fn paint(&mut self, _: &mut Canvas) {
+    fn prepare_frame(&mut self) {}
+
+    fn paint(&mut self, _: &mut Canvas, _: &[Rect]) {
         self.clock.advance(self.painting);
     }
 
-    fn frame_done(&mut self, milliseconds: u32) {
+    fn frame_done(&mut self, milliseconds: u32, _: Instant) {
         self.frames.push(milliseconds);
         self.wanted = self.wanted.saturating_sub(1);
     }

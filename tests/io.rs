@@ -223,7 +223,7 @@ fn is_nonblocking_meanwhile() {
 
 /// One fd with several owners.
 #[cfg(not(mio_unsupported_force_poll_poll))]
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Common(Arc<UnixStream>);
 
 #[cfg(not(mio_unsupported_force_poll_poll))]
@@ -239,14 +239,14 @@ fn what_the_kernel_refuses_is_an_error_that_leaves_nothing() {
     let (mut event_loop, mut state) = new_loop();
     let directory = Arc::new(std::fs::File::open("/").unwrap());
     let refused = state.handle.adapt_io(Arc::clone(&directory)).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    assert_eq!(refused.error.kind(), ErrorKind::PermissionDenied);
     assert!(!is_nonblocking(&directory));
 
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let ours = Common(Arc::new(ours));
     let first = state.handle.adapt_io(ours.clone()).unwrap();
-    let refused = state.handle.adapt_io(ours.clone()).map(drop).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+    let refused = state.handle.adapt_io(ours.clone()).unwrap_err();
+    assert_eq!(refused.error.kind(), ErrorKind::AlreadyExists);
     // The first one is as it was.
     assert!(is_nonblocking(&*ours.0));
     theirs.write_all(b"x").unwrap();

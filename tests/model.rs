@@ -2,12 +2,15 @@
 //! callbacks are called for, in which order and with which data, what ops answer and what dispatches come to
 //! has to be the same, and when all is removed, nothing is left: no key, no fd, no memory.
 //!
+//! Each program then runs on a loop whose fd is watched from outside: see `model/real/law.rs`.
+//!
 //! `SOLOOP_MODEL_CASES` is the number of programs. One that fails is written to `model.proptest-regressions` as a
 //! seed, which stands for it as long as the strategies below stay what they are: it goes to `once_failed`.
 #![cfg(all(target_os = "linux", feature = "executor", feature = "signals"))]
 #![allow(unreachable_pub, reason = "the modules are shared with the fuzz target")]
 
 mod common;
+#[cfg_attr(mio_unsupported_force_poll_poll, allow(dead_code, reason = "no loop can be watched"))]
 #[path = "model/mod.rs"]
 mod model;
 
@@ -94,6 +97,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => pick().prop_map(Op::HangUp),
         1 => pick().prop_map(Op::RemoteRemove),
         1 => Just(Op::Wakeup),
+        1 => Just(Op::Stop),
         1 => (0..2_u8).prop_map(Op::ClearScope),
         1 => (0..2_u8).prop_map(Op::DropScope),
         1 => policy.prop_map(Op::Policy),
@@ -118,7 +122,8 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn program() -> impl Strategy<Value = Vec<Op>> {
     let dispatch = prop_oneof![Just(0_u8), 1..30_u8].prop_map(Op::Dispatch);
-    vec(prop_oneof![20 => op(), 10 => dispatch, 1 => Just(Op::Settle)], 0..60)
+    let run = (0..30_u8).prop_map(Op::Run);
+    vec(prop_oneof![20 => op(), 10 => dispatch, 1 => run, 1 => Just(Op::Settle)], 0..60)
 }
 
 #[test]
@@ -357,5 +362,120 @@ mod once_failed {
                 Op::Dispatch(0),
             ]);
         }
+    }
+
+    #[test]
+    fn what_a_source_has_more_of_survives_the_panic_of_an_op() {
+        let visit = || Op::Visit(Pick(0), panicking(vec![]));
+        for kind in [Kind::Channel, Kind::Task, Kind::Bell, Kind::Level, Kind::Edge] {
+            check(&[
+                insert(Kind::Ping, PLAIN, vec![]),
+                insert(kind, PLAIN, vec![(vec![Op::Disable(Pick(1)), visit()], End::Again)]),
+                poke(0),
+                poke(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+            ]);
+        }
+    }
+
+    #[test]
+    fn a_timer_on_the_clock_of_the_wall_that_answers_drop_is_over() {
+        let drops = (vec![Op::Enable(Pick(0))], End::Remove);
+        check(&[insert(Kind::Wall(0), PLAIN, vec![drops]), Op::Dispatch(0), Op::Dispatch(0)]);
+    }
+
+    #[test]
+    fn what_stays_readable_makes_an_edge_after_each_dispatch() {
+        let leaves_it = || (vec![], End::Continue);
+        for kind in [Kind::Level, Kind::MioLevel] {
+            check(&[
+                insert(kind, PLAIN, vec![leaves_it(), leaves_it(), leaves_it(), leaves_it()]),
+                Op::Dispatch(0),
+                poke(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+            ]);
+        }
+    }
+
+    #[test]
+    fn what_a_level_triggered_fd_was_ready_for_in_an_earlier_round_is_asked_for_anew() {
+        let low = Options { priority: 2, ..PLAIN };
+        for kind in [Kind::Level, Kind::Edge, Kind::MioLevel] {
+            check(&[
+                insert(Kind::Bell, PLAIN, vec![(vec![], End::Error)]),
+                insert(kind, low, vec![(vec![], End::Continue)]),
+                poke(1),
+                poke(0),
+                Op::Dispatch(0),
+                Op::Visit(Pick(0), body(vec![])),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+            ]);
+        }
+    }
+
+    #[test]
+    fn a_timer_that_is_moved_after_a_panic_fires_at_its_new_deadline_alone() {
+        for moves in [Op::Move(Pick(0), 5), Op::Update(Pick(0), 5)] {
+            check(&[
+                insert(Kind::Timer(0), PLAIN, vec![(vec![], End::Panic)]),
+                Op::Dispatch(0),
+                moves,
+                Op::Dispatch(0),
+                Op::Dispatch(9),
+            ]);
+        }
+    }
+
+    #[test]
+    fn an_error_loses_no_other_notification() {
+        for policy in [Policy::Report, Policy::Ignore, Policy::Disable] {
+            check(&[
+                Op::Policy(policy),
+                insert(Kind::Bell, PLAIN, vec![(vec![], End::Error)]),
+                poke(0),
+                poke(0),
+                Op::Dispatch(0),
+                Op::Dispatch(0),
+                Op::Enable(Pick(0)),
+                Op::Dispatch(0),
+            ]);
+        }
+    }
+
+    #[test]
+    fn what_a_level_triggered_source_read_ahead_survives_the_error_of_another() {
+        let low = Options { priority: 2, budget: 1, ..PLAIN };
+        let reads_ahead = (vec![], End::Again);
+        check(&[
+            insert(Kind::Bell, PLAIN, vec![(vec![], End::Error)]),
+            insert(Kind::Level, low, vec![reads_ahead, (vec![], End::Continue)]),
+            poke(0),
+            Op::Dispatch(0),
+            poke(1),
+            Op::Dispatch(0),
+            // The kernel says nothing any more.
+            Op::Visit(Pick(0), body(vec![])),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+        ]);
+    }
+
+    #[test]
+    fn nor_does_a_panic_of_its_own_lose_it() {
+        let options = Options { budget: 1, ..PLAIN };
+        check(&[
+            insert(Kind::Level, options, vec![(vec![], End::Again), (vec![], End::Panic)]),
+            poke(0),
+            Op::Dispatch(0),
+            Op::Visit(Pick(0), body(vec![])),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+        ]);
     }
 }

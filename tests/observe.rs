@@ -179,12 +179,11 @@ mod observers {
             [
                 "round 1",
                 "wait Some(0ns)",
-                "found 0",
+                "found 1",
                 "Source ping begins",
                 "Source ping ends",
                 "end of round 1"
-            ],
-            "the ping was there before the wait"
+            ]
         );
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let source = Generic::new(theirs, Interest::READ, Mode::Level);
@@ -525,7 +524,7 @@ mod stats {
         state.handle.remote().post(move |_| ping.ping());
         event_loop.dispatch(LONG, &mut state).unwrap();
         assert_eq!(state.log, ["ping"]);
-        assert_eq!(event_loop.stats().wakeups, 2);
+        assert_eq!(event_loop.stats().wakeups, 1);
     }
 
     #[test]

@@ -3,6 +3,15 @@
 
 mod common;
 
+#[path = "regressions/awake.rs"]
+mod awake;
+#[path = "regressions/cost.rs"]
+mod cost;
+#[path = "regressions/delivery.rs"]
+mod delivery;
+#[path = "regressions/edges.rs"]
+mod edges;
+
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;

@@ -601,10 +601,13 @@ mod rule_5_what_keeps_the_wait_from_blocking {
     }
 
     #[test]
-    fn a_stop() {
-        let (mut event_loop, mut state) = new_loop();
+    fn a_stop_is_none_of_it_but_for_a_run() {
+        let (mut event_loop, mut state, clock) = manual_loop();
         state.handle.stop();
-        event_loop.dispatch(None, &mut state).unwrap();
+        let before = clock.now();
+        event_loop.dispatch(10 * MS, &mut state).unwrap();
+        assert_eq!(clock.now() - before, 10 * MS);
+        event_loop.run(None, &mut state, |_| panic!("it was stopped")).unwrap();
     }
 
     #[test]

@@ -261,3 +261,141 @@ fn a_storm_from_another_process_loses_no_last_signal() {
         std::mem::forget((event_loop, state));
     });
 }
+
+#[cfg(target_os = "linux")]
+mod blocked_signals {
+    use super::*;
+
+    use std::io::ErrorKind;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc::{self, RecvTimeoutError};
+    use std::time::{Duration, Instant};
+
+    use nix::sys::signal::{SigSet, Signal};
+    use rustix::process::{getpid, kill_process};
+
+    /// Runs `body` in a process whose threads all inherit `blocked`, as children of a program that blocks its signals
+    /// early do, and its own threads.
+    fn in_child_that_blocks(name: &str, blocked: &[Signal], body: impl FnOnce()) {
+        if std::env::var_os("SOLOOP_TEST_CHILD").is_some() {
+            return body();
+        }
+        let blocked: SigSet = blocked.iter().copied().collect();
+        let before = blocked.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK).unwrap();
+        let ran = std::panic::catch_unwind(AssertUnwindSafe(|| in_child(name, body)));
+        before.thread_set_mask().unwrap();
+        ran.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    }
+
+    /// Each interruption takes from the timeout; it does not begin anew.
+    #[test]
+    fn f34_that_interrupt_a_wait_do_not_lengthen_it() {
+        // All threads of the process block it but the loop's, which each signal therefore interrupts.
+        in_child_that_blocks("f34_that_interrupt", &[Signal::SIGUSR1], || {
+            let (mut event_loop, mut state) = new_loop();
+            let interrupted = Arc::new(AtomicBool::new(false));
+            signal_hook::flag::register(USR1, Arc::clone(&interrupted)).unwrap();
+            let (end, at_end) = mpsc::channel::<()>();
+            let sender = std::thread::spawn(move || {
+                // So often that a wait that begins anew each time ends when they do.
+                let pause = Duration::from_millis(5);
+                for _ in 0..2000 {
+                    kill_process(getpid(), rustix::process::Signal::USR1).unwrap();
+                    if at_end.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
+                        return true;
+                    }
+                }
+                false
+            });
+            SigSet::from(Signal::SIGUSR1).thread_unblock().unwrap();
+            let timeout = Duration::from_millis(100);
+            let start = Instant::now();
+            event_loop.dispatch(timeout, &mut state).unwrap();
+            let elapsed = start.elapsed();
+            drop(end);
+            assert!(elapsed >= timeout, "{elapsed:?}");
+            assert!(sender.join().unwrap(), "the wait outlasted the signals: {elapsed:?}");
+            assert!(interrupted.load(Ordering::SeqCst));
+        });
+    }
+
+    fn refusal(error: &std::io::Error) -> String {
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        error.to_string()
+    }
+
+    #[test]
+    fn f28_are_refused_by_name_and_arrive_once_they_are_unblocked() {
+        let blocked = [Signal::SIGTERM, Signal::SIGUSR2];
+        in_child_that_blocks("f28_are_refused_by_name", &blocked, || {
+            let (mut event_loop, mut state) = new_loop();
+            let signals = Signals::new([USR1, TERM, USR2]).unwrap();
+            let callback = |signal: soloop::Signal, state: &mut State| state.note(signal.number);
+            let refused = state.handle.insert_source(signals, callback).unwrap_err();
+            let message = refusal(&refused.error);
+            let names = "SIGUSR2 (12), SIGTERM (15) are blocked in every thread of this process";
+            assert!(message.starts_with(names), "{message}");
+
+            insert(&mut state, &[USR1]);
+            raise(USR1);
+            assert_eq!(dispatch(&mut event_loop, &mut state), ["SIGUSR1"]);
+
+            // The refused source went on listening, and what is blocked is pending.
+            kill_process(getpid(), rustix::process::Signal::TERM).unwrap();
+            blocked.into_iter().collect::<SigSet>().thread_unblock().unwrap();
+            state.handle.insert_source(refused.source, callback).unwrap();
+            event_loop.dispatch(LONG, &mut state).unwrap();
+            assert_eq!(state.log, ["10", "15"]);
+        });
+    }
+
+    #[test]
+    fn f28_can_not_be_added_and_not_be_enabled() {
+        in_child_that_blocks("f28_can_not_be_added", &[Signal::SIGTERM], || {
+            let (mut event_loop, mut state) = new_loop();
+            let token = insert(&mut state, &[USR1]);
+            event_loop.apply_pending(&mut state).unwrap();
+            let signals = event_loop.get_mut(token).unwrap();
+            let message = refusal(&signals.add_signals([USR2, TERM]).unwrap_err());
+            assert!(message.starts_with("SIGTERM (15) is blocked"), "{message}");
+            refusal(&signals.set_signals([TERM]).unwrap_err());
+            raise(USR1);
+            assert_eq!(dispatch(&mut event_loop, &mut state), ["SIGUSR1"], "the set is as it was");
+
+            state.handle.disable(token);
+            event_loop.apply_pending(&mut state).unwrap();
+            event_loop.get_mut(token).unwrap().add_signals([TERM]).unwrap();
+            state.handle.enable(token);
+            let error = event_loop.apply_pending(&mut state).unwrap_err();
+            assert!(error.to_string().contains("SIGTERM (15) is blocked"), "{error}");
+
+            SigSet::from(Signal::SIGTERM).thread_unblock().unwrap();
+            state.handle.enable(token);
+            event_loop.apply_pending(&mut state).unwrap();
+            raise(TERM);
+            assert_eq!(dispatch(&mut event_loop, &mut state), ["SIGTERM"]);
+        });
+    }
+
+    #[test]
+    fn f28_arrive_if_another_thread_takes_them() {
+        in_child_that_blocks("f28_arrive_if_another_thread", &[Signal::SIGTERM], || {
+            let (mut event_loop, mut state) = new_loop();
+            let (ready, is_ready) = mpsc::channel();
+            let (end, at_end) = mpsc::channel::<()>();
+            let thread = std::thread::spawn(move || {
+                SigSet::from(Signal::SIGTERM).thread_unblock().unwrap();
+                ready.send(()).unwrap();
+                let _ = at_end.recv();
+            });
+            is_ready.recv().unwrap();
+            insert(&mut state, &[TERM]);
+            kill_process(getpid(), rustix::process::Signal::TERM).unwrap();
+            event_loop.dispatch(LONG, &mut state).unwrap();
+            assert_eq!(state.log, ["SIGTERM"]);
+            drop(end);
+            thread.join().unwrap();
+        });
+    }
+}

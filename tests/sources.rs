@@ -549,7 +549,7 @@ mod timer {
 
     #[test]
     fn the_token_of_another_loop_moves_nothing_that_is_no_timer() {
-        let (_, mut other) = new_loop();
+        let (_other_loop, mut other) = new_loop();
         let (mut event_loop, mut state, clock) = manual_loop();
         let timer = other.handle.insert_source(Timer::immediate(), noting("x")).unwrap();
         let interval = Interval::new(HOUR);
@@ -577,6 +577,7 @@ mod timer {
         let soon = clock.now() + MS;
         event_loop.get_mut(timer).unwrap().set_deadline(soon);
         state.handle.update(timer, |_| ());
+        event_loop.apply_pending(&mut state).unwrap();
         event_loop.dispatch(None, &mut state).unwrap();
         assert_eq!(clock.now(), soon);
         assert!(event_loop.get(timer).is_none() && event_loop.get_mut(timer).is_none());
@@ -1140,7 +1141,7 @@ mod identity {
     #[test]
     fn a_token_of_another_loop_does_no_harm() {
         let (mut event_loop, mut state) = new_loop();
-        let (_, mut other) = new_loop();
+        let (_other_loop, mut other) = new_loop();
         let (_, source) = make_ping();
         let ping = other.handle.insert_source(source, |(), _: &mut State| ()).unwrap();
         let timer = state
@@ -1188,8 +1189,9 @@ mod remote {
             assert!(log.iter().filter(|n| **n / 2000 == thread).is_sorted());
         }
         let remote = state.handle.remote();
+        let token = remote_token(&mut state);
         drop(event_loop);
-        assert!(!remote.post(|_| ()) && !remote.remove(remote_token(&mut state)));
+        assert!(!remote.post(|_| ()) && !remote.remove(token));
     }
 
     fn remote_token(state: &mut State) -> soloop::AnyToken {

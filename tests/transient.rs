@@ -616,7 +616,8 @@ impl EventSource for Hooked {
 
     fn before_handle_events(&mut self, events: EventIterator<'_>) {
         self.wakes.fetch_add(1, Ordering::Relaxed);
-        assert!(events.count() >= 1);
+        // Of the ping, but not of what `before_sleep` answers.
+        assert!(events.count() <= 1);
     }
 }
 
@@ -633,7 +634,7 @@ fn forwards_the_hooks_while_the_source_is_enabled() {
     assert_eq!(dispatch(&mut event_loop, &mut state), ["x"]);
     assert_eq!(count(), [1, 1]);
     ping.ping();
-    assert_eq!(dispatch(&mut event_loop, &mut state), ["x"], "of the hook or of the ping");
+    assert_eq!(dispatch(&mut event_loop, &mut state), ["x"; 2], "of the hook, then of the ping");
     assert_eq!(count(), [2, 2]);
     assert_eq!(dispatch(&mut event_loop, &mut state), [""; 0], "disabled");
     assert_eq!(count(), [2, 2]);

@@ -8,7 +8,8 @@
 //!                               ok N windows
 //! screenshot PATH               ok PATH WIDTHxHEIGHT, when the PNG file is complete
 //! key CODE [press|release]      ok; CODE as in linux/input-event-codes.h; without either, it is struck
-//! pointer X Y [BUTTON]          ok; BUTTON is left, middle or right, and is clicked
+//! pointer X Y [BUTTON [press|release]]
+//!                               ok; BUTTON is left, middle or right; without either, it is clicked
 //! type TEXT                     ok, when all of it is typed; ends with whoever asked
 //! stats                         a line for each module, the sources of the loop and the slowest callbacks,
 //!                               then ok
@@ -22,14 +23,20 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::fds;
 
 use soloop::{
-    Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Priority, Ready, Scope,
+    ErrorAction, Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Priority, Ready, Scope,
     SourceOptions, Token,
 };
 
 /// The longest line, in bytes.
 const MAX_LINE: usize = 4096;
+/// How long to wait before the next client is accepted when that failed, for want of fds usually.
+const RESPITE: Duration = Duration::from_secs(1);
+const POINTER_USAGE: &str = "usage: pointer X Y [left|middle|right [press|release]]";
 /// How many bytes of answers may wait to be read.
 const MAX_UNREAD: usize = 1 << 20;
 
@@ -39,6 +46,18 @@ pub enum Stroke {
     Press,
     Release,
     Both,
+}
+
+impl Stroke {
+    /// The words after a key or a button.
+    fn parse(words: &[&str]) -> Option<Self> {
+        match words {
+            [] => Some(Self::Both),
+            ["press"] => Some(Self::Press),
+            ["release"] => Some(Self::Release),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -60,7 +79,7 @@ pub trait ControlHost: LoopData + AsMut<Control> {
     /// The end of it is told with [`answer`].
     fn screenshot(&mut self, path: PathBuf, reply_to: ReplyTo);
     fn key(&mut self, code: u32, stroke: Stroke) -> Result<(), String>;
-    fn pointer(&mut self, x: i32, y: i32, click: Option<Button>) -> Result<(), String>;
+    fn pointer(&mut self, x: i32, y: i32, button: Option<(Button, Stroke)>) -> Result<(), String>;
     /// Types `text` as long as `scope` is there. The end of it is told with [`answer`].
     fn type_text(&mut self, text: &str, scope: &Scope, reply_to: ReplyTo) -> Result<(), String>;
     fn quit(&mut self);
@@ -102,9 +121,10 @@ impl Control {
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let source = Generic::new(listener, Interest::READ, Mode::Level);
-        let options = SourceOptions::new().name("control socket");
+        let options =
+            SourceOptions::new().name("control socket").on_error(ErrorAction::Retry(RESPITE));
         handle.insert_source_with(options, source, |ready, data: &mut D| {
-            match ready.io.accept() {
+            match fds::room_at(ready.io).and_then(|()| ready.io.accept()) {
                 Ok((stream, _)) => {
                     if let Err(error) = welcome(data, stream) {
                         eprintln!("compositor: a control client could not be served: {error}");
@@ -112,9 +132,8 @@ impl Control {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => {
-                    // Most likely out of fds. Better no more control than a loop that spins.
-                    eprintln!("compositor: the control socket is closed: {error}");
-                    return Ok(PostAction::Remove);
+                    eprintln!("compositor: no control client can be accepted for now: {error}");
+                    return Err(error);
                 }
             }
             Ok(PostAction::Continue)
@@ -313,23 +332,21 @@ impl Conversation {
                 begun.map(|()| String::new())
             }
             ("key", [code, stroke @ ..]) => {
-                let stroke = match stroke {
-                    [] => Stroke::Both,
-                    ["press"] => Stroke::Press,
-                    ["release"] => Stroke::Release,
-                    _ => return Err("usage: key CODE [press|release]".to_owned()),
-                };
+                let stroke = Stroke::parse(stroke).ok_or("usage: key CODE [press|release]")?;
                 data.key(number(code)?, stroke).map(|()| String::new())
             }
-            ("pointer", [x, y, button @ ..]) => {
-                let click = match button {
-                    [] => None,
-                    ["left"] => Some(Button::Left),
-                    ["middle"] => Some(Button::Middle),
-                    ["right"] => Some(Button::Right),
-                    _ => return Err("usage: pointer X Y [left|middle|right]".to_owned()),
+            ("pointer", [x, y]) => {
+                data.pointer(number(x)?, number(y)?, None).map(|()| String::new())
+            }
+            ("pointer", [x, y, button, stroke @ ..]) => {
+                let button = match *button {
+                    "left" => Some(Button::Left),
+                    "middle" => Some(Button::Middle),
+                    "right" => Some(Button::Right),
+                    _ => None,
                 };
-                data.pointer(number(x)?, number(y)?, click).map(|()| String::new())
+                let clicked = button.zip(Stroke::parse(stroke)).ok_or(POINTER_USAGE)?;
+                data.pointer(number(x)?, number(y)?, Some(clicked)).map(|()| String::new())
             }
             ("quit", []) => {
                 data.quit();
@@ -339,7 +356,7 @@ impl Conversation {
             ("screenshot", _) => Err("usage: screenshot PATH".to_owned()),
             ("type", _) => Err("usage: type TEXT".to_owned()),
             ("key", _) => Err("usage: key CODE [press|release]".to_owned()),
-            ("pointer", _) => Err("usage: pointer X Y [left|middle|right]".to_owned()),
+            ("pointer", _) => Err(POINTER_USAGE.to_owned()),
             ("windows" | "stats" | "quit", _) => Err(format!("{command} takes no arguments")),
             _ => Err(format!(
                 "{command:?} is not a command; there are windows, screenshot, key, pointer, type, stats, quit"

@@ -1,7 +1,8 @@
 //! Input: keys, buttons and the pointer, and who gets them.
 //!
 //! A headless compositor has no devices; what people do is injected. Windows get the keyboard when they
-//! come and when they are clicked on; the pointer belongs to what is under it.
+//! come and when they are clicked on; the pointer belongs to what is under it or, while a button is held down,
+//! to what was under it at the press.
 
 pub mod typing;
 
@@ -34,6 +35,8 @@ pub trait InputHost: LoopData + AsMut<Input> {
     fn target_at(&mut self, point: Point) -> Option<Self::Target>;
     /// The pointer is over `target` now, or over nothing, at `point` of the output.
     fn pointer_moved(&mut self, time: u32, target: Option<Self::Target>, point: Point);
+    /// The pointer is at `point`, with a button held down: it stays with what it was over at the press.
+    fn pointer_dragged(&mut self, time: u32, point: Point);
     /// A button is pressed while the pointer is over `target`.
     fn pressed_on(&mut self, target: Option<Self::Target>, point: Point);
     fn button(&mut self, time: u32, button: u32, pressed: bool);
@@ -109,8 +112,11 @@ pub fn refocus<D: InputHost>(data: &mut D) {
     if !input.moved {
         return;
     }
-    let point = input.pointer;
+    let (point, held) = (input.pointer, !input.buttons.is_empty());
     let time = time(data);
+    if held {
+        return data.pointer_dragged(time, point);
+    }
     let target = data.target_at(point);
     data.pointer_moved(time, target, point);
 }
@@ -129,8 +135,13 @@ pub fn button<D: InputHost>(data: &mut D, button: u32, pressed: bool) {
         let target = data.target_at(point);
         data.pressed_on(target, point);
     }
-    let time = time(data);
-    data.button(time, button, pressed);
+    let at = time(data);
+    data.button(at, button, pressed);
+    let input = data.as_mut();
+    if input.buttons.is_empty() {
+        // What was under the pointer meanwhile gets it now.
+        refocus(data);
+    }
 }
 
 /// Presses or releases a key.
@@ -160,7 +171,7 @@ pub fn strike_key<D: InputHost>(data: &mut D, code: u32) {
     in_a_moment(data, move |data| key(data, code, false));
 }
 
-/// Presses a button, anew if it is held down, and releases it in a moment.
+/// Clicks a button: presses it, anew if it is held down, and releases it in a moment.
 pub fn click<D: InputHost>(data: &mut D, code: u32) {
     button(data, code, false);
     button(data, code, true);

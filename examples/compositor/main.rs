@@ -19,10 +19,11 @@
 //! | `rendering` | the frame timer, drawing, screenshots |
 //! | `control` | the control socket |
 //! | `clients` | child processes |
+//! | `fds` | how many of them there are |
 //! | `insight` | what can be seen of the loop: the table of its sources, the slowest callbacks, a trace |
 //!
 //! No module knows another, nor the state: each says in a trait what it needs of the state it is in. They
-//! meet in `state.rs`.
+//! meet in `state.rs` and `painting.rs`.
 
 #![expect(unreachable_pub, reason = "in a program, `pub` tells what a module offers to the others")]
 
@@ -30,10 +31,12 @@ mod clients;
 mod control;
 mod delegates;
 mod demo;
+mod fds;
 mod geometry;
 mod input;
 mod insight;
 mod options;
+mod painting;
 mod protocol;
 mod rendering;
 mod session;

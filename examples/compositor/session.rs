@@ -15,6 +15,8 @@ use wayland_server::Display;
 use crate::clients::Clients;
 use crate::control::Control;
 use crate::demo;
+use crate::fds;
+use crate::geometry::Rect;
 use crate::input::Input;
 use crate::insight;
 use crate::options::{self, Options};
@@ -50,6 +52,7 @@ pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
         control: Control::insert(&mut handle, control_listener)?,
         clients: Clients::insert(&mut handle)?,
         background: decoration::background(options.size),
+        cursor_area: Rect::default(),
         active: None,
         screenshots: HashMap::new(),
         ending: false,
@@ -64,6 +67,10 @@ pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
     ));
 
     start_clients(&mut state, &options.clients, runtime.path(), &name)?;
+    // Each client takes four of them.
+    if let Err(error) = fds::raise_limit() {
+        eprintln!("compositor: the limit of file descriptors stays as it is: {error}");
+    }
     let demo = matches!(options.clients, options::Clients::Demo);
     if let Some(duration) = options.duration.or(demo.then_some(DEMO)) {
         let last_picture = options.screenshot.or(demo.then(|| SCREENSHOT.into()));

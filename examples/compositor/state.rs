@@ -13,10 +13,8 @@ use crate::insight;
 use crate::protocol::seat::Modifiers;
 use crate::protocol::shell;
 use crate::protocol::{Protocol, ProtocolHost, SurfaceKey};
-use crate::rendering::canvas::Canvas;
 use crate::rendering::decoration::{self, Frame, TITLE_BAR};
-use crate::rendering::{self, RenderHost, Rendering, Screenshot, ScreenshotId};
-use crate::session::announce;
+use crate::rendering::{self, Rendering, ScreenshotId};
 
 pub struct State {
     pub handle: LoopHandle<State>,
@@ -26,6 +24,8 @@ pub struct State {
     pub control: Control,
     pub clients: Clients,
     pub background: Image,
+    /// What the pointer covers of the output.
+    pub cursor_area: Rect,
     /// The window with the keyboard.
     pub active: Option<SurfaceKey>,
     /// Who hears of the screenshots that are being made.
@@ -110,7 +110,7 @@ impl State {
             shell::ping(self, window);
         }
         let before = std::mem::replace(&mut self.active, window);
-        self.protocol.focus_keyboard(window);
+        self.protocol.focus_keyboard::<Self>(window);
         // The frames of both change, and what is on top.
         for window in [before, window].into_iter().flatten() {
             self.damage_window(window);
@@ -162,6 +162,17 @@ impl ProtocolHost for State {
         self.activate(Some(window));
     }
 
+    fn activation_asked(&mut self, window: SurfaceKey) {
+        self.activate(Some(window));
+    }
+
+    fn cursor_changed(&mut self) {
+        let area = self.cursor().map_or_else(Rect::default, |cursor| cursor.area);
+        let before = std::mem::replace(&mut self.cursor_area, area);
+        rendering::damage(self, before);
+        rendering::damage(self, area);
+    }
+
     fn surface_unmapped(&mut self, surface: SurfaceKey) {
         if self.active == Some(surface) {
             let next = self.protocol.windows().next_back().map(|window| window.key);
@@ -180,9 +191,17 @@ impl InputHost for State {
     fn pointer_moved(&mut self, time: u32, target: Option<SurfaceKey>, point: Point) {
         let at = target.map_or(point, |target| self.protocol.local(target, point));
         self.protocol.move_pointer(time, target, at);
-        if self.protocol.cursor(point).is_some() {
-            rendering::damage_all(self);
-        }
+        self.cursor_changed();
+    }
+
+    fn pointer_dragged(&mut self, time: u32, point: Point) {
+        let target = if self.protocol.popup_grabs() {
+            // A menu that was opened by the press takes the pointer.
+            self.protocol.surface_at(point)
+        } else {
+            self.protocol.pointer_focus()
+        };
+        self.pointer_moved(time, target, point);
     }
 
     fn pressed_on(&mut self, target: Option<SurfaceKey>, point: Point) {
@@ -225,71 +244,20 @@ impl State {
     }
 }
 
-impl RenderHost for State {
-    fn paint(&mut self, canvas: &mut Canvas) {
-        canvas.draw(&self.background, Point::default(), 1);
-        for window in self.protocol.windows() {
-            // Most of a frame is arithmetic: not for windows that are elsewhere.
-            let own = decoration::extent(window.rect).intersection(&canvas.clip());
-            if !window.frameless && !own.is_empty() {
-                let active = self.active == Some(window.key);
-                Frame { window: window.rect, title: window.title, active }.draw(canvas);
-            }
-            for layer in self.protocol.layers(window.key) {
-                canvas.draw(layer.image, layer.at, layer.scale);
-            }
-        }
-        for popup in self.protocol.popups() {
-            for layer in self.protocol.layers(popup) {
-                canvas.draw(layer.image, layer.at, layer.scale);
-            }
-        }
-        if let Some(cursor) = self.input.pointer().and_then(|at| self.protocol.cursor(at)) {
-            canvas.draw(cursor.image, cursor.at, cursor.scale);
-        }
-    }
-
-    fn frame_done(&mut self, milliseconds: u32) {
-        for callback in self.protocol.take_frame_callbacks() {
-            callback.done(milliseconds);
-        }
-    }
-
-    fn awaits_frame(&mut self) -> bool {
-        self.protocol.awaits_frame()
-    }
-
-    fn screenshot_done(&mut self, screenshot: Screenshot) {
-        let Screenshot { id, path, size: (width, height), result } = screenshot;
-        let result = match result {
-            Ok(()) => Ok(format!("{} {width}x{height}", path.display())),
-            Err(error) => Err(format!("{} can't be written: {error}", path.display())),
-        };
-        match (self.screenshots.remove(&id), result) {
-            (Some(Purpose::Reply(reply_to)), result) => {
-                control::answer(self, reply_to, Vec::new(), result);
-            }
-            (_, Ok(word)) => announce(&format!("compositor: wrote {word}")),
-            (_, Err(message)) => eprintln!("compositor: {message}"),
-        }
-        if self.ending {
-            self.end();
-        }
-    }
-}
-
 impl ControlHost for State {
     fn windows(&mut self) -> Vec<String> {
-        let active = self.active;
+        let (active, protocol) = (self.active, &self.protocol);
         let line = |(index, window): (usize, crate::protocol::scene::Window<'_>)| {
             let Rect { x, y, width, height } = window.rect;
             let mark = if active == Some(window.key) { "active " } else { "" };
             format!(
                 "window {index} pid={} {x} {y} {width}x{height} {mark}app_id={:?} title={:?}",
-                window.pid, window.app_id, window.title
+                protocol.pid(window.key),
+                window.app_id,
+                window.title
             )
         };
-        self.protocol.windows().enumerate().map(line).collect()
+        protocol.windows().enumerate().map(line).collect()
     }
 
     fn stats(&mut self, reply_to: ReplyTo) {
@@ -316,19 +284,23 @@ impl ControlHost for State {
         Ok(())
     }
 
-    fn pointer(&mut self, x: i32, y: i32, click: Option<Button>) -> Result<(), String> {
+    fn pointer(&mut self, x: i32, y: i32, button: Option<(Button, Stroke)>) -> Result<(), String> {
         let point = Point::new(x, y);
         if !self.rendering.bounds().contains(point) {
             return Err(format!("{x} {y} is not on the output"));
         }
         input::move_pointer(self, point);
-        if let Some(button) = click {
+        if let Some((button, stroke)) = button {
             let code = match button {
                 Button::Left => input::BUTTON_LEFT,
                 Button::Middle => input::BUTTON_MIDDLE,
                 Button::Right => input::BUTTON_RIGHT,
             };
-            input::click(self, code);
+            match stroke {
+                Stroke::Press => input::button(self, code, true),
+                Stroke::Release => input::button(self, code, false),
+                Stroke::Both => input::click(self, code),
+            }
         }
         Ok(())
     }

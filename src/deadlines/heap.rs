@@ -4,7 +4,8 @@
 //! lines), which makes up for the three more comparisons a level: see LaMarca and Ladner, *The influence of caches on
 //! the performance of heaps* (1996).
 
-use super::{Deadline, Position, shrink};
+use super::{Deadline, Position};
+use crate::shrink::shrink;
 use crate::token::InterestKey;
 
 pub(super) const ARITY: usize = 4;

@@ -1,12 +1,12 @@
 //! Linux: `epoll_ctl(2)` and `epoll_wait(2)` on mio's instance, and `timerfd_create(2)`.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -14,7 +14,7 @@ use rustix::time::{
 };
 
 use super::{ALARM, EVENTS};
-use crate::interest::ReadySet;
+use crate::interest::ReadinessBits;
 use crate::registrations::Rearm;
 use crate::token::InterestKey;
 use crate::{Interest, Mode, Readiness};
@@ -73,62 +73,55 @@ pub(crate) fn modify(
     }
 }
 
-/// One that the kernel has forgotten by itself is no error.
-#[inline]
-pub(crate) fn delete(registry: &mio::Registry, fd: BorrowedFd<'_>, _: Rearm) -> io::Result<()> {
-    match epoll::delete(registry.as_fd(), fd) {
-        Err(Errno::NOENT) => Ok(()),
-        result => Ok(result?),
-    }
-}
-
-/// Room for what one wait finds: on the stack, and only written to by the kernel.
-pub(crate) type Room = [MaybeUninit<epoll::Event>; EVENTS];
-/// What a wait found.
-pub(crate) type Found<'a> = &'a [epoll::Event];
-
 /// mio's epoll instance.
 pub(crate) struct Poller {
     poll: mio::Poll,
+    /// What the last wait found.
+    events: Vec<epoll::Event>,
 }
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { poll: mio::Poll::new()? })
+        Ok(Self { poll: mio::Poll::new()?, events: Vec::with_capacity(EVENTS) })
     }
 
     pub(crate) fn registry(&self) -> &mio::Registry {
         self.poll.registry()
     }
 
-    #[inline(always)]
-    pub(crate) fn room() -> Room {
-        [const { MaybeUninit::uninit() }; EVENTS]
-    }
-
-    /// Waits until something is ready, or for `timeout`, in whole milliseconds, rounded up, 24 days at most.
-    #[inline(always)]
-    pub(crate) fn wait<'a>(
-        &mut self,
-        timeout: Option<Duration>,
-        room: &'a mut Room,
-    ) -> io::Result<Found<'a>> {
+    /// Waits until something is ready, or for `timeout`: with feature `linux_5_11` to the nanosecond, else in whole
+    /// milliseconds, rounded up, 24 days at most.
+    #[inline]
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         // With the nanoseconds it still is an `int` of milliseconds, as any kernel takes it.
         const LONGEST: i64 = i32::MAX as i64 / 1000 - 1;
         let timeout = timeout.map(|timeout| {
             let tv_sec = i64::try_from(timeout.as_secs()).map_or(LONGEST, |left| left.min(LONGEST));
             Timespec { tv_sec, tv_nsec: timeout.subsec_nanos().into() }
         });
-        let (found, _) = epoll::wait(self.registry().as_fd(), room, timeout.as_ref())?;
-        Ok(found)
+        self.events.clear();
+        let room = rustix::buffer::spare_capacity(&mut self.events);
+        epoll::wait(self.poll.registry().as_fd(), room, timeout.as_ref())?;
+        Ok(())
+    }
+
+    /// Whether the last wait found as much as it has room for.
+    pub(crate) fn was_full(&self) -> bool {
+        self.events.len() == EVENTS
     }
 
     /// Calls `take` for each fd that was found ready.
-    #[inline(always)]
-    pub(crate) fn each(&self, found: Found<'_>, mut take: impl FnMut(mio::Token, ReadySet)) {
-        for &epoll::Event { flags, data } in found {
-            take(mio::Token(data.u64() as usize), ReadySet::told(readiness(flags)));
+    #[inline]
+    pub(crate) fn each(&self, mut take: impl FnMut(mio::Token, ReadinessBits)) {
+        for &epoll::Event { flags, data } in &self.events {
+            take(mio::Token(data.u64() as usize), ReadinessBits::raw(readiness(flags)));
         }
+    }
+
+    /// Whether the kernel has something ready, the loop's own fds aside.
+    pub(crate) fn is_ready(&self) -> bool {
+        let mut fds = [PollFd::new(self.poll.registry(), PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
     }
 }
 
@@ -163,6 +156,8 @@ impl Alarm {
     const OFF: i64 = i64::MAX;
     /// Whether the alarm wakes the loop at a deadline, to the precision of the kernel's timers.
     pub(crate) const PRECISE: bool = true;
+    /// Whether the wait's own timeout is as precise.
+    pub(crate) const OPTIONAL: bool = cfg!(feature = "linux_5_11");
 
     pub(crate) fn new(registry: &mio::Registry) -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::EVENTS;
 use crate::Readiness;
-use crate::interest::ReadySet;
+use crate::interest::ReadinessBits;
 #[cfg(unix)]
 use crate::{Interest, Mode, registrations::Rearm, token::InterestKey};
 
@@ -41,7 +41,7 @@ pub(crate) fn modify(
     }
     let raw = fd.as_raw_fd();
     match interest.into_mio() {
-        None => delete(registry, fd, before).map(|()| Rearm::Absent),
+        None => super::delete_raw(registry, raw).map(|()| Rearm::Absent),
         Some(wanted) => {
             let mut source = mio::unix::SourceFd(&raw);
             match registry.reregister(&mut source, key.into_mio(), wanted) {
@@ -54,26 +54,6 @@ pub(crate) fn modify(
         }
     }
 }
-
-/// One that the kernel has forgotten by itself is no error.
-#[cfg(unix)]
-pub(crate) fn delete(
-    registry: &mio::Registry,
-    fd: BorrowedFd<'_>,
-    before: Rearm,
-) -> io::Result<()> {
-    if before == Rearm::Absent {
-        return Ok(());
-    }
-    match super::delete_raw(registry, fd.as_raw_fd()) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
-}
-
-/// Nothing: mio keeps what a wait finds.
-pub(crate) type Room = ();
-pub(crate) type Found<'a> = &'a mut ();
 
 /// Whatever mio asks on this platform.
 pub(crate) struct Poller {
@@ -90,19 +70,23 @@ impl Poller {
         self.poll.registry()
     }
 
-    pub(crate) fn room() -> Room {}
-
     /// Waits until something is ready, or for `timeout`, in whole milliseconds, rounded up.
-    pub(crate) fn wait<'a>(
-        &mut self,
-        timeout: Option<Duration>,
-        room: &'a mut Room,
-    ) -> io::Result<Found<'a>> {
-        self.poll.poll(&mut self.events, timeout).map(|()| room)
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.poll.poll(&mut self.events, timeout)
+    }
+
+    /// Whether the kernel has something ready: nobody can wait for this loop from outside.
+    pub(crate) fn is_ready(&self) -> bool {
+        false
+    }
+
+    /// Whether the last wait found as much as it has room for.
+    pub(crate) fn was_full(&self) -> bool {
+        false
     }
 
     /// Calls `take` for each source that was found ready.
-    pub(crate) fn each(&self, _: Found<'_>, mut take: impl FnMut(mio::Token, ReadySet)) {
+    pub(crate) fn each(&self, mut take: impl FnMut(mio::Token, ReadinessBits)) {
         for event in &self.events {
             let readiness = Readiness {
                 readable: event.is_readable(),
@@ -112,7 +96,7 @@ impl Poller {
                 read_closed: event.is_read_closed(),
                 write_closed: event.is_write_closed(),
             };
-            take(event.token(), ReadySet::told(readiness));
+            take(event.token(), ReadinessBits::raw(readiness));
         }
     }
 }
@@ -123,6 +107,7 @@ pub(crate) struct Alarm;
 
 impl Alarm {
     pub(crate) const PRECISE: bool = false;
+    pub(crate) const OPTIONAL: bool = true;
 
     pub(crate) fn new(_: &mio::Registry) -> io::Result<Self> {
         Ok(Self)

@@ -1,12 +1,11 @@
 //! The deadlines among the interests, a queue for each priority: arming and moving them, and what expired.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use super::rows::Rows;
-use super::{Registrations, TIMER, Turn, Watch};
-use crate::backlog::ReadyEvent;
-use crate::deadlines::{Deadline, Deadlines, Position};
+use super::{Held, Registrations, Turn, Watch};
+use crate::deadlines::Deadlines;
+use crate::interest::ReadinessBits;
 use crate::options::Priority;
 use crate::token::{InterestKey, SourceKey};
 
@@ -26,30 +25,24 @@ impl Registrations {
     /// Moves the deadline `key` to `at`, if `source` holds it.
     #[inline]
     pub(crate) fn rearm(&mut self, source: SourceKey, key: InterestKey, at: i64) {
-        if let Some(&mut Watch::Deadline(position)) = self.watch(source, key) {
-            self.set(source, key, position, at);
-        }
-    }
-
-    #[inline]
-    fn set(&mut self, source: SourceKey, key: InterestKey, position: Position, at: i64) {
-        self.change_deadlines(source, |queue, rows| {
-            queue.set(key, position, at, |key, to| rows.set_position(key, to))
-        });
-    }
-
-    /// Moves the deadline of a timer to `at`, for which an op is queued that tells the timer: that does it where the
-    /// deadline is not in its row. `false` if the timer is not live.
-    #[inline]
-    pub(crate) fn move_deadline(&mut self, source: SourceKey, at: i64) -> bool {
-        let live = self.touch(source);
-        if live
-            && self.rows.source(source).is_some_and(|row| row.flags & TIMER != 0)
-            && let Some((key, Watch::Deadline(position))) = self.rows.interest_in_row(source)
+        let Some((holder, held)) = self.rows.get_mut(key) else { return };
+        if let Watch::Deadline(position) = held.watch
+            && holder == source
         {
-            self.set(source, key, position, at);
+            // An event that was to be delivered once more was one of the deadline before.
+            held.ready = ReadinessBits::NONE;
+            self.change_deadlines(source, |queue, rows| {
+                queue.set(key, position, at, |key, to| rows.set_position(key, to))
+            });
         }
-        live
+    }
+
+    /// Moves the deadline of a source that has one, and only one.
+    #[inline]
+    pub(crate) fn move_deadline(&mut self, source: SourceKey, at: i64) {
+        if let Some((key, _)) = self.rows.interests_of(source).next() {
+            self.rearm(source, key, at);
+        }
     }
 
     /// Takes what is no interest any more out of the queue, if it is a deadline.
@@ -80,57 +73,60 @@ impl Registrations {
         }
     }
 
-    /// Takes what has expired by now out of the queues, if there is anything in them;
-    /// [`begin_next_due`](Self::begin_next_due) has it delivered.
-    #[inline(always)]
-    pub(crate) fn expire(&mut self) {
-        // There may be nothing at the bound: that is seen then.
-        if let Some(bound) = self.shared.nearest_deadline() {
-            self.expire_from(bound);
-        }
-    }
-
-    fn expire_from(&mut self, bound: i64) {
-        let now = self.clock.now_stamp();
-        self.reached = now;
-        if now < bound {
-            return;
-        }
-        let queues = self.queues();
-        for queue in &mut self.deadlines[queues] {
-            queue.expire(now, |key, to| self.rows.set_position(key, to));
-        }
-        self.nearest_changed();
-    }
-
-    /// Whether `at` has passed, as far as that is known without a look at the clock.
+    /// Takes what has expired by now out of the queues, for [`begin_next_due`](Self::begin_next_due); the time that is
+    /// now, if it was read.
     #[inline]
-    pub(crate) fn is_reached(&self, at: i64) -> bool {
-        at <= self.reached
+    pub(crate) fn expire(&mut self) -> Option<i64> {
+        // There may be nothing at the bound: that is seen then.
+        let bound = self.shared.nearest_deadline()?;
+        let now = self.clock.now_stamp();
+        if now >= bound {
+            for queue in &mut self.deadlines {
+                queue.expire(now, |key, to| self.rows.set_position(key, to));
+            }
+            self.nearest_changed();
+            self.due = self.count_due();
+            // Putting many of them in order takes longer than a look at the clock.
+            return Some(if self.due > 1024 { self.clock.now_stamp() } else { now });
+        }
+        Some(now)
     }
 
     /// Whether anything of `priority` expired that was not delivered, or at least not taken off the list.
     #[inline]
-    pub(crate) fn is_any_due(&self, priority: Priority) -> bool {
+    pub(crate) fn has_due(&self, priority: Priority) -> bool {
         self.deadlines[priority.index()].is_any_due()
     }
 
-    /// The next `N` of what expired of `priority`, at every `N`-th of them.
+    /// [`has_due`](Self::has_due), of any priority.
     #[inline]
-    pub(crate) fn coming_due<const N: usize>(&self, priority: Priority) -> Option<&[Deadline; N]> {
-        self.deadlines[priority.index()].coming()
+    pub(crate) fn is_any_due(&self) -> bool {
+        self.due > 0
     }
 
-    /// Starts the turn of the next of what expired of `priority`, in the order of deadlines.
+    /// Starts the turn of the next of what expired of `priority`, in the order of deadlines; the inner `None` if its
+    /// source gets no events.
     #[inline]
-    pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Turn> {
-        let (interest, at, source) =
-            self.deadlines[priority.index()].next_due(|key| match self.rows.get(key)? {
-                (source, &Watch::Deadline(position)) => Some((position, source)),
-                _ => None,
-            })?;
+    pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Option<Turn>> {
+        let next = self.deadlines[priority.index()].next_due();
+        self.due = self.count_due();
+        let (interest, at) = next?;
         self.delivered = Some((interest, at));
-        Some(self.turn_of(source, ReadyEvent::plain(interest), false))
+        let first = |(_, held): (_, &mut Held)| held.ready.merge(ReadinessBits::NOTIFIED);
+        // One that is to go on has its place in the queue.
+        let first = self.rows.get_mut(interest).is_some_and(first);
+        Some(if first { self.begin_turn(interest) } else { None })
+    }
+
+    #[inline]
+    fn count_due(&self) -> usize {
+        self.deadlines.iter().map(Deadlines::count_due).sum()
+    }
+
+    /// Whether an interest is a deadline that expired and is to be delivered.
+    pub(crate) fn is_due(&self, source: SourceKey, interest: InterestKey, held: &Held) -> bool {
+        let Watch::Deadline(position) = held.watch else { return false };
+        self.deadlines[self.priority(source).index()].has_expired(interest, position)
     }
 
     /// How long ago the deadline was that is being delivered, if `interest` is one.
@@ -138,20 +134,6 @@ impl Registrations {
         let (_, at) = self.delivered.filter(|(delivered, _)| *delivered == interest)?;
         let late = self.clock.now_stamp().saturating_sub(at);
         Some(Duration::from_nanos(late.try_into().unwrap_or(0)))
-    }
-
-    /// The queues that may have anything in them.
-    #[inline]
-    fn queues(&self) -> Range<usize> {
-        let normal = Priority::Normal.index();
-        if self.prioritized { 0..Priority::COUNT } else { normal..normal + 1 }
-    }
-
-    /// The nearest deadline of all, on the clock's scale.
-    #[inline]
-    pub(crate) fn nearest_deadline(&mut self) -> Option<i64> {
-        self.renew_nearest();
-        self.shared.nearest_deadline()
     }
 
     /// Looks what the nearest deadline is, if the one that was has gone.
@@ -165,17 +147,15 @@ impl Registrations {
     #[inline(never)]
     fn renew_bounds(&mut self) {
         self.nearest_is_old = false;
-        let queues = self.queues();
-        for queue in &mut self.deadlines[queues] {
+        for queue in &mut self.deadlines {
             queue.renew_bound(|key, to| self.rows.set_position(key, to));
         }
         self.nearest_changed();
     }
 
     #[inline]
-    fn nearest_changed(&mut self) {
-        let queues = &self.deadlines[self.queues()];
-        let nearest = queues.iter().filter_map(Deadlines::nearest_bound).min();
+    fn nearest_changed(&self) {
+        let nearest = self.deadlines.iter().filter_map(Deadlines::nearest_bound).min();
         self.shared.set_nearest_deadline(nearest);
     }
 }

@@ -1,26 +1,36 @@
 //! The rows of the tables: one for each source, and one for each interest that has no place there.
 //!
 //! Nearly every source holds one interest at a time, and that lies in its row: what is looked up together lies together,
-//! and takes a third less room than two rows. A key names the registration, too, as often as there are numbers for it
+//! and takes less room than two rows. A key names the registration, too, as often as there are numbers for it
 //! ([`InterestKey::REGISTRATIONS`]), so that the interest of an earlier one is not taken for the one that is there. Later
-//! ones, and the further interests of a source, have rows of their own.
+//! ones, and the further interests of a source, have rows of their own, in a list that starts in the row of the source.
 
 use slotmap::SlotMap;
 
-use super::{IoWatch, Watch};
+use super::Watch;
 use crate::deadlines::Position;
+use crate::interest::ReadinessBits;
 use crate::options::Priority;
 use crate::token::{InterestKey, InterestRow, OtherKey, SourceKey};
 
+/// What a source waits for, and what of it has come and is not delivered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) watch: Watch,
+    pub(crate) ready: ReadinessBits,
+}
+
 /// What the loop knows of a source besides the source itself.
 #[derive(Debug)]
-pub(super) struct SourceRow {
+pub(super) struct Row {
     /// The interest that lies here.
-    watch: Option<Watch>,
+    held: Option<Held>,
+    /// The first of the others.
+    others: Option<OtherKey>,
+    /// A mark of the type of the source.
+    pub(super) kind: u32,
     /// How many interests lay here so far, this one included.
     registration: u8,
-    /// How many interests it holds besides; sticks at the maximum.
-    others: u8,
     pub(super) priority: Priority,
     pub(super) flags: u8,
 }
@@ -28,13 +38,15 @@ pub(super) struct SourceRow {
 #[derive(Debug)]
 struct OtherRow {
     source: SourceKey,
-    watch: Watch,
+    held: Held,
+    /// The next interest of the same source.
+    next: Option<OtherKey>,
 }
 
 /// The tables; see the module's head.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    sources: SlotMap<SourceKey, SourceRow>,
+    sources: SlotMap<SourceKey, Row>,
     others: SlotMap<OtherKey, OtherRow>,
 }
 
@@ -42,28 +54,24 @@ impl Rows {
     // Sources.
 
     #[inline]
-    pub(super) fn add_source(&mut self, priority: Priority, flags: u8) -> SourceKey {
-        let row = SourceRow { watch: None, registration: 0, others: 0, priority, flags };
+    pub(super) fn add_source(&mut self, kind: u32, priority: Priority, flags: u8) -> SourceKey {
+        let (held, others) = (None, None);
+        let row = Row { held, others, kind, registration: 0, priority, flags };
         self.sources.insert(row)
     }
 
     #[inline]
-    pub(super) fn len(&self) -> usize {
-        self.sources.len()
-    }
-
-    #[inline]
-    pub(super) fn remove_source(&mut self, key: SourceKey) -> Option<SourceRow> {
+    pub(super) fn remove_source(&mut self, key: SourceKey) -> Option<Row> {
         self.sources.remove(key)
     }
 
     #[inline]
-    pub(super) fn source(&self, key: SourceKey) -> Option<&SourceRow> {
+    pub(super) fn source(&self, key: SourceKey) -> Option<&Row> {
         self.sources.get(key)
     }
 
     #[inline]
-    pub(super) fn source_mut(&mut self, key: SourceKey) -> Option<&mut SourceRow> {
+    pub(super) fn source_mut(&mut self, key: SourceKey) -> Option<&mut Row> {
         self.sources.get_mut(key)
     }
 
@@ -76,53 +84,50 @@ impl Rows {
         source: SourceKey,
         watch: impl FnOnce(InterestKey) -> Watch,
     ) -> InterestKey {
-        if let Some(row) = self.sources.get_mut(source) {
-            if row.watch.is_none()
-                && let Some(key) = InterestKey::in_row(source, row.registration + 1)
-            {
-                row.registration += 1;
-                row.watch = Some(watch(key));
-                return key;
-            }
-            row.others = row.others.saturating_add(1);
+        let ready = ReadinessBits::NONE;
+        if let Some(row) = self.sources.get_mut(source)
+            && row.held.is_none()
+            && let Some(key) = InterestKey::in_row(source, row.registration + 1)
+        {
+            row.registration += 1;
+            row.held = Some(Held { watch: watch(key), ready });
+            return key;
         }
-        self.add_other(source, watch)
-    }
-
-    #[inline(never)]
-    fn add_other(
-        &mut self,
-        source: SourceKey,
-        watch: impl FnOnce(InterestKey) -> Watch,
-    ) -> InterestKey {
-        let row = |key| OtherRow { source, watch: watch(InterestKey::other(key)) };
-        InterestKey::other(self.others.insert_with_key(row))
+        let next = self.sources.get(source).and_then(|row| row.others);
+        let other = self.others.insert_with_key(|key| {
+            let watch = watch(InterestKey::other(key));
+            OtherRow { source, held: Held { watch, ready }, next }
+        });
+        if let Some(row) = self.sources.get_mut(source) {
+            row.others = Some(other);
+        }
+        InterestKey::other(other)
     }
 
     /// The interest `key`, and whose it is.
     #[inline]
-    pub(super) fn get(&self, key: InterestKey) -> Option<(SourceKey, &Watch)> {
+    pub(super) fn get(&self, key: InterestKey) -> Option<(SourceKey, &Held)> {
         match key.row() {
             InterestRow::Source(source, registration) => {
                 let row = self.sources.get(source)?;
-                let watch = row.watch.as_ref().filter(|_| row.registration == registration)?;
-                Some((source, watch))
+                let held = row.held.as_ref().filter(|_| row.registration == registration)?;
+                Some((source, held))
             }
-            InterestRow::Other(key) => self.others.get(key).map(|row| (row.source, &row.watch)),
+            InterestRow::Other(key) => self.others.get(key).map(|row| (row.source, &row.held)),
         }
     }
 
     /// [`get`](Self::get), to change it.
     #[inline]
-    pub(super) fn get_mut(&mut self, key: InterestKey) -> Option<(SourceKey, &mut Watch)> {
+    pub(super) fn get_mut(&mut self, key: InterestKey) -> Option<(SourceKey, &mut Held)> {
         match key.row() {
             InterestRow::Source(source, registration) => {
                 let row = self.sources.get_mut(source)?;
-                let watch = row.watch.as_mut().filter(|_| row.registration == registration)?;
-                Some((source, watch))
+                let held = row.held.as_mut().filter(|_| row.registration == registration)?;
+                Some((source, held))
             }
             InterestRow::Other(key) => {
-                self.others.get_mut(key).map(|row| (row.source, &mut row.watch))
+                self.others.get_mut(key).map(|row| (row.source, &mut row.held))
             }
         }
     }
@@ -134,79 +139,82 @@ impl Rows {
         key: InterestKey,
         wanted: impl FnOnce(SourceKey, &Watch) -> bool,
     ) -> Option<(SourceKey, Watch)> {
-        let (source, &watch) = self.get(key)?;
+        let (source, &Held { watch, .. }) = self.get(key)?;
         if !wanted(source, &watch) {
             return None;
         }
-        let row = self.sources.get_mut(source);
         match key.row() {
-            InterestRow::Source(..) => row?.watch = None,
-            InterestRow::Other(key) => {
-                self.others.remove(key);
-                if let Some(row) = row
-                    && row.others != u8::MAX
-                {
-                    row.others -= 1;
-                }
-            }
+            InterestRow::Source(..) => self.sources.get_mut(source)?.held = None,
+            InterestRow::Other(key) => self.remove_other(source, key),
         }
         Some((source, watch))
     }
 
-    /// The interest in the row of `source`.
-    #[inline]
-    pub(super) fn interest_in_row(&self, source: SourceKey) -> Option<(InterestKey, Watch)> {
-        self.sources.get(source)?.interest(source)
-    }
-
-    /// All interests of `source`.
-    pub(super) fn interests_of(&self, source: SourceKey) -> Vec<InterestKey> {
-        let in_row = self.interest_in_row(source);
-        let others = self.others.iter().filter(|(_, row)| row.source == source);
-        let others = others.map(|(key, _)| InterestKey::other(key));
-        in_row.map(|(key, _)| key).into_iter().chain(others).collect()
-    }
-
-    /// Notes that `source` holds no interest.
-    pub(super) fn note_none(&mut self, source: SourceKey) {
-        if let Some(row) = self.sources.get_mut(source) {
-            row.others = 0;
+    fn remove_other(&mut self, source: SourceKey, key: OtherKey) {
+        let next = self.others.remove(key).and_then(|row| row.next);
+        let mut link = self.sources.get(source).and_then(|row| row.others);
+        if link == Some(key) {
+            if let Some(row) = self.sources.get_mut(source) {
+                row.others = next;
+            }
+            return;
+        }
+        while let Some(row) = link.and_then(|link| self.others.get_mut(link)) {
+            if row.next == Some(key) {
+                row.next = next;
+                return;
+            }
+            link = row.next;
         }
     }
 
-    /// Whether an interest other than `except` watches the fd with this number.
-    pub(super) fn watches_fd(&self, fd: i32, except: InterestKey) -> bool {
-        let in_rows = self.sources.iter().filter_map(|(source, row)| row.interest(source));
-        let others = self.others.iter().map(|(key, row)| (InterestKey::other(key), row.watch));
-        in_rows.chain(others).any(|(key, watch)| {
-            key != except
-                && matches!(watch, Watch::Io(IoWatch { fd: watched, .. }) if watched == fd)
-        })
+    /// All interests of `source`: it costs what it holds.
+    pub(super) fn interests_of(&self, source: SourceKey) -> Interests<'_> {
+        let row = self.sources.get(source);
+        let in_row = row.filter(|row| row.held.is_some());
+        let in_row = in_row.and_then(|row| InterestKey::in_row(source, row.registration));
+        Interests { rows: self, in_row, next: row.and_then(|row| row.others) }
     }
 
     /// Notes where the deadline `key` is in its queue.
     #[inline]
     pub(super) fn set_position(&mut self, key: InterestKey, to: Position) {
-        if let Some((_, Watch::Deadline(position))) = self.get_mut(key) {
+        if let Some((_, Held { watch: Watch::Deadline(position), .. })) = self.get_mut(key) {
             *position = to;
         }
     }
 }
 
-impl SourceRow {
-    /// The interest in this row, which is that of `source`.
-    #[inline]
-    fn interest(&self, source: SourceKey) -> Option<(InterestKey, Watch)> {
-        Some((InterestKey::in_row(source, self.registration)?, self.watch?))
-    }
-
+impl Row {
     /// Whether the source holds any interest.
     #[inline]
     pub(super) fn holds_any(&self) -> bool {
-        self.watch.is_some() || self.others > 0
+        self.held.is_some() || self.others.is_some()
+    }
+}
+
+/// The interests of one source.
+#[derive(Clone, Debug)]
+pub(crate) struct Interests<'a> {
+    rows: &'a Rows,
+    in_row: Option<InterestKey>,
+    next: Option<OtherKey>,
+}
+
+impl<'a> Iterator for Interests<'a> {
+    type Item = (InterestKey, &'a Held);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(key) = self.in_row.take() {
+            return self.rows.get(key).map(|(_, held)| (key, held));
+        }
+        let key = self.next?;
+        let row = self.rows.others.get(key)?;
+        self.next = row.next;
+        Some((InterestKey::other(key), &row.held))
     }
 }
 
 // What a source costs here, and each interest beyond its first.
-static_assertions::const_assert!(size_of::<SourceRow>() <= 12);
-static_assertions::const_assert!(size_of::<OtherRow>() <= 16);
+static_assertions::const_assert!(size_of::<Row>() <= 28);
+static_assertions::const_assert!(size_of::<OtherRow>() <= 28);

@@ -2,7 +2,7 @@
 
 use crate::Mode;
 use crate::deadlines::Position;
-use crate::interest::Wants;
+use crate::interest::InterestBits;
 
 /// What an interest waits for.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +20,10 @@ pub(crate) enum Watch {
 pub(crate) struct IoWatch {
     /// −1 for a mio source.
     pub(crate) fd: i32,
-    pub(crate) wants: Wants,
+    pub(crate) wants: InterestBits,
     pub(crate) rearm: Rearm,
+    /// The kernel tells of it as long as it is ready.
+    pub(crate) level: bool,
 }
 
 /// What the loop does for a mode that the kernel was not asked for, because mio is edge-triggered.
@@ -35,7 +37,7 @@ pub(crate) enum Rearm {
     OneShot,
     /// One-shot and fired: events are dropped until the interest is re-registered.
     Spent,
-    /// Wants nothing, and mio has no such interest: not registered with the kernel.
+    /// InterestBits nothing, and mio has no such interest: not registered with the kernel.
     Absent,
 }
 

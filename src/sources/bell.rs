@@ -1,16 +1,17 @@
 //! How a `std::task::Waker` makes a source ready: the part that the sources of futures and
 //! that of Wayland events share.
 //!
-//! A bell holds what there is to do, whether the loop knows, and the doorbell while the source is registered,
+//! A bell holds what there is to do, whether the loop knows, and the notifier while the source is registered,
 //! behind one lock. Whoever adds work tells the loop unless it knows; the source answers `Again` as long as
 //! there is work, and only an answer of `Continue` makes the bell silent. So a wake-up that comes while the
 //! future is being polled is seen, none costs a round of its own, and none is lost to a panic: the loop
 //! hands a notifier's event to the source once more then, and the bell still counts as rung.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use crate::ready::Doorbell;
+use crate::RawNotifier;
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::{InterestToken, PostAction, Registrar};
 
 /// What a bell collects.
@@ -36,15 +37,15 @@ struct State<W> {
     work: W,
     /// The loop will look, or is looking.
     told: bool,
-    doorbell: Option<Doorbell>,
+    notifier: Option<RawNotifier>,
 }
 
 impl<W: Work> State<W> {
     fn tell(&mut self) {
         if !self.told
-            && let Some(doorbell) = &self.doorbell
+            && let Some(notifier) = &self.notifier
         {
-            doorbell.ring();
+            notifier.notify();
             self.told = true;
         }
     }
@@ -85,13 +86,11 @@ impl Wake for Bell<bool> {
 pub(crate) struct Listener<W: Work> {
     bell: Arc<Bell<W>>,
     token: Option<InterestToken>,
-    /// Its last answer was `Again`.
-    again: bool,
 }
 
 impl<W: Work> Listener<W> {
     pub(crate) fn new() -> Self {
-        Self { bell: Arc::default(), token: None, again: false }
+        Self { bell: Arc::default(), token: None }
     }
 
     pub(crate) fn bell(&self) -> &Arc<Bell<W>> {
@@ -100,29 +99,19 @@ impl<W: Work> Listener<W> {
 
     /// Registers, and tells the loop of what came before.
     pub(crate) fn register(&mut self, registrar: &mut Registrar<'_>) {
-        let (token, doorbell) = registrar.doorbell();
+        let (token, notifier) = registrar.raw_notifier();
         self.token = Some(token);
-        self.again = false;
         let mut state = self.bell.lock();
-        state.doorbell = Some(doorbell);
+        state.notifier = Some(notifier);
         state.told = false;
         if !state.work.is_empty() {
             state.tell();
         }
     }
 
-    /// Tells the loop anew of the work that is left: a composite source may have answered with `Reregister` what
-    /// was an `Again` here.
     pub(crate) fn reregister(&mut self, registrar: &mut Registrar<'_>) {
         if self.token.is_none() {
-            return self.register(registrar);
-        }
-        if registrar.answered && std::mem::take(&mut self.again) {
-            let mut state = self.bell.lock();
-            state.told = false;
-            if !state.work.is_empty() {
-                state.tell();
-            }
+            self.register(registrar);
         }
     }
 
@@ -130,7 +119,7 @@ impl<W: Work> Listener<W> {
         if let Some(token) = self.token.take() {
             registrar.release(token);
         }
-        self.bell.lock().doorbell = None;
+        self.bell.lock().notifier = None;
     }
 
     pub(crate) fn is(&self, token: InterestToken) -> bool {
@@ -151,8 +140,13 @@ impl<W: Work> Listener<W> {
     pub(crate) fn answer(&mut self) -> PostAction {
         let mut state = self.bell.lock();
         state.told = !state.work.is_empty();
-        self.again = state.told;
-        if self.again { PostAction::Again } else { PostAction::Continue }
+        if !state.told {
+            return PostAction::Continue;
+        }
+        if let Some(notifier) = &state.notifier {
+            notifier.again();
+        }
+        PostAction::Again
     }
 }
 
@@ -178,7 +172,7 @@ impl Listener<bool> {
 /// A waker may outlive the source and its loop: it then holds none of the loop's fds.
 impl<W: Work> Drop for Listener<W> {
     fn drop(&mut self) {
-        self.bell.lock().doorbell = None;
+        self.bell.lock().notifier = None;
     }
 }
 

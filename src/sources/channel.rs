@@ -8,10 +8,12 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvError, SendError, TryRecvError, TrySendError};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::ready::Doorbell;
+use crate::RawNotifier;
+use crate::shrink::pop_front;
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// What the callback of a [`Channel`] receives.
@@ -128,7 +130,7 @@ struct Queue<T> {
     senders_waiting: u32,
     /// The loop knows that there is something and will ask for more.
     notified: bool,
-    doorbell: Option<Doorbell>,
+    notifier: Option<RawNotifier>,
 }
 
 impl<T> Queue<T> {
@@ -149,7 +151,7 @@ impl<T> Shared<T> {
             receivers_waiting: 0,
             senders_waiting: 0,
             notified: false,
-            doorbell: None,
+            notifier: None,
         };
         Arc::new(Self {
             queue: Mutex::new(queue),
@@ -177,14 +179,14 @@ impl<T> Shared<T> {
     #[inline]
     fn tell_loop(mut queue: MutexGuard<'_, Queue<T>>) {
         if !queue.notified
-            && let Some(doorbell) = &queue.doorbell
+            && let Some(notifier) = &queue.notifier
         {
             // Unlocked before the loop wakes up, which is going to lock.
-            let asleep = doorbell.queue_up().then(|| doorbell.clone());
+            let asleep = notifier.queue_up().then(|| notifier.clone());
             queue.notified = true;
             drop(queue);
-            if let Some(doorbell) = asleep {
-                doorbell.interrupt();
+            if let Some(notifier) = asleep {
+                notifier.interrupt();
             }
         }
     }
@@ -342,14 +344,12 @@ pub struct Channel<T> {
     /// What an unbounded channel took out of the queue and did not deliver yet.
     batch: Mutex<VecDeque<T>>,
     token: Option<InterestToken>,
-    /// Its last answer was `Again`.
-    again: bool,
 }
 
 impl<T> Channel<T> {
     #[inline]
     fn new(shared: Arc<Shared<T>>) -> Self {
-        Self { shared, batch: Mutex::default(), token: None, again: false }
+        Self { shared, batch: Mutex::default(), token: None }
     }
 
     /// Receives a message without the loop; blocks until there is one.
@@ -383,7 +383,7 @@ impl<T> Channel<T> {
     /// If there is none now, or all senders are gone and nothing is left.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(message) = batch.pop_front() {
+        if let Some(message) = pop_front(&mut batch) {
             return Ok(message);
         }
         match self.shared.refill(&mut batch) {
@@ -398,7 +398,7 @@ impl<T> Shared<T> {
     /// Takes the next message, and from an unbounded queue all others into `batch`, which is empty.
     fn refill(&self, batch: &mut VecDeque<T>) -> Option<T> {
         let mut queue = self.lock();
-        let message = queue.messages.pop_front()?;
+        let message = pop_front(&mut queue.messages)?;
         if self.bound == UNBOUNDED {
             if !queue.messages.is_empty() {
                 std::mem::swap(&mut queue.messages, batch);
@@ -425,6 +425,14 @@ impl<T> Shared<T> {
         queue.notified = queue.has_more();
         queue.notified
     }
+
+    /// What to answer if there is more, which the loop is to know whatever a source around this one answers.
+    fn answer_again(&self) -> PostAction {
+        if let Some(notifier) = &self.lock().notifier {
+            notifier.again();
+        }
+        PostAction::Again
+    }
 }
 
 impl<T> Drop for Channel<T> {
@@ -436,7 +444,7 @@ impl<T> Drop for Channel<T> {
         let handed_back = self.shared.bound == 0;
         let _messages = (!handed_back && !queue.messages.is_empty())
             .then(|| std::mem::take(&mut queue.messages));
-        let _doorbell = if queue.doorbell.is_some() { queue.doorbell.take() } else { None };
+        let _notifier = if queue.notifier.is_some() { queue.notifier.take() } else { None };
         let senders_waiting = queue.senders_waiting > 0;
         drop(queue);
         if senders_waiting {
@@ -458,17 +466,16 @@ impl<T: 'static> EventSource for Channel<T> {
     type Error = Infallible;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let (token, doorbell) = registrar.doorbell();
+        let (token, notifier) = registrar.raw_notifier();
         self.token = Some(token);
-        self.again = false;
         let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut queue = self.shared.lock();
         // What was sent before is told of now.
         queue.notified = !batch.is_empty() || queue.has_more();
         if queue.notified {
-            doorbell.ring();
+            notifier.notify();
         }
-        queue.doorbell = Some(doorbell);
+        queue.notifier = Some(notifier);
         Ok(())
     }
 
@@ -476,22 +483,11 @@ impl<T: 'static> EventSource for Channel<T> {
         if self.token.is_none() {
             return self.register(registrar);
         }
-        // A composite source may have answered with `Reregister` what was an `Again` here.
-        if registrar.answered && std::mem::take(&mut self.again) {
-            let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let mut queue = self.shared.lock();
-            queue.notified = !batch.is_empty() || queue.has_more();
-            if queue.notified
-                && let Some(doorbell) = &queue.doorbell
-            {
-                doorbell.ring();
-            }
-        }
         Ok(())
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.shared.lock().doorbell = None;
+        self.shared.lock().notifier = None;
         if let Some(token) = self.token.take() {
             registrar.release(token);
         }
@@ -512,19 +508,14 @@ impl<T: 'static> EventSource for Channel<T> {
             return Ok(PostAction::Continue);
         }
         let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(message) = batch.pop_front().or_else(|| self.shared.refill(batch)) {
+        if let Some(message) = pop_front(batch).or_else(|| self.shared.refill(batch)) {
             callback(Event::Msg(message));
-            self.again = !batch.is_empty() || self.shared.has_more();
-        } else if !self.shared.has_more() {
-            self.again = false;
-        } else if !self.shared.is_closed() {
-            self.again = true;
-        } else {
-            self.again = false;
+        } else if self.shared.is_closed() {
             callback(Event::Closed);
             return Ok(PostAction::Remove);
         }
-        Ok(if self.again { PostAction::Again } else { PostAction::Continue })
+        let again = !batch.is_empty() || self.shared.has_more();
+        Ok(if again { self.shared.answer_again() } else { PostAction::Continue })
     }
 }
 

@@ -16,7 +16,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::fd_watch::FdWatch;
 #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
 use crate::Signals;
-use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
+use crate::{EventSource, InsertError, InterestToken, PostAction, Readiness, Registrar};
 #[cfg(target_os = "linux")]
 use crate::{Interest, Mode};
 
@@ -69,14 +69,14 @@ use crate::{Interest, Mode};
 #[derive(Debug)]
 pub struct Child {
     child: std::process::Child,
-    watch: Watch,
+    watch: ChildWatch,
     /// Its end was told of.
     told: bool,
 }
 
 /// What tells that the child may have ended.
 #[derive(Debug)]
-enum Watch {
+enum ChildWatch {
     /// It had, before anything was watched.
     Ended(Option<InterestToken>),
     /// Readable once the process has ended.
@@ -93,29 +93,40 @@ impl Child {
     /// # Errors
     ///
     /// On Linux those of `pidfd_open(2)`: `EMFILE`, `ENOSYS` before Linux 5.3; elsewhere those of `Signals::new`.
-    /// `ECHILD` or `ESRCH` if the child was reaped behind the back of `std`.
-    pub fn new(child: std::process::Child) -> io::Result<Self> {
+    /// `ECHILD` or `ESRCH` if the child was reaped behind the back of `std`. The child comes back with the
+    /// error, to be watched later, waited for or killed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::process::Command;
+    /// use soloop::Child;
+    ///
+    /// let child = Command::new("true").spawn()?;
+    /// match Child::new(child) {
+    ///     Ok(source) => drop(source.into_inner().wait()?),
+    ///     Err(mut refused) => {
+    ///         eprintln!("cannot watch the child: {}", refused.error);
+    ///         refused.source.wait()?;
+    ///     }
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn new(child: std::process::Child) -> Result<Self, InsertError<std::process::Child>> {
         #[cfg(target_os = "linux")]
-        return Self::watched_by(child, Watch::pidfd);
+        return Self::watched_by(child, ChildWatch::pidfd);
         #[cfg(not(target_os = "linux"))]
-        return Self::watched_by(child, Watch::sigchld);
+        return Self::watched_by(child, ChildWatch::sigchld);
     }
 
     fn watched_by(
         mut child: std::process::Child,
-        watch: impl FnOnce(&std::process::Child) -> io::Result<Watch>,
-    ) -> io::Result<Self> {
-        // A pid is this child's only until it is reaped.
-        let mut ended = child.try_wait()?.is_some();
-        let mut watch = if ended { Watch::Ended(None) } else { watch(&child)? };
-        if !ended {
-            // Before the watch began, it may be; then nothing tells.
-            ended = child.try_wait()?.is_some();
-            if ended {
-                watch = Watch::Ended(None);
-            }
+        watch: impl FnOnce(&std::process::Child) -> io::Result<ChildWatch>,
+    ) -> Result<Self, InsertError<std::process::Child>> {
+        match ChildWatch::begin(&mut child, watch) {
+            Ok(watch) => Ok(Self { child, watch, told: false }),
+            Err(error) => Err(InsertError { error, source: child }),
         }
-        Ok(Self { child, watch, told: false })
     }
 
     /// The child.
@@ -135,7 +146,20 @@ impl Child {
     }
 }
 
-impl Watch {
+impl ChildWatch {
+    fn begin(
+        child: &mut std::process::Child,
+        watch: impl FnOnce(&std::process::Child) -> io::Result<Self>,
+    ) -> io::Result<Self> {
+        // A pid is this child's only until it is reaped.
+        if child.try_wait()?.is_some() {
+            return Ok(Self::Ended(None));
+        }
+        let watch = watch(child)?;
+        // If the child ended before the watch began, the watch stays silent.
+        Ok(if child.try_wait()?.is_some() { Self::Ended(None) } else { watch })
+    }
+
     #[cfg(target_os = "linux")]
     fn pidfd(child: &std::process::Child) -> io::Result<Self> {
         let fd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
@@ -172,7 +196,7 @@ impl EventSource for Child {
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         match &mut self.watch {
-            Watch::Ended(token) => {
+            ChildWatch::Ended(token) => {
                 let (ours, notifier) = registrar.notifier();
                 *token = Some(ours);
                 notifier.notify();
@@ -180,36 +204,36 @@ impl EventSource for Child {
             }
             // One-shot, so that a wait that fails does not do so in every round.
             #[cfg(target_os = "linux")]
-            Watch::Pidfd(fd, watch) => {
+            ChildWatch::Pidfd(fd, watch) => {
                 watch.register(registrar, fd.as_fd(), Interest::READ, Mode::OneShot)
             }
             #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
-            Watch::Sigchld(signals) => signals.register(registrar),
+            ChildWatch::Sigchld(signals) => signals.register(registrar),
         }
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         match &mut self.watch {
             #[cfg(target_os = "linux")]
-            Watch::Pidfd(..) => self.register(registrar),
+            ChildWatch::Pidfd(..) => self.register(registrar),
             #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
-            Watch::Sigchld(signals) => signals.reregister(registrar),
+            ChildWatch::Sigchld(signals) => signals.reregister(registrar),
             _ => Ok(()),
         }
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         match &mut self.watch {
-            Watch::Ended(token) => {
+            ChildWatch::Ended(token) => {
                 if let Some(token) = token.take() {
                     registrar.release(token);
                 }
                 Ok(())
             }
             #[cfg(target_os = "linux")]
-            Watch::Pidfd(fd, watch) => watch.unregister(registrar, fd.as_fd()),
+            ChildWatch::Pidfd(fd, watch) => watch.unregister(registrar, fd.as_fd()),
             #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
-            Watch::Sigchld(signals) => signals.unregister(registrar),
+            ChildWatch::Sigchld(signals) => signals.unregister(registrar),
         }
     }
 
@@ -276,8 +300,8 @@ mod tests {
                 .spawn()
                 .unwrap();
             inputs.push(child.stdin.take());
-            let source = Child::watched_by(child, Watch::sigchld).unwrap();
-            assert!(matches!(source.watch, Watch::Sigchld(_)));
+            let source = Child::watched_by(child, ChildWatch::sigchld).unwrap();
+            assert!(matches!(source.watch, ChildWatch::Sigchld(_)));
             let callback = |status: ExitStatus, state: &mut State| state.ended.push(status.code());
             state.handle.insert_source(source, callback).unwrap();
         }

@@ -17,7 +17,6 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -26,6 +25,7 @@ use std::collections::VecDeque;
 use slotmap::{SlotMap, new_key_type};
 
 use super::bell::{Bell, Listener, Work};
+use crate::sync::{AtomicBool, Ordering};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// Makes an executor, and the scheduler that gives it futures.

@@ -1,4 +1,4 @@
-//! A steady beat.
+//! A steady tick.
 
 use std::convert::Infallible;
 use std::io;
@@ -10,7 +10,7 @@ use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 /// A tick of an [`Interval`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Tick {
-    /// When it was due: the latest tick of the beat that is not after the time of the callback.
+    /// When it was due: the latest tick that is not after the time of the callback.
     pub deadline: Instant,
     /// How many ticks were due between the last one delivered and this one; 0 as long as the loop keeps up.
     pub missed: u64,
@@ -26,7 +26,7 @@ pub struct Tick {
 ///
 /// The callback answers how to go on: [`PostAction::Continue`] (or `Again`, or `Reregister`, which mean the same
 /// here) ticks on, [`PostAction::Remove`] and [`PostAction::Disable`] are what they are for every source.
-/// The beat goes on while the interval is disabled; the tick after
+/// Time goes on while the interval is disabled; the tick after
 /// [`enable`](crate::LoopHandle::enable) tells how many were missed. The same holds for an interval that is
 /// [taken](crate::LoopHandle::take) and inserted again.
 ///
@@ -97,7 +97,7 @@ impl Interval {
     }
 
     /// Ticks for the first time at `first`, then once a `period`. A `first` that has passed counts: the tick that
-    /// comes at once is the latest that was due, and tells of those before it as missed.
+    /// comes at once is the latest that was due, and counts those before it as missed.
     pub fn starting_at(first: Instant, period: Duration) -> Self {
         Self { beat: Beat::Next(first), ..Self::new(period) }
     }
@@ -107,7 +107,7 @@ impl Interval {
         self.period
     }
 
-    /// Changes the period, and starts the beat anew: the next tick is due one new period after the interval is
+    /// Changes the period, and starts anew: the next tick is due one new period after the interval is
     /// inserted, or updated with [`LoopHandle::update`](crate::LoopHandle::update). Ticks that were due
     /// and not delivered are forgotten. Setting the period that it has changes nothing.
     pub fn set_period(&mut self, period: Duration) {
@@ -127,7 +127,7 @@ impl Interval {
     }
 
     /// Has the deadline queue hold the next tick. A deadline that it holds already stays where it is: armed
-    /// anew it would leave the batch that is under way, again and again if something re-registers the
+    /// anew it would leave the round that is under way, again and again if something re-registers the
     /// source in every round.
     fn arm(&mut self, registrar: &mut Registrar<'_>) {
         if self.clock.is_none() {
@@ -207,8 +207,13 @@ impl EventSource for Interval {
         if self.token != Some(token) {
             return Ok(PostAction::Continue);
         }
+        let now = clock.now();
         self.armed = None;
-        let tick = latest(due, self.period, clock.now());
+        if now < due {
+            // The callback panicked at the tick before, whose event comes once more.
+            return Ok(PostAction::Reregister);
+        }
+        let tick = latest(due, self.period, now);
         self.beat = Beat::after(tick.deadline, self.period);
         Ok(match callback(tick) {
             PostAction::Continue | PostAction::Again | PostAction::Reregister => {

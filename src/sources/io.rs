@@ -6,8 +6,8 @@
 //! more try. Each direction has wakers of its own, and each future that waits has its place among them.
 //!
 //! The [`Async`] tells the kernel itself when it goes, since the fd is free from then on, and may be adapted
-//! anew before the loop gets to do anything; the loop forgets its part at the next settling (see
-//! `abandoned.rs`). Neither keeps the other alive.
+//! anew before the loop gets to do anything; the loop forgets its part when ops are applied the next time (see
+//! `dropped_guards.rs`). Neither keeps the other alive.
 
 use std::fmt;
 use std::io;
@@ -22,10 +22,10 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use self::ready::Wait;
 use self::waiters::{Direction, IoSource, Waiters};
-use crate::abandoned::SourceGuard;
+use crate::dropped_guards::SourceGuard;
 use crate::poller;
 use crate::registrations::Rearm;
-use crate::{Interest, InterestToken, LoopHandle, Mode, Registrar};
+use crate::{InsertError, Interest, InterestToken, LoopHandle, Mode, Registrar, Token};
 
 mod ready;
 #[cfg(feature = "futures-io")]
@@ -103,16 +103,16 @@ impl<Data> LoopHandle<Data> {
     /// # Errors
     ///
     /// Those of `epoll_ctl(2)` on Linux: `EPERM` for a regular file or a directory, `EEXIST` for an fd that is
-    /// registered with this loop already, `ENOSPC` beyond the user's limit. `fd` is dropped then, in the mode
-    /// in which it was.
-    pub fn adapt_io<F: AsFd>(&mut self, fd: F) -> io::Result<Async<F>> {
-        let blocking = set_nonblocking(fd.as_fd())?;
+    /// registered with this loop already, `ENOSPC` beyond the user's limit. `fd` comes back with the error, in the
+    /// mode in which it was.
+    pub fn adapt_io<F: AsFd>(&mut self, fd: F) -> Result<Async<F>, InsertError<F>> {
+        let blocking = match set_nonblocking(fd.as_fd()) {
+            Ok(blocking) => blocking,
+            Err(error) => return Err(InsertError { error, source: fd }),
+        };
         let waiters = Arc::new(Waiters::default());
-        // Inserted first, for its key; what it watches is not its own.
-        let token = self.insert_source(IoSource::new(&waiters), |(), _| ())?;
-        let mut registrar = Registrar::new(&mut self.registrations, token.key());
-        match registrar.register_fd(fd.as_fd(), Interest::BOTH, Mode::Edge) {
-            Ok(interest) => Ok(Async {
+        match self.watch_io(fd.as_fd(), &waiters) {
+            Ok((token, interest)) => Ok(Async {
                 registered: fd.as_fd().as_raw_fd(),
                 fd: Some(fd),
                 token: interest,
@@ -122,8 +122,25 @@ impl<Data> LoopHandle<Data> {
                 _guard: self.guard(token).with_interest(interest.key()),
             }),
             Err(error) => {
-                self.remove(token);
                 restore(fd.as_fd(), blocking);
+                Err(InsertError { error, source: fd })
+            }
+        }
+    }
+
+    fn watch_io(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        waiters: &Arc<Waiters>,
+    ) -> io::Result<(Token<IoSource>, InterestToken)> {
+        // Inserted first, for its key; what it watches is not its own.
+        let inserted = self.insert_internal(IoSource::new(waiters));
+        let token = inserted.map_err(|refused| refused.error)?;
+        let mut registrar = Registrar::new(&mut self.registrations, token.key());
+        match registrar.register_fd(fd, Interest::BOTH, Mode::Edge) {
+            Ok(interest) => Ok((token, interest)),
+            Err(error) => {
+                self.remove(token);
                 Err(error)
             }
         }

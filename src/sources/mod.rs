@@ -2,8 +2,6 @@
 
 #[cfg(any(feature = "executor", feature = "futures-core", feature = "wayland-client"))]
 pub(crate) mod bell;
-#[cfg(all(unix, feature = "calloop"))]
-mod calloop;
 pub mod channel;
 #[cfg(any(target_os = "linux", all(unix, feature = "signals")))]
 pub mod child;
@@ -11,7 +9,7 @@ pub mod child;
     target_os = "linux",
     all(unix, any(feature = "calloop", feature = "signals", feature = "wayland-client"))
 ))]
-mod fd_watch;
+pub(crate) mod fd_watch;
 #[cfg(feature = "executor")]
 pub mod futures;
 #[cfg(unix)]
@@ -33,8 +31,6 @@ pub mod wall_timer;
 #[cfg(all(unix, feature = "wayland-client"))]
 pub mod wayland;
 
-#[cfg(all(unix, feature = "calloop"))]
-pub use self::calloop::{CalloopLoop, CalloopTurn};
 pub use channel::{Channel, Sender, SyncSender, channel, sync_channel};
 #[cfg(any(target_os = "linux", all(unix, feature = "signals")))]
 pub use child::Child;

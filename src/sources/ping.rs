@@ -2,10 +2,10 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use crate::ready::Doorbell;
+use crate::RawNotifier;
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// Makes a ping and the source it arrives at.
@@ -42,33 +42,33 @@ use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 /// # Ok::<(), soloop::Error>(())
 /// ```
 pub fn make_ping() -> (Ping, PingSource) {
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(PingState::default());
     (Ping { shared: Arc::clone(&shared) }, PingSource { shared, token: None })
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct PingState {
     pinged: AtomicBool,
-    doorbell: Mutex<Option<Doorbell>>,
+    notifier: Mutex<Option<RawNotifier>>,
 }
 
-impl Shared {
+impl PingState {
     /// Tells the loop, if the source is in one.
     fn tell(&self) {
-        if let Some(doorbell) = &*self.doorbell() {
-            doorbell.ring();
+        if let Some(notifier) = &*self.notifier() {
+            notifier.notify();
         }
     }
 
-    fn doorbell(&self) -> MutexGuard<'_, Option<Doorbell>> {
-        self.doorbell.lock().unwrap_or_else(PoisonError::into_inner)
+    fn notifier(&self) -> MutexGuard<'_, Option<RawNotifier>> {
+        self.notifier.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Pings a [`PingSource`], from any thread. A clone pings the same source.
 #[derive(Clone, Debug)]
 pub struct Ping {
-    shared: Arc<Shared>,
+    shared: Arc<PingState>,
 }
 
 impl Ping {
@@ -84,7 +84,7 @@ impl Ping {
 /// The source that pings arrive at; see [`make_ping`]. It stays when all [`Ping`]s are gone.
 #[derive(Debug)]
 pub struct PingSource {
-    shared: Arc<Shared>,
+    shared: Arc<PingState>,
     token: Option<InterestToken>,
 }
 
@@ -94,14 +94,14 @@ impl EventSource for PingSource {
     type Error = Infallible;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let (token, doorbell) = registrar.doorbell();
+        let (token, notifier) = registrar.raw_notifier();
         self.token = Some(token);
-        let mut slot = self.shared.doorbell();
-        // Looked at under the lock: a ping that comes later finds the doorbell.
+        let mut slot = self.shared.notifier();
+        // Looked at under the lock: a ping that comes later finds the notifier.
         if self.shared.pinged.load(Ordering::Acquire) {
-            doorbell.ring();
+            notifier.notify();
         }
-        *slot = Some(doorbell);
+        *slot = Some(notifier);
         Ok(())
     }
 
@@ -110,7 +110,7 @@ impl EventSource for PingSource {
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        *self.shared.doorbell() = None;
+        *self.shared.notifier() = None;
         if let Some(token) = self.token.take() {
             registrar.release(token);
         }

@@ -2,7 +2,8 @@
 //!
 //! `signal-hook` owns the process's handlers; each listener adds actions to them that do only what a
 //! signal handler may: remember that the signal came, then write a byte to a socket that the loop watches.
-//! No signal is blocked, so that child processes inherit a clean mask.
+//! No signal is blocked, so that child processes inherit a clean mask. A signal that the program itself
+//! blocked never runs a handler; to unblock it takes unsafe code, so it is refused instead.
 //!
 //! A handler stays installed once it is, so the default disposition is emulated: with the first listener
 //! an action is added that runs the default whenever nobody in the process listens.
@@ -67,6 +68,11 @@ pub struct Sender {
 /// real-time signals it is not, they are ignored then. As after `sigaction(2)`, it also meets a signal that was sent
 /// before and that another thread has only begun to handle.
 ///
+/// A blocked signal does not arrive. `Signals` of calloop blocks what it listens to, and programs on calloop block it
+/// early for all their threads; here neither is needed. On Linux, a signal that every thread of the process blocks is
+/// refused, with [`io::ErrorKind::InvalidInput`], when the source is inserted or enabled and when it is added to an
+/// inserted source. A signal that is blocked later, or where `/proc` is not mounted, is not noticed.
+///
 /// # Examples
 ///
 /// ```
@@ -97,6 +103,7 @@ pub struct Signals {
     /// Where the handlers write; each listener has a duplicate.
     waker: UnixStream,
     watch: FdWatch,
+    registered: bool,
 }
 
 impl Signals {
@@ -113,8 +120,9 @@ impl Signals {
         let (wake, waker) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         waker.set_nonblocking(true)?;
+        let listeners = BTreeMap::new();
         let mut source =
-            Self { listeners: BTreeMap::new(), wake, waker, watch: FdWatch::default() };
+            Self { listeners, wake, waker, watch: FdWatch::default(), registered: false };
         source.add_signals(signals)?;
         Ok(source)
     }
@@ -123,7 +131,8 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new); the set is then as it was.
+    /// As [`new`](Self::new), and [`io::ErrorKind::InvalidInput`] for a blocked signal if the source is inserted and
+    /// enabled; the set is then as it was.
     pub fn add_signals<I>(&mut self, signals: I) -> io::Result<()>
     where
         I: IntoIterator<Item: Borrow<i32>>,
@@ -134,6 +143,9 @@ impl Signals {
             if !self.listeners.contains_key(&number) && !added.contains_key(&number) {
                 added.insert(number, Listener::new(number, &self.waker)?);
             }
+        }
+        if self.registered {
+            blocked::refuse(added.keys())?;
         }
         self.listeners.extend(added);
         Ok(())
@@ -158,7 +170,7 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new); the set is then as it was.
+    /// As [`add_signals`](Self::add_signals); the set is then as it was.
     pub fn set_signals<I>(&mut self, signals: I) -> io::Result<()>
     where
         I: IntoIterator<Item: Borrow<i32>>,
@@ -176,14 +188,17 @@ impl EventSource for Signals {
     type Error = Infallible;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.watch.register(registrar, self.wake.as_fd(), Interest::READ, Mode::Level)
+        blocked::refuse(self.listeners.keys())?;
+        self.registered = true;
+        self.reregister(registrar)
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.register(registrar)
+        self.watch.register(registrar, self.wake.as_fd(), Interest::READ, Mode::Level)
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.registered = false;
         self.watch.unregister(registrar, self.wake.as_fd())
     }
 
@@ -337,6 +352,67 @@ mod arrivals {
         pub(super) fn end(&mut self) {
             self.delivery.handle().close();
         }
+    }
+}
+
+/// The signals that no handler can run for, since every thread blocks them.
+mod blocked {
+    use super::*;
+    use std::fs;
+    use std::path::Path;
+
+    /// How often the other threads are looked at: libc blocks all signals of a thread for the moment in which it starts
+    /// another.
+    const LOOKS: u32 = 3;
+
+    /// An error that names those of `signals` that every thread of the process blocks, if there are any. None is known
+    /// to be blocked where there is no `/proc` of Linux.
+    pub(super) fn refuse<'a>(signals: impl Iterator<Item = &'a i32>) -> io::Result<()> {
+        let mask = signals.fold(0, |mask, &number| mask | bit(number));
+        // The thread that asks is enough in a program that blocks nothing.
+        let mut blocked = mask & of_thread(Path::new("/proc/thread-self")).unwrap_or(0);
+        for _ in 0..LOOKS {
+            if blocked == 0 {
+                return Ok(());
+            }
+            blocked = of_process(blocked);
+        }
+        if blocked == 0 { Ok(()) } else { Err(error(blocked)) }
+    }
+
+    fn bit(number: i32) -> u64 {
+        u32::try_from(number - 1).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0)
+    }
+
+    /// What all threads block of `mask`.
+    fn of_process(mask: u64) -> u64 {
+        let Ok(threads) = fs::read_dir("/proc/self/task") else { return 0 };
+        let masks = threads.flatten().map(|thread| of_thread(&thread.path()));
+        // A thread that is gone by now has no say.
+        masks.flatten().fold(mask, |mask, of_thread| mask & of_thread)
+    }
+
+    fn of_thread(thread: &Path) -> Option<u64> {
+        parse(&fs::read_to_string(thread.join("status")).ok()?)
+    }
+
+    /// `SigBlk` of `proc_pid_status(5)`: a mask in hexadecimal digits.
+    fn parse(status: &str) -> Option<u64> {
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    }
+
+    fn error(mask: u64) -> io::Error {
+        let names: Vec<_> = (1..=64)
+            .filter(|&number| mask & bit(number) != 0)
+            .map(|number| format!("{} ({number})", signal_name(number).unwrap_or("signal")))
+            .collect();
+        let (names, are) = (names.join(", "), if names.len() > 1 { "are" } else { "is" });
+        let message = format!(
+            "{names} {are} blocked in every thread of this process and would never arrive: unblock with \
+             pthread_sigmask(3) first, or do not block at all, since `Signals` needs no blocked signals"
+        );
+        io::Error::new(io::ErrorKind::InvalidInput, message)
     }
 }
 

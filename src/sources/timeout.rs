@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::abandoned::SourceGuard;
+use crate::dropped_guards::SourceGuard;
 use crate::{EventSource, InterestToken, LoopHandle, PostAction, Readiness, Registrar};
 
 /// Is ready at a deadline on the loop's clock.
@@ -46,7 +46,7 @@ use crate::{EventSource, InterestToken, LoopHandle, PostAction, Readiness, Regis
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct TimeoutFuture {
-    shared: Arc<Shared>,
+    shared: Arc<TimeoutState>,
     /// `None` if the deadline never comes.
     guard: Option<SourceGuard>,
 }
@@ -62,12 +62,10 @@ impl TimeoutFuture {
 
     /// Is ready at `deadline`, or with the next dispatch if that has passed.
     pub fn from_deadline<Data>(handle: &mut LoopHandle<Data>, deadline: Instant) -> Self {
-        let shared = Arc::new(Shared::default());
-        let source = Alarm { deadline, token: None, shared: Arc::clone(&shared) };
-        let guard = match handle.insert_source(source, |(), _| ()) {
-            Ok(token) => Some(handle.guard(token)),
-            Err(_) => unreachable!("arming a deadline cannot fail"),
-        };
+        let shared = Arc::new(TimeoutState::default());
+        let source = TimeoutSource { deadline, token: None, shared: Arc::clone(&shared) };
+        // Nobody tells the time any more if the loop is gone.
+        let guard = handle.insert_internal(source).ok().map(|token| handle.guard(token));
         Self { shared, guard }
     }
 }
@@ -94,7 +92,7 @@ impl Future for TimeoutFuture {
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct TimeoutState {
     state: Mutex<State>,
 }
 
@@ -104,20 +102,20 @@ struct State {
     waker: Option<Waker>,
 }
 
-impl Shared {
+impl TimeoutState {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The loop's side. Its callback is never called.
-struct Alarm {
+struct TimeoutSource {
     deadline: Instant,
     token: Option<InterestToken>,
-    shared: Arc<Shared>,
+    shared: Arc<TimeoutState>,
 }
 
-impl EventSource for Alarm {
+impl EventSource for TimeoutSource {
     type Event<'a> = ();
     type Ret = ();
     type Error = Infallible;
@@ -159,7 +157,7 @@ impl EventSource for Alarm {
 }
 
 /// A waker may own the task that owns the future: the circle ends with the loop.
-impl Drop for Alarm {
+impl Drop for TimeoutSource {
     fn drop(&mut self) {
         let waker = self.shared.lock().waker.take();
         drop(waker);

@@ -13,7 +13,7 @@ pub use super::timeout::TimeoutFuture;
 /// What becomes of a [`Timer`] that fired: the answer of its callback.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum TimeoutAction {
-    /// Remove the timer.
+    /// Remove the timer. As a part of another source it stays in that, and does not fire again.
     Drop,
     /// Fire again at this time.
     ToInstant(Instant),
@@ -33,8 +33,14 @@ pub enum TimeoutAction {
 ///
 /// The clock is the loop's, in general the system's monotonic one, which stands still during suspend: see `WallTimer`
 /// for others. A deadline beyond the end of time, such as [`Duration::MAX`] from now, never comes; deadlines more than
-/// 292 years away count as that, and so do durations of more than 146. A timer whose callback panics stays, but does not
-/// fire again before it is updated.
+/// 292 years away count as that, and so do durations of more than 146.
+///
+/// # Panics and composites
+///
+/// A timer whose callback panics is still due: it fires again in the next dispatch, with the same deadline.
+///
+/// In a source made of others, [`TimeoutAction::Drop`] is the end of this timer, whatever the other parts answer: it
+/// fires no more until it has a new deadline and is registered or re-registered.
 ///
 /// # Examples
 ///
@@ -118,7 +124,7 @@ impl Timer {
         Self { token: None, when }
     }
 
-    /// Fires in the next round.
+    /// Fires in the next round; the wait before it does not block.
     pub fn immediate() -> Self {
         Self::from_duration(Duration::ZERO)
     }
@@ -157,12 +163,6 @@ impl Timer {
     #[inline]
     pub fn current_deadline(&self) -> Option<Instant> {
         self.when.deadline().and_then(instant)
-    }
-
-    /// Whether the loop knows of its deadline.
-    #[inline]
-    pub(crate) fn is_armed(&self) -> bool {
-        self.token.is_some()
     }
 
     /// The deadline, counted from now if it was a duration.
@@ -225,7 +225,11 @@ impl EventSource for Timer {
             return Ok(PostAction::Continue);
         }
         Ok(match callback(deadline) {
-            TimeoutAction::Drop => PostAction::Remove,
+            TimeoutAction::Drop => {
+                // Wherever the timer lies: the source around it may go on.
+                self.when = When::NEVER;
+                PostAction::Remove
+            }
             TimeoutAction::ToInstant(deadline) => {
                 self.set_deadline(deadline);
                 PostAction::Reregister

@@ -13,7 +13,7 @@ use rustix::time::{
 use super::fd_watch::FdWatch;
 use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
 
-/// What a [`WallTimer`] tells of.
+/// The event of a [`WallTimer`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum WallEvent {
     /// The deadline has come.
@@ -243,15 +243,23 @@ impl EventSource for WallTimer {
         let Some(event) = self.event()? else {
             return Ok(PostAction::Continue);
         };
-        if event == WallEvent::ClockChanged {
-            // The kernel forgets an expiry that came with the change. Set again, it comes if it is due.
-            self.arm()?;
-        } else {
+        // Readable still while the callback runs, which may panic: the event then comes once more.
+        self.changed = event == WallEvent::ClockChanged;
+        self.arm()?;
+        let answer = callback(event);
+        self.changed = false;
+        if event == WallEvent::Fired {
             self.deadline = None;
         }
-        match callback(event) {
-            WallAction::Drop => return Ok(PostAction::Remove),
-            WallAction::Keep => {}
+        match answer {
+            WallAction::Drop => {
+                // Wherever the timer lies: the source around it may go on.
+                self.deadline = None;
+                self.arm()?;
+                return Ok(PostAction::Remove);
+            }
+            // The kernel forgets an expiry that came with a change of the clock. Set again, it comes if it is due.
+            WallAction::Keep => self.arm()?,
             WallAction::ToTime(deadline) => self.set_time(deadline)?,
             WallAction::ToDuration(duration) => self.set_duration(duration)?,
         }

@@ -29,6 +29,9 @@ use crate::{
 /// back. So other threads may read the same connection for queues of their own, and never wait for a
 /// callback; what they read for this queue wakes the loop.
 ///
+/// The source itself is `Send` and `Sync`, but for one case: a program that uses libwayland, by the feature
+/// `client_system` of `wayland-backend`, in a version of that before 0.3.17.
+///
 /// # Limits
 ///
 /// For a thread that reads the same connection another loop is the way. [`EventQueue::blocking_dispatch`] of `wayland-client` 0.31 looks at
@@ -283,5 +286,11 @@ impl<Data> fmt::Debug for Queue<Data> {
     }
 }
 
+// Whether they can be sent is the backend's business: the guard of libwayland's (feature `client_system` of
+// `wayland-backend`, which any crate of a program may turn on) could not before 0.3.17.
+assert_traits!(WaylandSource<u8>: Unpin; not Copy, Clone);
+assert_traits!(Queue<u8>: Unpin; not Copy, Clone);
+#[cfg(test)]
 assert_traits!(WaylandSource<u8>: Send, Sync, Unpin; not Copy, Clone, UnwindSafe, RefUnwindSafe);
+#[cfg(test)]
 assert_traits!(Queue<u8>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);

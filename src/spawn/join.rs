@@ -16,6 +16,8 @@ use crate::Token;
 /// thread if the result is `Send`. Nobody has to wait: the task goes on if this is dropped. Its
 /// [`token`](Self::token) cancels it.
 ///
+/// It gives the result once: polled again after that, it is ready with [`Cancelled`].
+///
 /// # Examples
 ///
 /// ```
@@ -44,11 +46,11 @@ use crate::Token;
 /// ```
 pub struct JoinHandle<R> {
     token: Token<Task>,
-    outcome: Arc<Outcome<R>>,
+    outcome: Arc<TaskResult<R>>,
 }
 
 /// A result, or the way to it.
-pub(super) struct Outcome<R> {
+pub(super) struct TaskResult<R> {
     stage: Mutex<Stage<R>>,
 }
 
@@ -61,7 +63,7 @@ enum Stage<R> {
     Gone,
 }
 
-impl<R> Outcome<R> {
+impl<R> TaskResult<R> {
     fn lock(&self) -> MutexGuard<'_, Stage<R>> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -78,7 +80,7 @@ impl<R> Outcome<R> {
 }
 
 impl<R> JoinHandle<R> {
-    pub(super) fn new(token: Token<Task>, outcome: Arc<Outcome<R>>) -> Self {
+    pub(super) fn new(token: Token<Task>, outcome: Arc<TaskResult<R>>) -> Self {
         Self { token, outcome }
     }
 
@@ -125,16 +127,16 @@ impl<R> fmt::Debug for JoinHandle<R> {
 
 /// The task's end of it: dropped without a result, it tells that there is none.
 pub(super) struct Report<R> {
-    outcome: Arc<Outcome<R>>,
+    outcome: Arc<TaskResult<R>>,
 }
 
 impl<R> Report<R> {
     pub(super) fn new() -> Self {
         let stage = Mutex::new(Stage::Running(None));
-        Self { outcome: Arc::new(Outcome { stage }) }
+        Self { outcome: Arc::new(TaskResult { stage }) }
     }
 
-    pub(super) fn outcome(&self) -> Arc<Outcome<R>> {
+    pub(super) fn outcome(&self) -> Arc<TaskResult<R>> {
         Arc::clone(&self.outcome)
     }
 
@@ -151,7 +153,8 @@ impl<R> Drop for Report<R> {
     }
 }
 
-/// The task ended without a result: it was removed, it panicked, or its loop is gone; see [`JoinHandle`].
+/// There is no result: the task was removed, it panicked, its loop is gone, or the result was taken before; see
+/// [`JoinHandle`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Cancelled;
 

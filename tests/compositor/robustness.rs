@@ -47,7 +47,7 @@ fn a_client_that_sends_garbage_is_disconnected() {
 }
 
 /// `wl_display.sync`, so many times, with a new callback each.
-fn syncs(first: u32, count: u32) -> Vec<u8> {
+pub fn syncs(first: u32, count: u32) -> Vec<u8> {
     let sync = |id: u32| [1, 12 << 16, id].map(u32::to_ne_bytes).concat();
     (first..first + count).flat_map(sync).collect()
 }
@@ -70,9 +70,10 @@ fn a_client_that_stays_behind_is_disconnected_after_a_while() {
         let mut unread = 0;
         loop {
             stream.write_all(&syncs(2, 100)).unwrap();
-            // With the second answer, the round of the loop in which the first was given is over.
-            control.ask("stats");
-            control.ask("stats");
+            // Each answer takes a round of the loop: requests have gone to the display, and answers come back.
+            for _ in 0..5 {
+                control.ask("stats");
+            }
             let now = rustix::io::ioctl_fionread(&stream).unwrap();
             if now < unread + 2400 {
                 break;
@@ -98,6 +99,36 @@ fn a_pool_that_is_truncated_is_an_error_of_its_client_only() {
         let error = client.protocol_error();
         assert_eq!((error.code, error.object_interface.as_str()), (2, "wl_buffer"), "invalid_fd");
         assert!(compositor.stderr_line("truncated").contains("protocol error 2 on wl_buffer"));
+    });
+}
+
+#[test]
+fn x3_a_client_may_have_a_thousand_surfaces_and_pools() {
+    beside_a_healthy_client(|compositor| {
+        let mut client = Client::connect(compositor);
+        // What is destroyed does not count.
+        (0..2000).for_each(|_| client.surface().destroy());
+        (0..1024).for_each(|_| drop(client.surface()));
+        client.roundtrip();
+        client.surface();
+        let error = client.protocol_error();
+        assert_eq!((error.code, error.object_interface.as_str()), (2, "wl_display"), "no_memory");
+        compositor.stderr_line("a client may have 1024 surfaces");
+
+        let mut client = Client::connect(compositor);
+        let memory = client.memory(4096);
+        for _ in 0..200 {
+            let pools: Vec<_> = (0..10).map(|_| client.pool(&memory, 4096)).collect();
+            client.roundtrip();
+            pools.iter().for_each(|pool| pool.destroy());
+        }
+        for _ in 0..1024 / 8 {
+            (0..8).for_each(|_| drop(client.pool(&memory, 4096)));
+            client.roundtrip();
+        }
+        client.pool(&memory, 4096);
+        assert_eq!(client.protocol_error().code, 2);
+        compositor.stderr_line("a client may have 1024 pools");
     });
 }
 

@@ -1,10 +1,14 @@
 //! What is observed of a program: the loop and its model have to write the same.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the loop does is noted from the state, and from what it drops.
 #[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<Entry>>>);
+pub struct Log {
+    entries: Arc<Mutex<Vec<Entry>>>,
+    polls: Arc<AtomicU32>,
+}
 
 impl Log {
     pub fn push(&self, entry: Entry) {
@@ -16,8 +20,18 @@ impl Log {
         std::mem::take(&mut self.lock())
     }
 
+    /// Notes that a future was polled, which calls nobody back.
+    pub fn polled(&self) {
+        self.polls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was since the last time.
+    pub fn take_polls(&self) -> u32 {
+        self.polls.swap(0, Ordering::Relaxed)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

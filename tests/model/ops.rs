@@ -11,6 +11,7 @@ pub enum Op {
     Remove(Pick),
     /// Its closure drops the source, then does the ops.
     Take(Pick, Body),
+    /// Its closure reads what an fd has, then does the ops.
     Visit(Pick, Body),
     /// Shows the loop to a closure, which looks up the source and does the ops.
     Inspect(Pick, Body),
@@ -33,11 +34,15 @@ pub enum Op {
     Post(Body),
     RemoteRemove(Pick),
     Wakeup,
+    /// Concerns the current or the next `Run`, and no dispatch.
+    Stop,
     Policy(Policy),
     /// Moves the clock by so many milliseconds.
     Advance(u8),
     /// With a timeout of so many milliseconds. Nothing inside a callback, which can't reach the loop.
     Dispatch(u8),
+    /// `run`, likewise, with that timeout, stopped after `RUN` dispatches, if nothing stops it before.
+    Run(u8),
     /// `apply_pending`, likewise.
     Settle,
 }
@@ -188,6 +193,9 @@ pub enum Policy {
     Disable,
     Remove,
 }
+
+/// How many dispatches a run takes at most.
+pub const RUN: u32 = 2;
 
 /// Of bounded channels.
 pub const BOUND: usize = 2;

@@ -1,5 +1,5 @@
 // calloop: refused as well (`Rc`). Here too a loop is made in the thread it runs in.
-// error[E0277]: `(dyn …)` cannot be sent between threads safely
+// error[E0277]: `…` cannot be sent between threads safely
 // Headline only: what follows names the insides of the loop and types of std.
 
 use std::thread;

@@ -30,6 +30,8 @@
 //! * F1: the Rust peers add and remove where the loop of the workload is, by functions that are inlined, as in a program
 //!   that does it in one place: a return after a system call takes long (`examples/returns.rs`).
 //! * H1 counts system calls in a loop that has run for a while: D3 fires batch after batch of 1000.
+//! * J: `hosted` is a soloop that hosts something of calloop's. soloop and calloop, in the same rows, watch the one fd
+//!   that fires, and host nothing.
 //! * raw reads its eventfds, as eventfd(2) has it. In C1 to C3 a loop that does without can be faster.
 //! * `floor` is no loop, and no peer to beat: it does only what soloop's rules ask of any loop that keeps them, and so shows
 //!   about what these workloads take at least.
@@ -118,6 +120,7 @@ fn all_peers() -> Vec<Box<dyn Peer>> {
         Box::new(peers::calloop::Calloop),
         Box::new(peers::tokio::Tokio),
         Box::new(peers::soloop::Soloop),
+        Box::new(peers::hosted::Hosted),
     ];
     #[cfg(feature = "c-peers")]
     list.extend(peers::c::all());

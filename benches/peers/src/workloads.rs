@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::alloc;
-use crate::peers::{Bulk, Fds, Measured, Peer, Random};
+use crate::peers::{Bulk, Fds, Host, Hosting, Measured, Peer, Random};
 
 /// What a number stands for.
 #[derive(Clone, Copy, PartialEq)]
@@ -284,6 +284,11 @@ pub fn all(quick: bool) -> Vec<Workload> {
         per(peer.channel_churn(few), few, few as u64)
     }));
 
+    for (id, title, way, fires) in HOSTED {
+        let turns = scale(10_000);
+        add(Workload::new(&[id], title, move |peer| hosting(peer, way, fires, turns)));
+    }
+
     let mut add = |id: &str, title: &str, run: fn(&dyn Peer) -> Option<Vec<f64>>| {
         let mut workload = Workload::new(&[id], title, run);
         workload.unit = Unit::Allocations;
@@ -304,6 +309,22 @@ pub fn all(quick: bool) -> Vec<Workload> {
         allocations(peer, || peer.fire(&batches), 1000, sum_below(1000))
     });
     list
+}
+
+/// Group J: what is hosted, and whether it is what fires.
+const HOSTED: [(&str, &str, Host, bool); 8] = [
+    ("J1", "insert_calloop, its fd fires", Host::Waited, true),
+    ("J2", "insert_calloop, another fd fires", Host::Waited, false),
+    ("J3", "insert_calloop_source, it fires", Host::Source, true),
+    ("J4", "insert_calloop_source, another fd fires", Host::Source, false),
+    ("J5", "insert_calloop_on_demand, its fd fires", Host::OnDemand, true),
+    ("J6", "insert_calloop_on_demand, another fd fires", Host::OnDemand, false),
+    ("J7", "insert_calloop_source with hooks, another fd fires", Host::Hooks, false),
+    ("J8", "insert_calloop_source with a timer, its fd fires", Host::Timers, true),
+];
+
+fn hosting(peer: &dyn Peer, way: Host, fires: bool, turns: usize) -> Option<Vec<f64>> {
+    per(peer.hosting(Hosting { way, fires, turns }), turns, turns as u64)
 }
 
 /// The sizes of [`growth`], and how an id has them.
@@ -399,8 +420,19 @@ fn shuffled(n: usize) -> Vec<usize> {
 
 /// What H1 traces in a child, and how many operations it does there: the difference of the two counts
 /// leaves out what starting and ending takes, and what it takes until there is room for all.
-pub const TRACED: [(&str, usize, usize); 3] =
-    [("A1", 2000, 4000), ("B1", 20_000, 100_000), ("D3", 5000, 25_000)];
+pub const TRACED: [(&str, usize, usize); 11] = [
+    ("A1", 2000, 4000),
+    ("B1", 20_000, 100_000),
+    ("D3", 5000, 25_000),
+    ("J1", 200, 400),
+    ("J2", 200, 400),
+    ("J3", 200, 400),
+    ("J4", 200, 400),
+    ("J5", 200, 400),
+    ("J6", 200, 400),
+    ("J7", 200, 400),
+    ("J8", 200, 400),
+];
 
 /// How many timers of the D3 that is traced are a batch.
 const DUE_AT_ONCE: usize = 1000;
@@ -418,7 +450,10 @@ pub fn trace(id: &str, ops: usize, peer: &dyn Peer) -> bool {
             let batches: Vec<_> = (1..=25).map(batch).collect();
             per(peer.fire(&batches[..ops / DUE_AT_ONCE]), DUE_AT_ONCE, sum_below(DUE_AT_ONCE))
         }
-        _ => None,
+        _ => HOSTED
+            .into_iter()
+            .find(|(hosted, ..)| *hosted == id)
+            .and_then(|(_, _, way, fires)| hosting(peer, way, fires, ops)),
     };
     done.is_some()
 }

@@ -3,6 +3,7 @@
 use wayland_server::backend::ClientId;
 use wayland_server::protocol::wl_callback::{self, WlCallback};
 use wayland_server::protocol::wl_compositor::{self, WlCompositor};
+use wayland_server::protocol::wl_output::Transform;
 use wayland_server::protocol::wl_surface::{self, WlSurface};
 use wayland_server::{
     Client, DataInit, Dispatch, DisplayHandle, GlobalDispatch, New, Resource, WEnum,
@@ -11,7 +12,7 @@ use wayland_server::{
 use super::region::Region;
 use super::surface::{Surface, commit};
 use super::{BufferKey, Protocol, ProtocolHost, RegionKey, SurfaceKey};
-use crate::geometry::Point;
+use crate::geometry::{Orientation, Point, Rect};
 
 impl<D: ProtocolHost> GlobalDispatch<WlCompositor, (), D> for Protocol {
     fn bind(
@@ -29,7 +30,7 @@ impl<D: ProtocolHost> GlobalDispatch<WlCompositor, (), D> for Protocol {
 impl<D: ProtocolHost> Dispatch<WlCompositor, (), D> for Protocol {
     fn request(
         data: &mut D,
-        _: &Client,
+        client: &Client,
         _: &WlCompositor,
         request: wl_compositor::Request,
         _: &(),
@@ -38,7 +39,9 @@ impl<D: ProtocolHost> Dispatch<WlCompositor, (), D> for Protocol {
     ) {
         match request {
             wl_compositor::Request::CreateSurface { id } => {
-                data.as_mut().surfaces.insert_with_key(|key| Surface::new(key, init.init(id, key)));
+                let protocol = data.as_mut();
+                protocol.surfaces.insert_with_key(|key| Surface::new(key, init.init(id, key)));
+                protocol.count(client, "surfaces", |connection| &mut connection.surfaces);
             }
             wl_compositor::Request::CreateRegion { id } => {
                 let key = data.as_mut().regions.insert(Region::default());
@@ -74,8 +77,11 @@ impl<D: ProtocolHost> Dispatch<WlSurface, SurfaceKey, D> for Protocol {
                 }
             }
             Request::Offset { x, y } => pending.offset = Point::new(x, y),
-            Request::Damage { width, height, .. } | Request::DamageBuffer { width, height, .. } => {
-                pending.damaged |= width > 0 && height > 0;
+            Request::Damage { x, y, width, height } => {
+                pending.damage.add(Rect::new(x, y, width, height));
+            }
+            Request::DamageBuffer { x, y, width, height } => {
+                pending.buffer_damage.add(Rect::new(x, y, width, height));
             }
             Request::Frame { callback } => pending.frames.push(init.init(callback, ())),
             Request::SetInputRegion { region } => {
@@ -86,7 +92,9 @@ impl<D: ProtocolHost> Dispatch<WlSurface, SurfaceKey, D> for Protocol {
             Request::SetBufferScale { scale } => {
                 resource.post_error(Error::InvalidScale, format!("{scale} is not a scale"));
             }
-            Request::SetBufferTransform { transform: WEnum::Value(_) } => {}
+            Request::SetBufferTransform { transform: WEnum::Value(transform) } => {
+                pending.orientation = Some(orientation(transform));
+            }
             Request::SetBufferTransform { transform: WEnum::Unknown(value) } => {
                 resource.post_error(Error::InvalidTransform, format!("{value} is not a transform"));
             }
@@ -96,9 +104,27 @@ impl<D: ProtocolHost> Dispatch<WlSurface, SurfaceKey, D> for Protocol {
         }
     }
 
-    fn destroyed(data: &mut D, _: ClientId, _: &WlSurface, key: &SurfaceKey) {
+    fn destroyed(data: &mut D, client: ClientId, _: &WlSurface, key: &SurfaceKey) {
+        if let Some(connection) = data.as_mut().connections.get_mut(&client) {
+            connection.surfaces -= 1;
+        }
         super::surface::destroy(data, *key);
     }
+}
+
+/// How a buffer lies on its surface whose content was turned counter-clockwise, and flipped before that.
+fn orientation(transform: Transform) -> Orientation {
+    let (swapped, from_right, from_below) = match transform {
+        Transform::_90 => (true, false, true),
+        Transform::_180 => (false, true, true),
+        Transform::_270 => (true, true, false),
+        Transform::Flipped => (false, true, false),
+        Transform::Flipped90 => (true, false, false),
+        Transform::Flipped180 => (false, false, true),
+        Transform::Flipped270 => (true, true, true),
+        _ => (false, false, false),
+    };
+    Orientation { swapped, from_right, from_below }
 }
 
 impl<D: ProtocolHost> Dispatch<WlCallback, (), D> for Protocol {

@@ -1,30 +1,36 @@
 //! The connections of clients: how they come, how they are written to, and why they end.
 //!
-//! The backend buffers a few KiB of events for a client and flushes them on demand. A client that does not
-//! read has its buffer overflow (the backend gives it up then) or, if little is sent to it, stays behind: it
-//! is given up after [`PATIENCE`]. While some client is behind, a timer tries again to send to it.
+//! Between a client and the display is a [`Relay`]. A client that does not read has the buffers on the way to it
+//! overflow (the backend gives it up then) or, if little is sent to it, stays behind: it is given up after
+//! [`PATIENCE`].
 
+use std::ffi::CString;
 use std::fmt;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use soloop::{
     ErrorAction, Generic, InsertError, Interest, LoopHandle, Mode, PostAction, Scope, Sender,
-    SourceOptions, TimeoutAction, Timer,
+    SourceOptions, TimeoutAction, Timer, Token,
 };
 use wayland_server::backend::protocol::ProtocolError;
-use wayland_server::backend::{ClientData, ClientId, DisconnectReason};
+use wayland_server::backend::{ClientData, ClientId, DisconnectReason, ObjectId};
 use wayland_server::{Client, ListeningSocket, Resource};
 
-use super::{Protocol, ProtocolHost};
+use super::relay::{Relay, Relayed};
+use super::{Protocol, ProtocolHost, SurfaceKey};
+use crate::fds;
 
 /// For how long a client may leave its events unread.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a client that is behind is written to.
-const RETRY: Duration = Duration::from_millis(100);
+/// How many surfaces, and how many pools, a client may have. Those that show a thousand things at once have a hundred;
+/// a pool takes a file descriptor, and the end of a client takes as long as it has surfaces.
+const MOST: usize = 1024;
+/// `wl_display.error.no_memory`
+const NO_MEMORY: u32 = 2;
 /// How long to wait before the next client is accepted when that failed, for want of fds usually.
 const RESPITE: Duration = Duration::from_secs(1);
 
@@ -53,8 +59,12 @@ impl fmt::Display for Name {
 /// A live client.
 pub struct Connection {
     pub name: Name,
-    /// Since when it has left events unread.
-    behind_since: Option<Instant>,
+    relay: Token<Relay>,
+    /// What it has of that which is limited.
+    pub surfaces: usize,
+    pub pools: usize,
+    /// It leaves events unread; what happens if it goes on so.
+    behind: Option<Scope>,
     /// What it was asked to show that it lives, and what happens if it does not.
     pub ping: Option<(u32, Scope)>,
 }
@@ -67,7 +77,7 @@ pub struct Gone {
 
 /// What the backend keeps with a client, and tells of its end.
 struct Peer {
-    /// A duplicate of the client's socket, to ask it what is wrong. It goes with the client: as long as
+    /// A duplicate of the display's socket, to ask it what is wrong. It goes with the client: as long as
     /// it lives, so does the registration of the socket in the display's epoll instance.
     stream: UnixStream,
     gone: Sender<Gone>,
@@ -116,7 +126,7 @@ pub fn listen<D: ProtocolHost>(
     let source = Generic::new(socket, Interest::READ, Mode::Level);
     let options = SourceOptions::new().name("wayland socket").on_error(ErrorAction::Retry(RESPITE));
     handle.insert_source_with(options, source, move |ready, data: &mut D| {
-        match ready.io.accept() {
+        match fds::room_at(ready.io).and_then(|()| ready.io.accept()) {
             Ok(Some(stream)) => {
                 if let Err(error) = welcome(data, stream, gone.clone()) {
                     eprintln!("compositor: a client could not be served: {error}");
@@ -139,79 +149,118 @@ fn welcome<D: ProtocolHost>(
     gone: Sender<Gone>,
 ) -> std::io::Result<()> {
     let name = Name::of(&stream);
+    let (relay, stream) = Relay::new(stream)?;
     let peer = Peer { stream: stream.try_clone()?, gone };
-    let protocol = data.as_mut();
-    let client = protocol.display.insert_client(stream, Arc::new(peer))?;
-    protocol.connections.insert(client.id(), Connection { name, behind_since: None, ping: None });
-    protocol.stats.clients += 1;
-    Ok(())
-}
-
-/// Sends each client what is buffered for it.
-pub fn flush<D: ProtocolHost>(data: &mut D) {
-    let now = data.loop_handle().now();
-    let protocol = data.as_mut();
-    let mut display = protocol.display.backend_handle();
-    let mut behind = false;
-    for (client, connection) in &mut protocol.connections {
-        match display.flush(Some(client.clone())) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                behind = true;
-                connection.behind_since.get_or_insert(now);
+    let client = data.as_mut().display.insert_client(stream, Arc::new(peer))?.id();
+    let options = SourceOptions::new().name("wayland client");
+    let whose = client.clone();
+    let inserted =
+        data.loop_handle().insert_source_with(options, relay, move |relayed, data: &mut D| {
+            match relayed {
+                Relayed::Behind => wait_for(data, whose.clone()),
+                Relayed::CaughtUp => {
+                    if let Some(connection) = data.as_mut().connections.get_mut(&whose) {
+                        connection.behind = None;
+                    }
+                }
+                Relayed::LostFds => {
+                    give_up(data, &whose, "there is no file descriptor left for one that it sent");
+                }
             }
-            // What else is wrong with it, the next attempt to read from it will say.
-            Ok(()) | Err(_) => connection.behind_since = None,
+        });
+    let protocol = data.as_mut();
+    match inserted {
+        Ok(relay) => {
+            let connection =
+                Connection { name, relay, surfaces: 0, pools: 0, behind: None, ping: None };
+            protocol.connections.insert(client, connection);
+            protocol.stats.clients += 1;
+            Ok(())
         }
-    }
-    if behind && protocol.retry.is_none() {
-        let timer = Timer::from_duration(RETRY);
-        let options = SourceOptions::new().name("clients behind");
-        let handle = data.loop_handle();
-        match handle.insert_source_with(options, timer, |_, data: &mut D| retry(data)) {
-            Ok(token) => data.as_mut().retry = Some(token),
-            Err(error) => eprintln!("compositor: {error}"),
+        Err(error) => {
+            // The relay is dropped with this, and the display sees the end of it.
+            Err(error.error)
         }
     }
 }
 
-/// Gives up clients that are behind for too long. The loop flushes after this, as after everything.
-fn retry<D: ProtocolHost>(data: &mut D) -> TimeoutAction {
-    let now = data.loop_handle().now();
+/// Copies what clients have committed, and sends each what is buffered for it: to its relay, which the loop has
+/// pass it on.
+pub fn flush<D: ProtocolHost>(data: &mut D) {
+    if data.as_mut().copy_pixels() {
+        data.frame_wanted();
+    }
+    // What is wrong with a client, the next attempt to read from it will say.
+    let _ = data.as_mut().display.flush_clients();
+}
+
+/// Gives up a client that is behind, unless it catches up in time.
+fn wait_for<D: ProtocolHost>(data: &mut D, client: ClientId) {
+    let Some(connection) = data.as_mut().connections.get_mut(&client) else { return };
+    let scope = Scope::new();
+    let options = SourceOptions::new().name("client behind").scope(&scope);
+    connection.behind = Some(scope);
+    let timer = Timer::from_duration(PATIENCE);
+    let inserted = data.loop_handle().insert_once_with(options, timer, move |_, data: &mut D| {
+        give_up(data, &client, &format!("it has not read its events for {PATIENCE:?}"));
+        TimeoutAction::Drop
+    });
+    if let Err(error) = inserted {
+        eprintln!("compositor: nobody watches a client that is behind: {error}");
+    }
+}
+
+fn give_up<D: ProtocolHost>(data: &mut D, client: &ClientId, cause: &str) {
+    let error = ProtocolError {
+        code: 0,
+        object_id: 0,
+        object_interface: String::new(),
+        message: cause.to_owned(),
+    };
+    let display = data.as_mut().display.backend_handle();
+    display.kill_client(client.clone(), DisconnectReason::ProtocolError(error));
+}
+
+/// Says why a client is gone.
+pub fn forget<D: ProtocolHost>(data: &mut D, gone: Gone) {
     let protocol = data.as_mut();
-    let display = protocol.display.backend_handle();
-    let mut behind = false;
-    for (client, connection) in &protocol.connections {
-        let Some(since) = connection.behind_since else { continue };
-        behind = true;
-        if now.duration_since(since) >= PATIENCE {
-            let error = ProtocolError {
-                code: 0,
-                object_id: 0,
-                object_interface: String::new(),
-                message: format!("it has not read its events for {PATIENCE:?}"),
-            };
-            display.kill_client(client.clone(), DisconnectReason::ProtocolError(error));
-        }
-    }
-    if behind {
-        return TimeoutAction::ToDuration(RETRY);
-    }
-    protocol.retry = None;
-    TimeoutAction::Drop
+    let Some(connection) = protocol.connections.remove(&gone.client) else { return };
+    eprintln!("compositor: {} is disconnected: {}", connection.name, gone.cause);
+    protocol.stats.disconnected += 1;
+    // It is gone already if its client was the first to go.
+    data.loop_handle().take(connection.relay, |mut relay, _| relay.say_farewell());
 }
 
 impl Protocol {
-    /// Says why a client is gone.
-    pub fn forget(&mut self, gone: Gone) {
-        if let Some(connection) = self.connections.remove(&gone.client) {
-            eprintln!("compositor: {} is disconnected: {}", connection.name, gone.cause);
-            self.stats.disconnected += 1;
+    /// Counts one more of what a client may have a limited number of. Beyond that it is disconnected.
+    pub(super) fn count(
+        &mut self,
+        client: &Client,
+        what: &str,
+        counter: impl FnOnce(&mut Connection) -> &mut usize,
+    ) {
+        let Some(connection) = self.connections.get_mut(&client.id()) else { return };
+        let count = counter(connection);
+        *count += 1;
+        if *count <= MOST {
+            return;
+        }
+        let display = self.display.backend_handle();
+        let mut object = None;
+        let find = |id: ObjectId| object = object.take().or((id.protocol_id() == 1).then_some(id));
+        // The client may be dead by now.
+        if display.with_all_objects_for(client.id(), find).is_ok()
+            && let Some(wl_display) = object
+        {
+            let message = format!("a client may have {MOST} {what}");
+            display.post_error(wl_display, NO_MEMORY, CString::new(message).unwrap_or_default());
         }
     }
 
-    /// The process behind a resource; 0 if it is gone.
-    pub fn pid(&self, resource: &impl Resource) -> i32 {
-        let client = resource.client().as_ref().map(Client::id);
+    /// The process behind a surface; 0 if it is gone.
+    pub fn pid(&self, key: SurfaceKey) -> i32 {
+        let surface = self.surfaces.get(key);
+        let client = surface.and_then(|surface| surface.resource.client()).as_ref().map(Client::id);
         let connection = client.and_then(|client| self.connections.get(&client));
         connection.map_or(0, |connection| connection.name.pid)
     }

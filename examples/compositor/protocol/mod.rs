@@ -4,27 +4,57 @@
 //! is only the key of its entry. The `Dispatch` implementations, in one file for each extension, are generic
 //! over the state: they know of it that it holds a [`Protocol`] and is a [`ProtocolHost`].
 
+pub mod activation;
+pub mod buffer;
 pub mod compositor;
 pub mod connection;
+pub mod content;
+pub mod cursor_shape;
 pub mod data_device;
+pub mod decoration;
+pub mod fractional_scale;
 pub mod output;
 pub mod popup;
 pub mod positioner;
+pub mod presentation;
 pub mod region;
+mod relay;
 pub mod scene;
 pub mod seat;
 pub mod shell;
 pub mod shm;
+pub mod single_pixel;
 pub mod subsurface;
 pub mod surface;
 pub mod toplevel;
+pub mod viewport;
 
 use std::collections::HashMap;
 use std::io;
 
 use slotmap::{SlotMap, new_key_type};
-use soloop::{
-    Generic, Interest, LoopData, LoopHandle, Mode, PostAction, SourceOptions, Timer, Token, channel,
+use soloop::{Generic, Interest, LoopData, LoopHandle, Mode, PostAction, SourceOptions, channel};
+use wayland_protocols::wp::cursor_shape::v1::server::{
+    wp_cursor_shape_device_v1::WpCursorShapeDeviceV1,
+    wp_cursor_shape_manager_v1::WpCursorShapeManagerV1,
+};
+use wayland_protocols::wp::fractional_scale::v1::server::{
+    wp_fractional_scale_manager_v1::WpFractionalScaleManagerV1,
+    wp_fractional_scale_v1::WpFractionalScaleV1,
+};
+use wayland_protocols::wp::presentation_time::server::{
+    wp_presentation::WpPresentation, wp_presentation_feedback::WpPresentationFeedback,
+};
+use wayland_protocols::wp::single_pixel_buffer::v1::server::wp_single_pixel_buffer_manager_v1::WpSinglePixelBufferManagerV1;
+use wayland_protocols::wp::viewporter::server::{
+    wp_viewport::WpViewport, wp_viewporter::WpViewporter,
+};
+use wayland_protocols::xdg::activation::v1::server::{
+    xdg_activation_token_v1::XdgActivationTokenV1, xdg_activation_v1::XdgActivationV1,
+};
+use wayland_protocols::xdg::decoration::zv1::server::{
+    zxdg_decoration_manager_v1::ZxdgDecorationManagerV1,
+    zxdg_toplevel_decoration_v1::ZxdgToplevelDecorationV1,
 };
 use wayland_protocols::xdg::shell::server::{
     xdg_popup::XdgPopup, xdg_positioner::XdgPositioner, xdg_surface::XdgSurface,
@@ -34,10 +64,10 @@ use wayland_server::backend::ClientId;
 use wayland_server::protocol::{
     wl_buffer::WlBuffer, wl_callback::WlCallback, wl_compositor::WlCompositor,
     wl_data_device::WlDataDevice, wl_data_device_manager::WlDataDeviceManager,
-    wl_data_source::WlDataSource, wl_keyboard::WlKeyboard, wl_output::WlOutput,
-    wl_pointer::WlPointer, wl_region::WlRegion, wl_seat::WlSeat, wl_shm::WlShm,
-    wl_shm_pool::WlShmPool, wl_subcompositor::WlSubcompositor, wl_subsurface::WlSubsurface,
-    wl_surface::WlSurface, wl_touch::WlTouch,
+    wl_data_offer::WlDataOffer, wl_data_source::WlDataSource, wl_keyboard::WlKeyboard,
+    wl_output::WlOutput, wl_pointer::WlPointer, wl_region::WlRegion, wl_seat::WlSeat,
+    wl_shm::WlShm, wl_shm_pool::WlShmPool, wl_subcompositor::WlSubcompositor,
+    wl_subsurface::WlSubsurface, wl_surface::WlSurface, wl_touch::WlTouch,
 };
 use wayland_server::{Dispatch, Display, DisplayHandle, GlobalDispatch, ListeningSocket};
 
@@ -51,6 +81,10 @@ new_key_type! {
     pub struct PoolKey;
     pub struct BufferKey;
     pub struct PositionerKey;
+    /// Names what a client offers on the clipboard.
+    pub struct SourceKey;
+    /// Names an activation token that is asked for.
+    pub struct RequestKey;
 }
 
 /// What the protocol needs of the state: where it is, what else has to hear of it, and that the objects
@@ -65,6 +99,13 @@ pub trait ProtocolHost:
     + GlobalDispatch<WlOutput, ()>
     + GlobalDispatch<WlDataDeviceManager, ()>
     + GlobalDispatch<XdgWmBase, ()>
+    + GlobalDispatch<ZxdgDecorationManagerV1, ()>
+    + GlobalDispatch<WpViewporter, ()>
+    + GlobalDispatch<WpPresentation, ()>
+    + GlobalDispatch<WpSinglePixelBufferManagerV1, ()>
+    + GlobalDispatch<WpFractionalScaleManagerV1, ()>
+    + GlobalDispatch<WpCursorShapeManagerV1, ()>
+    + GlobalDispatch<XdgActivationV1, ()>
     + Dispatch<WlCompositor, ()>
     + Dispatch<WlSurface, SurfaceKey>
     + Dispatch<WlRegion, RegionKey>
@@ -81,12 +122,26 @@ pub trait ProtocolHost:
     + Dispatch<WlOutput, ()>
     + Dispatch<WlDataDeviceManager, ()>
     + Dispatch<WlDataDevice, ()>
-    + Dispatch<WlDataSource, ()>
+    + Dispatch<WlDataSource, SourceKey>
+    + Dispatch<WlDataOffer, SourceKey>
     + Dispatch<XdgWmBase, ()>
     + Dispatch<XdgSurface, SurfaceKey>
     + Dispatch<XdgToplevel, SurfaceKey>
     + Dispatch<XdgPopup, SurfaceKey>
     + Dispatch<XdgPositioner, PositionerKey>
+    + Dispatch<ZxdgDecorationManagerV1, ()>
+    + Dispatch<WpViewporter, ()>
+    + Dispatch<WpViewport, SurfaceKey>
+    + Dispatch<WpPresentation, ()>
+    + Dispatch<WpSinglePixelBufferManagerV1, ()>
+    + Dispatch<WpFractionalScaleManagerV1, ()>
+    + Dispatch<WpCursorShapeManagerV1, ()>
+    + Dispatch<XdgActivationV1, ()>
+    + Dispatch<WpPresentationFeedback, ()>
+    + Dispatch<WpFractionalScaleV1, SurfaceKey>
+    + Dispatch<WpCursorShapeDeviceV1, ()>
+    + Dispatch<XdgActivationTokenV1, RequestKey>
+    + Dispatch<ZxdgToplevelDecorationV1, SurfaceKey>
     + 'static
 {
     /// The output shows something else from now on: in `area`, or anywhere.
@@ -101,6 +156,10 @@ pub trait ProtocolHost:
     fn work_area(&mut self) -> Rect;
     /// A window is there.
     fn window_mapped(&mut self, window: SurfaceKey);
+    /// A window is to have the keyboard, as a client that had it allowed.
+    fn activation_asked(&mut self, window: SurfaceKey);
+    /// The pointer looks different, or is elsewhere.
+    fn cursor_changed(&mut self);
     /// A surface with content has lost it, or is gone altogether.
     fn surface_unmapped(&mut self, surface: SurfaceKey);
 }
@@ -109,17 +168,23 @@ pub trait ProtocolHost:
 pub struct Protocol {
     display: DisplayHandle,
     connections: HashMap<ClientId, Connection>,
-    /// Tries again to send to clients that do not read, while there are some.
-    retry: Option<Token<Timer>>,
     surfaces: SlotMap<SurfaceKey, surface::Surface>,
     regions: SlotMap<RegionKey, region::Region>,
-    pools: SlotMap<PoolKey, shm::Pool>,
-    buffers: SlotMap<BufferKey, shm::Buffer>,
+    pools: shm::Pools,
+    buffers: SlotMap<BufferKey, buffer::Buffer>,
+    /// With pixels that are to be copied.
+    uncopied: Vec<SurfaceKey>,
+    /// How many were painted.
+    frame: u64,
     positioners: SlotMap<PositionerKey, positioner::Positioner>,
     /// The mapped windows, from the bottom up.
     windows: Vec<SurfaceKey>,
     /// The mapped popups, in the order they came.
     popups: Vec<SurfaceKey>,
+    sources: SlotMap<SourceKey, data_device::Source>,
+    clipboard: data_device::Clipboard,
+    token_requests: SlotMap<RequestKey, activation::TokenRequest>,
+    tokens: activation::Tokens,
     seat: seat::Seat,
     output: output::Output,
     serial: u32,
@@ -152,8 +217,15 @@ impl Protocol {
         globals.create_global::<D, WlOutput, ()>(4, ());
         globals.create_global::<D, WlDataDeviceManager, ()>(3, ());
         globals.create_global::<D, XdgWmBase, ()>(5, ());
+        globals.create_global::<D, ZxdgDecorationManagerV1, ()>(1, ());
+        globals.create_global::<D, WpViewporter, ()>(1, ());
+        globals.create_global::<D, WpPresentation, ()>(1, ());
+        globals.create_global::<D, WpSinglePixelBufferManagerV1, ()>(1, ());
+        globals.create_global::<D, WpFractionalScaleManagerV1, ()>(1, ());
+        globals.create_global::<D, WpCursorShapeManagerV1, ()>(1, ());
+        globals.create_global::<D, XdgActivationV1, ()>(1, ());
 
-        // All clients are one source: the display's fd is an epoll instance with their sockets in it.
+        // All requests come from one source: the display's fd is an epoll instance with one end of each relay in it.
         let source = Generic::new(display, Interest::READ, Mode::Level);
         let options = SourceOptions::new().name("wayland clients");
         handle.insert_source_with(options, source, |ready, data: &mut D| {
@@ -166,9 +238,9 @@ impl Protocol {
         // channel takes the news to where the state is at hand.
         let (sender, gone) = channel();
         let options = SourceOptions::new().name("gone clients");
-        handle.insert_part(options, gone, D::as_mut, |event, protocol: &mut Self| {
+        handle.insert_source_with(options, gone, |event, data: &mut D| {
             if let channel::Event::Msg(gone) = event {
-                protocol.forget(gone);
+                connection::forget(data, gone);
             }
         })?;
 
@@ -176,14 +248,20 @@ impl Protocol {
         Ok(Self {
             display: globals,
             connections: HashMap::new(),
-            retry: None,
             surfaces: SlotMap::with_key(),
             regions: SlotMap::with_key(),
             pools: SlotMap::with_key(),
             buffers: SlotMap::with_key(),
+            uncopied: Vec::new(),
+            // Content that was never copied is of none.
+            frame: 1,
             positioners: SlotMap::with_key(),
             windows: Vec::new(),
             popups: Vec::new(),
+            sources: SlotMap::with_key(),
+            clipboard: data_device::Clipboard::default(),
+            token_requests: SlotMap::with_key(),
+            tokens: activation::Tokens::default(),
             seat: seat::Seat::new()?,
             output: output::Output::new(output),
             serial: 0,
@@ -200,8 +278,8 @@ impl Protocol {
         let Stats { clients, disconnected, requests, commits, bytes, callbacks } = &self.stats;
         format!(
             "protocol: {clients} clients came and {disconnected} went, {requests} requests, {commits} commits \
-             ({} MiB copied), {callbacks} frame callbacks, {} surfaces, {} windows, {} popups",
-            bytes >> 20,
+             ({} KiB copied), {callbacks} frame callbacks, {} surfaces, {} windows, {} popups",
+            bytes >> 10,
             self.surfaces.len(),
             self.windows.len(),
             self.popups.len(),

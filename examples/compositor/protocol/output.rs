@@ -1,6 +1,6 @@
 //! `wl_output`: the one there is.
 
-use wayland_server::backend::ClientId;
+use wayland_server::backend::{ClientId, ObjectId};
 use wayland_server::protocol::wl_output::{self, Mode, Subpixel, Transform, WlOutput};
 use wayland_server::{Client, DataInit, Dispatch, DisplayHandle, GlobalDispatch, New, Resource};
 
@@ -17,6 +17,11 @@ impl Output {
         Self { size, resources: Vec::new() }
     }
 
+    /// The output, as the client of an object knows it.
+    pub fn of_client(&self, id: &ObjectId) -> impl Iterator<Item = &WlOutput> {
+        self.resources.iter().filter(|output| output.id().same_client_as(id))
+    }
+
     pub fn bounds(&self) -> Rect {
         Rect::new(0, 0, self.size.0, self.size.1)
     }
@@ -29,9 +34,7 @@ impl Protocol {
         if surface.content.is_none() || surface.entered {
             return;
         }
-        let id = surface.resource.id();
-        let outputs = self.output.resources.iter();
-        for output in outputs.filter(|output| output.id().same_client_as(&id)) {
+        for output in self.output.of_client(&surface.resource.id()) {
             surface.resource.enter(output);
             surface.entered = true;
         }

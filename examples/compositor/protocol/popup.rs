@@ -112,6 +112,14 @@ impl Protocol {
         true
     }
 
+    /// Whether there is a popup that takes the pointer from everything else.
+    pub fn popup_grabs(&self) -> bool {
+        self.popups.iter().any(|key| {
+            let xdg = self.surfaces.get(*key).and_then(|surface| surface.xdg.as_ref());
+            xdg.is_some_and(|xdg| matches!(&xdg.role, XdgRole::Popup(popup) if popup.grabs))
+        })
+    }
+
     /// Dismisses the popups that a press on `pressed` is outside of; whether there were any.
     pub fn dismiss_popups(&mut self, pressed: Option<SurfaceKey>) -> bool {
         let mapped = self.popups.len();

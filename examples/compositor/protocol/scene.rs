@@ -1,8 +1,9 @@
 //! Where everything is on the output: surface trees, from the bottom up, and what is under a point.
 
+use super::seat::Cursor;
 use super::shell::XdgRole;
 use super::{Protocol, SurfaceKey};
-use crate::geometry::{Image, Point, Rect};
+use crate::geometry::{Area, Image, Orientation, Point, Rect};
 
 /// A mapped window, as others may want to know it.
 pub struct Window<'a> {
@@ -11,7 +12,6 @@ pub struct Window<'a> {
     pub rect: Rect,
     pub title: &'a str,
     pub app_id: &'a str,
-    pub pid: i32,
     /// Its client draws a frame around the window geometry by itself, or wants none.
     pub frameless: bool,
 }
@@ -19,8 +19,13 @@ pub struct Window<'a> {
 /// A piece of a window.
 pub struct Layer<'a> {
     pub image: &'a Image,
-    pub at: Point,
-    pub scale: i32,
+    /// What it covers of the output.
+    pub area: Rect,
+    /// The part of the image that is stretched over it, the right way up.
+    pub source: Area,
+    pub orientation: Orientation,
+    /// What of the area hides all that is below.
+    pub opaque: Rect,
 }
 
 impl Protocol {
@@ -36,8 +41,7 @@ impl Protocol {
                 rect: Rect::at(toplevel.position, geometry.size()),
                 title: &toplevel.title,
                 app_id: &toplevel.app_id,
-                pid: self.pid(&surface.resource),
-                frameless: geometry.origin() != Point::default() || toplevel.fullscreen,
+                frameless: toplevel.is_frameless(geometry),
             })
         })
     }
@@ -56,14 +60,19 @@ impl Protocol {
 
     /// What the pointer looks like, if its client has said so, at a position.
     pub fn cursor(&self, at: Point) -> Option<Layer<'_>> {
-        let (key, hotspot) = self.seat.cursor()?;
-        self.layer(key, at - hotspot)
+        match self.seat.cursor()? {
+            Cursor::Surface(key, hotspot) => self.layer(key, at - hotspot),
+            Cursor::Shape(_) => None,
+        }
     }
 
     fn layer(&self, key: SurfaceKey, at: Point) -> Option<Layer<'_>> {
         let surface = self.surfaces.get(key)?;
-        let image = surface.content.as_ref()?;
-        Some(Layer { image, at, scale: surface.scale })
+        let image = &surface.content.as_ref()?.image;
+        let area = Rect::at(at, surface.size());
+        let opaque = if image.opaque { area } else { Rect::default() };
+        let (source, orientation) = (surface.source(), surface.orientation);
+        Some(Layer { image, area, source, orientation, opaque })
     }
 
     fn collect_tree(&self, key: SurfaceKey, into: &mut Vec<SurfaceKey>) {
@@ -92,6 +101,14 @@ impl Protocol {
                 (None, None) => return None,
             };
         }
+    }
+
+    /// Whether a window, a popup or a subsurface is on the output, as far as that is up to its windows.
+    pub(super) fn is_mapped(&self, mut key: SurfaceKey) -> bool {
+        while let Some(parent) = self.parent_of(key) {
+            key = parent;
+        }
+        self.windows.contains(&key) || self.popups.contains(&key)
     }
 
     /// The window geometry of an `xdg_surface`, relative to the surface.

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{MemfdFlags, SealFlags};
+use wayland_protocols::wp::cursor_shape::v1::server::wp_cursor_shape_device_v1::Shape;
 use wayland_server::backend::{ClientId, ObjectId};
 use wayland_server::protocol::wl_keyboard::{self, KeyState, KeymapFormat, WlKeyboard};
 use wayland_server::protocol::wl_pointer::{self, ButtonState, WlPointer};
@@ -27,6 +28,14 @@ pub struct Modifiers {
     pub locked: u32,
 }
 
+/// What the pointer looks like.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Cursor {
+    /// A surface, and the point of it that points.
+    Surface(SurfaceKey, Point),
+    Shape(Shape),
+}
+
 pub struct Seat {
     /// The keymap and a NUL, sealed: all clients share it.
     keymap: OwnedFd,
@@ -38,7 +47,7 @@ pub struct Seat {
     pointer_focus: Option<SurfaceKey>,
     /// Relative to the surface that has the pointer.
     pointer_at: Point,
-    cursor: Option<(SurfaceKey, Point)>,
+    cursor: Option<Cursor>,
 }
 
 impl Seat {
@@ -66,16 +75,30 @@ impl Seat {
     pub fn forget(&mut self, key: SurfaceKey) {
         self.keyboard_focus.take_if(|focus| *focus == key);
         self.pointer_focus.take_if(|focus| *focus == key);
-        self.cursor.take_if(|(cursor, _)| *cursor == key);
+        self.cursor
+            .take_if(|cursor| matches!(cursor, Cursor::Surface(surface, _) if *surface == key));
     }
 
-    pub fn cursor(&self) -> Option<(SurfaceKey, Point)> {
+    pub fn keyboard_focus(&self) -> Option<SurfaceKey> {
+        self.keyboard_focus
+    }
+
+    pub fn cursor(&self) -> Option<Cursor> {
         self.cursor
+    }
+
+    pub fn cursor_surface(&self) -> Option<SurfaceKey> {
+        match self.cursor? {
+            Cursor::Surface(surface, _) => Some(surface),
+            Cursor::Shape(_) => None,
+        }
     }
 
     /// An offset that a cursor surface was committed with.
     pub fn move_hotspot(&mut self, key: SurfaceKey, offset: Point) {
-        if let Some((_, hotspot)) = self.cursor.as_mut().filter(|(cursor, _)| *cursor == key) {
+        if let Some(Cursor::Surface(surface, hotspot)) = &mut self.cursor
+            && *surface == key
+        {
             *hotspot = *hotspot - offset;
         }
     }
@@ -112,8 +135,14 @@ impl Protocol {
         Some(self.surfaces.get(focus?)?.resource.clone())
     }
 
+    /// Whether the client of this object has the keyboard.
+    pub(super) fn has_keyboard(&self, resource: &impl Resource) -> bool {
+        let focus = self.focused(self.seat.keyboard_focus);
+        focus.is_some_and(|surface| surface.id().same_client_as(&resource.id()))
+    }
+
     /// Gives the keyboard to a surface, or to none.
-    pub fn focus_keyboard(&mut self, focus: Option<SurfaceKey>) {
+    pub fn focus_keyboard<D: ProtocolHost>(&mut self, focus: Option<SurfaceKey>) {
         if focus == self.seat.keyboard_focus {
             return;
         }
@@ -124,6 +153,7 @@ impl Protocol {
                 .keyboards_of(&surface.id())
                 .for_each(|keyboard| keyboard.leave(serial, &surface));
         }
+        self.offer_selection::<D>(focus);
         if let Some(surface) = self.focused(focus) {
             for keyboard in self.seat.keyboards_of(&surface.id()) {
                 enter_keyboard(&self.seat, keyboard, &surface, serial);
@@ -157,6 +187,11 @@ impl Protocol {
         }
     }
 
+    /// The surface that has the pointer, as long as it is on the output.
+    pub fn pointer_focus(&self) -> Option<SurfaceKey> {
+        self.seat.pointer_focus.filter(|key| self.is_mapped(*key))
+    }
+
     /// Moves the pointer to a place on a surface, or away from all.
     pub fn move_pointer(&mut self, time: u32, focus: Option<SurfaceKey>, at: Point) {
         let serial = self.next_serial();
@@ -184,6 +219,16 @@ impl Protocol {
                 enter_pointer(&self.seat, pointer, &surface, serial);
             }
         }
+    }
+
+    /// Has the pointer look so; only who has the pointer has a say in that.
+    pub(super) fn set_cursor(&mut self, resource: &impl Resource, cursor: Option<Cursor>) -> bool {
+        let focus = self.focused(self.seat.pointer_focus);
+        let allowed = focus.is_some_and(|surface| surface.id().same_client_as(&resource.id()));
+        if allowed {
+            self.seat.cursor = cursor;
+        }
+        allowed
     }
 
     pub fn send_button(&mut self, time: u32, button: u32, pressed: bool) {
@@ -297,11 +342,9 @@ impl<D: ProtocolHost> Dispatch<WlPointer, (), D> for Protocol {
         {
             return resource.post_error(wl_pointer::Error::Role, message);
         }
-        // Only who has the pointer has a say in what it looks like.
-        let focus = protocol.focused(protocol.seat.pointer_focus);
-        if focus.is_some_and(|surface| surface.id().same_client_as(&resource.id())) {
-            protocol.seat.cursor = cursor.map(|key| (key, Point::new(hotspot_x, hotspot_y)));
-            data.changed(None);
+        let hotspot = Point::new(hotspot_x, hotspot_y);
+        if protocol.set_cursor(resource, cursor.map(|key| Cursor::Surface(key, hotspot))) {
+            data.cursor_changed();
         }
     }
 

@@ -286,6 +286,12 @@ impl<D: ProtocolHost> Dispatch<XdgSurface, SurfaceKey, D> for Protocol {
                         // With one all earlier ones are acknowledged.
                         xdg.unacknowledged.drain(..=index);
                         xdg.configured = true;
+                        if let XdgRole::Toplevel(toplevel) = &mut xdg.role
+                            && let Some(decoration) = &mut toplevel.decoration
+                            && decoration.acknowledged()
+                        {
+                            data.changed(None);
+                        }
                     }
                     None => {
                         let message = format!(

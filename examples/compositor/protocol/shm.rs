@@ -3,24 +3,27 @@
 //! A pool is mapped for as long as it lives, but never read through a reference: its client may change or
 //! truncate the file behind it at any time, and touching a page that is not there any more is a `SIGBUS`.
 //! The kernel copies the pixels instead, with `process_vm_readv(2)` from this very process, which answers
-//! `EFAULT` there. They are copied when a buffer is committed, so that it is released at once.
+//! `EFAULT` there.
 
 use std::fs::File;
 use std::io::IoSliceMut;
 
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
+use slotmap::SlotMap;
 use vmap::{Map, Span};
 use wayland_server::backend::ClientId;
-use wayland_server::protocol::wl_buffer::{self, WlBuffer};
 use wayland_server::protocol::wl_shm::{self, Error, Format, WlShm};
 use wayland_server::protocol::wl_shm_pool::{self, WlShmPool};
 use wayland_server::{
     Client, DataInit, Dispatch, DisplayHandle, GlobalDispatch, New, Resource, WEnum,
 };
 
+use super::buffer::{Buffer, Pixels};
 use super::{BufferKey, PoolKey, Protocol, ProtocolHost};
-use crate::geometry::Image;
+use crate::geometry::{Damage, Image, Point, Rect};
+
+pub type Pools = SlotMap<PoolKey, Pool>;
 
 /// A mapped file.
 pub struct Pool {
@@ -29,18 +32,21 @@ pub struct Pool {
     /// The pool outlives its object as long as there are buffers in it.
     buffers: usize,
     destroyed: bool,
+    client: ClientId,
 }
 
-/// A picture in a pool; it lies within it, at least as the pool was mapped.
-pub struct Buffer {
-    resource: WlBuffer,
+/// Where the pixels of a buffer are; in a pool they lie within it, at least as the pool was mapped.
+pub struct Source {
     pool: PoolKey,
     offset: usize,
+    stride: usize,
     width: i32,
     height: i32,
-    stride: usize,
     opaque: bool,
 }
+
+/// How many rows are copied with one system call.
+const ROWS: usize = 1024;
 
 fn map(file: &File, size: i32) -> Result<Map, String> {
     let size = usize::try_from(size).ok().filter(|size| *size > 0).ok_or("a pool of no bytes")?;
@@ -50,37 +56,78 @@ fn map(file: &File, size: i32) -> Result<Map, String> {
         .map_err(|error| format!("{size} bytes can't be mapped: {error}"))
 }
 
-impl Protocol {
-    /// Copies the pixels of a buffer, and releases it; if they are not there, its client is told.
-    pub(super) fn take_pixels(&mut self, key: BufferKey) -> Option<Image> {
-        let buffer = &self.buffers[key];
-        // The last row may be shorter than the stride.
-        let length = buffer.stride * (buffer.height as usize - 1) + 4 * buffer.width as usize;
-        let mut bytes = vec![0; buffer.stride * buffer.height as usize];
-        let base = self.pools[buffer.pool].map.as_ptr() as usize + buffer.offset;
-        let copied = process_vm_readv(
-            Pid::this(),
-            &mut [IoSliceMut::new(&mut bytes[..length])],
-            &[RemoteIoVec { base, len: length }],
-        );
-        if copied != Ok(length) {
-            let message = "the pool's file is shorter than the pool: it was truncated";
-            buffer.resource.post_error(Error::InvalidFd, message);
-            return None;
-        }
-        buffer.resource.release();
-        self.stats.bytes += length as u64;
-        let &Buffer { width, height, stride, opaque, .. } = buffer;
-        Some(Image { width, height, stride, opaque, bytes })
+impl Source {
+    pub fn size(&self) -> (i32, i32) {
+        (self.width, self.height)
     }
 
-    pub(super) fn has_buffer(&self, key: BufferKey) -> bool {
-        self.buffers.contains_key(key)
+    /// Copies what is damaged into an image, and all of it into one of another size. How many bytes; `Err` if some
+    /// of them are not there.
+    pub fn copy(&self, pools: &Pools, image: &mut Image, damage: &Damage) -> Result<u64, ()> {
+        let pool = pools.get(self.pool).ok_or(())?;
+        let base = pool.map.as_ptr() as usize + self.offset;
+        image.opaque = self.opaque;
+        let all = Rect::at(Point::default(), self.size());
+        if image.resize(self.size()) {
+            return self.copy_rect(base, image, all);
+        }
+        let rects = damage.rects().iter().map(|rect| rect.intersection(&all));
+        rects.map(|rect| self.copy_rect(base, image, rect)).sum()
+    }
+
+    fn copy_rect(&self, base: usize, image: &mut Image, rect: Rect) -> Result<u64, ()> {
+        let (top, height) = (rect.y as usize, rect.height as usize);
+        let (first, length) = (4 * rect.x as usize, 4 * rect.width as usize);
+        let base = base + self.stride * top + first;
+        if (length, length) == (image.stride, self.stride) {
+            // Rows with nothing between them are one piece.
+            let bytes = &mut image.bytes[length * top..][..length * height];
+            let from = RemoteIoVec { base, len: bytes.len() };
+            return copy(&mut [IoSliceMut::new(bytes)], &[from]);
+        }
+        let rows = image.bytes.chunks_exact_mut(image.stride).skip(top).take(height);
+        let mut rows = rows.enumerate();
+        let mut copied = 0;
+        loop {
+            let piece = rows.by_ref().take(ROWS);
+            let (mut to, from): (Vec<_>, Vec<_>) = piece
+                .map(|(index, row)| {
+                    let row = IoSliceMut::new(&mut row[first..first + length]);
+                    (row, RemoteIoVec { base: base + self.stride * index, len: length })
+                })
+                .unzip();
+            if to.is_empty() {
+                return Ok(copied);
+            }
+            copied += copy(&mut to, &from)?;
+        }
+    }
+}
+
+/// Copies from anywhere in this process; `Err` unless all of it is there.
+fn copy(to: &mut [IoSliceMut<'_>], from: &[RemoteIoVec]) -> Result<u64, ()> {
+    let expected = from.iter().map(|piece| piece.len).sum();
+    if process_vm_readv(Pid::this(), to, from) != Ok(expected) {
+        return Err(());
+    }
+    Ok(expected as u64)
+}
+
+impl Protocol {
+    /// A buffer is gone, and so may be the last use of its pool.
+    pub(super) fn leave_pool(&mut self, source: &Source) {
+        if let Some(pool) = self.pools.get_mut(source.pool) {
+            pool.buffers -= 1;
+        }
+        self.drop_unused_pool(source.pool);
     }
 
     fn drop_unused_pool(&mut self, key: PoolKey) {
-        if self.pools.get(key).is_some_and(|pool| pool.destroyed && pool.buffers == 0) {
-            self.pools.remove(key);
+        if self.pools.get(key).is_some_and(|pool| pool.destroyed && pool.buffers == 0)
+            && let Some(pool) = self.pools.remove(key)
+            && let Some(connection) = self.connections.get_mut(&pool.client)
+        {
+            connection.pools -= 1;
         }
     }
 }
@@ -103,7 +150,7 @@ impl<D: ProtocolHost> GlobalDispatch<WlShm, (), D> for Protocol {
 impl<D: ProtocolHost> Dispatch<WlShm, (), D> for Protocol {
     fn request(
         data: &mut D,
-        _: &Client,
+        client: &Client,
         resource: &WlShm,
         request: wl_shm::Request,
         _: &(),
@@ -114,9 +161,11 @@ impl<D: ProtocolHost> Dispatch<WlShm, (), D> for Protocol {
         let file = File::from(fd);
         match map(&file, size) {
             Ok(map) => {
-                let pool = Pool { file, map, buffers: 0, destroyed: false };
-                let key = data.as_mut().pools.insert(pool);
+                let pool = Pool { file, map, buffers: 0, destroyed: false, client: client.id() };
+                let protocol = data.as_mut();
+                let key = protocol.pools.insert(pool);
                 init.init(id, key);
+                protocol.count(client, "pools", |connection| &mut connection.pools);
             }
             Err(message) => {
                 let error = if size <= 0 { Error::InvalidStride } else { Error::InvalidFd };
@@ -168,15 +217,11 @@ impl<D: ProtocolHost> Dispatch<WlShmPool, PoolKey, D> for Protocol {
                     return resource.post_error(Error::InvalidStride, message);
                 }
                 pool.buffers += 1;
-                protocol.buffers.insert_with_key(|buffer| Buffer {
-                    resource: init.init(id, buffer),
-                    pool: *key,
-                    offset: offset as usize,
-                    width,
-                    height,
-                    stride: stride as usize,
-                    opaque,
-                });
+                let (offset, stride) = (offset as usize, stride as usize);
+                let source = Source { pool: *key, offset, stride, width, height, opaque };
+                protocol
+                    .buffers
+                    .insert_with_key(|key| Buffer::new(init.init(id, key), Pixels::Shared(source)));
             }
             Request::Resize { size } if (size as usize) < pool.map.len() || size <= 0 => {
                 resource.post_error(Error::InvalidFd, "a pool can't shrink");
@@ -195,27 +240,5 @@ impl<D: ProtocolHost> Dispatch<WlShmPool, PoolKey, D> for Protocol {
             pool.destroyed = true;
         }
         protocol.drop_unused_pool(*key);
-    }
-}
-
-impl<D: ProtocolHost> Dispatch<WlBuffer, BufferKey, D> for Protocol {
-    fn request(
-        _: &mut D,
-        _: &Client,
-        _: &WlBuffer,
-        _: wl_buffer::Request,
-        _: &BufferKey,
-        _: &DisplayHandle,
-        _: &mut DataInit<'_, D>,
-    ) {
-    }
-
-    fn destroyed(data: &mut D, _: ClientId, _: &WlBuffer, key: &BufferKey) {
-        let protocol = data.as_mut();
-        let Some(buffer) = protocol.buffers.remove(*key) else { return };
-        if let Some(pool) = protocol.pools.get_mut(buffer.pool) {
-            pool.buffers -= 1;
-        }
-        protocol.drop_unused_pool(buffer.pool);
     }
 }

@@ -1,18 +1,22 @@
 //! Surfaces: the double-buffered state of `wl_surface`, and how commits travel through subsurfaces.
 //!
-//! Requests collect in `pending`. A commit takes the pixels out of the attached buffer, so that the client
-//! has it back, and then either applies the changes or, for a synchronized subsurface, keeps them in
-//! `cached` until those of its parent are applied.
+//! Requests collect in `pending`. A commit takes hold of the attached buffer, and then either applies the changes
+//! or, for a synchronized subsurface, keeps them in `cached` until those of its parent are applied.
 
+use wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::WpPresentationFeedback;
+use wayland_protocols::wp::viewporter::server::wp_viewport::WpViewport;
 use wayland_server::Resource;
 use wayland_server::protocol::wl_callback::WlCallback;
 use wayland_server::protocol::wl_surface::{Error, WlSurface};
 
+use super::content::Content;
+use super::presentation::discard;
 use super::region::Region;
 use super::shell::{self, Xdg, XdgRole};
 use super::subsurface::Subsurface;
+use super::viewport::Viewport;
 use super::{BufferKey, Protocol, ProtocolHost, SurfaceKey};
-use crate::geometry::{Image, Point, Rect};
+use crate::geometry::{Area, Damage, Orientation, Point, Rect};
 
 pub struct Surface {
     pub resource: WlSurface,
@@ -21,12 +25,19 @@ pub struct Surface {
     pub pending: Changes,
     /// Committed, but kept back until the parent is committed.
     pub cached: Option<Changes>,
-    pub content: Option<Image>,
+    pub content: Option<Content>,
     pub scale: i32,
+    pub orientation: Orientation,
+    pub viewport: Viewport,
+    pub viewport_resource: Option<WpViewport>,
     /// `None`: all of it takes input.
     pub input: Option<Region>,
     /// Who waits for the next frame.
     pub frames: Vec<WlCallback>,
+    /// Who wants to know when the last commit was shown.
+    pub feedbacks: Vec<WpPresentationFeedback>,
+    /// Its client asks for its scale.
+    pub asks_scale: bool,
     /// Itself and its subsurfaces, from the bottom up.
     pub stack: Vec<SurfaceKey>,
     pub pending_stack: Option<Vec<SurfaceKey>>,
@@ -40,38 +51,50 @@ pub struct Surface {
 #[derive(Default)]
 pub struct Changes {
     pub attach: Option<Option<BufferKey>>,
-    /// The pixels of what was attached.
-    pub content: Option<Option<Image>>,
+    /// What was attached, and is held now.
+    pub content: Option<Option<BufferKey>>,
     pub offset: Point,
     pub scale: Option<i32>,
+    pub orientation: Option<Orientation>,
+    pub viewport: Option<Viewport>,
     pub input: Option<Option<Region>>,
     pub geometry: Option<Rect>,
     pub frames: Vec<WlCallback>,
-    pub damaged: bool,
+    pub feedbacks: Vec<WpPresentationFeedback>,
+    /// In logical pixels.
+    pub damage: Damage,
+    /// In pixels of the buffer.
+    pub buffer_damage: Damage,
 }
 
 impl Changes {
-    /// Adds what was committed later.
-    fn merge(&mut self, later: Changes) {
-        if later.content.is_some() {
-            self.content = later.content;
-        }
+    /// Adds what was committed later. The buffer that is not needed any more.
+    fn merge(&mut self, later: Changes) -> Option<BufferKey> {
+        let unneeded = self.content.take_if(|_| later.content.is_some()).flatten();
+        self.content = later.content.or(self.content);
+        self.orientation = later.orientation.or(self.orientation);
+        self.viewport = later.viewport.or(self.viewport);
         self.offset = self.offset + later.offset;
         self.scale = later.scale.or(self.scale);
         self.input = later.input.or(self.input.take());
         self.geometry = later.geometry.or(self.geometry);
         self.frames.extend(later.frames);
-        self.damaged |= later.damaged;
+        discard(std::mem::replace(&mut self.feedbacks, later.feedbacks));
+        self.damage.extend(&later.damage);
+        self.buffer_damage.extend(&later.buffer_damage);
+        unneeded
     }
 }
 
 /// What applying changes has led to.
 #[derive(Default)]
 struct Outcome {
-    area: Rect,
+    damage: Damage,
     /// More than the pixels of some surfaces has changed.
     rearranged: bool,
     frame_wanted: bool,
+    /// Of the surface that is the pointer.
+    cursor: bool,
     unmapped: Vec<SurfaceKey>,
 }
 
@@ -84,8 +107,13 @@ impl Surface {
             cached: None,
             content: None,
             scale: 1,
+            orientation: Orientation::default(),
+            viewport: Viewport::default(),
+            viewport_resource: None,
             input: None,
             frames: Vec::new(),
+            feedbacks: Vec::new(),
+            asks_scale: false,
             stack: vec![key],
             pending_stack: None,
             subsurface: None,
@@ -94,10 +122,26 @@ impl Surface {
         }
     }
 
+    pub fn has_content(&self) -> bool {
+        self.content.is_some()
+    }
+
+    /// Of its content, the right way up, in pixels.
+    fn oriented(&self) -> (i32, i32) {
+        self.orientation.size(self.content.as_ref().map_or((0, 0), |content| content.size))
+    }
+
     /// In logical pixels; nothing without content.
     pub fn size(&self) -> (i32, i32) {
-        let size = self.content.as_ref().map(|image| (image.width, image.height));
-        size.map_or((0, 0), |(width, height)| (width / self.scale, height / self.scale))
+        if self.content.is_none() {
+            return (0, 0);
+        }
+        self.viewport.size(self.oriented(), self.scale)
+    }
+
+    /// What of the content is shown, in pixels of it, the right way up.
+    pub fn source(&self) -> Area {
+        self.viewport.source(self.oriented(), self.scale)
     }
 
     /// Gives it a role, unless it has another.
@@ -116,13 +160,13 @@ impl Surface {
 pub fn commit<D: ProtocolHost>(data: &mut D, key: SurfaceKey) {
     let protocol = data.as_mut();
     protocol.stats.commits += 1;
-    if !protocol.take_content(key) || !shell::may_commit(protocol, key) {
+    if !protocol.hold_attached(key) || !shell::may_commit(protocol, key) {
         return;
     }
     let changes = std::mem::take(&mut protocol.surfaces[key].pending);
     if protocol.is_synchronized(key) {
-        protocol.surfaces[key].cached.get_or_insert_default().merge(changes);
-        return;
+        let unneeded = protocol.surfaces[key].cached.get_or_insert_default().merge(changes);
+        return unneeded.into_iter().for_each(|buffer| protocol.let_go(buffer));
     }
     let mut outcome = Outcome::default();
     protocol.apply(key, changes, &mut outcome);
@@ -148,8 +192,11 @@ pub fn apply_cached<D: ProtocolHost>(data: &mut D, key: SurfaceKey) {
 fn finish<D: ProtocolHost>(data: &mut D, outcome: Outcome) {
     if outcome.rearranged {
         data.changed(None);
-    } else if !outcome.area.is_empty() {
-        data.changed(Some(outcome.area));
+    } else {
+        outcome.damage.rects().iter().for_each(|area| data.changed(Some(*area)));
+    }
+    if outcome.cursor {
+        data.cursor_changed();
     }
     if outcome.frame_wanted {
         data.frame_wanted();
@@ -160,47 +207,60 @@ fn finish<D: ProtocolHost>(data: &mut D, outcome: Outcome) {
 }
 
 impl Protocol {
-    /// Takes the pixels of the attached buffer; if that fails, its client is told why.
-    fn take_content(&mut self, key: SurfaceKey) -> bool {
+    /// Holds the attached buffer; if it can't be shown, its client is told why.
+    fn hold_attached(&mut self, key: SurfaceKey) -> bool {
         let surface = &mut self.surfaces[key];
-        let Some(attached) = surface.pending.attach.take() else { return true };
-        let resource = surface.resource.clone();
-        let scale = surface.pending.scale.unwrap_or(surface.scale);
-        // A buffer that was destroyed since it was attached has no content any more.
-        let content = match attached.filter(|buffer| self.has_buffer(*buffer)) {
-            Some(buffer) => match self.take_pixels(buffer) {
-                Some(image) => Some(image),
-                None => return false,
-            },
-            None => None,
+        let attached = surface.pending.attach.take();
+        let size = match &attached {
+            // A buffer that was destroyed since it was attached has no content any more.
+            Some(buffer) => buffer.and_then(|buffer| Some(self.buffers.get(buffer)?.size())),
+            None => surface.content.as_ref().map(|content| content.size),
         };
-        if let Some(image) = &content
-            && (image.width % scale != 0 || image.height % scale != 0)
-        {
-            let message = format!(
-                "a buffer of {}x{} pixels does not go with a scale of {scale}",
-                image.width, image.height
-            );
-            resource.post_error(Error::InvalidSize, message);
-            return false;
+        let scale = surface.pending.scale.unwrap_or(surface.scale);
+        let orientation = surface.pending.orientation.unwrap_or(surface.orientation);
+        let viewport = surface.pending.viewport.unwrap_or(surface.viewport);
+        if let Some((width, height)) = size {
+            if attached.is_some() && (width % scale != 0 || height % scale != 0) {
+                let message = format!(
+                    "a buffer of {width}x{height} pixels does not go with a scale of {scale}"
+                );
+                surface.resource.post_error(Error::InvalidSize, message);
+                return false;
+            }
+            if let Err((error, message)) = viewport.check(orientation.size((width, height)), scale)
+            {
+                if let Some(resource) = &surface.viewport_resource {
+                    resource.post_error(error, message);
+                }
+                return false;
+            }
         }
-        self.surfaces[key].pending.content = Some(content);
+        if let Some(attached) = attached {
+            let buffer = attached.filter(|buffer| self.has_buffer(*buffer));
+            buffer.into_iter().for_each(|buffer| self.hold(buffer));
+            self.surfaces[key].pending.content = Some(buffer);
+        }
         true
     }
 
     fn apply(&mut self, key: SurfaceKey, changes: Changes, outcome: &mut Outcome) {
         let surface = &mut self.surfaces[key];
         let before = (surface.size(), surface.content.is_some());
-        let attached = changes.content.is_some();
+        let first = surface.content.is_none();
         if let Some(content) = changes.content {
-            surface.content = content;
+            self.set_content(key, content);
         }
+        let surface = &mut self.surfaces[key];
+        let shown = (surface.source(), surface.orientation);
+        surface.orientation = changes.orientation.unwrap_or(surface.orientation);
+        surface.viewport = changes.viewport.unwrap_or(surface.viewport);
         surface.scale = changes.scale.unwrap_or(surface.scale);
         if let Some(input) = changes.input {
             surface.input = input;
         }
-        outcome.frame_wanted |= !changes.frames.is_empty();
+        outcome.frame_wanted |= !changes.frames.is_empty() || !changes.feedbacks.is_empty();
         surface.frames.extend(changes.frames);
+        discard(std::mem::replace(&mut surface.feedbacks, changes.feedbacks));
         if let Some(stack) = surface.pending_stack.take() {
             surface.stack = stack;
             outcome.rearranged = true;
@@ -219,9 +279,25 @@ impl Protocol {
             outcome.unmapped.push(key);
         }
         outcome.rearranged |= self.move_surface(key, changes.offset, changes.geometry);
-        if attached || changes.damaged {
-            outcome.area = outcome.area.union(&self.area_of(key));
+        let mut damage = changes.buffer_damage;
+        let surface = &mut self.surfaces[key];
+        for rect in changes.damage.rects() {
+            damage.add(surface.mapping().to_content(*rect));
         }
+        if first {
+            damage.add(surface.content.as_ref().map_or_else(Rect::default, Content::bounds));
+        }
+        let new = surface.content.as_mut().is_some_and(|content| content.add_damage(&damage));
+        if shown != (surface.source(), surface.orientation) {
+            outcome.damage.add(self.area_of(key));
+        } else if new {
+            let (mapping, area) = (surface.mapping(), self.area_of(key));
+            for rect in damage.rects() {
+                let rect = mapping.to_surface(*rect).translated(area.origin());
+                outcome.damage.add(rect.intersection(&area));
+            }
+        }
+        outcome.cursor |= self.seat.cursor_surface() == Some(key);
         self.enter_output(key);
         for child in self.surfaces[key].stack.clone() {
             if child != key {
@@ -242,7 +318,8 @@ impl Protocol {
             && subsurface.apply_position()
         {
             let after = self.area_of_tree(key);
-            outcome.area = outcome.area.union(&before).union(&after);
+            outcome.damage.add(before);
+            outcome.damage.add(after);
         }
         if let Some(changes) = cached {
             self.apply(key, changes, outcome);
@@ -279,7 +356,8 @@ impl Protocol {
     }
 
     pub fn awaits_frame(&self) -> bool {
-        self.surfaces.values().any(|surface| !surface.frames.is_empty())
+        let waits = |surface: &Surface| !surface.frames.is_empty() || !surface.feedbacks.is_empty();
+        self.surfaces.values().any(waits)
     }
 }
 
@@ -290,7 +368,21 @@ pub fn destroy<D: ProtocolHost>(data: &mut D, key: SurfaceKey) {
     protocol.windows.retain(|window| *window != key);
     protocol.popups.retain(|popup| *popup != key);
     protocol.seat.forget(key);
-    protocol.surfaces.remove(key);
+    if let Some(surface) = protocol.surfaces.remove(key) {
+        let cached = surface.cached.unwrap_or_default();
+        [surface.feedbacks, surface.pending.feedbacks, cached.feedbacks]
+            .into_iter()
+            .for_each(discard);
+        let pending = surface.pending.content.flatten();
+        let held = surface.content.and_then(|content| content.held());
+        cached
+            .content
+            .flatten()
+            .into_iter()
+            .chain(pending)
+            .chain(held)
+            .for_each(|buffer| protocol.let_go(buffer));
+    }
     data.surface_unmapped(key);
     data.changed(None);
 }

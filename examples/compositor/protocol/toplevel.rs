@@ -1,11 +1,13 @@
 //! `xdg_toplevel`: windows.
 
+use wayland_protocols::xdg::decoration::zv1::server::zxdg_toplevel_decoration_v1::{self, Mode};
 use wayland_protocols::xdg::shell::server::xdg_toplevel::{
     self, State, WmCapabilities, XdgToplevel,
 };
 use wayland_server::backend::ClientId;
 use wayland_server::{Client, DataInit, Dispatch, DisplayHandle, Resource, WEnum};
 
+use super::decoration::Decoration;
 use super::shell::{XdgRole, unmap};
 use super::{Protocol, ProtocolHost, SurfaceKey};
 use crate::geometry::{Point, Rect};
@@ -19,6 +21,8 @@ pub struct Toplevel {
     /// It was given a position.
     pub placed: bool,
     pub fullscreen: bool,
+    /// What was agreed on, if its client asked.
+    pub decoration: Option<Decoration>,
     maximized: bool,
     /// It has the keyboard.
     active: bool,
@@ -41,9 +45,22 @@ impl Toplevel {
             (self.fullscreen, State::Fullscreen),
         ];
         let states = states.into_iter().filter(|(on, _)| *on).map(|(_, state)| state.into());
+        if let Some(decoration) = &self.decoration {
+            decoration.send_configure();
+        }
         // Without anything to fill the client chooses.
         let (width, height) = self.filling.map_or((0, 0), |(area, _)| area.size());
         self.resource.configure(width, height, array(states));
+    }
+
+    /// Whether the compositor draws no frame: its client does, or it covers everything.
+    pub fn is_frameless(&self, geometry: Rect) -> bool {
+        let own = match &self.decoration {
+            Some(decoration) => decoration.agreed == Mode::ClientSide,
+            // Shadows around a window are a sign.
+            None => geometry.origin() != Point::default(),
+        };
+        own || self.fullscreen
     }
 
     /// Fills `area`, or nothing any more.
@@ -78,6 +95,7 @@ impl Protocol {
             position: Point::default(),
             placed: false,
             fullscreen: false,
+            decoration: None,
             maximized: false,
             active: false,
             filling: None,
@@ -85,7 +103,7 @@ impl Protocol {
         Ok(())
     }
 
-    fn toplevel_mut(&mut self, key: SurfaceKey) -> Option<&mut Toplevel> {
+    pub(super) fn toplevel_mut(&mut self, key: SurfaceKey) -> Option<&mut Toplevel> {
         match &mut self.surfaces.get_mut(key)?.xdg.as_mut()?.role {
             XdgRole::Toplevel(toplevel) => Some(toplevel),
             _ => None,
@@ -150,6 +168,13 @@ impl<D: ProtocolHost> Dispatch<XdgToplevel, SurfaceKey, D> for Protocol {
             Request::Resize { edges: WEnum::Unknown(edges), .. } => {
                 return resource
                     .post_error(Error::InvalidResizeEdge, format!("{edges} is not an edge"));
+            }
+            Request::Destroy => {
+                use zxdg_toplevel_decoration_v1::Error;
+                if let Some(decoration) = &toplevel.decoration {
+                    decoration.post_error(Error::Orphaned, "its window goes before it");
+                }
+                return;
             }
             // There is no hand here to drag windows with.
             _ => return,

@@ -1,6 +1,6 @@
 //! Drawing in software: everything is clipped to the part of the output that is to be repainted.
 
-use crate::geometry::{Image, Point, Rect};
+use crate::geometry::{Area, Image, Orientation, Point, Rect};
 
 /// An opaque or premultiplied colour: blue, green, red, alpha.
 pub type Colour = [u8; 4];
@@ -71,8 +71,11 @@ impl Canvas {
     pub fn fill(&mut self, rect: Rect, colour: Colour) {
         let area = rect.intersection(&self.clip);
         for y in area.y..area.bottom() {
-            for pixel in self.span(y, area.x, area.right()).chunks_exact_mut(4) {
-                over(pixel, colour);
+            let pixels = self.span(y, area.x, area.right()).as_chunks_mut().0;
+            if colour[3] == 255 {
+                pixels.fill(colour);
+            } else {
+                pixels.iter_mut().for_each(|pixel| over(pixel, colour));
             }
         }
     }
@@ -88,27 +91,42 @@ impl Canvas {
         }
     }
 
-    /// Draws an image whose pixels are `1 / scale` of a logical pixel wide.
-    pub fn draw(&mut self, image: &Image, at: Point, scale: i32) {
-        let size = (image.width / scale, image.height / scale);
-        let area = Rect::at(at, size).intersection(&self.clip);
-        for y in area.y..area.bottom() {
-            let row = (y - at.y) as usize * scale as usize * image.stride;
-            let source = &image.bytes[row..];
-            let first = (area.x - at.x) as usize;
-            let target = self.span(y, area.x, area.right());
-            if scale == 1 {
-                let source = &source[4 * first..][..target.len()];
+    /// Draws a part of an image, stretched over `area`: each pixel is that of the image in its middle.
+    pub fn draw(&mut self, image: &Image, area: Rect, source: Area, orientation: Orientation) {
+        let size = (image.width, image.height);
+        let bounds = Rect::at(Point::default(), orientation.size(size));
+        if source.rounded().intersection(&bounds) != source.rounded() || area.is_empty() {
+            return;
+        }
+        let visible = area.intersection(&self.clip);
+        let (right, down) =
+            (source.width / f64::from(area.width), source.height / f64::from(area.height));
+        let column = |x: i32| (source.x + (f64::from(x - area.x) + 0.5) * right) as usize;
+        let row = |y: i32| (source.y + (f64::from(y - area.y) + 0.5) * down) as usize;
+        let as_it_is = (right, down) == (1.0, 1.0)
+            && source == source.rounded().into()
+            && orientation == Orientation::default();
+        if as_it_is {
+            let start = 4 * column(visible.x);
+            for y in visible.y..visible.bottom() {
+                let target = self.span(y, visible.x, visible.right());
+                let pixels = &image.bytes[row(y) * image.stride + start..][..target.len()];
                 if image.opaque {
-                    target.copy_from_slice(source);
+                    target.copy_from_slice(pixels);
                 } else {
-                    blend(target, source);
+                    blend(target, pixels);
                 }
-                continue;
             }
-            for (index, pixel) in target.chunks_exact_mut(4).enumerate() {
-                let start = 4 * scale as usize * (first + index);
-                let mut above = [0, 1, 2, 3].map(|byte| source[start + byte]);
+            return;
+        }
+        let columns: Vec<usize> = (visible.x..visible.right()).map(column).collect();
+        for y in visible.y..visible.bottom() {
+            let row = row(y);
+            let target = self.span(y, visible.x, visible.right());
+            for (pixel, column) in target.chunks_exact_mut(4).zip(&columns) {
+                let (x, y) = orientation.pixel((*column, row), size);
+                let start = y * image.stride + 4 * x;
+                let mut above = [0, 1, 2, 3].map(|byte| image.bytes[start + byte]);
                 if image.opaque {
                     above[3] = 255;
                 }

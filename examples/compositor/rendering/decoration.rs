@@ -1,5 +1,7 @@
 //! What the compositor draws itself: the background, and frames for windows that bring none.
 
+use std::sync::LazyLock;
+
 use super::canvas::{Canvas, Colour, colour};
 use crate::geometry::{Image, Point, Rect};
 
@@ -66,13 +68,23 @@ impl Frame<'_> {
             false => ([74, 78, 96], [58, 60, 76]),
         };
         let bar = Rect { height: TITLE_BAR, ..outline };
-        canvas.shade(bar, |x, y| {
-            let alpha = corner(x, y, outline);
+        let shown = bar.intersection(&canvas.clip());
+        for y in shown.y..shown.bottom() {
             let step = (y - bar.y) as f32 / TITLE_BAR as f32;
             let mix = |index: usize| top[index] as f32 * (1.0 - step) + bottom[index] as f32 * step;
             let rgb = (mix(0) as u32) << 16 | (mix(1) as u32) << 8 | mix(2) as u32;
-            colour(rgb, alpha)
-        });
+            // Rounded at both ends, as far down as the radius.
+            let ends = if y < outline.y + RADIUS { RADIUS } else { 0 };
+            let middle = Rect::new(bar.x + ends, y, bar.width - 2 * ends, 1);
+            canvas.fill(middle, colour(rgb, 255));
+            for x in [bar.x, bar.right() - ends] {
+                let end = Rect::new(x, y, ends, 1);
+                canvas.shade(end, |x, y| colour(rgb, corner(x, y, outline)));
+            }
+        }
+        if shown.is_empty() {
+            return;
+        }
         let buttons: [u32; 3] = [0xff6058, 0xffbd2e, 0x28c940];
         for (index, rgb) in buttons.into_iter().enumerate() {
             let rgb = if self.active { rgb } else { 0x8a8c9a };
@@ -91,12 +103,11 @@ impl Frame<'_> {
         let outline = self.outline();
         let dropped = outline.translated(Point::new(0, SHADOW_DROP));
         let Rect { x, y, width, height } = dropped.grown(SHADOW);
-        let strength = if self.active { 130.0 } else { 80.0 };
+        let shades = &SHADES[usize::from(self.active)];
         let shade = |x: i32, y: i32| -> Colour {
-            let dx = (dropped.x - x).max(x - dropped.right() + 1).max(0) as f32;
-            let dy = (dropped.y - y).max(y - dropped.bottom() + 1).max(0) as f32;
-            let near = (1.0 - (dx * dx + dy * dy).sqrt() / SHADOW as f32).max(0.0);
-            [0, 0, 0, (strength * near * near) as u8]
+            let dx = (dropped.x - x).max(x - dropped.right() + 1).max(0);
+            let dy = (dropped.y - y).max(y - dropped.bottom() + 1).max(0);
+            [0, 0, 0, shades[dx as usize][dy as usize]]
         };
         // Only where the window does not hide it: above (with the rounded corners), below, left, right.
         let above = outline.y + RADIUS - y;
@@ -110,6 +121,20 @@ impl Frame<'_> {
         canvas.shade(Rect::new(right, middle, x + width - right, sides), shade);
     }
 }
+
+/// How dark a shadow is so far to the side and so far below, for a window and for the active one.
+static SHADES: LazyLock<[[[u8; SHADOW as usize + 1]; SHADOW as usize + 1]; 2]> =
+    LazyLock::new(|| {
+        [80.0, 130.0].map(|strength: f32| {
+            std::array::from_fn(|dx| {
+                std::array::from_fn(|dy| {
+                    let distance = ((dx * dx + dy * dy) as f32).sqrt();
+                    let near = (1.0 - distance / SHADOW as f32).max(0.0);
+                    (strength * near * near) as u8
+                })
+            })
+        })
+    });
 
 /// What the frame of `window` covers, the shadow included.
 pub fn extent(window: Rect) -> Rect {
@@ -138,13 +163,17 @@ fn disc(canvas: &mut Canvas, centre: Point, radius: f32, rgb: u32) {
 }
 
 fn text(canvas: &mut Canvas, at: Point, text: impl Iterator<Item = char>, rgb: u32) {
+    let clip = canvas.clip();
     for (index, letter) in text.enumerate() {
+        let place = Rect::new(at.x + GLYPH * index as i32, at.y, GLYPH, 2 * GLYPH);
+        if place.intersection(&clip).is_empty() {
+            continue;
+        }
         let glyphs = &font8x8::legacy::BASIC_LEGACY;
         let glyph = glyphs.get(letter as usize).unwrap_or(&glyphs['?' as usize]);
-        let left = at.x + GLYPH * index as i32;
         for (row, bits) in (0..).zip(glyph) {
             for column in (0..8).filter(|column| bits >> column & 1 == 1) {
-                let pixel = Rect::new(left + column, at.y + 2 * row, 1, 2);
+                let pixel = Rect::new(place.x + column, at.y + 2 * row, 1, 2);
                 canvas.fill(pixel, colour(rgb, 255));
             }
         }

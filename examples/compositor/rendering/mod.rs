@@ -5,6 +5,7 @@
 //! starts it again on the next line of that grid: a compositor in which nothing moves makes no system call.
 
 pub mod canvas;
+pub mod cursors;
 pub mod decoration;
 mod screenshot;
 
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use soloop::{LoopData, LoopHandle, Priority, SourceOptions, TimeoutAction, Timer, Token};
 
-use crate::geometry::Rect;
+use crate::geometry::{Damage, Rect};
 use canvas::Canvas;
 use screenshot::Encoder;
 pub use screenshot::{Screenshot, ScreenshotId};
@@ -22,15 +23,14 @@ pub use screenshot::{Screenshot, ScreenshotId};
 /// From frame to frame: 60 Hz.
 pub const PERIOD: Duration = Duration::from_nanos(16_666_667);
 
-/// How many rectangles are repainted separately.
-const MAX_DAMAGE: usize = 16;
-
 /// What rendering needs of the state.
 pub trait RenderHost: LoopData + AsMut<Rendering> {
-    /// Paints everything there is, from the bottom up.
-    fn paint(&mut self, canvas: &mut Canvas);
-    /// Tells those who wait for it that a frame is on the output.
-    fn frame_done(&mut self, milliseconds: u32);
+    /// A frame is about to be painted.
+    fn prepare_frame(&mut self);
+    /// Paints everything there is in these areas, from the bottom up.
+    fn paint(&mut self, canvas: &mut Canvas, areas: &[Rect]);
+    /// Tells those who wait for it that a frame is on the output, and of when.
+    fn frame_done(&mut self, milliseconds: u32, time: Instant);
     /// Whether anyone waits for a frame.
     fn awaits_frame(&mut self) -> bool;
     /// A screenshot is on the disk, or is not going to be.
@@ -40,8 +40,8 @@ pub trait RenderHost: LoopData + AsMut<Rendering> {
 /// The output.
 pub struct Rendering {
     canvas: Canvas,
-    /// What is to be repainted: a few rectangles, which may overlap.
-    damage: Vec<Rect>,
+    /// What is to be repainted.
+    damage: Damage,
     /// The frame timer, while it runs.
     timer: Option<Token<Timer>>,
     /// Where the grid of deadlines starts.
@@ -65,8 +65,10 @@ impl Rendering {
     /// An output of this size, all of it damaged, with a worker thread for its screenshots.
     pub fn insert<D: RenderHost>(handle: &mut LoopHandle<D>, size: (i32, i32)) -> io::Result<Self> {
         let canvas = Canvas::new(size);
+        let mut damage = Damage::default();
+        damage.add(canvas.bounds());
         Ok(Self {
-            damage: vec![canvas.bounds()],
+            damage,
             canvas,
             timer: None,
             epoch: handle.now(),
@@ -89,19 +91,6 @@ impl Rendering {
         self.encoder.finish();
     }
 
-    fn add_damage(&mut self, area: Rect) {
-        let area = area.intersection(&self.canvas.bounds());
-        if area.is_empty() || self.damage.iter().any(|damaged| damaged.union(&area) == *damaged) {
-            return;
-        }
-        self.damage.retain(|damaged| damaged.union(&area) != area);
-        self.damage.push(area);
-        if self.damage.len() > MAX_DAMAGE {
-            let all = self.damage.drain(..).reduce(|one, other| one.union(&other));
-            self.damage.extend(all);
-        }
-    }
-
     pub fn stats(&self) -> String {
         let Stats { frames, unchanged, skipped, pixels, painting, starts, screenshots } =
             &self.stats;
@@ -117,8 +106,12 @@ impl Rendering {
 
 /// Has a part of the output repainted with the next frame.
 pub fn damage<D: RenderHost>(data: &mut D, area: Rect) {
-    data.as_mut().add_damage(area);
-    schedule_frame(data);
+    let rendering = data.as_mut();
+    let area = area.intersection(&rendering.canvas.bounds());
+    if !area.is_empty() {
+        rendering.damage.add(area);
+        schedule_frame(data);
+    }
 }
 
 /// Has all of the output repainted with the next frame.
@@ -154,13 +147,14 @@ fn next_line(epoch: Instant, now: Instant) -> Instant {
 
 /// One frame: the callback of the timer.
 fn frame<D: RenderHost>(deadline: Instant, data: &mut D) -> TimeoutAction {
+    data.prepare_frame();
     if data.as_mut().damage.is_empty() && !data.awaits_frame() {
         data.as_mut().timer = None;
         return TimeoutAction::Drop;
     }
     repaint(data);
     let epoch = data.as_mut().epoch;
-    data.frame_done(deadline.duration_since(epoch).as_millis() as u32);
+    data.frame_done(deadline.duration_since(epoch).as_millis() as u32, deadline);
     let next = deadline + PERIOD;
     // Painting may take longer than a frame: go on with the next line that is still to come.
     let now = data.loop_handle().now();
@@ -182,12 +176,9 @@ fn repaint<D: RenderHost>(data: &mut D) {
         return;
     }
     let mut canvas = std::mem::take(&mut rendering.canvas);
-    let mut pixels = 0;
-    for area in damage {
-        canvas.set_clip(area);
-        data.paint(&mut canvas);
-        pixels += area.width as u64 * area.height as u64;
-    }
+    data.paint(&mut canvas, damage.rects());
+    let pixels = |area: &Rect| area.width as u64 * area.height as u64;
+    let pixels: u64 = damage.rects().iter().map(pixels).sum();
     let rendering = data.as_mut();
     rendering.canvas = canvas;
     rendering.stats.frames += 1;
@@ -198,6 +189,7 @@ fn repaint<D: RenderHost>(data: &mut D) {
 /// Writes what the output shows, everything committed so far included, into a PNG file. The host hears
 /// of the end of it.
 pub fn take_screenshot<D: RenderHost>(data: &mut D, path: PathBuf) -> ScreenshotId {
+    data.prepare_frame();
     repaint(data);
     let rendering = data.as_mut();
     rendering.stats.screenshots += 1;

@@ -6,17 +6,23 @@
 //! read them.
 
 use std::collections::HashMap;
+use std::ffi::CString;
 use std::fmt;
 use std::io;
 use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
+use rustix::process::{Resource, getrlimit};
 use smithay::reexports::wayland_server::backend::{ClientData, ClientId, DisconnectReason};
-use smithay::reexports::wayland_server::{Client, Resource};
-use smithay::wayland::compositor::CompositorClientState;
+use smithay::reexports::wayland_server::protocol::__interfaces::WL_DISPLAY_INTERFACE;
+use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
+use smithay::reexports::wayland_server::{Client, ListeningSocket, Resource as _};
+use smithay::wayland::compositor::{CompositorClientState, with_states};
 
 use crate::event_loop::{self, Listener, Remote};
 use crate::state::State;
@@ -24,18 +30,67 @@ use crate::state::State;
 /// How long no client is accepted when that failed, for want of fds usually.
 const RESPITE: Duration = Duration::from_secs(1);
 
+/// `wl_display.error.implementation`: there is none for a limit, and with `no_memory` libwayland does not give the message.
+const IMPLEMENTATION: u32 = 3;
+
+/// How many surfaces a client may have at a time. All of them go with it in one go, for which Smithay 0.7 searches
+/// its list of all surfaces once for each: with more, the others would wait for longer than a frame.
+pub const MOST_SURFACES: usize = 500;
+
+/// The sockets that the compositor listens on.
+#[derive(Clone, Copy, Debug)]
+pub enum Door {
+    Wayland,
+    Control,
+}
+
+impl Door {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Wayland => "Wayland client",
+            Self::Control => "client of the control socket",
+        }
+    }
+}
+
+/// How many fds are kept for those who are there: they have buffers and copies sent to the compositor as fds, and one
+/// that does not arrive is the end of its client. A limit that is low is not used up by it.
+const RESERVE: u64 = 32;
+
 /// The clients there are.
 #[derive(Default)]
 pub struct Connections {
-    listener: Option<Listener>,
+    /// Given up when nobody can be accepted any more.
+    reserve: Vec<OwnedFd>,
+    wayland: Option<Listener<ListeningSocket>>,
+    control: Option<Listener<UnixListener>>,
     clients: HashMap<ClientId, Name>,
     came: u64,
     went: u64,
 }
 
 impl Connections {
-    pub fn set_listener(&mut self, listener: Listener) {
-        self.listener = Some(listener);
+    pub fn set_listeners(
+        &mut self,
+        wayland: Listener<ListeningSocket>,
+        control: Listener<UnixListener>,
+    ) {
+        self.wayland = Some(wayland);
+        self.control = Some(control);
+        self.fill_reserve();
+    }
+
+    /// Whether there are enough fds for all that it is to hold.
+    fn fill_reserve(&mut self) -> bool {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        while (self.reserve.len() as u64) < RESERVE.min(limit / 8) {
+            let Ok(fd) = eventfd(0, EventfdFlags::CLOEXEC) else {
+                self.reserve.clear();
+                return false;
+            };
+            self.reserve.push(fd);
+        }
+        true
     }
 
     pub fn statistics(&self) -> String {
@@ -69,6 +124,8 @@ impl fmt::Display for Name {
 /// What the backend keeps with a client, and tells of its end.
 pub struct Peer {
     pub compositor: CompositorClientState,
+    /// How many surfaces it has.
+    surfaces: Arc<AtomicUsize>,
     /// A duplicate of the client's socket, to ask it what is wrong.
     stream: UnixStream,
     remote: Remote,
@@ -109,15 +166,20 @@ fn cause_of_close(stream: &UnixStream) -> &'static str {
 }
 
 /// A client is there.
-pub fn welcome(state: &mut State, stream: UnixStream) -> Option<Client> {
+///
+/// # Errors
+///
+/// It can't be served, for want of fds usually, and is disconnected.
+pub fn welcome(state: &mut State, stream: UnixStream) -> io::Result<Client> {
     let name = Name::of(&stream);
     let served = insert(state, name.clone(), stream);
-    served.inspect_err(|error| eprintln!("compositor: {name} could not be served: {error}")).ok()
+    served.inspect_err(|error| eprintln!("compositor: {name} could not be served: {error}"))
 }
 
 fn insert(state: &mut State, name: Name, stream: UnixStream) -> io::Result<Client> {
     let peer = Peer {
         compositor: CompositorClientState::default(),
+        surfaces: Arc::default(),
         stream: stream.try_clone()?,
         remote: state.remote.clone(),
     };
@@ -128,19 +190,61 @@ fn insert(state: &mut State, name: Name, stream: UnixStream) -> io::Result<Clien
     Ok(client)
 }
 
-/// No client can be accepted: tries again in a while.
-pub fn take_a_break(state: &mut State, error: &io::Error) {
-    eprintln!("compositor: no client can be accepted for now: {error}");
+/// A client can't be accepted on a socket, which is disabled now: it is enabled in a while, if there are enough fds
+/// then. Meanwhile clients wait in the queue of the socket, and those who are there have the reserve.
+pub fn take_a_break(state: &mut State, door: Door, error: &io::Error) {
+    eprintln!("compositor: no {} can be accepted for now: {error}", door.name());
+    state.connections.reserve.clear();
     let in_a_while = Instant::now() + RESPITE;
-    let armed = event_loop::at(&mut state.handle, "accept again", in_a_while, |state, _| {
-        if let Some(listener) = &state.connections.listener {
-            event_loop::enable(&mut state.handle, listener);
+    let armed = event_loop::at(&mut state.handle, "accept again", in_a_while, move |state, _| {
+        let State { connections, handle, .. } = state;
+        if !connections.fill_reserve() {
+            return Some(Instant::now() + RESPITE);
+        }
+        match door {
+            Door::Wayland => {
+                connections.wayland.iter().for_each(|it| event_loop::enable(handle, it))
+            }
+            Door::Control => {
+                connections.control.iter().for_each(|it| event_loop::enable(handle, it))
+            }
         }
         None
     });
     if let Err(error) = armed {
         eprintln!("compositor: {error}");
     }
+}
+
+/// The surfaces of a client, as each of them knows it.
+struct Counted(Arc<AtomicUsize>);
+
+/// A client makes a surface. One that has too many of them is told so, and is no more.
+pub fn surface_made(state: &State, surface: &WlSurface) {
+    let Some(client) = surface.client() else { return };
+    let Some(peer) = client.get_data::<Peer>() else { return };
+    let before = peer.surfaces.fetch_add(1, Ordering::Relaxed);
+    with_states(surface, |states| {
+        states.data_map.insert_if_missing_threadsafe(|| Counted(Arc::clone(&peer.surfaces)));
+    });
+    if before < MOST_SURFACES {
+        return;
+    }
+    // On the display, as libwayland itself does it: what it then does with the client is to disconnect it.
+    let message = format!("a client may have {MOST_SURFACES} surfaces");
+    let display = state.display.backend_handle();
+    if let Ok(object) = display.object_for_protocol_id(client.id(), &WL_DISPLAY_INTERFACE, 1) {
+        display.post_error(object, IMPLEMENTATION, CString::new(message).unwrap_or_default());
+    }
+}
+
+/// A surface is no more.
+pub fn surface_gone(surface: &WlSurface) {
+    with_states(surface, |states| {
+        if let Some(Counted(surfaces)) = states.data_map.get::<Counted>() {
+            surfaces.fetch_sub(1, Ordering::Relaxed);
+        }
+    });
 }
 
 fn forget(state: &mut State, client: &ClientId, cause: &str) {
@@ -172,7 +276,7 @@ pub fn flush(state: &mut State) {
 }
 
 /// The process behind a resource; 0 if it is gone.
-pub fn pid(state: &State, resource: &impl Resource) -> i32 {
+pub fn pid(state: &State, resource: &impl wayland_server::Resource) -> i32 {
     let client = resource.client().as_ref().map(Client::id);
     let name = client.and_then(|client| state.connections.clients.get(&client));
     name.map_or(0, |name| name.pid)

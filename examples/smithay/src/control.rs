@@ -2,7 +2,7 @@
 //!
 //! Each line is a command and is answered by lines of data and then one line that starts with `ok` or with
 //! `error`; a screenshot when it is on the disk, so perhaps after the commands that follow it. They are those
-//! of `examples/compositor`:
+//! of `examples/compositor`, and those that move other devices:
 //!
 //! ```text
 //! windows                       window INDEX pid=PID X Y WIDTHxHEIGHT [active] app_id="…" title="…"   (each)
@@ -11,6 +11,12 @@
 //! key CODE [press|release]      ok; CODE as in linux/input-event-codes.h; without either, it is struck
 //! pointer X Y [BUTTON [press|release]]
 //!                               ok; BUTTON is left, middle or right; without either, it is clicked
+//! motion DX DY                  ok; the pointer moves by that, as a mouse does
+//! swipe FINGERS DX DY           ok; so many fingers swipe over a touchpad,
+//! pinch FINGERS SCALE ROTATION  ok; or pinch,
+//! hold FINGERS                  ok; or rest
+//! stylus X Y PRESSURE           ok; a pen is there, and presses with that, of 0 to 1
+//! stylus away                   ok
 //! tile                          ok, and the windows are arranged side by side
 //! stats                         lines of statistics, then ok
 //! quit                          ok, and the compositor ends
@@ -25,32 +31,35 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use smithay::backend::input::ButtonState::{Pressed, Released};
+use smithay::utils::{Logical, Point};
 
 use crate::state::State;
-use crate::{event_loop, input, placing, render, windows};
+use crate::{event_loop, gestures, input, placing, render, stylus, windows};
 
 /// The longest line, in bytes.
 const MAX_LINE: usize = 4096;
 
 /// One client of the control socket.
 pub struct Conversation {
-    stream: UnixStream,
+    /// Shared with answers that are still to come: there may be no fd for a duplicate.
+    stream: Arc<UnixStream>,
     input: Vec<u8>,
 }
 
 impl Conversation {
     pub fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, input: Vec::new() })
+        Ok(Self { stream: Arc::new(stream), input: Vec::new() })
     }
 
     /// Everything that has arrived; whether more may come.
     fn read(&mut self) -> bool {
         let mut buffer = [0; 1024];
         loop {
-            match self.stream.read(&mut buffer) {
+            match (&*self.stream).read(&mut buffer) {
                 Ok(0) => return false,
                 Ok(count) => self.input.extend(&buffer[..count]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
@@ -71,11 +80,11 @@ impl AsFd for Conversation {
 }
 
 /// Where an answer goes, now or later.
-pub struct Reply(UnixStream);
+pub struct Reply(Arc<UnixStream>);
 
 impl Reply {
     /// Ends an answer. Who does not read answers of a few lines is not worth waiting for.
-    pub fn end(mut self, lines: &[String], result: Result<String, String>) {
+    pub fn end(self, lines: &[String], result: Result<String, String>) {
         let last = match result {
             Ok(word) if word.is_empty() => "ok".to_owned(),
             Ok(word) => format!("ok {word}"),
@@ -83,7 +92,7 @@ impl Reply {
         };
         let answer: String =
             lines.iter().chain([&last]).flat_map(|line| [line.as_str(), "\n"]).collect();
-        if self.0.write_all(answer.as_bytes()).is_err() {
+        if (&*self.0).write_all(answer.as_bytes()).is_err() {
             // It has hung up, or is made to.
             let _ = self.0.shutdown(Shutdown::Both);
         }
@@ -95,13 +104,11 @@ pub fn go_on(conversation: &mut Conversation, state: &mut State) -> bool {
     let more = conversation.read();
     while let Some(end) = conversation.input.iter().position(|byte| *byte == b'\n') {
         let line: Vec<u8> = conversation.input.drain(..=end).collect();
-        let Ok(stream) = conversation.stream.try_clone() else { return false };
-        obey(state, &line[..end], Reply(stream));
+        obey(state, &line[..end], Reply(Arc::clone(&conversation.stream)));
     }
     if conversation.input.len() > MAX_LINE {
-        if let Ok(stream) = conversation.stream.try_clone() {
-            Reply(stream).end(&[], Err(format!("a line of more than {MAX_LINE} bytes")));
-        }
+        let message = format!("a line of more than {MAX_LINE} bytes");
+        Reply(Arc::clone(&conversation.stream)).end(&[], Err(message));
         return false;
     }
     more
@@ -130,6 +137,25 @@ fn obey(state: &mut State, line: &[u8], reply: Reply) {
         }
         ("key", [code, stroke @ ..]) => key(state, code, stroke),
         ("pointer", [x, y, button @ ..]) => pointer(state, x, y, button),
+        ("motion", [x, y]) => parsed(point(x, y), |delta| input::move_pointer_by(state, delta)),
+        ("swipe", [fingers, x, y]) => {
+            parsed(pair(number(fingers), point(x, y)), |(fingers, by)| {
+                gestures::swipe(state, fingers, by);
+            })
+        }
+        ("pinch", [fingers, scale, rotation]) => {
+            let parts = pair(number(fingers), pair(number(scale), number(rotation)));
+            parsed(parts, |(fingers, (scale, rotation))| {
+                gestures::pinch(state, fingers, scale, rotation);
+            })
+        }
+        ("hold", [fingers]) => parsed(number(fingers), |fingers| gestures::hold(state, fingers)),
+        ("stylus", ["away"]) => parsed(Ok(()), |()| stylus::away(state)),
+        ("stylus", [x, y, pressure]) => {
+            parsed(pair(point(x, y), number(pressure)), |(at, pressure)| {
+                stylus::move_to(state, at, f64::clamp(pressure, 0.0, 1.0));
+            })
+        }
         ("tile", []) => {
             placing::tile(state);
             Ok(String::new())
@@ -143,13 +169,18 @@ fn obey(state: &mut State, line: &[u8], reply: Reply) {
         ("key", _) => Err(KEY.to_owned()),
         ("pointer", _) => Err(POINTER.to_owned()),
         ("windows" | "stats" | "quit" | "tile", _) => Err(format!("{command} takes no arguments")),
-        _ => Err(format!(
-            "{command:?} is not a command; there are windows, screenshot, key, pointer, tile, stats, quit"
-        )),
+        ("motion", _) => Err("usage: motion DX DY".to_owned()),
+        ("swipe", _) => Err("usage: swipe FINGERS DX DY".to_owned()),
+        ("pinch", _) => Err("usage: pinch FINGERS SCALE ROTATION".to_owned()),
+        ("hold", _) => Err("usage: hold FINGERS".to_owned()),
+        ("stylus", _) => Err("usage: stylus X Y PRESSURE, or stylus away".to_owned()),
+        _ => Err(format!("{command:?} is not a command; there are {COMMANDS}")),
     };
     reply.end(&lines, result);
 }
 
+const COMMANDS: &str =
+    "windows, screenshot, key, pointer, motion, swipe, pinch, hold, stylus, tile, stats, quit";
 const KEY: &str = "usage: key CODE [press|release]";
 const POINTER: &str = "usage: pointer X Y [left|middle|right [press|release]]";
 
@@ -200,6 +231,21 @@ fn pointer(state: &mut State, x: &str, y: &str, button: &[&str]) -> Result<Strin
         input::button(state, button, Released);
     }
     Ok(String::new())
+}
+
+/// Does what there is to do with the words of a command, if they are right.
+fn parsed<T>(words: Result<T, String>, obey: impl FnOnce(T)) -> Result<String, String> {
+    words.map(obey).map(|()| String::new())
+}
+
+fn pair<A, B>(first: Result<A, String>, second: Result<B, String>) -> Result<(A, B), String> {
+    first.and_then(|first| Ok((first, second?)))
+}
+
+fn point(x: &str, y: &str) -> Result<Point<f64, Logical>, String> {
+    let (x, y): (f64, f64) = pair(number(x), number(y))?;
+    let point = Point::from((x, y));
+    if x.is_finite() && y.is_finite() { Ok(point) } else { Err(format!("{x} {y} is nowhere")) }
 }
 
 fn number<T: FromStr>(word: &str) -> Result<T, String>

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use smithay::backend::renderer::damage::OutputDamageTracker;
 use smithay::output::Output;
 
+use crate::handlers::lock;
 use crate::state::State;
 use crate::{connection, event_loop, render};
 
@@ -97,6 +98,8 @@ fn draw(state: &mut State, deadline: Instant) -> Option<Instant> {
         }
     }
     state.frames.drawing += start.elapsed();
-    render::send_frame_callbacks(state);
+    lock::drawn(state);
+    let Frames { drawn, unchanged, .. } = &state.frames;
+    render::send_frame_callbacks(state, drawn + unchanged);
     None
 }

@@ -7,15 +7,19 @@ use std::ops::RangeInclusive;
 use smithay::backend::input::{ButtonState, KeyState, TouchSlot};
 use smithay::input::keyboard::{FilterResult, Keycode, Keysym, ModifiersState};
 use smithay::input::pointer::{
-    ButtonEvent, Focus, GrabStartData, MotionEvent, RelativeMotionEvent,
+    ButtonEvent, CursorImageStatus, Focus, GrabStartData, MotionEvent, RelativeMotionEvent,
 };
 use smithay::input::touch::{self, TouchDownGrab};
 use smithay::reexports::wayland_server::Resource;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::utils::{IsAlive, Logical, Point, SERIAL_COUNTER};
 use smithay::wayland::compositor::get_parent;
+use smithay::wayland::idle_notify::IdleNotifierHandler;
+use smithay::wayland::shell::wlr_layer::Layer;
 
 use crate::grabs::{Edges, MoveGrab, ResizeGrab};
+use crate::handlers::constraints::{self, Hold};
+use crate::handlers::{layer, typing};
 use crate::state::State;
 use crate::{event_loop, frames, placing, render, windows};
 
@@ -46,10 +50,33 @@ fn action(modifiers: &ModifiersState, key: Keysym) -> Option<Action> {
     }
 }
 
+/// Whether a key is the window manager's: all of them can be had by clients but that which ends it, none work while the
+/// session is locked.
+fn is_ours(state: &State, action: &Action) -> bool {
+    let inhibited = typing::has_all_keys(state) && !matches!(action, Action::Quit);
+    !inhibited && !state.lock.is_locked()
+}
+
+/// What the pointer does.
+pub fn statistics(state: &State) -> String {
+    let Point { x, y, .. } = state.pointer_location();
+    let cursor = match &state.cursor {
+        CursorImageStatus::Hidden => "hidden",
+        CursorImageStatus::Named(icon) => icon.name(),
+        CursorImageStatus::Surface(_) => "drawn by its client",
+    };
+    let held = match constraints::hold(state) {
+        None => "free",
+        Some(Hold::Locked) => "locked",
+        Some(Hold::Confined(..)) => "confined",
+    };
+    format!("pointer: at {x} {y}, {held}, cursor {cursor}")
+}
+
 /// Somebody is there.
-fn notice(state: &mut State) {
+pub fn notice(state: &mut State) {
     let seat = state.seat.clone();
-    state.globals.idle_notifier.notify_activity(&seat);
+    state.idle_notifier_state().notify_activity(&seat);
 }
 
 /// Presses or releases a key.
@@ -59,12 +86,17 @@ pub fn key(state: &mut State, code: u32, pressed: bool) {
     let key_state = if pressed { KeyState::Pressed } else { KeyState::Released };
     let (serial, time) = (SERIAL_COUNTER.next_serial(), state.now_milliseconds());
     let keycode = Keycode::new(code + KEYCODE_OFFSET);
-    let action = keyboard.input(state, keycode, key_state, serial, time, |_, modifiers, key| {
-        match action(modifiers, key.modified_sym()) {
-            Some(action) if pressed => FilterResult::Intercept(action),
+    let action = keyboard.input(
+        state,
+        keycode,
+        key_state,
+        serial,
+        time,
+        |state, modifiers, key| match action(modifiers, key.modified_sym()) {
+            Some(action) if pressed && is_ours(state, &action) => FilterResult::Intercept(action),
             _ => FilterResult::Forward,
-        }
-    });
+        },
+    );
     match action {
         Some(Action::Next) => windows::next(state),
         Some(Action::Close) => windows::close_active(state),
@@ -74,38 +106,48 @@ pub fn key(state: &mut State, code: u32, pressed: bool) {
     }
 }
 
-/// Moves the pointer to a point of the output.
+/// Moves the pointer to a point of the output. One that a client holds moves by what lies between.
 pub fn move_pointer_to(state: &mut State, location: Point<f64, Logical>) {
-    notice(state);
-    let Some(pointer) = state.seat.get_pointer() else { return };
-    let location = within_output(state, location);
-    let under = state.surface_under(location);
-    state.pointer_target = under.clone();
-    let time = state.now_milliseconds();
-    let event = MotionEvent { location, serial: SERIAL_COUNTER.next_serial(), time };
-    pointer.motion(state, under, &event);
-    pointer.frame(state);
-    frames::schedule(state);
+    match constraints::hold(state) {
+        Some(_) => move_pointer_by(state, location - state.pointer_location()),
+        None => move_pointer(state, location, None),
+    }
 }
 
 /// Moves the pointer by a distance.
 pub fn move_pointer_by(state: &mut State, delta: Point<f64, Logical>) {
+    let from = state.pointer_location();
+    let to = within_output(state, from + delta);
+    let to = constraints::hold(state).map_or(to, |hold| hold.apply(state, from, to));
+    move_pointer(state, to, Some(delta));
+}
+
+/// The pointer comes to a point, perhaps after a movement by a distance, of which some clients want to know.
+fn move_pointer(
+    state: &mut State,
+    location: Point<f64, Logical>,
+    delta: Option<Point<f64, Logical>>,
+) {
     notice(state);
     let Some(pointer) = state.seat.get_pointer() else { return };
-    let location = within_output(state, pointer.current_location() + delta);
-    let under = state.surface_under(location);
-    state.pointer_target = under.clone();
+    let location = within_output(state, location);
     let now = state.now();
-    let motion = MotionEvent {
-        location,
-        serial: SERIAL_COUNTER.next_serial(),
-        time: now.as_millis() as u32,
-    };
-    let relative =
-        RelativeMotionEvent { delta, delta_unaccel: delta, utime: now.as_micros() as u64 };
-    pointer.motion(state, under.clone(), &motion);
-    pointer.relative_motion(state, under, &relative);
+    let time = now.as_millis() as u32;
+    // One that is locked to its place is told of none.
+    if delta.is_none() || location != pointer.current_location() {
+        let under = state.surface_under(location);
+        state.pointer_target = under.clone();
+        let event = MotionEvent { location, serial: SERIAL_COUNTER.next_serial(), time };
+        pointer.motion(state, under, &event);
+    }
+    if let Some(delta) = delta {
+        let under = state.pointer_target.clone();
+        let utime = now.as_micros() as u64;
+        let event = RelativeMotionEvent { delta, delta_unaccel: delta, utime };
+        pointer.relative_motion(state, under, &event);
+    }
     pointer.frame(state);
+    constraints::update(state);
     frames::schedule(state);
 }
 
@@ -128,6 +170,7 @@ pub fn refocus_pointer(state: &mut State) {
         &MotionEvent { location, serial: SERIAL_COUNTER.next_serial(), time },
     );
     pointer.frame(state);
+    constraints::update(state);
 }
 
 fn within_output(state: &State, location: Point<f64, Logical>) -> Point<f64, Logical> {
@@ -154,12 +197,29 @@ pub fn button(state: &mut State, button: u32, button_state: ButtonState) {
     pointer.frame(state);
 }
 
-fn raise_at(state: &mut State, location: Point<f64, Logical>) {
+/// What layers are above all windows, and below.
+const ABOVE: [Layer; 2] = [Layer::Overlay, Layer::Top];
+const BELOW: [Layer; 2] = [Layer::Bottom, Layer::Background];
+
+/// What is pressed comes to the front, and gets the keyboard.
+pub fn raise_at(state: &mut State, location: Point<f64, Logical>) {
+    if state.lock.is_locked() {
+        return;
+    }
+    if let Some(layer) = layer::at(state, location, ABOVE) {
+        return layer::clicked(state, &layer);
+    }
     let on_window = state.space.element_under(location).map(|(window, _)| window.clone());
-    if let Some(window) = on_window
-        && state.active_window().as_ref() != Some(&window)
-    {
-        windows::activate(state, &window);
+    match on_window {
+        Some(window) if state.active_window().as_ref() != Some(&window) => {
+            windows::activate(state, &window);
+        }
+        Some(_) => {}
+        None => {
+            if let Some(layer) = layer::at(state, location, BELOW) {
+                layer::clicked(state, &layer);
+            }
+        }
     }
 }
 
@@ -167,6 +227,9 @@ fn raise_at(state: &mut State, location: Point<f64, Logical>) {
 fn drag(state: &mut State, button: u32, location: Point<f64, Logical>) -> bool {
     let alt = state.seat.get_keyboard().is_some_and(|keyboard| keyboard.modifier_state().alt);
     let (true, Some(pointer)) = (alt, state.seat.get_pointer()) else { return false };
+    if state.lock.is_locked() || layer::at(state, location, ABOVE).is_some() {
+        return false;
+    }
     let Some((window, _)) = state.space.element_under(location) else { return false };
     let window = window.clone();
     let Some(geometry) = state.space.element_geometry(&window) else { return false };
@@ -226,6 +289,17 @@ fn end_touch(state: &mut State, slot: TouchSlot) {
     let (serial, time) = (SERIAL_COUNTER.next_serial(), state.now_milliseconds());
     touch.up(state, &touch::UpEvent { slot, serial, time });
     touch.frame(state);
+}
+
+/// Ends all touches, and what is dragged by one.
+pub fn end_all_touches(state: &mut State) {
+    let slots: Vec<TouchSlot> = state.touched.iter().map(|(slot, _)| *slot).collect();
+    for slot in slots {
+        end_touch(state, slot);
+    }
+    if let Some(touch) = state.seat.get_touch() {
+        touch.unset_grab(state);
+    }
 }
 
 /// Ends the touches of a surface that is about to go, or of one below it, while its client can still be told. What

@@ -7,7 +7,7 @@
 //! | `state` | the one state, and the globals |
 //! | `handlers` | what Smithay asks of the state, a protocol a file |
 //! | `element`, `windows`, `placing`, `grabs` | which windows there are, where they go, and how people move them |
-//! | `input`, `focus` | keys, buttons, fingers, and who gets them |
+//! | `input`, `gestures`, `stylus`, `focus` | keys, buttons, fingers, pens, and who gets them |
 //! | `render`, `frames`, `backend` | drawing, when, and on what |
 //! | `fence` | commits that wait for a fence |
 //! | `connection`, `clients`, `control` | Wayland clients, child processes, the control socket |
@@ -25,6 +25,7 @@ pub mod event_loop;
 pub mod fence;
 mod focus;
 pub mod frames;
+mod gestures;
 mod grabs;
 mod handlers;
 pub mod input;
@@ -35,6 +36,7 @@ pub mod session;
 #[path = "../../compositor/sockets.rs"]
 mod sockets;
 pub mod state;
+mod stylus;
 pub mod windows;
 #[cfg(feature = "xwayland")]
 mod xwayland;

@@ -4,9 +4,10 @@
 //! of the state; [`Loop`] stays where it is run.
 #![allow(unsafe_code, reason = "calloop's Generic gives out its fd to be changed only so")]
 
-use std::io;
+use std::io::{self, ErrorKind};
+use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Instant;
 
 use calloop::channel::{self, Sender, channel};
@@ -16,6 +17,7 @@ use calloop::timer::{TimeoutAction, Timer};
 use calloop::{EventLoop, Interest, LoopHandle, LoopSignal, Mode, PostAction, RegistrationToken};
 use smithay::reexports::wayland_server::{Display, ListeningSocket};
 
+use crate::connection::Door;
 use crate::control::{self, Conversation};
 use crate::state::State;
 use crate::{Result, connection};
@@ -29,8 +31,10 @@ pub struct Handle {
     sources: LoopHandle<'static, State>,
     signal: LoopSignal,
 }
-/// What names the listening socket.
-pub type Listener = RegistrationToken;
+/// What names a listening socket.
+pub struct Listener<S>(RegistrationToken, PhantomData<S>);
+/// What takes what insists on a handle of calloop's.
+pub type Foreign = LoopHandle<'static, State>;
 /// Reaches the state from another thread, or from a place that has no state.
 #[derive(Clone)]
 pub struct Remote(Sender<Post>);
@@ -46,8 +50,8 @@ impl Remote {
 pub struct Loop(EventLoop<'static, State>);
 
 impl Loop {
-    /// The loop, its handle, and the handle that takes calloop's sources: the same one, here.
-    pub fn new() -> Result<(Self, Handle, LoopHandle<'static, State>)> {
+    /// The loop, its handle, and the handle for what insists on one of calloop's: the same one, here.
+    pub fn new() -> Result<(Self, Handle, Foreign)> {
         let event_loop = EventLoop::try_new()?;
         let sources = event_loop.handle();
         let handle = Handle { sources: sources.clone(), signal: event_loop.get_signal() };
@@ -76,6 +80,21 @@ pub fn remote(handle: &mut Handle) -> Result<Remote> {
     Ok(Remote(sender))
 }
 
+/// A handle of calloop's, for what insists on one.
+pub fn calloop(_: &mut Handle, foreign: &Foreign) -> Result<LoopHandle<'static, State>> {
+    Ok(foreign.clone())
+}
+
+/// Inserts a source of calloop's kind.
+pub fn insert_foreign<S, F>(handle: &mut Handle, source: S, callback: F) -> Result<()>
+where
+    S: calloop::EventSource + 'static,
+    F: FnMut(S::Event, &mut S::Metadata, &mut State) -> S::Ret + 'static,
+{
+    handle.sources.insert_source(source, callback).map_err(|error| error.error)?;
+    Ok(())
+}
+
 /// Serves the clients of a display.
 pub fn serve(handle: &mut Handle, display: Display<State>) -> Result<()> {
     let source = Generic::new(display, Interest::READ, Mode::Level);
@@ -89,44 +108,62 @@ pub fn serve(handle: &mut Handle, display: Display<State>) -> Result<()> {
 }
 
 /// Accepts Wayland clients. When that fails, it is disabled until [`enable`].
-pub fn listen(handle: &mut Handle, socket: ListeningSocket) -> Result<Listener> {
+pub fn listen(handle: &mut Handle, socket: ListeningSocket) -> Result<Listener<ListeningSocket>> {
     let source = Generic::new(socket, Interest::READ, Mode::Level);
     let inserted = handle.sources.insert_source(source, |_, socket, state: &mut State| {
-        match socket.accept() {
-            Ok(Some(stream)) => drop(connection::welcome(state, stream)),
-            Ok(None) => {}
+        let accepted = match socket.accept() {
+            Ok(Some(stream)) => connection::welcome(state, stream).map(drop),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        Ok(match accepted {
+            Ok(()) => PostAction::Continue,
             Err(error) => {
-                connection::take_a_break(state, &error);
-                return Ok(PostAction::Disable);
+                connection::take_a_break(state, Door::Wayland, &error);
+                PostAction::Disable
             }
-        }
-        Ok(PostAction::Continue)
+        })
     });
-    Ok(inserted.map_err(|error| error.error)?)
+    Ok(Listener(inserted.map_err(|error| error.error)?, PhantomData))
 }
 
-pub fn enable(handle: &mut Handle, listener: &Listener) {
-    if let Err(error) = handle.sources.enable(listener) {
+pub fn enable<S>(handle: &mut Handle, listener: &Listener<S>) {
+    if let Err(error) = handle.sources.enable(&listener.0) {
         eprintln!("compositor: {error}");
     }
 }
 
-/// Accepts clients of the control socket, and obeys them line by line.
-pub fn listen_to_control(handle: &mut Handle, socket: UnixListener) -> Result<()> {
+/// Accepts clients of the control socket, and obeys them line by line. When that fails, it is disabled until
+/// [`enable`].
+pub fn listen_to_control(
+    handle: &mut Handle,
+    socket: UnixListener,
+) -> Result<Listener<UnixListener>> {
     socket.set_nonblocking(true)?;
     let source = Generic::new(socket, Interest::READ, Mode::Level);
     let inserted = handle.sources.insert_source(source, |_, socket, state: &mut State| {
-        let conversation = Conversation::new(socket.accept()?.0)?;
-        let source = Generic::new(conversation, Interest::READ, Mode::Level);
-        let inserted = state.handle.sources.insert_source(source, |_, conversation, state| {
-            // SAFETY: the conversation is not dropped here.
-            let goes_on = control::go_on(unsafe { conversation.get_mut() }, state);
-            Ok(if goes_on { PostAction::Continue } else { PostAction::Remove })
-        });
-        inserted.map(|_| PostAction::Continue).map_err(|error| io::Error::other(error.error))
+        let accepted = socket.accept().and_then(|(it, _)| converse(&mut state.handle, it));
+        Ok(match accepted {
+            Ok(()) => PostAction::Continue,
+            // It has hung up meanwhile.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => PostAction::Continue,
+            Err(error) => {
+                connection::take_a_break(state, Door::Control, &error);
+                PostAction::Disable
+            }
+        })
     });
-    inserted.map_err(|error| error.error)?;
-    Ok(())
+    Ok(Listener(inserted.map_err(|error| error.error)?, PhantomData))
+}
+
+fn converse(handle: &mut Handle, stream: UnixStream) -> io::Result<()> {
+    let source = Generic::new(Conversation::new(stream)?, Interest::READ, Mode::Level);
+    let inserted = handle.sources.insert_source(source, |_, conversation, state| {
+        // SAFETY: the conversation is not dropped here.
+        let goes_on = control::go_on(unsafe { conversation.get_mut() }, state);
+        Ok(if goes_on { PostAction::Continue } else { PostAction::Remove })
+    });
+    inserted.map(drop).map_err(|error| io::Error::other(error.error))
 }
 
 /// Calls back at a deadline, and again whenever that says so.

@@ -3,17 +3,18 @@
 //! `loop_calloop.rs` has the same items for calloop, to be read beside this one. The handle is a plain field
 //! of the state; [`Loop`] stays where it is run.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Instant;
 
 use smithay::reexports::wayland_server::{Display, ListeningSocket};
 use soloop::{
-    EventLoop, Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Priority, Signals,
-    SourceOptions, TimeoutAction, Timer, Token,
+    CalloopLoop, EventLoop, Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Priority,
+    Signals, SourceOptions, TimeoutAction, Timer, Token,
 };
 
+use crate::connection::Door;
 use crate::control::{self, Conversation};
 use crate::state::State;
 use crate::{Result, connection};
@@ -23,8 +24,10 @@ pub const NAME: &str = "soloop";
 
 /// What callbacks change: a field of the state.
 pub type Handle = LoopHandle<State>;
-/// What names the listening socket.
-pub type Listener = Token<Generic<ListeningSocket>>;
+/// What names a listening socket.
+pub type Listener<S> = Token<Generic<S>>;
+/// Names the loop for what insists on a handle of calloop's.
+pub type Foreign = Token<CalloopLoop<State>>;
 /// Reaches the state from another thread, or from a place that has no state.
 pub type Remote = soloop::Remote<State>;
 
@@ -38,12 +41,10 @@ impl LoopData for State {
 pub struct Loop(EventLoop<State>);
 
 impl Loop {
-    /// The loop, its handle, and the handle that takes calloop's sources.
-    pub fn new() -> Result<(Self, Handle, calloop::LoopHandle<'static, State>)> {
+    /// The loop, its handle, and the loop for what insists on a handle of calloop's.
+    pub fn new() -> Result<(Self, Handle, Foreign)> {
         let (event_loop, mut handle) = EventLoop::new()?;
-        let hosted = calloop::EventLoop::try_new()?;
-        let foreign = hosted.handle();
-        handle.insert_calloop(hosted)?;
+        let foreign = handle.insert_calloop_on_demand(calloop::EventLoop::try_new()?)?;
         Ok((Self(event_loop), handle, foreign))
     }
 
@@ -61,6 +62,24 @@ pub fn remote(handle: &mut Handle) -> Result<Remote> {
     Ok(handle.remote())
 }
 
+/// A handle of calloop's, for what insists on one; something is about to be asked of it.
+pub fn calloop(
+    handle: &mut Handle,
+    foreign: &Foreign,
+) -> Result<calloop::LoopHandle<'static, State>> {
+    Ok(handle.calloop(*foreign).ok_or("the loop for calloop's sources is gone")?)
+}
+
+/// Inserts a source of calloop's kind.
+pub fn insert_foreign<S, F>(handle: &mut Handle, source: S, callback: F) -> Result<()>
+where
+    S: calloop::EventSource + 'static,
+    F: FnMut(S::Event, &mut S::Metadata, &mut State) -> S::Ret + 'static,
+{
+    handle.insert_calloop_source(source, callback)?;
+    Ok(())
+}
+
 /// Serves the clients of a display.
 pub fn serve(handle: &mut Handle, display: Display<State>) -> Result<()> {
     let source = Generic::new(display, Interest::READ, Mode::Level);
@@ -73,39 +92,57 @@ pub fn serve(handle: &mut Handle, display: Display<State>) -> Result<()> {
 }
 
 /// Accepts Wayland clients. When that fails, it is disabled until [`enable`].
-pub fn listen(handle: &mut Handle, socket: ListeningSocket) -> Result<Listener> {
+pub fn listen(handle: &mut Handle, socket: ListeningSocket) -> Result<Listener<ListeningSocket>> {
     let source = Generic::new(socket, Interest::READ, Mode::Level);
     let options = SourceOptions::new().name("wayland socket");
     Ok(handle.insert_source_with(options, source, |ready, state: &mut State| {
-        match ready.io.accept() {
-            Ok(Some(stream)) => drop(connection::welcome(state, stream)),
-            Ok(None) => {}
+        let accepted = match ready.io.accept() {
+            Ok(Some(stream)) => connection::welcome(state, stream).map(drop),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        Ok(match accepted {
+            Ok(()) => PostAction::Continue,
             Err(error) => {
-                connection::take_a_break(state, &error);
-                return Ok(PostAction::Disable);
+                connection::take_a_break(state, Door::Wayland, &error);
+                PostAction::Disable
             }
-        }
-        Ok(PostAction::Continue)
+        })
     })?)
 }
 
-pub fn enable(handle: &mut Handle, listener: &Listener) {
+pub fn enable<S>(handle: &mut Handle, listener: &Listener<S>) {
     handle.enable(listener);
 }
 
-/// Accepts clients of the control socket, and obeys them line by line.
-pub fn listen_to_control(handle: &mut Handle, socket: UnixListener) -> Result<()> {
+/// Accepts clients of the control socket, and obeys them line by line. When that fails, it is disabled until
+/// [`enable`].
+pub fn listen_to_control(
+    handle: &mut Handle,
+    socket: UnixListener,
+) -> Result<Listener<UnixListener>> {
     socket.set_nonblocking(true)?;
     let source = Generic::new(socket, Interest::READ, Mode::Level);
     let options = SourceOptions::new().name("control socket");
-    handle.insert_source_with(options, source, |ready, state: &mut State| {
-        let conversation = Conversation::new(ready.io.accept()?.0)?;
-        let source = Generic::new(conversation, Interest::READ, Mode::Level);
-        let inserted = state.handle.insert_source(source, |ready, state: &mut State| {
-            let goes_on = control::go_on(ready.io, state);
-            Ok(if goes_on { PostAction::Continue } else { PostAction::Remove })
-        });
-        inserted.map(|_| PostAction::Continue).map_err(io::Error::from)
+    Ok(handle.insert_source_with(options, source, |ready, state: &mut State| {
+        let accepted = ready.io.accept().and_then(|(it, _)| converse(&mut state.handle, it));
+        Ok(match accepted {
+            Ok(()) => PostAction::Continue,
+            // It has hung up meanwhile.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => PostAction::Continue,
+            Err(error) => {
+                connection::take_a_break(state, Door::Control, &error);
+                PostAction::Disable
+            }
+        })
+    })?)
+}
+
+fn converse(handle: &mut Handle, stream: UnixStream) -> io::Result<()> {
+    let source = Generic::new(Conversation::new(stream)?, Interest::READ, Mode::Level);
+    handle.insert_source(source, |ready, state: &mut State| {
+        let goes_on = control::go_on(ready.io, state);
+        Ok(if goes_on { PostAction::Continue } else { PostAction::Remove })
     })?;
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
+use std::sync::mpsc;
+use std::thread::{JoinHandle, ThreadId};
 
 use smithay::backend::allocator::Fourcc;
 use smithay::backend::renderer::damage::OutputDamageTracker;
@@ -14,17 +15,23 @@ use smithay::backend::renderer::{
     Bind, ExportMem, ImportAll, ImportMem, Renderer, Texture, TextureMapping,
 };
 use smithay::desktop::space::render_output;
-use smithay::desktop::utils::send_frames_surface_tree;
+use smithay::desktop::utils::{
+    OutputPresentationFeedback, send_frames_surface_tree, take_presentation_feedback_surface_tree,
+};
 use smithay::desktop::{Space, layer_map_for_output};
 use smithay::input::pointer::{CursorImageStatus, CursorImageSurfaceData};
 use smithay::output::Output;
+use smithay::reexports::wayland_protocols::wp::presentation_time::server::wp_presentation_feedback;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
-use smithay::utils::{IsAlive, Logical, Physical, Point, Rectangle, Size};
+use smithay::utils::{Clock, IsAlive, Logical, Monotonic, Physical, Point, Rectangle, Size};
 use smithay::wayland::compositor::with_states;
+use smithay::wayland::presentation::Refresh;
 
 use crate::Result;
 use crate::backend::Backend;
 use crate::element::Window;
+use crate::frames;
+use crate::handlers::lock::Lock;
 use crate::state::State;
 
 /// What is behind everything: a dark blue.
@@ -33,6 +40,17 @@ const BACKGROUND: [f32; 4] = [0.10, 0.13, 0.18, 1.0];
 /// The output, in the coordinates of windows.
 pub fn bounds(state: &State) -> Rectangle<i32, Logical> {
     state.space.output_geometry(&state.output).unwrap_or_default()
+}
+
+/// What a locked output shows before its lock surface does.
+const BLANK: [f32; 4] = [0.0, 0.0, 0.0, 1.0];
+
+/// What there is to be drawn.
+struct Scene<'a> {
+    space: &'a Space<Window>,
+    output: &'a Output,
+    lock: &'a Lock,
+    overlays: Overlays,
 }
 
 /// What is drawn above all windows: surfaces, and where they are.
@@ -60,12 +78,13 @@ fn overlays(state: &State) -> Overlays {
 /// Draws what has changed; whether anything has.
 pub fn draw(state: &mut State) -> Result<bool> {
     let overlays = overlays(state);
-    let State { backend, space, output, frames, .. } = state;
+    let State { backend, space, output, frames, lock, .. } = state;
+    let scene = Scene { space, output, lock, overlays };
     match backend {
         Backend::Headless(headless) => {
             let mut target = headless.renderer.bind(&mut headless.image)?;
             let damage = &mut frames.damage;
-            paint(&mut headless.renderer, &mut target, 1, space, output, &overlays, damage)
+            paint(&mut headless.renderer, &mut target, 1, &scene, damage)
                 .map(|damage| damage.is_some())
         }
         #[cfg(feature = "winit")]
@@ -73,7 +92,7 @@ pub fn draw(state: &mut State) -> Result<bool> {
             let age = winit.window.buffer_age().unwrap_or(0);
             let (renderer, mut target) = winit.window.bind()?;
             let damage = &mut frames.damage;
-            let damage = paint(renderer, &mut target, age, space, output, &overlays, damage)?;
+            let damage = paint(renderer, &mut target, age, &scene, damage)?;
             drop(target);
             if let Some(damage) = &damage {
                 winit.window.submit(Some(damage))?;
@@ -88,9 +107,7 @@ fn paint<R>(
     renderer: &mut R,
     target: &mut R::Framebuffer<'_>,
     age: usize,
-    space: &Space<Window>,
-    output: &Output,
-    overlays: &Overlays,
+    scene: &Scene<'_>,
     damage: &mut OutputDamageTracker,
 ) -> Result<Option<Vec<Rectangle<i32, Physical>>>>
 where
@@ -98,29 +115,59 @@ where
     R::TextureId: Clone + Texture + 'static,
     R::Error: Send + Sync + 'static,
 {
-    let overlays: Vec<WaylandSurfaceRenderElement<R>> = overlays
-        .iter()
-        .flat_map(|(surface, at)| {
-            render_elements_from_surface_tree(renderer, surface, *at, 1.0, 1.0, Kind::Cursor)
-        })
-        .collect();
-    let drawn =
-        render_output(output, renderer, target, 1.0, age, [space], &overlays, damage, BACKGROUND)?;
+    let mut elements: Vec<WaylandSurfaceRenderElement<R>> = Vec::new();
+    for (surface, at) in &scene.overlays {
+        let overlay =
+            render_elements_from_surface_tree(renderer, surface, *at, 1.0, 1.0, Kind::Cursor);
+        elements.extend(overlay);
+    }
+    let Scene { space, output, lock, .. } = scene;
+    if !lock.is_locked() {
+        let (spaces, elements) = ([*space], &elements);
+        return Ok(render_output(
+            output, renderer, target, 1.0, age, spaces, elements, damage, BACKGROUND,
+        )?
+        .damage
+        .cloned());
+    }
+    if let Some(surface) = lock.surface() {
+        let (at, kind) = ((0, 0), Kind::Unspecified);
+        elements.extend(render_elements_from_surface_tree(renderer, surface, at, 1.0, 1.0, kind));
+    }
+    let drawn = damage.render_output(renderer, target, age, &elements, BLANK)?;
     Ok(drawn.damage.cloned())
 }
 
-/// Tells those who wait for a frame that this is the time for the next one.
-pub fn send_frame_callbacks(state: &State) {
+/// Tells those who wait for a frame that this is the time for the next one, and those who want to know that what they
+/// have drawn is shown. A locked session shows nobody else.
+pub fn send_frame_callbacks(state: &State, sequence: u64) {
     let (output, time) = (&state.output, state.now());
-    for window in state.space.elements() {
-        window.send_frame(output, time);
-    }
-    for layer in layer_map_for_output(output).layers() {
-        layer.send_frame(output, time, None, |_, _| Some(output.clone()));
-    }
+    let mut feedback = OutputPresentationFeedback::new(output);
+    let shown = || Some(output.clone());
+    // What is in memory comes to no screen.
+    let flags = wp_presentation_feedback::Kind::empty();
+    let mut send = |surface: &WlSurface| {
+        send_frames_surface_tree(surface, output, time, None, |_, _| shown());
+        let feedback = &mut feedback;
+        take_presentation_feedback_surface_tree(surface, feedback, |_, _| shown(), |_, _| flags);
+    };
     for (surface, _) in overlays(state) {
-        send_frames_surface_tree(&surface, output, time, None, |_, _| Some(output.clone()));
+        send(&surface);
     }
+    if state.lock.is_locked() {
+        state.lock.surface().into_iter().for_each(send);
+    } else {
+        for window in state.space.elements() {
+            window.send_frame(output, time);
+            window.take_presentation_feedback(&mut feedback, |_, _| shown(), |_, _| flags);
+        }
+        for layer in layer_map_for_output(output).layers() {
+            layer.send_frame(output, time, None, |_, _| shown());
+            layer.take_presentation_feedback(&mut feedback, |_, _| shown(), |_, _| flags);
+        }
+    }
+    let now = Clock::<Monotonic>::new().now();
+    feedback.presented(now, Refresh::fixed(frames::PERIOD), sequence, flags);
 }
 
 /// Writes what the output shows to a PNG file, in a thread of its own, and tells `done` how that went.
@@ -130,28 +177,50 @@ pub fn take_screenshot(
     done: impl FnOnce(Result<String, String>) + Send + 'static,
 ) {
     let path = path.to_owned();
-    let picture = match draw(state).and_then(|_| Picture::take(state)) {
-        Ok(picture) => picture,
-        Err(error) => return done(Err(format!("no picture for {}: {error}", path.display()))),
-    };
-    let worker = std::thread::spawn(move || {
-        let (width, height) = (picture.width, picture.height);
-        done(match picture.write(&path) {
-            Ok(()) => Ok(format!("{} {width}x{height}", path.display())),
-            Err(error) => Err(format!("{} can't be written: {error}", path.display())),
-        });
+    let shown = path.display().to_string();
+    // The thread comes first: what is moved into one that can't be started is lost.
+    let (sender, work) = mpsc::sync_channel::<(Picture, Done)>(1);
+    let remote = state.remote.clone();
+    let worker = std::thread::Builder::new().name("screenshot".to_owned()).spawn(move || {
+        if let Ok((picture, done)) = work.recv() {
+            let (width, height) = (picture.width, picture.height);
+            done(match picture.write(&path) {
+                Ok(()) => Ok(format!("{} {width}x{height}", path.display())),
+                Err(error) => Err(format!("{} can't be written: {error}", path.display())),
+            });
+        }
+        let this = std::thread::current().id();
+        remote.post(move |state| state.screenshots.join(this));
     });
-    state.screenshots.0.push(worker);
+    match worker {
+        Ok(worker) => state.screenshots.0.push(worker),
+        Err(error) => return done(Err(format!("no thread that writes {shown}: {error}"))),
+    }
+    match draw(state).and_then(|_| Picture::take(state)) {
+        Ok(picture) => drop(sender.send((picture, Box::new(done)))),
+        Err(error) => done(Err(format!("no picture for {shown}: {error}"))),
+    }
 }
 
-/// The threads that write pictures, waited for at the end.
+type Done = Box<dyn FnOnce(Result<String, String>) + Send>;
+
+/// The threads that write pictures, joined as they end; those that are not done are waited for at the end.
 #[derive(Default)]
 pub struct Screenshots(Vec<JoinHandle<()>>);
+
+impl Screenshots {
+    /// A thread is done, with everything but its end.
+    fn join(&mut self, thread: ThreadId) {
+        for worker in self.0.extract_if(.., |worker| worker.thread().id() == thread) {
+            // One that has panicked has said so.
+            let _ = worker.join();
+        }
+    }
+}
 
 impl Drop for Screenshots {
     fn drop(&mut self) {
         for worker in self.0.drain(..) {
-            // One that has panicked has said so.
             let _ = worker.join();
         }
     }
@@ -176,13 +245,15 @@ impl Picture {
             Backend::Winit(winit) => {
                 let size = winit.size();
                 let overlays = overlays(state);
-                let State { backend: Backend::Winit(winit), space, output, .. } = state else {
+                let State { backend: Backend::Winit(winit), space, output, lock, .. } = state
+                else {
                     unreachable!()
                 };
+                let scene = Scene { space, output, lock, overlays };
                 // What the window shows is not there any more: it is drawn once again.
                 let mut damage = OutputDamageTracker::from_output(output);
                 let (renderer, mut target) = winit.window.bind()?;
-                paint(renderer, &mut target, 0, space, output, &overlays, &mut damage)?;
+                paint(renderer, &mut target, 0, &scene, &mut damage)?;
                 Self::copy(renderer, &target, size)
             }
         }

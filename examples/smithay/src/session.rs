@@ -63,9 +63,9 @@ pub fn run(options: Options) -> Result<()> {
     let (control, control_listener) = ControlSocket::bind(control)?;
 
     let (mut event_loop, mut state) = start(&options)?;
-    let listener = event_loop::listen(&mut state.handle, socket)?;
-    state.connections.set_listener(listener);
-    event_loop::listen_to_control(&mut state.handle, control_listener)?;
+    let wayland = event_loop::listen(&mut state.handle, socket)?;
+    let controls = event_loop::listen_to_control(&mut state.handle, control_listener)?;
+    state.connections.set_listeners(wayland, controls);
     listen_to_signals(&mut state, options.screenshot.clone())?;
     announce(&format!(
         "compositor: XDG_RUNTIME_DIR={} WAYLAND_DISPLAY={} control={}",
@@ -104,8 +104,8 @@ fn start(options: &Options) -> Result<(Loop, State)> {
     #[cfg(feature = "winit")]
     if options.winit {
         let (winit, events) = crate::backend::winit::Winit::new(options.size)?;
-        let (event_loop, state) = compositor(winit.into())?;
-        crate::backend::winit::listen(&state, events)?;
+        let (event_loop, mut state) = compositor(winit.into())?;
+        crate::backend::winit::listen(&mut state, events)?;
         return Ok((event_loop, state));
     }
     compositor(Backend::Headless(Headless::new(options.size)?))

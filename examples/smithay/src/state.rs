@@ -10,28 +10,48 @@ use smithay::input::{Seat, SeatState};
 use smithay::output::{Mode, Output, PhysicalProperties, Scale, Subpixel};
 use smithay::reexports::wayland_server::DisplayHandle;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
-use smithay::utils::{Logical, Point, Transform};
+use smithay::utils::{ClockSource, Logical, Monotonic, Point, Transform};
 use smithay::wayland::compositor::CompositorState;
+use smithay::wayland::cursor_shape::CursorShapeManagerState;
 use smithay::wayland::dmabuf::DmabufState;
+use smithay::wayland::foreign_toplevel_list::ForeignToplevelListState;
+use smithay::wayland::fractional_scale::FractionalScaleManagerState;
 use smithay::wayland::idle_inhibit::IdleInhibitManagerState;
 use smithay::wayland::idle_notify::IdleNotifierState;
+use smithay::wayland::input_method::InputMethodManagerState;
+use smithay::wayland::keyboard_shortcuts_inhibit::KeyboardShortcutsInhibitState;
 use smithay::wayland::output::OutputManagerState;
+use smithay::wayland::pointer_constraints::PointerConstraintsState;
+use smithay::wayland::pointer_gestures::PointerGesturesState;
+use smithay::wayland::presentation::PresentationState;
 use smithay::wayland::relative_pointer::RelativePointerManagerState;
 use smithay::wayland::selection::data_device::DataDeviceState;
 use smithay::wayland::selection::primary_selection::PrimarySelectionState;
+use smithay::wayland::selection::{ext_data_control, wlr_data_control};
 use smithay::wayland::shell::wlr_layer::WlrLayerShellState;
 use smithay::wayland::shell::xdg::XdgShellState;
+use smithay::wayland::shell::xdg::decoration::XdgDecorationState;
 use smithay::wayland::shm::ShmState;
+use smithay::wayland::single_pixel_buffer::SinglePixelBufferState;
+use smithay::wayland::tablet_manager::TabletManagerState;
+use smithay::wayland::text_input::TextInputManagerState;
 use smithay::wayland::viewporter::ViewporterState;
+use smithay::wayland::virtual_keyboard::VirtualKeyboardManagerState;
+use smithay::wayland::xdg_activation::XdgActivationState;
 
 use crate::Result;
 use crate::backend::Backend;
 use crate::clients::Clients;
 use crate::connection::{self, Connections};
 use crate::element::Window;
-use crate::event_loop::{self, Handle, Remote};
+use crate::event_loop::{self, Foreign, Handle, Remote};
 use crate::frames::Frames;
+use crate::handlers::layer::Layers;
+use crate::handlers::lock::Lock;
+use crate::handlers::{constraints, lock};
+use crate::input;
 use crate::render::Screenshots;
+use crate::stylus::Stylus;
 use crate::windows::{self, Windows};
 #[cfg(feature = "xwayland")]
 use crate::xwayland::XwaylandSession;
@@ -41,8 +61,8 @@ const KEY_REPEAT: (i32, i32) = (400, 25);
 
 pub struct State {
     pub handle: Handle,
-    /// Where sources of calloop's kind go: Smithay's own.
-    pub foreign: calloop::LoopHandle<'static, State>,
+    /// For what of Smithay's insists on a handle of calloop's.
+    pub foreign: Foreign,
     pub remote: Remote,
     pub display: DisplayHandle,
     pub globals: Globals,
@@ -52,14 +72,20 @@ pub struct State {
     pub seat: Seat<State>,
     pub space: Space<Window>,
     pub windows: Windows,
+    pub layers: Layers,
+    pub lock: Lock,
     pub popups: PopupManager,
     /// The menus that have keys and clicks to themselves.
     pub popup_grab: Option<PopupGrab<State>>,
     pub output: Output,
     /// What was under the pointer when it was last told, and where that was.
     pub pointer_target: Option<(WlSurface, Point<f64, Logical>)>,
+    /// Somebody else has the keyboard in this round.
+    pub keyboard_moved: bool,
     /// What each finger has touched first, while it is down.
     pub touched: Vec<(TouchSlot, WlSurface)>,
+    /// The pen of a tablet, once there is one.
+    pub stylus: Option<Stylus>,
     /// What the client under the pointer has it look like.
     pub cursor: CursorImageStatus,
     /// Where something is dragged to.
@@ -78,14 +104,19 @@ pub struct State {
 
 /// The globals that Smithay keeps a state for.
 pub struct Globals {
+    pub activation: XdgActivationState,
     pub compositor: CompositorState,
     pub data_device: DataDeviceState,
     pub dmabuf: DmabufState,
+    pub ext_data_control: ext_data_control::DataControlState,
+    pub foreign_toplevels: ForeignToplevelListState,
     pub idle_notifier: IdleNotifierState<State>,
     pub layer_shell: WlrLayerShellState,
     pub primary_selection: PrimarySelectionState,
     pub seat: SeatState<State>,
     pub shm: ShmState,
+    pub shortcuts_inhibit: KeyboardShortcutsInhibitState,
+    pub wlr_data_control: wlr_data_control::DataControlState,
     pub xdg_shell: XdgShellState,
     /// The surfaces that keep the seat from being idle.
     pub idle_inhibitors: Vec<WlSurface>,
@@ -94,19 +125,45 @@ pub struct Globals {
 }
 
 impl Globals {
-    fn new(display: &DisplayHandle, foreign: &calloop::LoopHandle<'static, State>) -> Self {
+    fn new(display: &DisplayHandle, foreign: calloop::LoopHandle<'static, State>) -> Self {
         // These need nothing kept.
         ViewporterState::new::<State>(display);
         RelativePointerManagerState::new::<State>(display);
         OutputManagerState::new_with_xdg_output::<State>(display);
         IdleInhibitManagerState::new::<State>(display);
+        CursorShapeManagerState::new::<State>(display);
+        FractionalScaleManagerState::new::<State>(display);
+        InputMethodManagerState::new::<State, _>(display, |_| true);
+        PointerConstraintsState::new::<State>(display);
+        PointerGesturesState::new::<State>(display);
+        PresentationState::new::<State>(display, Monotonic::ID as u32);
+        SinglePixelBufferState::new::<State>(display);
+        TabletManagerState::new::<State>(display);
+        TextInputManagerState::new::<State>(display);
+        VirtualKeyboardManagerState::new::<State, _>(display, |_| true);
+        XdgDecorationState::new::<State>(display);
+        let primary_selection = PrimarySelectionState::new::<State>(display);
+        let primary = Some(&primary_selection);
         Self {
+            activation: XdgActivationState::new::<State>(display),
+            ext_data_control: ext_data_control::DataControlState::new::<State, _>(
+                display,
+                primary,
+                |_| true,
+            ),
+            foreign_toplevels: ForeignToplevelListState::new::<State>(display),
+            shortcuts_inhibit: KeyboardShortcutsInhibitState::new::<State>(display),
+            wlr_data_control: wlr_data_control::DataControlState::new::<State, _>(
+                display,
+                primary,
+                |_| true,
+            ),
             compositor: CompositorState::new_v6::<State>(display),
             data_device: DataDeviceState::new::<State>(display),
             dmabuf: DmabufState::new(),
-            idle_notifier: IdleNotifierState::new(display, foreign.clone()),
+            idle_notifier: IdleNotifierState::new(display, foreign),
             layer_shell: WlrLayerShellState::new::<State>(display),
-            primary_selection: PrimarySelectionState::new::<State>(display),
+            primary_selection,
             seat: SeatState::new(),
             shm: ShmState::new::<State>(display, []),
             xdg_shell: XdgShellState::new::<State>(display),
@@ -127,11 +184,11 @@ impl State {
     /// No keymap can be compiled, or the loop refuses a source.
     pub fn new(
         mut handle: Handle,
-        foreign: calloop::LoopHandle<'static, State>,
+        foreign: Foreign,
         display: &DisplayHandle,
         mut backend: Backend,
     ) -> Result<Self> {
-        let mut globals = Globals::new(display, &foreign);
+        let mut globals = Globals::new(display, event_loop::calloop(&mut handle, &foreign)?);
         let mut seat = globals.seat.new_wl_seat(display, "seat-0");
         let (delay, rate) = KEY_REPEAT;
         seat.add_keyboard(Default::default(), delay, rate)
@@ -158,12 +215,16 @@ impl State {
             seat,
             space,
             windows: Windows::default(),
+            layers: Layers::default(),
+            lock: Lock::new(display),
             popups: PopupManager::default(),
             popup_grab: None,
             frames: Frames::new(&output),
             output,
             pointer_target: None,
+            keyboard_moved: false,
             touched: Vec::new(),
+            stylus: None,
             cursor: CursorImageStatus::default_named(),
             drag_icon: None,
             backend,
@@ -189,6 +250,10 @@ impl State {
         #[cfg(feature = "xwayland")]
         crate::xwayland::associate(self);
         windows::settle_focus(self);
+        lock::keep(self);
+        if std::mem::take(&mut self.keyboard_moved) {
+            constraints::update(self);
+        }
         connection::flush(self);
     }
 
@@ -202,6 +267,7 @@ impl State {
             self.connections.statistics(),
             self.frames.statistics(),
             self.clients.statistics(),
+            input::statistics(self),
         ]
     }
 }

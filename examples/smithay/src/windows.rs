@@ -8,6 +8,7 @@ use smithay::reexports::wayland_protocols::xdg::shell::server::xdg_toplevel;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::utils::{IsAlive, Logical, Point, Rectangle, SERIAL_COUNTER, Size};
 use smithay::wayland::compositor::with_states;
+use smithay::wayland::foreign_toplevel_list::ForeignToplevelHandle;
 use smithay::wayland::shell::wlr_layer::Layer;
 use smithay::wayland::shell::xdg::{SurfaceCachedState, ToplevelSurface, XdgToplevelSurfaceData};
 
@@ -16,7 +17,7 @@ use crate::focus::KeyboardFocus;
 use crate::grabs::Resizing;
 use crate::handlers::compositor::root;
 use crate::handlers::shell::set_state;
-use crate::handlers::{layer, popups};
+use crate::handlers::{layer, popups, toplevels};
 use crate::state::State;
 use crate::{connection, frames, input, placing, render};
 
@@ -29,6 +30,8 @@ pub struct Windows {
     places: HashMap<Window, Point<i32, Logical>>,
     /// Where those were that are maximized or fullscreen.
     floating: HashMap<Window, Rectangle<i32, Logical>>,
+    /// Those that are shown, as others list them.
+    pub listed: HashMap<Window, ForeignToplevelHandle>,
     /// That which somebody resizes.
     pub resizing: Option<Resizing>,
     /// Something has gone that may have had the keyboard or the pointer.
@@ -65,6 +68,9 @@ impl State {
         &self,
         at: Point<f64, Logical>,
     ) -> Option<(WlSurface, Point<f64, Logical>)> {
+        if self.lock.is_locked() {
+            return self.lock.surface_under(at);
+        }
         let layers = layer_map_for_output(&self.output);
         let on_layer = |layer| {
             let layer = layers.layer_under(layer, at)?;
@@ -172,6 +178,10 @@ pub fn show(state: &mut State, window: &Window, origin: Point<i32, Logical>) {
     state.windows.unmapped.retain(|unmapped| unmapped != window);
     popups::dismiss(state);
     state.space.map_element(window.clone(), origin, false);
+    if !state.windows.listed.contains_key(window) {
+        let handle = toplevels::shown(state, window);
+        state.windows.listed.insert(window.clone(), handle);
+    }
     activate(state, window);
     input::refocus_pointer(state);
 }
@@ -179,6 +189,9 @@ pub fn show(state: &mut State, window: &Window, origin: Point<i32, Logical>) {
 /// Takes a window off the output.
 pub fn hide(state: &mut State, window: &Window) {
     state.space.unmap_elem(window);
+    if let Some(handle) = state.windows.listed.remove(window) {
+        toplevels::hidden(state, &handle);
+    }
     lost(state);
 }
 
@@ -201,9 +214,11 @@ pub fn settle_focus(state: &mut State) {
 fn settle_keyboard(state: &mut State) {
     let keyboard = state.seat.get_keyboard();
     let focus = keyboard.and_then(|keyboard| keyboard.current_focus());
-    let window = focus.as_ref().and_then(|focus| state.window_of(&focus.clone().into()));
+    let surface = focus.clone().map(WlSurface::from);
+    let window = surface.as_ref().and_then(|surface| state.window_of(surface));
     let mapped = window.is_none_or(|window| state.space.element_location(&window).is_some());
-    if !(mapped && focus.is_some_and(|focus| focus.alive())) {
+    let hidden = surface.is_some_and(|surface| state.layers.is_hidden(&surface));
+    if !(mapped && !hidden && focus.is_some_and(|focus| focus.alive())) {
         focus_topmost(state);
     }
 }
@@ -223,9 +238,11 @@ pub fn focus_topmost(state: &mut State) {
     set_keyboard_focus(state, focus);
 }
 
-/// Gives the keyboard to one who may have it: a layer that wants it for itself comes first.
+/// Gives the keyboard to one who may have it: a layer that wants it for itself comes first. While the session is
+/// locked, that is its lock surface.
 pub fn set_keyboard_focus(state: &mut State, focus: Option<KeyboardFocus>) {
-    let focus = layer::exclusive(state).or(focus);
+    let focus =
+        if state.lock.is_locked() { state.lock.focus() } else { layer::exclusive(state).or(focus) };
     let surface = focus.clone().map(WlSurface::from);
     for window in state.space.elements() {
         let active = surface.is_some() && window.wl_surface().as_deref() == surface.as_ref();
@@ -338,7 +355,8 @@ fn pid(state: &State, window: &Window) -> i32 {
     window.wl_surface().map_or(0, |surface| connection::pid(state, surface.as_ref()))
 }
 
-fn names(window: &Window) -> (String, String) {
+/// The app id and the title.
+pub fn names(window: &Window) -> (String, String) {
     #[cfg(feature = "xwayland")]
     if let Some(window) = window.x11_surface() {
         return (window.class(), window.title());

@@ -1,6 +1,6 @@
 //! X11 programs: Xwayland, and the window manager that it needs.
 //!
-//! Smithay's window manager is a source of calloop's kind; so it goes where those go. Which surface is which window's it
+//! Smithay's server is a source of calloop's kind, and its window manager insists on a handle of calloop's. Which surface is which window's it
 //! learns as Xwayland tells since version 23.1; an older one (Debian 12 has 22.1) tells a number, see [`associate`].
 
 use std::os::fd::OwnedFd;
@@ -22,14 +22,15 @@ use smithay::wayland::selection::primary_selection::{
 use smithay::wayland::xwayland_shell::{
     XWAYLAND_SHELL_ROLE, XWaylandShellHandler, XWaylandShellState,
 };
-use smithay::xwayland::xwm::{Reorder, ResizeEdge, X11Window, XwmId};
+use smithay::xwayland::xwm::{Reorder, ResizeEdge, WmWindowProperty, X11Window, XwmId};
 use smithay::xwayland::{X11Surface, X11Wm, XWayland, XWaylandEvent, XwmHandler};
 
 use crate::element::Window;
 use crate::grabs::{Edges, MoveGrab, ResizeGrab};
+use crate::handlers::toplevels;
 use crate::state::State;
 use crate::windows::{self, Placement};
-use crate::{Result, frames, placing};
+use crate::{Result, event_loop, frames, placing};
 
 /// Xwayland, which runs as long as its client is connected.
 pub struct XwaylandSession {
@@ -59,9 +60,10 @@ pub fn start(state: &mut State, runtime: &Path) -> Result<String> {
     .map_err(|error| format!("Xwayland can't be started: {error}"))?;
     let display = format!(":{}", server.display_number());
     let connected = client.clone();
-    let inserted = state.foreign.insert_source(server, move |event, (), state| match event {
+    let callback = move |event, _: &mut (), state: &mut State| match event {
         XWaylandEvent::Ready { x11_socket, .. } => {
-            let wm = X11Wm::start_wm(state.foreign.clone(), x11_socket, client.clone());
+            let wm = event_loop::calloop(&mut state.handle, &state.foreign)
+                .and_then(|handle| X11Wm::start_wm(handle, x11_socket, client.clone()));
             match (wm, &mut state.xwayland) {
                 (Ok(wm), Some(session)) => session.wm = Some(wm),
                 (Ok(_), None) => {}
@@ -72,8 +74,8 @@ pub fn start(state: &mut State, runtime: &Path) -> Result<String> {
             eprintln!("compositor: Xwayland ended before it was ready");
             state.xwayland = None;
         }
-    });
-    inserted.map_err(|error| error.error)?;
+    };
+    event_loop::insert_foreign(&mut state.handle, server, callback)?;
     state.xwayland =
         Some(XwaylandSession { display: display.clone(), client: connected, wm: None });
     Ok(display)
@@ -224,6 +226,13 @@ impl XwmHandler for State {
         }
     }
 
+    fn property_notify(&mut self, _: XwmId, surface: X11Surface, property: WmWindowProperty) {
+        let renamed = matches!(property, WmWindowProperty::Title | WmWindowProperty::Class);
+        if let Some(window) = self.window_of_x11(&surface).filter(|_| renamed) {
+            toplevels::renamed(self, &window);
+        }
+    }
+
     fn maximize_request(&mut self, _: XwmId, surface: X11Surface) {
         place(self, &surface, Placement::Maximized);
     }
@@ -330,7 +339,7 @@ pub fn offer_selection(
 
 /// A Wayland client pastes what an X11 program has copied.
 pub fn send_selection(state: &mut State, target: SelectionTarget, mime_type: String, fd: OwnedFd) {
-    let foreign = state.foreign.clone();
+    let Ok(foreign) = event_loop::calloop(&mut state.handle, &state.foreign) else { return };
     if let Some(wm) = state.xwayland.as_mut().and_then(|session| session.wm.as_mut()) {
         report("asked for a selection", wm.send_selection(target, mime_type, fd, foreign));
     }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use support::server::{Compositor, PATIENCE, Picture};
-use support::{program, rect, window_line};
+use support::{installed, program, rect, window_line};
 
 /// What is behind windows.
 const BACKGROUND: u32 = 0x1a_21_2e;
@@ -37,7 +37,9 @@ fn shows(client: &[&str], window: &str, least: usize) {
         assert!(Instant::now() < deadline, "{line}: only {found} colours");
     }
     if let Some(directory) = std::env::var_os("KEEP_SCREENSHOTS") {
-        let kept = std::path::Path::new(&directory).join(client[0]).with_extension("png");
+        let is_program = |word: &&&str| **word != "env" && !word.contains('=');
+        let name = client.iter().find(is_program).unwrap();
+        let kept = std::path::Path::new(&directory).join(name).with_extension("png");
         std::fs::copy(compositor.path("shot.png"), kept).unwrap();
     }
 }
@@ -68,6 +70,21 @@ fn gtk3_demo() {
 }
 
 #[test]
+fn gtk4_demo() {
+    if installed("gtk4-demo") {
+        // It draws with OpenGL, which is slow without a GPU, or so.
+        shows(&["env", "GSK_RENDERER=cairo", "gtk4-demo"], "app_id=\"gtk4-demo\"", 10);
+    }
+}
+
+#[test]
+fn qt6ct() {
+    if installed("qt6ct") {
+        shows(&["env", "QT_QPA_PLATFORM=wayland", "qt6ct"], "app_id=\"qt6ct\"", 10);
+    }
+}
+
+#[test]
 fn wayland_info_lists_the_globals() {
     program("wayland-info");
     let mut compositor = Compositor::start(&["--", "wayland-info"]);
@@ -87,6 +104,23 @@ fn wayland_info_lists_the_globals() {
         "ext_idle_notifier_v1",
         "wp_viewporter",
         "zxdg_output_manager_v1",
+        "ext_data_control_manager_v1",
+        "ext_foreign_toplevel_list_v1",
+        "ext_session_lock_manager_v1",
+        "wp_cursor_shape_manager_v1",
+        "wp_fractional_scale_manager_v1",
+        "wp_presentation",
+        "wp_single_pixel_buffer_manager_v1",
+        "xdg_activation_v1",
+        "zwlr_data_control_manager_v1",
+        "zwp_input_method_manager_v2",
+        "zwp_keyboard_shortcuts_inhibit_manager_v1",
+        "zwp_pointer_constraints_v1",
+        "zwp_pointer_gestures_v1",
+        "zwp_tablet_manager_v2",
+        "zwp_text_input_manager_v3",
+        "zwp_virtual_keyboard_manager_v1",
+        "zxdg_decoration_manager_v1",
     ];
     let mut missing: HashSet<&str> = globals.into_iter().collect();
     while !missing.is_empty() {

@@ -43,7 +43,7 @@ fn a_commit_waits_until_its_fence_is_readable() {
     });
     let remote: Remote = remotes.recv_timeout(PATIENCE).unwrap();
     let (ours, theirs) = UnixStream::pair().unwrap();
-    ask(&remote, move |state| assert!(connection::welcome(state, theirs).is_some()));
+    ask(&remote, move |state| assert!(connection::welcome(state, theirs).is_ok()));
     let mut client = Client::over(ours);
     let window = client.window("fenced", (64, 64), RED);
     client.frames(&window, 1);

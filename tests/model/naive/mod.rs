@@ -11,10 +11,11 @@ mod source;
 mod task;
 
 use std::collections::VecDeque;
+use std::mem::take;
 
 use self::source::{Armed, Source};
 use super::log::{Entry, Outcome, View};
-use super::ops::{Body, Kind, Policy, SCOPES};
+use super::ops::{Body, Kind, Policy, RUN, SCOPES};
 
 /// A registration: a source, and how often it was registered before.
 type Interest = (usize, u32);
@@ -41,14 +42,12 @@ enum Pending {
     Disable(usize),
 }
 
-enum Mail {
-    Body(Body, usize),
-    Remove(usize),
-}
-
-enum Woken {
-    Interest(Interest),
-    Mail,
+/// A place in the queue of what is ready.
+#[derive(Clone, Copy)]
+struct Place {
+    interest: Interest,
+    /// The wait that found an fd.
+    wait: Option<u32>,
 }
 
 pub struct Model {
@@ -59,20 +58,25 @@ pub struct Model {
     idles: VecDeque<(usize, Option<(Body, usize)>)>,
     idles_ever: usize,
     pending: VecDeque<Pending>,
+    /// An op is being applied, or was when a panic came.
+    applying: bool,
     scopes: [Vec<usize>; SCOPES],
-    /// What scopes let go, scope by scope.
+    /// What scopes let go, scope by scope, and remotes.
     abandoned: Vec<Vec<usize>>,
-    mailbox: VecDeque<Mail>,
-    mail: VecDeque<Mail>,
-    woken: Vec<Woken>,
+    mailbox: VecDeque<(Body, usize)>,
+    posts: VecDeque<(Body, usize)>,
+    woken: Vec<Interest>,
     notified: bool,
-    stirred: bool,
-    /// What a round delivers; the order of fds that lie side by side is the kernel's.
-    ready: VecDeque<Interest>,
-    due: Vec<(usize, u64)>,
-    carried: Vec<Interest>,
-    current: Option<Interest>,
-    unfinished: bool,
+    ran_user_code: bool,
+    stops: bool,
+    /// What is to be delivered, by rank. The order of fds that one wait found is the kernel's.
+    ready: [VecDeque<Place>; 3],
+    due: [VecDeque<(usize, u64)>; 3],
+    deferred: Vec<Interest>,
+    /// What is called, or has more while ops are applied, which it then said.
+    running: Option<(Interest, bool)>,
+    failures: VecDeque<usize>,
+    waits: u32,
     now: i64,
     armings: u64,
     policy: Policy,
@@ -90,18 +94,21 @@ impl Model {
             idles: VecDeque::new(),
             idles_ever: 0,
             pending: VecDeque::new(),
+            applying: false,
             scopes: Default::default(),
             abandoned: Vec::new(),
             mailbox: VecDeque::new(),
-            mail: VecDeque::new(),
+            posts: VecDeque::new(),
             woken: Vec::new(),
             notified: false,
-            stirred: false,
-            ready: VecDeque::new(),
-            due: Vec::new(),
-            carried: Vec::new(),
-            current: None,
-            unfinished: false,
+            ran_user_code: false,
+            stops: false,
+            ready: Default::default(),
+            due: Default::default(),
+            deferred: Vec::new(),
+            running: None,
+            failures: VecDeque::new(),
+            waits: 0,
             now: 0,
             armings: 0,
             policy: Policy::Report,
@@ -127,14 +134,28 @@ impl Model {
     }
 
     pub fn dispatch(&mut self, timeout: u8) {
-        self.rounds += 1;
-        let turn = self.turn(timeout.into());
+        let turn = self.turn(timeout.into(), false);
         self.note(turn);
     }
 
+    pub fn run(&mut self, timeout: u8) {
+        let ran = self.run_turns(timeout.into());
+        self.note(ran);
+    }
+
+    fn run_turns(&mut self, timeout: i64) -> Flow {
+        let mut turns = 0;
+        while !take(&mut self.stops) {
+            self.turn(timeout, true)?;
+            turns += 1;
+            self.stops |= turns == RUN;
+        }
+        Ok(())
+    }
+
     pub fn apply_pending(&mut self) {
-        let settled = self.settle_all();
-        self.note(settled);
+        let applied = self.apply();
+        self.note(applied);
     }
 
     fn note(&mut self, result: Flow) {
@@ -147,23 +168,11 @@ impl Model {
         self.log.push(Entry::Now(self.now as u64));
     }
 
-    fn turn(&mut self, timeout: i64) -> Flow {
-        if let Some(interest) = self.current.take()
-            && self.is_registered(interest)
-        {
-            self.rearm(interest.0);
-            if self.sources[interest.0].is_notifier() {
-                self.ready.push_back(interest);
-            }
-        }
-        self.settle_all()?;
-        if !self.unfinished {
-            self.wait(timeout);
-        }
-        self.unfinished = true;
-        self.run_mail()?;
+    fn turn(&mut self, timeout: i64, in_run: bool) -> Flow {
+        self.rounds += 1;
+        self.apply()?;
+        self.wait(timeout, in_run);
         self.deliver()?;
-        self.unfinished = false;
         for _ in 0..self.idles.len() {
             if let Some((_, Some((body, depth)))) = self.idles.pop_front() {
                 self.body(Entry::Ran("idle"), body, depth)?;
@@ -173,45 +182,46 @@ impl Model {
         Ok(())
     }
 
-    fn settle_all(&mut self) -> Flow {
-        if std::mem::take(&mut self.notified) {
-            self.stirred = true;
-            self.collect();
+    /// What precedes the wait. The event during which a callback panicked comes once more.
+    fn apply(&mut self) -> Flow {
+        self.ran_user_code = false;
+        if let Some((interest, more)) = self.running.take()
+            && self.is_registered(interest)
+            && self.sources[interest.0].mark_ready(more)
+        {
+            let rank = self.sources[interest.0].rank;
+            self.ready[rank].push_front(Place { interest, wait: None });
         }
-        self.stirred |= self.settle()?;
-        self.stirred |= self.run_mail()?;
-        Ok(())
+        self.settle()?;
+        self.run_posts()
     }
 
     // The wait.
 
-    fn wait(&mut self, timeout: i64) {
-        let blocks = !std::mem::take(&mut self.stirred)
-            && timeout > 0
-            && self.ready.is_empty()
-            && self.carried.is_empty()
-            && self.mail.is_empty()
-            && self.idles.is_empty();
-        for index in 0..self.sources.len() {
-            let source = &mut self.sources[index];
-            if source.is_fd() && source.enabled && source.readable() && source.listed {
-                // The kernel lists a level-triggered one again.
-                source.listed = source.is_level();
-                let interest = (index, source.generation);
-                self.ready.push_back(interest);
-            }
+    fn has_work(&self) -> bool {
+        !self.pending.is_empty()
+            || !self.idles.is_empty()
+            || !self.posts.is_empty()
+            || !self.mailbox.is_empty()
+            || !self.abandoned.is_empty()
+            || self.ready.iter().any(|queue| !queue.is_empty())
+            || self.due.iter().any(|queue| !queue.is_empty())
+            || !self.deferred.is_empty()
+            || !self.failures.is_empty()
+            || self.notified
+            || self.nearest().is_some_and(|at| at <= self.now)
+    }
+
+    fn wait(&mut self, timeout: i64, in_run: bool) {
+        let stops = in_run && self.stops;
+        let blocks = !take(&mut self.ran_user_code) && !stops && !self.has_work();
+        self.ask_kernel();
+        if blocks && !self.has_work() {
+            self.now += self.nearest().map_or(timeout, |at| timeout.min(at - self.now));
         }
-        if std::mem::take(&mut self.notified) {
-            self.collect();
-        }
-        if blocks && self.ready.is_empty() && self.mail.is_empty() {
-            let until = self.nearest().map_or(timeout, |at| (at - self.now).max(0));
-            self.now += until.min(timeout);
-        }
-        for interest in std::mem::take(&mut self.carried) {
-            if self.sources[interest.0].is_notifier() || !self.ready.contains(&interest) {
-                self.ready.push_back(interest);
-            }
+        for interest in take(&mut self.deferred) {
+            let rank = if self.is_registered(interest) { self.sources[interest.0].rank } else { 1 };
+            self.ready[rank].push_back(Place { interest, wait: None });
         }
         let mut due: Vec<_> = (0..self.sources.len())
             .filter_map(|index| match self.sources[index].armed {
@@ -221,8 +231,44 @@ impl Model {
             .collect();
         due.sort();
         for (at, number, index) in due {
-            self.sources[index].armed = Armed::Due(at);
-            self.due.push((index, number));
+            self.sources[index].armed = Armed::Due(at, number);
+            self.due[self.sources[index].rank].push_back((index, number));
+        }
+    }
+
+    /// What the kernel says, then what was notified.
+    fn ask_kernel(&mut self) {
+        self.waits += 1;
+        for place in self.ready.iter().flatten() {
+            let source = &mut self.sources[place.interest.0];
+            // The kernel says it again if it still holds.
+            if source.generation == place.interest.1 && source.is_level() && !source.more {
+                source.ready = false;
+            }
+        }
+        for index in 0..self.sources.len() {
+            let source = &mut self.sources[index];
+            if source.is_fd() && source.enabled && source.readable() && source.listed {
+                // The kernel lists a level-triggered one again.
+                source.listed = source.is_level();
+                let interest = (index, source.generation);
+                self.found(interest, Some(self.waits));
+            }
+        }
+        if take(&mut self.notified) {
+            for interest in take(&mut self.woken) {
+                if self.is_registered(interest) {
+                    self.sources[interest.0].queued = false;
+                    self.found(interest, None);
+                }
+            }
+        }
+    }
+
+    fn found(&mut self, interest: Interest, wait: Option<u32>) {
+        let source = &mut self.sources[interest.0];
+        if source.mark_ready(false) {
+            self.ready[source.rank].push_back(Place { interest, wait });
         }
     }
 
@@ -234,19 +280,6 @@ impl Model {
         self.sources.iter().filter_map(at).min()
     }
 
-    fn collect(&mut self) {
-        for woken in std::mem::take(&mut self.woken) {
-            match woken {
-                Woken::Interest(interest) if self.is_registered(interest) => {
-                    self.sources[interest.0].queued = false;
-                    self.ready.push_back(interest);
-                }
-                Woken::Interest(_) => {}
-                Woken::Mail => self.mail.append(&mut self.mailbox),
-            }
-        }
-    }
-
     /// What a closure sees of the loop.
     fn view(&self, id: Option<usize>) -> View {
         let there = |source: &&Source| source.stored && !source.dropped;
@@ -254,7 +287,7 @@ impl Model {
         View {
             sources: self.sources.iter().filter(there).count(),
             rounds: self.rounds,
-            source: source.filter(there).map(|source| (source.enabled, source.rank)),
+            source: source.filter(there).map(|source| (source.gets_events(), source.rank)),
             live: source.is_some_and(|source| source.live),
         }
     }

@@ -1,7 +1,7 @@
 //! Ops, and what a program does from outside of the loop.
 
-use super::source::Source;
-use super::{Mail, Model, Pending, Woken};
+use super::source::{Source, When};
+use super::{Model, Pending};
 use crate::model::log::Entry;
 use crate::model::ops::{
     BEREFT, BOUND, CHILDREN, DEPTH, Kind, Op, Options, POKED, Pick, SCOPES, SIGNALS, Step,
@@ -64,19 +64,21 @@ impl Model {
                 ("drop", true)
             }
             Op::Post(body) => {
-                self.post(Mail::Body(body.clone(), depth));
+                self.mailbox.push_back((body.clone(), depth));
                 ("post", true)
             }
             Op::RemoteRemove(pick) => {
                 let id = picked(*pick);
-                if let Some(id) = id {
-                    self.post(Mail::Remove(id));
-                }
+                self.abandoned.extend(id.map(|id| vec![id]));
                 ("remote", id.is_some())
             }
             Op::Wakeup => {
                 self.notified = true;
                 ("wake", true)
+            }
+            Op::Stop => {
+                self.stops = true;
+                ("stop", true)
             }
             Op::Policy(policy) => {
                 self.policy = *policy;
@@ -86,7 +88,7 @@ impl Model {
                 self.now += i64::from(*by);
                 ("advance", true)
             }
-            Op::Dispatch(_) | Op::Settle => return,
+            Op::Dispatch(_) | Op::Run(_) | Op::Settle => return,
         };
         self.log.push(Entry::Did(name, done));
     }
@@ -97,28 +99,29 @@ impl Model {
         let removes = matches!(op, Pending::Remove(_) | Pending::Take(..));
         self.request(id, op);
         self.sources[id].live = !removes;
+        self.sources[id].going = removes && self.applying;
         true
     }
 
     fn move_timer(&mut self, id: Option<usize>, to: u8) -> bool {
         let at = self.now + i64::from(to);
         let timer = id.filter(|&id| matches!(self.sources[id].kind, Kind::Timer(_)));
+        // Of several in a row for the same timer the last is what counts.
+        if let Some(&Pending::Move(last, _)) = self.pending.back()
+            && Some(last) == timer
+            && self.sources[last].live
+        {
+            self.pending.pop_back();
+        }
         let asked = self.ask(timer, |id| Pending::Move(id, at));
         if let Some(id) = timer
             && asked
             && self.sources[id].enabled
+            && !matches!(self.sources[id].when, When::Never)
         {
             self.arm_at(id, at);
         }
         asked
-    }
-
-    fn post(&mut self, mail: Mail) {
-        if self.mailbox.is_empty() {
-            self.woken.push(Woken::Mail);
-            self.notified = true;
-        }
-        self.mailbox.push_back(mail);
     }
 
     fn poke(&mut self, id: usize) -> bool {

@@ -36,6 +36,10 @@ impl Model {
             Kind::Interval(period) => {
                 let period = i64::from(period);
                 let When::At(due) = source.when else { return Err(End::Continue) };
+                if self.now < due {
+                    // The callback panicked at the tick before.
+                    return Err(End::Reregister);
+                }
                 let missed = (self.now - due).max(0).checked_div(period);
                 let at = missed.map_or(due.max(self.now), |missed| due + missed * period);
                 source.when = When::At(at + period);
@@ -98,7 +102,10 @@ impl Model {
                 };
                 End::Reregister
             }
-            (Kind::Timer(_), _) => End::Remove,
+            (Kind::Timer(_), _) => {
+                source.when = When::Never;
+                End::Remove
+            }
             (Kind::Part(_), _) => {
                 source.when = When::Never;
                 End::Reregister
@@ -115,7 +122,10 @@ impl Model {
             // There may be more of them.
             (Kind::Signals(_), _) => End::Again,
             (Kind::Child | Kind::EndedChild, _) => End::Remove,
-            (Kind::Wall(_), None | Some(End::Remove)) => End::Remove,
+            (Kind::Wall(_), None | Some(End::Remove)) => {
+                source.expired = false;
+                End::Remove
+            }
             (Kind::Wall(_), Some(end)) => {
                 source.expired = matches!(end, End::Again | End::Reregister);
                 End::Continue
@@ -141,7 +151,7 @@ impl Source {
                 self.bytes = usize::from(signal.is_some());
                 signal.map(Data::Signal).ok_or(End::Continue)
             }
-            Kind::Wall(_) if std::mem::take(&mut self.expired) => Ok(Data::Fired),
+            Kind::Wall(_) if self.expired => Ok(Data::Fired),
             Kind::Wall(_) => Err(End::Continue),
             _ if std::mem::replace(&mut self.over, true) => Err(End::Remove),
             _ => self.exit.map(Data::Ended).ok_or(End::Continue),

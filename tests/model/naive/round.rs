@@ -1,56 +1,69 @@
 //! The round: what is called back, in which order, and what becomes of the answers.
 
 use super::source::Armed;
-use super::{Flow, Interest, Model, Pending, Stop};
+use super::{Flow, Interest, Model, Pending};
 use crate::model::log::Entry;
 use crate::model::ops::{End, Policy};
 
 impl Model {
     pub(super) fn deliver(&mut self) -> Flow {
         self.settle()?;
+        self.run_posts()?;
         for rank in 0..3 {
-            while let Some(interest) = self.next_ready(rank) {
-                self.call(interest)?;
+            while let Some((interest, more)) = self.next_ready(rank) {
+                self.call(interest, more)?;
             }
             while let Some(interest) = self.next_due(rank) {
-                self.call(interest)?;
+                self.call(interest, false)?;
             }
         }
         Ok(())
     }
 
-    /// The next fd or wake-up of `rank`: where the order is free, as the loop did it.
-    fn next_ready(&mut self, rank: usize) -> Option<Interest> {
-        let callable = |model: &Self, interest: Interest| {
-            model.is_registered(interest) && model.sources[interest.0].live
-        };
-        let ready = std::mem::take(&mut self.ready);
-        self.ready = ready.into_iter().filter(|&interest| callable(self, interest)).collect();
-        let places: Vec<_> = (0..self.ready.len())
-            .filter(|&place| self.sources[self.ready[place].0].rank == rank)
-            .collect();
-        // Fds that the same wait found lie side by side.
-        let source = |place: usize| &self.sources[self.ready[place].0];
-        let fds = || places.iter().copied().take_while(|&place| source(place).is_fd());
-        let next = self.expected.get(self.log.len());
-        let seen = |place: usize| matches!(next, Some(Entry::Called(id, _) | Entry::Asked(id)) if *id == self.ready[place].0);
-        let spent = fds().find(|&place| source(place).spent);
-        let place = spent.or_else(|| fds().find(|&place| seen(place)));
-        self.ready.remove(place.or(places.first().copied())?)
+    /// The next fd or wake-up of `rank`: where the order is free, as the loop did it. Whether it said that it has more.
+    fn next_ready(&mut self, rank: usize) -> Option<(Interest, bool)> {
+        loop {
+            let first = *self.ready[rank].front()?;
+            let calls =
+                |interest: Interest| self.is_callable(interest) && self.sources[interest.0].ready;
+            let next = self.expected.get(self.log.len());
+            let queue = &self.ready[rank];
+            // Fds that the same wait found lie side by side.
+            let side_by_side = if first.wait.is_none() {
+                1
+            } else {
+                queue.iter().take_while(|place| place.wait == first.wait).count()
+            };
+            let places = || (0..side_by_side).filter(|&place| calls(queue[place].interest));
+            let seen =
+                |id| matches!(next, Some(Entry::Called(it, _) | Entry::Asked(it)) if *it == id);
+            let place = places()
+                .find(|&place| self.sources[queue[place].interest.0].spent)
+                .or_else(|| places().find(|&place| seen(queue[place].interest.0)))
+                .or_else(|| places().next());
+            let called = place.is_some();
+            let interest = self.ready[rank].remove(place.unwrap_or(0))?.interest;
+            if called {
+                return Some((interest, self.sources[interest.0].take_ready()));
+            }
+            if self.is_registered(interest) {
+                self.sources[interest.0].take_ready();
+            }
+        }
     }
 
     fn next_due(&mut self, rank: usize) -> Option<Interest> {
-        let sources = &self.sources;
-        let place = self.due.iter().position(|&(index, _)| {
-            sources[index].rank == rank && matches!(sources[index].armed, Armed::Due(_))
-        });
-        let Some(place) = place else {
-            self.due.retain(|&(index, _)| sources[index].rank != rank);
-            return None;
-        };
-        let (index, _) = self.due.remove(place);
-        self.sources[index].armed = Armed::No;
-        Some((index, self.sources[index].generation))
+        loop {
+            let (index, number) = self.due[rank].pop_front()?;
+            let source = &mut self.sources[index];
+            if matches!(source.armed, Armed::Due(_, due) if due == number) {
+                source.armed = Armed::No;
+                let interest = (index, source.generation);
+                if self.is_callable(interest) {
+                    return Some(interest);
+                }
+            }
+        }
     }
 
     pub(super) fn is_registered(&self, (index, generation): Interest) -> bool {
@@ -59,67 +72,76 @@ impl Model {
     }
 
     /// Whether an event of `interest` may be delivered.
-    fn begin(&mut self, interest: Interest) -> bool {
-        let begins = self.is_registered(interest) && self.sources[interest.0].live;
-        if begins {
-            self.sources[interest.0].touched = false;
-        }
-        begins
+    fn is_callable(&self, interest: Interest) -> bool {
+        self.is_registered(interest) && self.sources[interest.0].gets_events()
     }
 
-    fn call(&mut self, interest: Interest) -> Flow {
-        if !self.begin(interest) {
-            return Ok(());
+    /// Has it go on in the next round.
+    fn defer(&mut self, interest: Interest) {
+        if self.is_registered(interest) && self.sources[interest.0].mark_ready(true) {
+            self.deferred.push(interest);
         }
-        self.current = Some(interest);
+    }
+
+    fn call(&mut self, interest: Interest, mut more: bool) -> Flow {
         let id = interest.0;
+        let level = self.sources[id].is_level();
         for _ in 0..self.sources[id].budget {
-            let again = match self.process(id)? {
-                None => {
-                    self.current = None;
-                    if self.sources[id].is_notifier() {
-                        self.carried.push(interest);
-                    }
-                    if self.sources[id].once {
-                        self.finish(id);
-                    }
-                    self.rearm(id);
-                    match self.policy {
-                        Policy::Report => return Err(Stop::Failed(id)),
-                        Policy::Ignore => {}
-                        Policy::Disable => self.request(id, Pending::Disable(id)),
-                        Policy::Remove => self.request_removal(id),
-                    }
-                    false
-                }
-                Some(End::Disable | End::Remove)
-                    if self.sources[id].touched && !self.sources[id].spent =>
-                {
-                    self.rearm(id);
-                    false
-                }
-                Some(action) => {
-                    match action {
-                        End::Reregister => self.reregister(id),
-                        End::Disable => self.unregister(id),
-                        End::Remove => self.finish(id),
-                        End::Again => {}
-                        _ => self.rearm(id),
-                    }
-                    action == End::Again
-                }
-            };
-            if !again {
-                self.current = None;
-                return self.settle().map(drop);
+            self.sources[id].touched = false;
+            // The kernel tells again of what is ready still.
+            self.running = (!level || more).then_some((interest, more));
+            let answer = self.process(id)?;
+            if answer != Some(End::Again) {
+                self.answered(answer, interest);
+                self.running = None;
+                return self.settle();
             }
+            // There is more, whatever becomes of the ops.
+            more = true;
+            self.running = Some((interest, more));
             self.settle()?;
-            if !self.begin(interest) {
-                self.current = None;
+            self.running = None;
+            if !self.is_callable(interest) {
                 return Ok(());
             }
         }
-        self.carried.extend(self.current.take());
+        self.defer(interest);
         Ok(())
+    }
+
+    fn answered(&mut self, answer: Option<End>, interest: Interest) {
+        let id = interest.0;
+        let source = &self.sources[id];
+        match answer {
+            None => self.failed(interest),
+            Some(End::Disable | End::Remove) if source.touched && !source.once => {
+                self.reregister(id);
+            }
+            Some(End::Reregister) => self.reregister(id),
+            Some(End::Disable) => {
+                self.sources[id].disabled = true;
+                self.unregister(id);
+            }
+            Some(End::Remove) => self.finish(id),
+            Some(_) => self.rearm(id),
+        }
+    }
+
+    fn failed(&mut self, interest: Interest) {
+        let id = interest.0;
+        if self.sources[id].is_notifier() {
+            self.defer(interest);
+        }
+        if self.sources[id].once {
+            self.finish(id);
+        } else {
+            self.rearm(id);
+        }
+        match self.policy {
+            Policy::Report => self.failures.push_back(id),
+            Policy::Ignore => {}
+            Policy::Disable => self.request(id, Pending::Disable(id)),
+            Policy::Remove => self.request_removal(id),
+        }
     }
 }

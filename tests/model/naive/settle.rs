@@ -1,7 +1,7 @@
 //! Settling, and what it does to sources: registrations, changes, removals.
 
 use super::source::{Armed, When, is_due};
-use super::{Flow, Mail, Model, Pending, Stop, Woken};
+use super::{Flow, Model, Pending, Stop};
 use crate::model::log::Entry;
 use crate::model::ops::{Body, Kind, signals};
 
@@ -13,74 +13,78 @@ impl Model {
         if body.panics { Err(Stop::Panicked) } else { Ok(()) }
     }
 
-    /// Whether there was any.
-    pub(super) fn run_mail(&mut self) -> Flow<bool> {
-        let any = !self.mail.is_empty();
-        while let Some(mail) = self.mail.pop_front() {
-            match mail {
-                Mail::Body(body, depth) => self.body(Entry::Ran("posted"), body, depth)?,
-                Mail::Remove(id) => self.request_removal(id),
-            }
+    /// Runs what was posted by now.
+    pub(super) fn run_posts(&mut self) -> Flow {
+        if self.posts.is_empty() {
+            self.posts.append(&mut self.mailbox);
+        }
+        while let Some((body, depth)) = self.posts.pop_front() {
+            self.ran_user_code = true;
+            self.body(Entry::Ran("posted"), body, depth)?;
             self.settle()?;
         }
-        Ok(any)
+        Ok(())
     }
 
-    /// Whether closures ran.
-    pub(super) fn settle(&mut self) -> Flow<bool> {
-        let mut ran = false;
+    pub(super) fn settle(&mut self) -> Flow {
         while let Some(op) = self.next_op() {
-            match op {
-                Pending::Stored(id) => self.sources[id].stored = true,
-                Pending::Enable(id) => self.register(id),
-                Pending::Disable(id) => self.unregister(id),
-                Pending::Update(id, to) => {
-                    if self.sources[id].dropped {
-                        continue;
-                    }
+            self.apply_op(op)?;
+        }
+        self.failures.pop_front().map_or(Ok(()), |source| Err(Stop::Failed(source)))
+    }
+
+    fn apply_op(&mut self, op: Pending) -> Flow {
+        match op {
+            Pending::Stored(id) => self.sources[id].stored = true,
+            Pending::Enable(id) if self.sources[id].going => {}
+            Pending::Enable(id) => self.register(id),
+            Pending::Disable(id) => self.unregister(id),
+            Pending::Update(id, to) => {
+                if !self.sources[id].going {
                     self.update(id, to);
                     self.reregister(id);
                 }
-                Pending::Move(id, at) => {
-                    if self.sources[id].dropped {
-                        continue;
-                    }
+            }
+            Pending::Move(id, at) => {
+                if !self.sources[id].dropped {
                     self.sources[id].when = When::At(at);
                     self.reregister(id);
                 }
-                Pending::Remove(id) => self.remove(id),
-                Pending::Take(id, body, depth) => {
-                    if self.sources[id].dropped {
-                        continue;
-                    }
+            }
+            Pending::Remove(id) => self.remove(id),
+            Pending::Take(id, body, depth) => {
+                if !self.sources[id].dropped {
                     self.remove(id);
-                    ran = true;
+                    self.ran_user_code = true;
                     self.body(Entry::Taken(id), body, depth)?;
                 }
-                Pending::Visit(id, body, depth) => {
-                    if self.sources[id].dropped {
-                        continue;
-                    }
-                    ran = true;
+            }
+            Pending::Visit(id, body, depth) => {
+                if !self.sources[id].going {
+                    self.ran_user_code = true;
+                    self.sources[id].drain();
                     self.body(Entry::Visited(id), body, depth)?;
                 }
-                Pending::Inspect(id, body, depth) => {
-                    ran = true;
-                    self.body(Entry::Inspected(self.view(id)), body, depth)?;
-                }
-                Pending::RemoveAll(ids) => self.remove_all(ids),
             }
+            Pending::Inspect(id, body, depth) => {
+                self.ran_user_code = true;
+                self.body(Entry::Inspected(self.view(id)), body, depth)?;
+            }
+            Pending::RemoveAll(ids) => self.remove_all(ids),
         }
-        Ok(ran)
+        Ok(())
     }
 
-    /// What was let go by now is removed after what was asked for before.
+    /// What was let go by now is removed after what was asked for before, which does nothing to it any more.
     fn next_op(&mut self) -> Option<Pending> {
         for mut ids in std::mem::take(&mut self.abandoned) {
             ids.retain(|&id| std::mem::take(&mut self.sources[id].live));
+            ids.iter().for_each(|&id| self.sources[id].going = true);
             self.pending.push_back(Pending::RemoveAll(ids));
         }
-        self.pending.pop_front()
+        let next = self.pending.pop_front();
+        self.applying = next.is_some();
+        next
     }
 
     fn remove_all(&mut self, mut ids: Vec<usize>) {
@@ -118,6 +122,7 @@ impl Model {
         source.enabled = true;
         source.generation += 1;
         source.listed = true;
+        source.take_ready();
         source.queued = false;
         source.told = source.has_event();
         if source.is_notifier() && source.has_event() {
@@ -144,6 +149,7 @@ impl Model {
     pub(super) fn unregister(&mut self, id: usize) {
         let source = &mut self.sources[id];
         source.enabled = false;
+        source.take_ready();
         source.armed = Armed::No;
     }
 
@@ -154,7 +160,13 @@ impl Model {
     }
 
     pub(super) fn remove(&mut self, id: usize) {
+        if self.sources[id].dropped {
+            return;
+        }
+        // Its destructor runs.
+        self.ran_user_code = true;
         self.unregister(id);
+        self.sources[id].going = true;
         self.sources[id].dropped = true;
         if let Some(scope) = self.sources[id].scope.take() {
             self.scopes[scope].retain(|member| *member != id);
@@ -174,6 +186,7 @@ impl Model {
         let source = &mut self.sources[id];
         if let Kind::Timer(_) | Kind::Part(_) | Kind::Interval(_) = source.kind {
             if matches!(source.when, When::Never) {
+                source.take_ready();
                 source.armed = Armed::No;
             }
             if let When::After(after) = source.when {
@@ -185,11 +198,12 @@ impl Model {
         }
     }
 
-    /// Armed for the same, it keeps its turn.
+    /// Armed for the same, it keeps its turn. An event that was to come once more was one of the deadline before.
     pub(super) fn arm_at(&mut self, id: usize, at: i64) {
-        let armed = &mut self.sources[id].armed;
-        if !matches!(*armed, Armed::At(to, _) | Armed::Due(to) if to == at) {
-            *armed = Armed::At(at, self.armings);
+        let source = &mut self.sources[id];
+        source.take_ready();
+        if !matches!(source.armed, Armed::At(to, _) | Armed::Due(to, _) if to == at) {
+            source.armed = Armed::At(at, self.armings);
             self.armings += 1;
         }
     }
@@ -199,7 +213,7 @@ impl Model {
         if !source.queued {
             source.queued = true;
             let interest = (id, source.generation);
-            self.woken.push(Woken::Interest(interest));
+            self.woken.push(interest);
             self.notified = true;
         }
     }
@@ -207,6 +221,11 @@ impl Model {
     pub(super) fn request(&mut self, id: usize, op: Pending) {
         if self.sources[id].live {
             self.sources[id].touched |= !matches!(op, Pending::Visit(..));
+            match op {
+                Pending::Enable(_) => self.sources[id].disabled = false,
+                Pending::Disable(_) => self.sources[id].disabled = true,
+                _ => {}
+            }
             self.pending.push_back(op);
         }
     }
@@ -214,5 +233,6 @@ impl Model {
     pub(super) fn request_removal(&mut self, id: usize) {
         self.request(id, Pending::Remove(id));
         self.sources[id].live = false;
+        self.sources[id].going |= self.applying;
     }
 }

@@ -18,7 +18,8 @@ pub enum Armed {
     No,
     /// With the number of the arming.
     At(i64, u64),
-    Due(i64),
+    /// It expired, and waits in the list.
+    Due(i64, u64),
 }
 
 pub struct Source {
@@ -40,12 +41,20 @@ pub struct Source {
     pub depth: usize,
     /// Not removed, nor about to be.
     pub live: bool,
+    /// Its removal was asked for while ops were applied: they do nothing to it any more.
+    pub going: bool,
     /// Its slot is there.
     pub stored: bool,
     pub dropped: bool,
+    /// Registered.
     pub enabled: bool,
+    /// It was asked to be disabled.
+    pub disabled: bool,
     pub touched: bool,
     pub generation: u32,
+    /// It has an event to be delivered; and said itself that it has more.
+    pub ready: bool,
+    pub more: bool,
     // Timers.
     pub when: When,
     pub armed: Armed,
@@ -124,11 +133,15 @@ impl Source {
             forgotten: false,
             depth,
             live: true,
+            going: false,
             stored: false,
             dropped: false,
             enabled: false,
+            disabled: false,
             touched: false,
             generation: 0,
+            ready: false,
+            more: false,
             when: When::After(after),
             armed: Armed::No,
             bytes: 0,
@@ -178,6 +191,30 @@ impl Source {
             signal.seen -= usize::from(any);
             any
         })
+    }
+
+    /// It has an event; whether it had none before.
+    pub fn mark_ready(&mut self, more: bool) -> bool {
+        self.more |= more;
+        !std::mem::replace(&mut self.ready, true)
+    }
+
+    /// It has none; whether it said that it has more.
+    pub fn take_ready(&mut self) -> bool {
+        self.ready = false;
+        std::mem::take(&mut self.more)
+    }
+
+    /// What an fd has is read.
+    pub fn drain(&mut self) {
+        if matches!(self.kind, Kind::Level | Kind::Edge | Kind::OneShot) {
+            self.bytes = 0;
+        }
+    }
+
+    /// Whether nobody asked for its end.
+    pub fn gets_events(&self) -> bool {
+        self.live && !self.disabled
     }
 
     pub fn is_fd(&self) -> bool {

@@ -35,8 +35,10 @@ impl Insertion<'_> {
     {
         let handle = self.handle;
         let inserted = match (self.settings, self.once, self.part) {
-            (None, true, _) => handle.insert_once(source, callback),
-            (Some(settings), true, _) => handle.insert_once_with(settings, source, callback),
+            (None, true, _) => handle.insert_once(source, callback).map_err(Into::into),
+            (Some(settings), true, _) => {
+                handle.insert_once_with(settings, source, callback).map_err(Into::into)
+            }
             (settings, false, true) => {
                 handle.insert_part(settings.unwrap_or_default(), source, whole, callback)
             }
@@ -56,6 +58,7 @@ impl World {
             }
             self.children += 1;
         }
+        self.kinds.push(kind);
         let script = Script {
             caller: Caller { id: self.sources.len(), depth },
             steps: steps.into(),

@@ -1,6 +1,8 @@
 //! A program on the real loop, on a manual clock.
 
 mod insert;
+#[cfg(not(mio_unsupported_force_poll_poll))]
+pub mod law;
 mod named;
 mod script;
 mod sources;
@@ -17,9 +19,9 @@ use soloop::{
 };
 
 use self::named::{Named, Source, with_token};
-use self::script::{Planned, planned_panic};
+use self::script::{Planned, drain, planned_panic};
 use super::log::{Entry, Log, Outcome, View};
-use super::ops::{Body, DEPTH, Op, Pick, Policy, SCOPES, signals};
+use super::ops::{Body, DEPTH, Kind, Op, Pick, Policy, RUN, SCOPES, signals};
 
 const MODES: [Mode; 3] = [Mode::Level, Mode::Edge, Mode::OneShot];
 
@@ -37,6 +39,10 @@ pub struct World {
     scopes: [Scope; SCOPES],
     policy: Policy,
     messages: u32,
+    /// The kinds that were inserted.
+    kinds: Vec<Kind>,
+    /// By how much the clock was moved.
+    advanced: Duration,
     children: usize,
     /// A callback made a timer on the wall's clock due.
     wall_due: bool,
@@ -71,6 +77,8 @@ impl World {
             scopes: Default::default(),
             policy: Policy::Report,
             messages: 0,
+            kinds: Vec::new(),
+            advanced: Duration::ZERO,
             children: 0,
             wall_due: false,
             log: Log::default(),
@@ -79,18 +87,47 @@ impl World {
         (event_loop, world)
     }
 
+    /// A step of a program.
+    pub fn step(&mut self, event_loop: &mut EventLoop<Self>, op: &Op) {
+        match op {
+            Op::Dispatch(timeout) => self.dispatch(event_loop, *timeout),
+            Op::Run(timeout) => self.run(event_loop, *timeout),
+            Op::Settle => self.attempt(|world| event_loop.apply_pending(world)),
+            op => self.execute(op.clone(), 1),
+        }
+    }
+
     pub fn dispatch(&mut self, event_loop: &mut EventLoop<Self>, timeout: u8) {
+        self.wait_for_expiry();
+        self.attempt(|world| event_loop.dispatch(ms(timeout), world));
+    }
+
+    fn run(&mut self, event_loop: &mut EventLoop<Self>, timeout: u8) {
+        self.wait_for_expiry();
+        let mut dispatches = 0;
+        let after_each = move |world: &mut Self| {
+            dispatches += 1;
+            if dispatches == RUN {
+                world.handle.stop();
+            }
+            world.wait_for_expiry();
+        };
+        self.attempt(|world| event_loop.run(ms(timeout), world, after_each));
+    }
+
+    /// Returns when what a callback made due on the wall's clock has expired.
+    fn wait_for_expiry(&mut self) {
         if std::mem::take(&mut self.wall_due) {
             system::wait_for_expiry();
         }
-        self.run(|world| event_loop.dispatch(ms(timeout), world));
     }
 
-    pub fn settle(&mut self, event_loop: &mut EventLoop<Self>) {
-        self.run(|world| event_loop.apply_pending(world));
+    /// Whether a source of this kind was ever inserted.
+    fn has_had(&self, kind: Kind) -> bool {
+        self.kinds.contains(&kind)
     }
 
-    fn run(&mut self, turn: impl FnOnce(&mut Self) -> soloop::Result<()>) {
+    fn attempt(&mut self, turn: impl FnOnce(&mut Self) -> soloop::Result<()>) {
         let result = catch_unwind(AssertUnwindSafe(|| turn(self)));
         let outcome = match result {
             Ok(Ok(())) => Outcome::Fine,
@@ -183,15 +220,20 @@ impl World {
                 self.remote.wakeup();
                 ("wake", true)
             }
+            Op::Stop => {
+                self.handle.stop();
+                ("stop", true)
+            }
             Op::Policy(policy) => {
                 self.policy = policy;
                 ("policy", true)
             }
             Op::Advance(by) => {
                 self.clock.advance(ms(by));
+                self.advanced += ms(by);
                 ("advance", true)
             }
-            Op::Dispatch(_) | Op::Settle => return,
+            Op::Dispatch(_) | Op::Run(_) | Op::Settle => return,
         };
         self.log.push(Entry::Did(answer.0, answer.1));
     }
@@ -226,7 +268,19 @@ impl World {
         let Some((id, token)) = self.pick(pick) else { return false };
         let body = self.body(body, depth);
         let visited = Entry::Visited(id);
-        with_token!(token, token => self.handle.visit(token, move |_, world| body(visited, world)))
+        match token {
+            Named::Fd(token) => self.handle.visit(token, move |source, world| {
+                drain(source.get_mut());
+                body(visited, world);
+            }),
+            Named::Mio(token) => self.handle.visit(token, move |source, world| {
+                drain(source.get_mut());
+                body(visited, world);
+            }),
+            token => with_token!(token, token => {
+                self.handle.visit(token, move |_, world| body(visited, world))
+            }),
+        }
     }
 
     fn inspect(&mut self, pick: Pick, body: Body, depth: usize) {

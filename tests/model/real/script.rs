@@ -132,7 +132,7 @@ impl Drop for Script {
     }
 }
 
-fn drain(io: &mut impl Read) -> (usize, bool) {
+pub fn drain(io: &mut impl Read) -> (usize, bool) {
     let mut read = 0;
     loop {
         match io.read(&mut [0; 64]) {

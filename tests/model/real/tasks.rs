@@ -42,7 +42,21 @@ impl Gate {
 }
 
 /// What a task does, and comes to: its number.
-pub async fn run(
+pub fn run(
+    cx: TaskContext<World>,
+    script: Script,
+    gate: Arc<Gate>,
+    other: Option<JoinHandle<u32>>,
+) -> impl Future<Output = u32> {
+    let log = script.log.clone();
+    let mut steps = Box::pin(run_steps(cx, script, gate, other));
+    poll_fn(move |cx| {
+        log.polled();
+        steps.as_mut().poll(cx)
+    })
+}
+
+async fn run_steps(
     cx: TaskContext<World>,
     mut script: Script,
     gate: Arc<Gate>,

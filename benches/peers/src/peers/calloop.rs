@@ -10,7 +10,7 @@ use calloop::timer::{TimeoutAction, Timer};
 use calloop::{Dispatcher, EventLoop, Interest, LoopHandle, Mode, PostAction, RegistrationToken};
 use rustix::fd::OwnedFd;
 
-use super::{Bulk, Fds, Measured, Meter, Peer};
+use super::{Bulk, Fds, Hosting, Measured, Meter, Peer};
 use crate::alloc;
 
 pub struct Calloop;
@@ -82,6 +82,10 @@ impl Peer for Calloop {
         let meter = Meter::start();
         (0..spec.turns).for_each(|_| turn());
         Some(meter.stop(state.sum - spec.sum_per_turn()))
+    }
+
+    fn hosting(&self, spec: Hosting) -> Option<Measured> {
+        self.level(Fds { watched: 1, ready: 1, turns: spec.turns })
     }
 
     fn edge(&self, spec: Fds) -> Option<Measured> {

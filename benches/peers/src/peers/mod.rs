@@ -13,6 +13,7 @@ use rustix::fd::{AsFd, OwnedFd};
 pub mod c;
 pub mod calloop;
 pub mod floor;
+pub mod hosted;
 pub mod mio;
 pub mod polling;
 pub mod raw;
@@ -77,6 +78,30 @@ impl Fds {
         let ready = self.ready as u64;
         ready * (ready + 1) / 2
     }
+}
+
+/// How a soloop hosts an fd that calloop watches.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Host {
+    /// `insert_calloop`.
+    Waited,
+    /// `insert_calloop_source`.
+    Source,
+    /// The same, a source with hooks.
+    Hooks,
+    /// The same, a source with a timer of calloop's.
+    Timers,
+    /// `insert_calloop_on_demand`.
+    OnDemand,
+}
+
+/// Beside an fd of the loop's own.
+#[derive(Clone, Copy)]
+pub struct Hosting {
+    pub way: Host,
+    /// It is what fires, and not the loop's own.
+    pub fires: bool,
+    pub turns: usize,
 }
 
 /// What inserting and removing many sources took.
@@ -200,6 +225,12 @@ pub trait Peer {
 
     /// T3. Reaches into sources by their tokens, in `order` and over again. The sum is how often.
     fn visit(&self, _order: &[usize], _times: usize) -> Option<Measured> {
+        None
+    }
+
+    /// J1 to J8. A turn writes to one fd and dispatches until it was read. What hosts nothing watches it itself. The sum
+    /// is that of the values read, one a turn.
+    fn hosting(&self, _: Hosting) -> Option<Measured> {
         None
     }
 

@@ -8,7 +8,7 @@ use soloop::{
     TimeoutAction, Timer, Token, channel, make_ping,
 };
 
-use super::{Bulk, Fds, Measured, Meter, Peer};
+use super::{Bulk, Fds, Hosting, Measured, Meter, Peer};
 use crate::alloc;
 use rustix::fd::OwnedFd;
 
@@ -108,6 +108,10 @@ impl Peer for Soloop {
         let meter = Meter::start();
         (0..spec.turns).for_each(|_| turn());
         Some(meter.stop(state.sum - spec.sum_per_turn()))
+    }
+
+    fn hosting(&self, spec: Hosting) -> Option<Measured> {
+        self.level(Fds { watched: 1, ready: 1, turns: spec.turns })
     }
 
     fn edge(&self, spec: Fds) -> Option<Measured> {

@@ -7,6 +7,7 @@ pub mod winit;
 use smithay::backend::allocator::Format;
 use smithay::backend::allocator::dmabuf::Dmabuf;
 use smithay::backend::renderer::ImportDma;
+use smithay::input::pointer::CursorImageStatus;
 use smithay::utils::{Physical, Size, Transform};
 
 use headless::Headless;
@@ -41,6 +42,15 @@ impl Backend {
             Self::Headless(_) => Transform::Normal,
             #[cfg(feature = "winit")]
             Self::Winit(_) => Transform::Flipped180,
+        }
+    }
+
+    /// Shows a cursor of the session that the output is a window of. In memory there is none.
+    pub fn show_cursor(&self, image: &CursorImageStatus) {
+        match (self, image) {
+            (Self::Headless(_), _) => {}
+            #[cfg(feature = "winit")]
+            (Self::Winit(winit), image) => winit.show_cursor(image),
         }
     }
 

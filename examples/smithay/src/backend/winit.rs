@@ -8,7 +8,7 @@ use smithay::backend::input::{
 };
 use smithay::backend::renderer::gles::GlesRenderer;
 use smithay::backend::winit::{self, WinitEvent, WinitEventLoop, WinitGraphicsBackend, WinitInput};
-use smithay::input::pointer::AxisFrame;
+use smithay::input::pointer::{AxisFrame, CursorImageStatus};
 use smithay::output::Mode;
 use smithay::reexports::winit::dpi::PhysicalSize;
 use smithay::reexports::winit::window::Window;
@@ -41,17 +41,23 @@ impl Winit {
         self.window.window_size()
     }
 
+    /// That of a name is the session's; that of a client is drawn.
+    pub fn show_cursor(&self, image: &CursorImageStatus) {
+        let window = self.window.window();
+        window.set_cursor_visible(matches!(image, CursorImageStatus::Named(_)));
+        if let CursorImageStatus::Named(icon) = image {
+            window.set_cursor(*icon);
+        }
+    }
+
     pub fn renderer(&mut self) -> &mut GlesRenderer {
         self.window.renderer()
     }
 }
 
 /// Listens to the window.
-pub fn listen(state: &State, events: WinitEventLoop) -> Result<()> {
-    let inserted =
-        state.foreign.insert_source(events, |event, (), state: &mut State| hear(state, event));
-    inserted.map_err(|error| error.error)?;
-    Ok(())
+pub fn listen(state: &mut State, events: WinitEventLoop) -> Result<()> {
+    event_loop::insert_foreign(&mut state.handle, events, |event, _, state| hear(state, event))
 }
 
 fn hear(state: &mut State, event: WinitEvent) {

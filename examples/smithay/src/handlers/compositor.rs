@@ -11,8 +11,8 @@ use smithay::wayland::dmabuf::{DmabufGlobal, DmabufHandler, DmabufState, ImportN
 use smithay::wayland::shm::{ShmHandler, ShmState};
 use smithay::{delegate_dmabuf, delegate_shm, delegate_viewporter};
 
-use super::{layer, popups, seat, shell, subsurfaces};
-use crate::connection::Peer;
+use super::{layer, lock, popups, seat, shell, subsurfaces};
+use crate::connection::{self, Peer};
 use crate::state::State;
 use crate::{fence, frames, input, windows};
 
@@ -26,6 +26,7 @@ impl CompositorHandler for State {
     }
 
     fn new_surface(&mut self, surface: &WlSurface) {
+        connection::surface_made(self, surface);
         fence::watch_commits(surface);
         subsurfaces::watch_commits(surface);
     }
@@ -45,6 +46,7 @@ impl CompositorHandler for State {
                 shell::committed(self, surface);
                 layer::committed(self, surface);
                 popups::committed(self, surface);
+                lock::committed(self, surface);
             }
         }
         // It may have moved under the pointer, or away. To find out takes as long as there are windows.
@@ -54,7 +56,8 @@ impl CompositorHandler for State {
         frames::schedule(self);
     }
 
-    fn destroyed(&mut self, _: &WlSurface) {
+    fn destroyed(&mut self, surface: &WlSurface) {
+        connection::surface_gone(surface);
         seat::update_inhibition(self);
         frames::schedule(self);
     }

@@ -73,6 +73,9 @@ pub fn committed(state: &mut State, surface: &WlSurface) {
 
 /// A menu wants all keys and clicks until one of them is outside of it.
 pub fn grab(state: &mut State, surface: PopupSurface, seat: &WlSeat, serial: Serial) {
+    if state.lock.is_locked() {
+        return surface.send_popup_done();
+    }
     let Some(seat) = Seat::<State>::from_resource(seat) else { return };
     let popup = PopupKind::Xdg(surface);
     let Ok(root) = find_popup_root_surface(&popup) else { return };

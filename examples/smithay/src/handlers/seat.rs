@@ -1,6 +1,7 @@
-//! Who has the keyboard and what the pointer looks like; `relative-pointer`, and who is told that nobody is
-//! there: `ext-idle-notify`, `idle-inhibit`.
+//! Who has the keyboard and what the pointer looks like (`cursor-shape`), what else it does (`relative-pointer`,
+//! `pointer-gestures`, `tablet`), and who is told that nobody is there: `ext-idle-notify`, `idle-inhibit`.
 
+use smithay::backend::input::TabletToolDescriptor;
 use smithay::input::pointer::CursorImageStatus;
 use smithay::input::{Seat, SeatHandler, SeatState};
 use smithay::reexports::wayland_server::Resource;
@@ -11,13 +12,15 @@ use smithay::wayland::idle_notify::{IdleNotifierHandler, IdleNotifierState};
 use smithay::wayland::seat::WaylandFocus;
 use smithay::wayland::selection::data_device::set_data_device_focus;
 use smithay::wayland::selection::primary_selection::set_primary_focus;
+use smithay::wayland::tablet_manager::TabletSeatHandler;
 use smithay::{
-    delegate_idle_inhibit, delegate_idle_notify, delegate_relative_pointer, delegate_seat,
+    delegate_cursor_shape, delegate_idle_inhibit, delegate_idle_notify, delegate_pointer_gestures,
+    delegate_relative_pointer, delegate_seat, delegate_tablet_manager,
 };
 
 use crate::focus::KeyboardFocus;
-use crate::frames;
 use crate::state::State;
+use crate::{event_loop, frames};
 
 impl SeatHandler for State {
     type KeyboardFocus = KeyboardFocus;
@@ -32,9 +35,21 @@ impl SeatHandler for State {
         let client = focus.and_then(WaylandFocus::wl_surface).and_then(|surface| surface.client());
         set_data_device_focus(&self.display, seat, client.clone());
         set_primary_focus(&self.display, seat, client);
+        // Keyboard and pointer are busy with this, and can't be asked.
+        self.keyboard_moved = true;
     }
 
     fn cursor_image(&mut self, _: &Seat<Self>, image: CursorImageStatus) {
+        self.backend.show_cursor(&image);
+        self.cursor = image;
+        frames::schedule(self);
+    }
+}
+
+/// A stylus is drawn as the pointer is.
+impl TabletSeatHandler for State {
+    fn tablet_tool_image(&mut self, _: &TabletToolDescriptor, image: CursorImageStatus) {
+        self.backend.show_cursor(&image);
         self.cursor = image;
         frames::schedule(self);
     }
@@ -42,6 +57,8 @@ impl SeatHandler for State {
 
 impl IdleNotifierHandler for State {
     fn idle_notifier_state(&mut self) -> &mut IdleNotifierState<Self> {
+        // It sets timers.
+        let _ = event_loop::calloop(&mut self.handle, &self.foreign);
         &mut self.globals.idle_notifier
     }
 }
@@ -65,10 +82,14 @@ pub fn update_inhibition(state: &mut State) {
         return;
     }
     globals.idle_inhibitors.retain(IsAlive::alive);
-    globals.idle_notifier.set_is_inhibited(!globals.idle_inhibitors.is_empty());
+    let inhibited = !globals.idle_inhibitors.is_empty();
+    state.idle_notifier_state().set_is_inhibited(inhibited);
 }
 
 delegate_seat!(State);
 delegate_relative_pointer!(State);
+delegate_pointer_gestures!(State);
+delegate_cursor_shape!(State);
+delegate_tablet_manager!(State);
 delegate_idle_notify!(State);
 delegate_idle_inhibit!(State);

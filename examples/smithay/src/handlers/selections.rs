@@ -1,4 +1,4 @@
-//! The clipboard, the primary selection, and drag and drop.
+//! The clipboard, the primary selection, and drag and drop; `data-control`, for those who have no window.
 
 use std::os::fd::OwnedFd;
 
@@ -15,7 +15,11 @@ use smithay::wayland::selection::primary_selection::{
 };
 #[cfg(feature = "xwayland")]
 use smithay::wayland::selection::{SelectionSource, SelectionTarget};
-use smithay::{delegate_data_device, delegate_primary_selection};
+use smithay::wayland::selection::{ext_data_control, wlr_data_control};
+use smithay::{
+    delegate_data_control, delegate_data_device, delegate_ext_data_control,
+    delegate_primary_selection,
+};
 
 use crate::frames;
 use crate::state::State;
@@ -75,5 +79,19 @@ impl PrimarySelectionHandler for State {
     }
 }
 
+impl wlr_data_control::DataControlHandler for State {
+    fn data_control_state(&self) -> &wlr_data_control::DataControlState {
+        &self.globals.wlr_data_control
+    }
+}
+
+impl ext_data_control::DataControlHandler for State {
+    fn data_control_state(&self) -> &ext_data_control::DataControlState {
+        &self.globals.ext_data_control
+    }
+}
+
+delegate_data_control!(State);
+delegate_ext_data_control!(State);
 delegate_data_device!(State);
 delegate_primary_selection!(State);

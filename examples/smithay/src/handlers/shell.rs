@@ -13,7 +13,7 @@ use smithay::wayland::shell::xdg::{
     PopupSurface, PositionerState, ToplevelSurface, XdgShellHandler, XdgShellState,
 };
 
-use super::popups;
+use super::{popups, toplevels};
 use crate::element::Window;
 use crate::grabs::{Edges, MoveGrab, ResizeGrab};
 use crate::input;
@@ -92,6 +92,18 @@ impl XdgShellHandler for State {
 
     fn unfullscreen_request(&mut self, surface: ToplevelSurface) {
         windows::place(self, &surface, Placement::Floating);
+    }
+
+    fn title_changed(&mut self, surface: ToplevelSurface) {
+        if let Some(window) = self.window_of(surface.wl_surface()) {
+            toplevels::renamed(self, &window);
+        }
+    }
+
+    fn app_id_changed(&mut self, surface: ToplevelSurface) {
+        if let Some(window) = self.window_of(surface.wl_surface()) {
+            toplevels::renamed(self, &window);
+        }
     }
 }
 

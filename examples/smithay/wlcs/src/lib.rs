@@ -137,7 +137,7 @@ impl Wlcs for Server {
         let (ours, theirs) = UnixStream::pair()?;
         let (clients, fd) = (Arc::clone(&self.clients), theirs.as_raw_fd());
         self.tell(move |state| {
-            if let Some(client) = connection::welcome(state, ours) {
+            if let Ok(client) = connection::welcome(state, ours) {
                 clients.lock().unwrap_or_else(PoisonError::into_inner).insert(fd, client);
             }
         });

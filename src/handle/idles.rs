@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use crate::IdleToken;
+use crate::shrink::pop_front;
 
-type Idle<Data> = Box<dyn FnOnce(&mut Data)>;
+pub(crate) type Idle<Data> = Box<dyn FnOnce(&mut Data)>;
 
 /// First in, first out. A token is the number of the idle since the beginning, so that its place in
 /// the queue is a subtraction away; a cancelled idle leaves its place empty until its turn.
@@ -45,7 +46,7 @@ impl<Data> Idles<Data> {
     /// The next idle; `Some(None)` in the place of a cancelled one.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Option<Idle<Data>>> {
-        let idle = self.queue.pop_front()?;
+        let idle = pop_front(&mut self.queue)?;
         self.first += 1;
         Some(idle)
     }

@@ -1,0 +1,258 @@
+//! Applying what callbacks asked for, in order, once they have returned.
+//!
+//! Each op leaves the tables whole before it runs code of the user's (a visitor, a destructor, the error policy). An op
+//! whose source panics is not applied twice, except for a removal, which the next dispatch finishes.
+
+use slotmap::SecondaryMap;
+
+use super::budget::Lane;
+use crate::error::Outcome;
+use crate::handle::{LoopData, Op, own_handle};
+use crate::insight::{Subject, instrument, watched};
+use crate::shrink::pop_front;
+use crate::slot::{Slot, downcast_mut};
+use crate::token::SourceKey;
+use crate::{EventLoop, Registrar, Timer};
+
+impl<Data: LoopData> EventLoop<Data> {
+    /// What comes before the wait: takes up what a panic left, applies ops, and runs what was posted.
+    pub(crate) fn apply(&mut self, data: &mut Data) -> Outcome {
+        let registrations = &mut own_handle(&self.shared, data)?.registrations;
+        self.round.ran_user_code = false;
+        self.shared.ready.end_rest();
+        registrations.end_turn();
+        if self.round.was_interrupted()
+            && let Some(key) = self.round.take_interrupted(registrations)
+        {
+            self.finish_unregistering(key, data);
+        }
+        if !self.round.budget.has_refused() {
+            self.round.budget.restart(None);
+        }
+        self.apply_ops(data)?;
+        self.run_posts(data)?;
+        if self.posts.is_empty() && !own_handle(&self.shared, data)?.has_ops() {
+            self.round.budget.is_served(Lane::Apply);
+        }
+        Ok(())
+    }
+
+    /// Applies ops in the order in which they were issued.
+    #[inline]
+    pub(crate) fn apply_ops(&mut self, data: &mut Data) -> Outcome {
+        let handle = own_handle(&self.shared, data)?;
+        if handle.has_ops() || !self.shared.dropped_guards.is_empty() {
+            self.apply_some_ops(data)?;
+        }
+        self.round.failure()
+    }
+
+    #[inline(never)]
+    fn apply_some_ops(&mut self, data: &mut Data) -> Outcome {
+        while let Some(op) = own_handle(&self.shared, data)?.next_op(&mut self.round.budget) {
+            self.apply_op(op, data);
+        }
+        Ok(())
+    }
+
+    /// Runs what was posted by now.
+    #[inline]
+    pub(crate) fn run_posts(&mut self, data: &mut Data) -> Outcome {
+        if self.posts.is_empty() && self.mailbox.is_empty() {
+            Ok(())
+        } else {
+            self.run_some_posts(data)
+        }
+    }
+
+    fn run_some_posts(&mut self, data: &mut Data) -> Outcome {
+        if self.posts.is_empty() {
+            self.mailbox.take(&mut self.posts);
+        }
+        while !self.posts.is_empty() && self.may_run(Lane::Apply, data) {
+            if let Some(post) = pop_front(&mut self.posts) {
+                instrument(&mut self.insight, &mut self.round, Subject::REMOTE, data, post);
+            }
+            self.apply_ops(data)?;
+        }
+        Ok(())
+    }
+
+    /// Whether an item of `lane` may run in this round.
+    #[inline]
+    pub(crate) fn may_run(&mut self, lane: Lane, data: &mut Data) -> bool {
+        self.round.budget.may_run(lane, &data.loop_handle().registrations.clock)
+    }
+
+    fn apply_op(&mut self, op: Op<Data>, data: &mut Data) {
+        match op {
+            Op::Insert(key, slot) => {
+                if slot.source.has_hooks() {
+                    self.add_hooks(key);
+                }
+                self.slots.insert(key, slot);
+                self.round.called = true;
+            }
+            Op::Enable(key) => self.enable(key, data),
+            Op::Disable(key) => self.disable(key, data),
+            Op::Remove(key) => {
+                let slot = self.remove(key, data);
+                self.drop_slot(slot);
+            }
+            Op::SetDeadline(key, at) => {
+                let source = self.slots.get_mut(key).map(|slot| &mut *slot.source);
+                if let Some(timer) = source.and_then(downcast_mut::<Timer>) {
+                    timer.set_stamp(at);
+                }
+                self.reregister(key, data);
+            }
+            Op::Update(key, change) => {
+                if let Some((subject, slot)) = live_slot(&mut self.slots, key, data) {
+                    let change = |_: &mut Data| change(&mut *slot.source);
+                    watched(&mut self.insight, subject, data, change);
+                    if own_handle(&self.shared, data).is_ok() {
+                        self.reregister(key, data);
+                    }
+                }
+            }
+            Op::Visit(key, visitor) => {
+                if let Some((subject, slot)) = live_slot(&mut self.slots, key, data) {
+                    let visit = |data: &mut Data| visitor(&mut *slot.source, data);
+                    instrument(&mut self.insight, &mut self.round, subject, data, visit);
+                }
+            }
+            Op::Take(key, then) => {
+                if let Some(Slot { source, callback, .. }) = self.remove(key, data) {
+                    drop(callback);
+                    let subject = Subject::op(key, source.type_name());
+                    let take = |data: &mut Data| then(source, data);
+                    instrument(&mut self.insight, &mut self.round, subject, data, take);
+                }
+            }
+            Op::Inspect(look) => self.run_inspect(look, data),
+        }
+    }
+
+    fn enable(&mut self, key: SourceKey, data: &mut Data) {
+        let registrations = &mut data.loop_handle().registrations;
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        if registrations.is_going(key) || !registrations.set_registered(key, true) {
+            return;
+        }
+        let mut registrar = Registrar::new(registrations, key);
+        if let Err(error) = slot.source.register(&mut registrar) {
+            let _ = slot.source.unregister(&mut registrar);
+            registrations.sweep(key);
+            registrations.set_registered(key, false);
+            registrations.set_disabled(key, true);
+            let failure = self.source_failure(key, error.into(), data);
+            self.report(failure, data);
+        }
+    }
+
+    /// Brings a registration up to date, because an op asks for it.
+    fn reregister(&mut self, key: SourceKey, data: &mut Data) {
+        self.reregister_as(false, key, data);
+    }
+
+    /// Brings a registration up to date, because the source answered so.
+    pub(crate) fn reregister_by_answer(&mut self, key: SourceKey, data: &mut Data) {
+        self.reregister_as(true, key, data);
+    }
+
+    fn reregister_as(&mut self, answered: bool, key: SourceKey, data: &mut Data) {
+        let registrations = &mut data.loop_handle().registrations;
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        if !registrations.is_registered(key) {
+            return;
+        }
+        let mut registrar = if answered {
+            Registrar::for_answer(registrations, key)
+        } else {
+            Registrar::new(registrations, key)
+        };
+        if let Err(error) = slot.source.reregister(&mut registrar) {
+            let failure = self.source_failure(key, error.into(), data);
+            self.report(failure, data);
+        }
+    }
+
+    pub(crate) fn disable(&mut self, key: SourceKey, data: &mut Data) {
+        if let Err(error) = self.unregister(key, data) {
+            let failure = self.source_failure(key, error.into(), data);
+            self.report(failure, data);
+        }
+    }
+
+    /// Unregisters a source, if it is registered. One that fails to is unregistered all the same.
+    fn unregister(&mut self, key: SourceKey, data: &mut Data) -> std::io::Result<()> {
+        let registrations = &mut data.loop_handle().registrations;
+        let Some(slot) = self.slots.get_mut(key) else { return Ok(()) };
+        if !registrations.set_registered(key, false) {
+            return Ok(());
+        }
+        self.round.set_unregistering(Some(key));
+        let unregistered = slot.source.unregister(&mut Registrar::new(registrations, key));
+        registrations.sweep(key);
+        self.round.set_unregistering(None);
+        let lost = registrations.take_lost();
+        if !lost.is_empty() {
+            self.note_orphans(key, lost, data);
+        }
+        unregistered
+    }
+
+    /// Takes a source out, unregistered. The caller drops what it does not use, when every table is whole again.
+    pub(crate) fn remove(&mut self, key: SourceKey, data: &mut Data) -> Option<Slot<Data>> {
+        data.loop_handle().registrations.mark_removed(key, true);
+        let unregistered = self.unregister(key, data);
+        let failure = unregistered.err().map(|error| self.source_failure(key, error.into(), data));
+        let registrations = &mut data.loop_handle().registrations;
+        if let Some(insight) = &mut self.insight
+            && let Some(slot) = self.slots.get(key)
+        {
+            insight.note_removal(key, slot.source.type_name(), registrations);
+        }
+        registrations.forget_source(key);
+        let slot = self.slots.remove(key);
+        if self.slots.is_empty() {
+            self.shrink_slots();
+        }
+        if let Some(failure) = failure {
+            self.report(failure, data);
+        }
+        slot
+    }
+
+    /// Finishes what a panic of `unregister` interrupted.
+    #[cold]
+    fn finish_unregistering(&mut self, key: SourceKey, data: &mut Data) {
+        let registrations = &mut data.loop_handle().registrations;
+        registrations.sweep(key);
+        if !registrations.is_live(key) {
+            let slot = self.remove(key, data);
+            self.drop_slot(slot);
+        }
+    }
+
+    /// Drops what was removed, when every table is whole.
+    fn drop_slot(&mut self, slot: Option<Slot<Data>>) {
+        if let Some(slot) = slot {
+            self.round.ran_user_code |= slot.drops;
+            drop(slot);
+        }
+    }
+}
+
+/// A source that may be visited: one whose removal was not asked for meanwhile.
+fn live_slot<'a, Data: LoopData>(
+    slots: &'a mut SecondaryMap<SourceKey, Slot<Data>>,
+    key: SourceKey,
+    data: &mut Data,
+) -> Option<(Subject, &'a mut Slot<Data>)> {
+    if data.loop_handle().registrations.is_going(key) {
+        return None;
+    }
+    let slot = slots.get_mut(key)?;
+    Some((Subject::op(key, slot.source.type_name()), slot))
+}

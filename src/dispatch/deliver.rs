@@ -1,0 +1,249 @@
+//! Delivering what a round found: by priority, then in the order of arrival; deadlines in their own order, after what
+//! the same wait found.
+//!
+//! Ops are applied after every callback, and one that a callback issued for its own source precedes what the source
+//! answers.
+
+use super::budget::Lane;
+use crate::error::Outcome;
+use crate::handle::{LoopData, own_handle};
+use crate::insight::{Subject, instrument, watched};
+use crate::options::Priority;
+use crate::registrations::Turn;
+use crate::slot::{Answer, Failure, What};
+use crate::{EventLoop, PostAction};
+
+impl<Data: LoopData> EventLoop<Data> {
+    pub(crate) fn deliver(&mut self, data: &mut Data) -> Outcome {
+        if self.round.budget.follows_refusal() {
+            return self.deliver_after_refusal(data);
+        }
+        self.apply_ops(data)?;
+        self.run_posts(data)?;
+        if self.round.has_queued() || data.loop_handle().registrations.is_any_due() {
+            self.deliver_found(data)?;
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn deliver_found(&mut self, data: &mut Data) -> Outcome {
+        for priority in Priority::DESCENDING {
+            if self.round.has_ready(priority) {
+                self.deliver_events(priority, data)?;
+            }
+            if data.loop_handle().registrations.has_due(priority) {
+                self.deliver_timers(priority, data)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After a round that had no time for all there was: what could be late comes first.
+    #[cold]
+    fn deliver_after_refusal(&mut self, data: &mut Data) -> Outcome {
+        // The callbacks of what comes first do not pump what is left over: their own ops are behind it.
+        let is_left_over = own_handle(&self.shared, data)?.has_ops();
+        self.round.budget.hold_apply(is_left_over);
+        for priority in Priority::DESCENDING {
+            self.deliver_timers(priority, data)?;
+            if priority == Priority::Normal {
+                self.round.budget.hold_apply(false);
+                self.apply_ops(data)?;
+                self.run_posts(data)?;
+            }
+            self.deliver_events(priority, data)?;
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn deliver_events(&mut self, priority: Priority, data: &mut Data) -> Outcome {
+        let lane = Lane::Events(priority);
+        while self.round.has_ready(priority) {
+            if !self.may_run(lane, data) {
+                return Ok(());
+            }
+            let registrations = &mut data.loop_handle().registrations;
+            if let Some(Some(turn)) = self.round.next_ready(priority, registrations) {
+                self.call(turn, lane, data)?;
+            }
+        }
+        self.round.budget.is_served(lane);
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn deliver_timers(&mut self, priority: Priority, data: &mut Data) -> Outcome {
+        let lane = Lane::Timers(priority);
+        while data.loop_handle().registrations.has_due(priority) {
+            if !self.may_run(lane, data) {
+                return Ok(());
+            }
+            let turn = data.loop_handle().registrations.begin_next_due(priority);
+            if let Some(Some(turn)) = turn {
+                self.call(turn, lane, data)?;
+            }
+        }
+        self.round.budget.is_served(lane);
+        Ok(())
+    }
+
+    /// Calls back for one event, again and again while the source says so and has budget left.
+    #[inline]
+    fn call(&mut self, mut turn: Turn, lane: Lane, data: &mut Data) -> Outcome {
+        let mut budget = data.loop_handle().registrations.source_budget(turn.source);
+        loop {
+            let answer = self.call_once(turn, data);
+            let has_more = self.shared.take_again();
+            match answer {
+                // It has more, also if one of the ops panics.
+                Ok(PostAction::Again) => {
+                    turn.readiness = turn.readiness.with_more();
+                    self.round.set_running(turn.interest, turn.readiness);
+                }
+                answer => return self.end_turn(answer, has_more, turn, data),
+            }
+            let applied = self.apply_ops(data);
+            self.round.set_done();
+            let registrations = &mut own_handle(&self.shared, data)?.registrations;
+            if !registrations.may_go_on(turn.interest) {
+                registrations.end_turn();
+                return applied;
+            }
+            let goes_on = applied.is_ok() && budget.goes_on(&registrations.clock);
+            if !goes_on || !self.may_run(lane, data) {
+                let registrations = &mut data.loop_handle().registrations;
+                self.round.defer(turn.interest, turn.readiness, registrations);
+                registrations.end_turn();
+                return applied;
+            }
+        }
+    }
+
+    /// Has the source process an event.
+    #[inline]
+    fn call_once(&mut self, turn: Turn, data: &mut Data) -> Answer {
+        let Turn { source: key, interest, readiness, .. } = turn;
+        let registrations = &mut data.loop_handle().registrations;
+        let Some(slot) = self.slots.get_mut(key) else {
+            // The op that stores it waits for its turn.
+            self.round.defer(interest, readiness, registrations);
+            return Ok(PostAction::Continue);
+        };
+        registrations.begin_callback(key);
+        // What the kernel says again needs no note.
+        if !turn.level || readiness.has_more() {
+            self.round.set_running(interest, readiness);
+        }
+        self.counters.events += 1;
+        self.round.called = true;
+        let what = What::Process(interest, readiness);
+        match &mut self.insight {
+            None => slot.call(what, data),
+            Some(_) => {
+                let subject = Subject::source(key, interest, slot.source.type_name());
+                watched(&mut self.insight, subject, data, |data| slot.call(what, data))
+            }
+        }
+    }
+
+    /// Ends the turn of a source that answered, and applies ops.
+    #[inline]
+    fn end_turn(&mut self, answer: Answer, has_more: bool, turn: Turn, data: &mut Data) -> Outcome {
+        let registrations = &mut own_handle(&self.shared, data)?.registrations;
+        self.round.delivered_level |= turn.level;
+        if !matches!(answer, Ok(PostAction::Continue)) || turn.rearms || has_more {
+            self.answered(answer, turn, data);
+            if has_more {
+                let registrations = &mut own_handle(&self.shared, data)?.registrations;
+                self.round.defer(turn.interest, turn.readiness, registrations);
+            }
+            own_handle(&self.shared, data)?.registrations.end_turn();
+        } else {
+            registrations.end_turn();
+        }
+        self.round.set_done();
+        self.apply_ops(data)
+    }
+
+    /// Does what the source answered, unless its callback asked for something else.
+    fn answered(&mut self, answer: Answer, turn: Turn, data: &mut Data) {
+        let Turn { source: key, .. } = turn;
+        let registrations = &mut data.loop_handle().registrations;
+        match answer {
+            // The source stays, and its registration is brought up to date, which contradicts no op that follows. What
+            // goes after its first event goes whatever was asked for.
+            Ok(PostAction::Disable | PostAction::Remove)
+                if registrations.was_touched() && !registrations.is_once(key) =>
+            {
+                self.reregister_by_answer(key, data);
+            }
+            Ok(PostAction::Again) => {}
+            Ok(PostAction::Continue) => self.rearm(turn, data),
+            Ok(PostAction::Reregister) => self.reregister_by_answer(key, data),
+            Ok(PostAction::Disable) => {
+                registrations.set_disabled(key, true);
+                self.disable(key, data);
+            }
+            Ok(PostAction::Remove) => drop(self.remove(key, data)),
+            Err(failure) => self.failed(*failure, turn, data),
+        }
+    }
+
+    /// Has a source that goes on told of its next event, if its mode asks for something.
+    fn rearm(&mut self, turn: Turn, data: &mut Data) {
+        if data.loop_handle().registrations.needs_rearm(turn.interest) {
+            self.reregister_by_answer(turn.source, data);
+        }
+    }
+
+    #[cold]
+    fn failed(&mut self, failure: Failure, turn: Turn, data: &mut Data) {
+        let Turn { source: key, interest, readiness, .. } = turn;
+        let Failure { error, last } = failure;
+        let registrations = &mut data.loop_handle().registrations;
+        if registrations.is_notifier(interest) {
+            // It may have more, and tells of it only once.
+            self.round.defer(interest, readiness, registrations);
+        }
+        let failure = self.source_failure(key, error, data);
+        if last {
+            let slot = self.remove(key, data);
+            self.report(failure, data);
+            drop(slot);
+        } else {
+            // A deadline that the source asked for by its answer would be lost with it.
+            if turn.rearms || data.loop_handle().registrations.is_deadline(interest) {
+                self.reregister_by_answer(key, data);
+            }
+            self.report(failure, data);
+        }
+    }
+
+    /// Runs the idles that are queued by now.
+    #[inline]
+    pub(crate) fn run_idles(&mut self, data: &mut Data) -> Outcome {
+        match data.loop_handle().count_idles() {
+            0 => {
+                self.round.budget.is_served(Lane::Idle);
+                Ok(())
+            }
+            idles => self.run_some_idles(idles, data),
+        }
+    }
+
+    fn run_some_idles(&mut self, idles: usize, data: &mut Data) -> Outcome {
+        for _ in 0..idles {
+            if !self.may_run(Lane::Idle, data) {
+                return Ok(());
+            }
+            if let Some(Some(idle)) = data.loop_handle().next_idle() {
+                instrument(&mut self.insight, &mut self.round, Subject::IDLE, data, idle);
+                self.apply_ops(data)?;
+            }
+        }
+        self.round.budget.is_served(Lane::Idle);
+        Ok(())
+    }
+}

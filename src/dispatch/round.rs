@@ -1,0 +1,209 @@
+//! What a round found, what earlier ones left, and what was running when a panic came.
+//!
+//! Each interest that is ready is in a queue once, by the priority of its source, and what it is ready for is in its row
+//! of the tables: whatever finds it ready again adds to that. One that gets no events any more leaves its place in the
+//! queue, where it then is ready for nothing.
+
+use std::collections::VecDeque;
+
+use super::budget::Budget;
+use crate::error::{Error, Outcome};
+use crate::interest::ReadinessBits;
+use crate::options::Priority;
+use crate::registrations::{Registrations, Turn};
+use crate::shrink::{pop_front, shrink};
+use crate::token::{InterestKey, SourceKey};
+
+#[derive(Debug)]
+pub(crate) struct Round {
+    /// What is to be delivered in this round, or in the next if this one ends before.
+    ready: [VecDeque<InterestKey>; Priority::COUNT],
+    /// How many are in these queues and in the next.
+    queued: usize,
+    /// What had its turn and has more: it goes behind what the next wait finds.
+    deferred: Vec<InterestKey>,
+    /// The event that a source processes, or has more of while ops are applied.
+    running: Option<(InterestKey, ReadinessBits)>,
+    /// The source that is being unregistered.
+    unregistering: Option<SourceKey>,
+    /// Errors that are to come out of this dispatch or of later ones.
+    failures: VecDeque<Box<Error>>,
+    /// What the kernel told of while it is nobody's.
+    pub(crate) stale: Vec<InterestKey>,
+    pub(crate) budget: Budget,
+    /// Code of the user's ran in this dispatch, before its wait: the wait then does not block.
+    pub(crate) ran_user_code: bool,
+    /// Callbacks ran since the last wait, and may have asked something of a hosted loop.
+    pub(crate) called: bool,
+    /// An fd of which the kernel tells as long as it is ready was delivered.
+    pub(crate) delivered_level: bool,
+}
+
+impl Round {
+    pub(crate) fn new() -> Self {
+        Self {
+            ready: Default::default(),
+            queued: 0,
+            deferred: Vec::new(),
+            running: None,
+            unregistering: None,
+            failures: VecDeque::new(),
+            stale: Vec::new(),
+            budget: Budget::new(),
+            ran_user_code: false,
+            called: false,
+            delivered_level: false,
+        }
+    }
+
+    /// Whether there is nothing to deliver, but for deadlines.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queued == 0 && self.failures.is_empty() && !self.was_interrupted()
+    }
+
+    /// Whether there is an interest to deliver, in this round or in the next.
+    #[inline]
+    pub(crate) fn has_queued(&self) -> bool {
+        self.queued > 0
+    }
+
+    /// How many interests are in the queues.
+    pub(crate) fn len(&self) -> usize {
+        self.queued
+    }
+
+    /// Takes note that `interest` is ready. `false` if it is nobody's.
+    #[inline]
+    pub(crate) fn found(
+        &mut self,
+        interest: InterestKey,
+        readiness: ReadinessBits,
+        registrations: &mut Registrations,
+    ) -> bool {
+        match registrations.mark_ready(interest, readiness) {
+            None => false,
+            Some(first) => {
+                if let Some(priority) = first {
+                    self.ready[priority.index()].push_back(interest);
+                    self.queued += 1;
+                }
+                true
+            }
+        }
+    }
+
+    /// Forgets what the kernel says again if it still holds: it may hold no more, and a read would block. The places in
+    /// the queue stay.
+    #[inline]
+    pub(crate) fn forget_level(&self, registrations: &mut Registrations) {
+        if self.queued > 0 {
+            self.forget_some_level(registrations);
+        }
+    }
+
+    fn forget_some_level(&self, registrations: &mut Registrations) {
+        for interest in self.ready.iter().flatten() {
+            registrations.forget_level(*interest);
+        }
+    }
+
+    /// Has what had its turn in the last round follow what was found by now.
+    #[inline]
+    pub(crate) fn take_up_deferred(&mut self, registrations: &Registrations) {
+        if self.deferred.is_empty() {
+            return;
+        }
+        for interest in self.deferred.drain(..) {
+            let priority = registrations.priority_of(interest);
+            self.ready[priority.index()].push_back(interest);
+        }
+        shrink(&mut self.deferred);
+    }
+
+    /// Has an interest that has more go on in the next round.
+    pub(crate) fn defer(
+        &mut self,
+        interest: InterestKey,
+        readiness: ReadinessBits,
+        registrations: &mut Registrations,
+    ) {
+        if let Some(Some(_)) = registrations.mark_ready(interest, readiness.with_more()) {
+            self.deferred.push(interest);
+            self.queued += 1;
+        }
+    }
+
+    /// Whether there is an interest of `priority` to deliver.
+    #[inline]
+    pub(crate) fn has_ready(&self, priority: Priority) -> bool {
+        !self.ready[priority.index()].is_empty()
+    }
+
+    /// Starts the turn of the next interest of `priority`; the inner `None` if its source gets no events.
+    #[inline]
+    pub(crate) fn next_ready(
+        &mut self,
+        priority: Priority,
+        registrations: &mut Registrations,
+    ) -> Option<Option<Turn>> {
+        let interest = pop_front(&mut self.ready[priority.index()])?;
+        self.queued -= 1;
+        Some(registrations.begin_turn(interest))
+    }
+
+    // What a panic interrupts.
+
+    #[inline]
+    pub(crate) fn set_running(&mut self, interest: InterestKey, readiness: ReadinessBits) {
+        self.running = Some((interest, readiness));
+    }
+
+    #[inline]
+    pub(crate) fn set_done(&mut self) {
+        self.running = None;
+    }
+
+    #[inline]
+    pub(crate) fn set_unregistering(&mut self, source: Option<SourceKey>) {
+        self.unregistering = source;
+    }
+
+    /// Takes up what a panic interrupted. An event is delivered once more: it may be all that tells of a backlog. The
+    /// source that was being unregistered.
+    pub(crate) fn take_interrupted(
+        &mut self,
+        registrations: &mut Registrations,
+    ) -> Option<SourceKey> {
+        if let Some((interest, readiness)) = self.running.take()
+            && let Some(Some(priority)) = registrations.mark_ready(interest, readiness)
+        {
+            self.ready[priority.index()].push_front(interest);
+            self.queued += 1;
+        }
+        self.unregistering.take()
+    }
+
+    #[inline]
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.running.is_some() || self.unregistering.is_some()
+    }
+
+    // Errors.
+
+    #[cold]
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.failures.push_back(Box::new(error));
+    }
+
+    /// The next error that is to come out.
+    #[inline]
+    pub(crate) fn failure(&mut self) -> Outcome {
+        if self.failures.is_empty() { Ok(()) } else { self.next_failure() }
+    }
+
+    #[cold]
+    fn next_failure(&mut self) -> Outcome {
+        self.failures.pop_front().map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,325 @@
+//! A calloop loop that is left alone unless its fd is ready, or its handle was asked for.
+//!
+//! It is dispatched when its fd is ready, and once after its handle was given out, by a notifier. It is told to wait
+//! while a wake-up is pending, so that one dispatch delivers and sets calloop's alarm (`timers.rs`). The alarm is set
+//! to the nearest timer as of then, before callbacks run. So it is right if the nearest timer was the same
+//!
+//! 1. before the wait,
+//! 2. after it: the timer was not due (a wait with one that is due turns the alarm off),
+//! 3. after the callbacks, idles included: none of them moved it.
+//!
+//! Otherwise the loop is dispatched again, within its budget, and if that is used up in the next round. The
+//! [`Watchman`], a source in the hosted loop, compares them.
+//!
+//! Invariant: when this loop blocks, the alarm is set to the nearest timer, but for timers that were inserted through
+//! a clone of the handle since the last dispatch.
+
+use std::io;
+
+use calloop::{Dispatcher, EventLoop, LoopSignal, Poll, RegistrationToken, TokenFactory};
+
+use super::timers::{FAR, Nearest, far};
+use super::whole::{CalloopLoop, CalloopTurn};
+use crate::token::SourceKey;
+use crate::{InsertError, InterestToken, LoopHandle, Notifier, Registrar, SourceOptions, Token};
+
+/// How often a loop is dispatched in one round until its alarm is set.
+const BUDGET: u32 = 8;
+
+impl<Data: 'static> LoopHandle<Data> {
+    /// Hosts a calloop loop that is left alone unless there is something to do in it: for libraries that take a
+    /// `calloop::LoopHandle` and use it at known places. There may be any number of them.
+    ///
+    /// All that is inserted in it is delivered with this loop's state, in calloop's order, when one of its fds or
+    /// timers is ready. What its callbacks do with calloop's handle is taken care of.
+    ///
+    /// # The contract
+    ///
+    /// Where anything else uses a clone of calloop's handle, to insert a timer, an idle or a source or to change one,
+    /// call [`calloop(token)`](Self::calloop) before or after, in the same callback. The loop is then dispatched once,
+    /// in the next round, which does not wait. Without that call an fd is watched all the same, but a timer fires,
+    /// and an idle runs, with the next event of the hosted loop. (What is inserted before the loop is hosted needs
+    /// no call.)
+    ///
+    /// The source is called `calloop` in errors and reports;
+    /// [`insert_calloop_on_demand_with`](Self::insert_calloop_on_demand_with) gives it another name, or a priority.
+    ///
+    /// # What is as in calloop, and what is not
+    ///
+    /// * An idle runs at the end of the dispatch in which it was inserted. One that an idle inserts runs with the
+    ///   next event of the hosted loop, as in calloop.
+    /// * An error of a hosted source comes out as an [`Error::Source`](crate::Error::Source) with calloop's error in
+    ///   it; calloop drops the rest of its batch, and so does a panic.
+    /// * A source with hooks (`before_sleep`, such as that of Smithay's winit backend) has them called when the loop is
+    ///   dispatched, and in no other round; an event that its `before_sleep` answers leaves the alarm off. Insert such
+    ///   a source by [`insert_calloop_source`](Self::insert_calloop_source).
+    /// * Timers keep real time, also if this loop has a [manual clock](crate::Clock::manual). They wake a sleeping
+    ///   loop on Linux and Android; elsewhere they fire with the next event of the hosted loop.
+    /// * `LoopSignal::stop` of the hosted loop does nothing: it is for a `run` of it.
+    ///
+    /// # Cost
+    ///
+    /// Three fds. When something in it is ready: six system calls, six more if the nearest timer changed. After
+    /// `calloop(token)` the same, in a round of its own. In any other round none.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers to the registration of the loop's fd, together with the loop.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use calloop::timer::{TimeoutAction, Timer};
+    /// use soloop::{EventLoop, LoopData, LoopHandle, Token, hosting::CalloopLoop};
+    ///
+    /// struct State {
+    ///     handle: LoopHandle<State>,
+    ///     notifier: Option<Token<CalloopLoop<State>>>,
+    ///     idle: bool,
+    /// }
+    ///
+    /// impl LoopData for State {
+    ///     fn loop_handle(&mut self) -> &mut LoopHandle<Self> {
+    ///         &mut self.handle
+    ///     }
+    /// }
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, notifier: None, idle: false };
+    /// let inner = calloop::EventLoop::try_new()?;
+    /// let kept = inner.handle(); // by a library that sets timers when it is told of input, say
+    /// let token = state.handle.insert_calloop_on_demand(inner)?;
+    ///
+    /// state.handle.insert_idle(move |state: &mut State| {
+    ///     // The place where the library is used.
+    ///     state.handle.calloop(token);
+    ///     let soon = Timer::from_duration(Duration::from_millis(1));
+    ///     kept.insert_source(soon, |_, _, state: &mut State| {
+    ///         state.idle = true;
+    ///         TimeoutAction::Drop
+    ///     }).unwrap();
+    /// });
+    /// while !state.idle {
+    ///     event_loop.dispatch(None, &mut state)?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn insert_calloop_on_demand(
+        &mut self,
+        inner: EventLoop<'static, Data>,
+    ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
+        self.insert_calloop_on_demand_with(SourceOptions::new().name("calloop"), inner)
+    }
+
+    /// [`insert_calloop_on_demand`](Self::insert_calloop_on_demand) with a name, a priority, a scope or an error
+    /// policy of its own. A budget counts dispatches of the hosted loop.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_calloop_on_demand`](Self::insert_calloop_on_demand).
+    pub fn insert_calloop_on_demand_with(
+        &mut self,
+        mut options: SourceOptions,
+        inner: EventLoop<'static, Data>,
+    ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
+        options.budget.get_or_insert(BUDGET);
+        let handle = Handle::to(&inner);
+        let source = CalloopLoop::on_demand(inner)?;
+        let dispatch = |turn: CalloopTurn<'_, Data>, data: &mut Data| turn.dispatch(data);
+        match self.insert_source_with(options, source, dispatch) {
+            Ok(token) => {
+                self.keep_calloop(token, handle);
+                Ok(token)
+            }
+            Err(InsertError { error, source }) => {
+                Err(InsertError { error, source: source.into_inner() })
+            }
+        }
+    }
+
+    /// The handle of a hosted loop, and a note that something may be asked of it: one that is hosted
+    /// [on demand](Self::insert_calloop_on_demand) is dispatched in the next round, which does not wait. `None` if the
+    /// loop is hosted no more.
+    ///
+    /// Calling it again before then does and costs nothing more.
+    pub fn calloop(
+        &mut self,
+        token: Token<CalloopLoop<Data>>,
+    ) -> Option<calloop::LoopHandle<'static, Data>> {
+        let kept = self.calloops.iter().find(|kept| kept.key == token.key())?;
+        let handle = (kept.upgrade)()?;
+        self.visit(token, |hosted, _| hosted.ask()).then_some(handle)
+    }
+
+    /// Has [`calloop`](Self::calloop) find a loop.
+    pub(crate) fn keep_calloop(
+        &mut self,
+        token: Token<CalloopLoop<Data>>,
+        handle: WeakHandle<Data>,
+    ) {
+        let Self { calloops, registrations, .. } = self;
+        calloops.retain(|kept| registrations.is_live(kept.key));
+        calloops.push(Handle { key: token.key(), upgrade: handle });
+    }
+}
+
+/// A weak handle of calloop's, whose type calloop does not name.
+type WeakHandle<Data> = Box<dyn Fn() -> Option<calloop::LoopHandle<'static, Data>>>;
+
+/// The handle of a hosted loop, by the source that hosts it.
+pub(crate) struct Handle<Data> {
+    key: SourceKey,
+    upgrade: WeakHandle<Data>,
+}
+
+impl<Data: 'static> Handle<Data> {
+    pub(crate) fn to(inner: &EventLoop<'static, Data>) -> WeakHandle<Data> {
+        let weak = inner.handle().downgrade();
+        Box::new(move || weak.upgrade())
+    }
+}
+
+/// What a [`CalloopLoop`] that is hosted on demand has in addition.
+pub(crate) struct OnDemand<Data: 'static> {
+    signal: LoopSignal,
+    watchman: Dispatcher<'static, Watchman, Data>,
+    registration: RegistrationToken,
+    /// While it is registered: has the loop dispatched without its fd being ready.
+    asked: Option<(InterestToken, Notifier)>,
+    /// It is to be dispatched: it was asked for since the last dispatch, or that one did not end well.
+    wanted: bool,
+    /// calloop does not show its timers, and the last dispatch is not known to have set the alarm.
+    blind: bool,
+}
+
+impl<Data: 'static> OnDemand<Data> {
+    pub(crate) fn new(inner: &EventLoop<'static, Data>) -> calloop::Result<Self> {
+        let watchman = Dispatcher::new(Watchman::new(), |(), _: &mut (), _: &mut Data| ());
+        let registration = inner.handle().register_dispatcher(watchman.clone())?;
+        let signal = inner.get_signal();
+        Ok(Self { signal, watchman, registration, asked: None, wanted: true, blind: false })
+    }
+
+    /// Leaves nothing of itself in the loop.
+    pub(crate) fn leave(self, inner: &EventLoop<'static, Data>) {
+        inner.handle().remove(self.registration);
+    }
+
+    /// There may be anything in the loop by now.
+    pub(crate) fn register(&mut self, registrar: &mut Registrar<'_>) {
+        if self.asked.is_none() {
+            self.asked = Some(registrar.notifier());
+        }
+        self.ask();
+    }
+
+    pub(crate) fn unregister(&mut self, registrar: &mut Registrar<'_>) {
+        if let Some((token, _)) = self.asked.take() {
+            registrar.release(token);
+        }
+    }
+
+    pub(crate) fn ask(&mut self) {
+        self.wanted = true;
+        if let Some((_, notifier)) = &self.asked {
+            notifier.notify();
+        }
+    }
+
+    pub(crate) fn notifier(&self) -> Option<Notifier> {
+        self.asked.as_ref().map(|(_, notifier)| notifier.clone())
+    }
+
+    pub(crate) fn is(&self, token: InterestToken) -> bool {
+        self.asked.as_ref().is_some_and(|(asked, _)| *asked == token)
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
+    /// Delivers what is ready, and sets the alarm.
+    pub(crate) fn dispatch(
+        &mut self,
+        inner: &mut EventLoop<'static, Data>,
+        data: &mut Data,
+    ) -> calloop::Result<()> {
+        self.wanted = true;
+        self.signal.wakeup();
+        inner.dispatch(None, data)
+    }
+
+    /// Whether the alarm that the last dispatch set is right.
+    pub(crate) fn is_armed(&mut self) -> bool {
+        let stood_still = self.watchman.as_source_ref().stood_still();
+        let armed = stood_still.unwrap_or(self.blind);
+        self.blind = !armed;
+        self.wanted = !armed;
+        armed
+    }
+}
+
+/// A source in the hosted loop that has no events and looks at the nearest timer around each wait.
+struct Watchman {
+    /// In the wheel, so that it shows it.
+    timer: calloop::timer::Timer,
+    before_wait: Nearest,
+    after_wait: Nearest,
+}
+
+impl Watchman {
+    fn new() -> Self {
+        Self { timer: far(), before_wait: Nearest::UNKNOWN, after_wait: Nearest::UNKNOWN }
+    }
+
+    /// Whether the nearest timer is the one that the last wait began with; `None` if it can't be known.
+    fn stood_still(&self) -> Option<bool> {
+        let now = Nearest::of(&self.timer);
+        let known = self.before_wait.is_known() && self.after_wait.is_known() && now.is_known();
+        known.then(|| self.before_wait == self.after_wait && self.after_wait == now)
+    }
+}
+
+impl calloop::EventSource for Watchman {
+    type Event = ();
+    type Metadata = ();
+    type Ret = ();
+    type Error = io::Error;
+
+    const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = true;
+
+    fn process_events<F>(
+        &mut self,
+        readiness: calloop::Readiness,
+        token: calloop::Token,
+        _: F,
+    ) -> io::Result<calloop::PostAction>
+    where
+        F: FnMut((), &mut ()),
+    {
+        let again = |_, _: &mut ()| calloop::timer::TimeoutAction::ToDuration(FAR);
+        self.timer.process_events(readiness, token, again)
+    }
+
+    fn register(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
+        self.timer.register(poll, tokens)
+    }
+
+    fn reregister(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
+        self.timer.reregister(poll, tokens)
+    }
+
+    fn unregister(&mut self, poll: &mut Poll) -> calloop::Result<()> {
+        self.timer.unregister(poll)
+    }
+
+    fn before_sleep(&mut self) -> calloop::Result<Option<(calloop::Readiness, calloop::Token)>> {
+        self.before_wait = Nearest::of(&self.timer);
+        Ok(None)
+    }
+
+    fn before_handle_events(&mut self, _: calloop::EventIterator<'_>) {
+        self.after_wait = Nearest::of(&self.timer);
+    }
+}

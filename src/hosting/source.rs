@@ -1,0 +1,490 @@
+//! One source that is written for calloop, as a source of this loop.
+//!
+//! calloop alone can make the `Poll` that its sources register with, so each has a calloop loop of its own, whose
+//! epoll instance is one fd of this loop. That loop holds a [`Recorder`] in the place of the source: a dispatch of
+//! it runs no code of the user's and only records which readiness it found for which token. The source processes
+//! these one by one when this loop calls it, as it does any other: with the state at hand, ops applied between two
+//! of them, its errors and its panics its own.
+//!
+//! Timers of the source are the inner loop's, whose alarm is set by a dispatch that is told to wait while a wake-up
+//! is pending (`timers.rs` says why). Since that dispatch only records, no timer can move behind it.
+//!
+//! Hooks: `before_sleep` of the source is called with this loop's, before the wait, and the inner loop is dispatched
+//! right after the wait, since nothing but a dispatch can make the iterator that `before_handle_events` takes.
+//!
+//! Invariants: when the loop blocks, nothing is recorded, and the alarm is set to the source's nearest timer. The
+//! source is called with what was recorded since it was last registered only.
+
+use std::cell::{Ref, RefMut};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use calloop::{Dispatcher, LoopSignal, Poll, RegistrationToken, TokenFactory};
+
+use super::{LookAgain, explain, timers};
+use crate::error::BoxError;
+use crate::sources::fd_watch::FdWatch;
+use crate::{
+    EventIterator, EventSource, InsertError, Interest, InterestToken, LoopHandle, Mode, Notifier,
+    PostAction, Readiness, Registrar, SourceOptions, Token,
+};
+
+/// A source that is written for calloop, as a source of this loop: see
+/// [`LoopHandle::insert_calloop_source`], which wraps it.
+///
+/// It can also be a part of a source of your own; its event is what calloop gives to a callback: the source's event
+/// and its metadata.
+pub struct CalloopSource<S: calloop::EventSource + 'static> {
+    /// The source. Its loop holds the other half while it is registered.
+    recorder: Dispatcher<'static, Recorder<S>, Recorded>,
+    /// While it is registered.
+    host: Option<Host>,
+}
+
+/// What a dispatch of the inner loop found, in order.
+type Recorded = VecDeque<(calloop::Readiness, calloop::Token)>;
+
+/// The calloop loop of one source.
+struct Host {
+    inner: calloop::EventLoop<'static, Recorded>,
+    signal: LoopSignal,
+    registration: RegistrationToken,
+    recorded: Recorded,
+    watch: FdWatch,
+    /// For what the fd does not tell of: something is recorded, or the alarm is not set.
+    more: Notifier,
+    more_token: InterestToken,
+    /// Dispatching failed where no error could be returned.
+    failed: Option<calloop::Error>,
+}
+
+impl<Data> LoopHandle<Data> {
+    /// Inserts a source that is written for calloop. `callback` gets what calloop's would: the event, the metadata of
+    /// the source and the state. The token, and what is done by it, is as for any source of this loop:
+    /// [`take`](Self::take) and [`CalloopSource::into_inner`] give the source back, [`visit`](Self::visit) lends it.
+    ///
+    /// In errors, reports and the table of sources it is called by the type of `S`.
+    /// [`insert_calloop_source_with`](Self::insert_calloop_source_with) gives it another name, a priority or a scope.
+    ///
+    /// # What is as in calloop, and what is not
+    ///
+    /// The source is called as calloop calls it: each readiness once, with its `PostAction`, its timers and its
+    /// hooks (`before_sleep` and `before_handle_events`, once around each wait). What it emits in one call of
+    /// `process_events` is delivered in one piece, as in calloop: ops that its callback asks for are applied after it,
+    /// and a budget counts such calls.
+    ///
+    /// * An error of `process_events` is an [`Error::Source`](crate::Error::Source) with that error in it, where
+    ///   calloop wraps it and drops the rest of its batch; here the rest is delivered.
+    /// * `PostAction::Remove` and `Disable` do so here. An op on its own token that its callback issued precedes
+    ///   them.
+    /// * calloop's timers keep real time, also if this loop has a [manual clock](crate::Clock::manual). They wake
+    ///   a sleeping loop on Linux and Android; elsewhere they fire with its next event.
+    ///
+    /// # Cost
+    ///
+    /// Three fds and 13 KB while it is enabled. When it fires: five system calls; with timers of calloop's inside (which is
+    /// found out by itself) eleven. In any other round none, but for a source with hooks: five. The inner
+    /// loop's epoll instance nests in this one, and the kernel nests them four deep at most.
+    ///
+    /// # Errors
+    ///
+    /// What the source's `register` answers or the kernel, together with the source. [`Error::source`] of the
+    /// error is calloop's, unless that only wrapped an [`io::Error`].
+    ///
+    /// [`Error::source`]: std::error::Error::source
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, pings: u32 }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::EventLoop;
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, pings: 0 };
+    ///
+    /// let (ping, source) = calloop::ping::make_ping()?;
+    /// let token = state.handle.insert_calloop_source(source, |(), _metadata, state: &mut State| {
+    ///     state.pings += 1;
+    /// })?;
+    /// ping.ping();
+    /// event_loop.dispatch(None, &mut state)?;
+    /// assert_eq!(state.pings, 1);
+    ///
+    /// // Back as it was, for another loop.
+    /// state.handle.take(token, |source, _state| {
+    ///     let _source: calloop::ping::PingSource = source.into_inner();
+    /// });
+    /// event_loop.apply_pending(&mut state)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn insert_calloop_source<S, F>(
+        &mut self,
+        source: S,
+        callback: F,
+    ) -> Result<Token<CalloopSource<S>>, InsertError<S>>
+    where
+        S: calloop::EventSource + 'static,
+        F: FnMut(S::Event, &mut S::Metadata, &mut Data) -> S::Ret + 'static,
+    {
+        self.insert_calloop_source_with(SourceOptions::new(), source, callback)
+    }
+
+    /// [`insert_calloop_source`](Self::insert_calloop_source) with a name, a priority, a budget, an error policy or a
+    /// scope of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_calloop_source`](Self::insert_calloop_source).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, frames: u32 }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use calloop::timer::{TimeoutAction, Timer};
+    /// use soloop::{EventLoop, Priority, SourceOptions};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, frames: 0 };
+    /// let options = SourceOptions::new().name("frame").priority(Priority::High);
+    /// let timer = Timer::from_duration(Duration::from_millis(1));
+    /// state.handle.insert_calloop_source_with(options, timer, |_, _, state: &mut State| {
+    ///     state.frames += 1;
+    ///     TimeoutAction::Drop
+    /// })?;
+    /// while state.frames == 0 {
+    ///     event_loop.dispatch(None, &mut state)?;
+    /// }
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn insert_calloop_source_with<S, F>(
+        &mut self,
+        mut options: SourceOptions,
+        source: S,
+        mut callback: F,
+    ) -> Result<Token<CalloopSource<S>>, InsertError<S>>
+    where
+        S: calloop::EventSource + 'static,
+        F: FnMut(S::Event, &mut S::Metadata, &mut Data) -> S::Ret + 'static,
+    {
+        options.name.get_or_insert(std::any::type_name::<S>().into());
+        let callback = move |(event, metadata): (S::Event, &mut S::Metadata), data: &mut Data| {
+            callback(event, metadata, data)
+        };
+        let inserted = self.insert_source_with(options, CalloopSource::new(source), callback);
+        inserted.map_err(|InsertError { error, source }| InsertError {
+            error,
+            source: source.into_inner(),
+        })
+    }
+}
+
+impl<S: calloop::EventSource + 'static> CalloopSource<S> {
+    /// Wraps a source, which is registered when this is.
+    pub fn new(source: S) -> Self {
+        let recorder = Recorder { source, has_timers: false, failed: None, in_wait: false };
+        let record = |found, _: &mut (), recorded: &mut Recorded| recorded.push_back(found);
+        Self { recorder: Dispatcher::new(recorder, record), host: None }
+    }
+
+    /// The source.
+    pub fn get_ref(&self) -> impl Deref<Target = S> + '_ {
+        Ref::map(self.recorder.as_source_ref(), |recorder| &recorder.source)
+    }
+
+    /// The source. A change that concerns its registration takes effect with [`LoopHandle::update`].
+    pub fn get_mut(&mut self) -> impl DerefMut<Target = S> + '_ {
+        self.source_mut()
+    }
+
+    /// The source, for calloop or another loop.
+    pub fn into_inner(self) -> S {
+        let Self { recorder, host } = self;
+        // It holds the other half.
+        drop(host);
+        recorder.into_source_inner().source
+    }
+
+    fn source_mut(&self) -> RefMut<'_, S> {
+        RefMut::map(self.recorder.as_source_mut(), |recorder| &mut recorder.source)
+    }
+
+    fn has_timers(&self) -> bool {
+        self.recorder.as_source_ref().has_timers
+    }
+
+    /// Makes the inner loop, registers the source in it, and the loop in this one.
+    fn host(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let inner = calloop::EventLoop::try_new()?;
+        let registration = inner.handle().register_dispatcher(self.recorder.clone())?;
+        let (more_token, more) = registrar.notifier();
+        let host = self.host.insert(Host {
+            signal: inner.get_signal(),
+            inner,
+            registration,
+            recorded: Recorded::new(),
+            watch: FdWatch::default(),
+            more,
+            more_token,
+            failed: None,
+        });
+        let fd = host.inner.as_fd();
+        host.watch.register(registrar, fd, Interest::READ, Mode::Level).map_err(explain)
+    }
+
+    /// Sets the alarm to the nearest timer, if there are any.
+    fn arm(&mut self) -> calloop::Result<()> {
+        if self.has_timers()
+            && let Some(host) = &mut self.host
+        {
+            host.record_and_arm()?;
+            if !host.recorded.is_empty() {
+                host.more.notify();
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the source process what was recorded first. `None`: nothing is left.
+    fn process_next<F>(&mut self, callback: &mut F) -> Result<Option<calloop::PostAction>, BoxError>
+    where
+        F: FnMut((S::Event, &mut S::Metadata)) -> S::Ret,
+    {
+        let Some(host) = &mut self.host else { return Ok(None) };
+        if let Some(error) = host.failed.take() {
+            return Err(error.into());
+        }
+        // With hooks it is recorded after the wait, and only then.
+        if host.recorded.is_empty() && !S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
+            host.record()?;
+        }
+        let Some((readiness, token)) = host.recorded.pop_front() else { return Ok(None) };
+        let mut source = self.source_mut();
+        let callback = |event: S::Event, metadata: &mut S::Metadata| callback((event, metadata));
+        let action = source.process_events(readiness, token, callback).map_err(Into::into)?;
+        drop(source);
+        if let (calloop::PostAction::Reregister, Some(host)) = (action, &self.host) {
+            host.inner.handle().update(&host.registration)?;
+        }
+        Ok(Some(action))
+    }
+
+    /// What comes after a call of the source, if it was `called`: the next, or the alarm.
+    fn go_on(&mut self, called: bool) -> Result<PostAction, BoxError> {
+        let has_timers = self.has_timers();
+        let Some(host) = &mut self.host else { return Ok(PostAction::Continue) };
+        if host.recorded.is_empty() && has_timers {
+            if !S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
+                host.record_and_arm()?;
+            } else if called {
+                // It is set by what follows the next wait, which then does not block.
+                host.more.notify();
+            }
+        }
+        Ok(if host.recorded.is_empty() { PostAction::Continue } else { PostAction::Again })
+    }
+}
+
+impl Host {
+    /// Records what is ready.
+    fn record(&mut self) -> calloop::Result<()> {
+        self.inner.dispatch(Duration::ZERO, &mut self.recorded)
+    }
+
+    /// [`record`](Self::record), and sets the alarm to the nearest timer that is not due yet.
+    fn record_and_arm(&mut self) -> calloop::Result<()> {
+        self.signal.wakeup();
+        self.inner.dispatch(None, &mut self.recorded)
+    }
+}
+
+impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
+    type Event<'a> = (S::Event, &'a mut S::Metadata);
+    type Ret = S::Ret;
+    type Error = BoxError;
+
+    const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = S::NEEDS_EXTRA_LIFECYCLE_EVENTS;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        if self.host.is_some() {
+            return EventSource::reregister(self, registrar);
+        }
+        self.host(registrar)?;
+        self.arm()?;
+        Ok(())
+    }
+
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let Some(host) = &mut self.host else { return Ok(()) };
+        let fd = host.inner.as_fd();
+        host.watch.register(registrar, fd, Interest::READ, Mode::Level).map_err(explain)?;
+        if !host.recorded.is_empty() {
+            // A source of which this is a part may have made something else of an `Again`.
+            host.more.notify();
+        }
+        // What the source itself answers is done by `process_next`. To do so for another part would show it edges anew.
+        if !registrar.answered {
+            host.inner.handle().update(&host.registration)?;
+            self.arm()?;
+        }
+        Ok(())
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let Some(mut host) = self.host.take() else { return Ok(()) };
+        registrar.release(host.more_token);
+        let unwatched = host.watch.unregister(registrar, host.inner.as_fd());
+        host.inner.handle().remove(host.registration);
+        drop(host);
+        match self.recorder.as_source_mut().failed.take() {
+            Some(error) => Err(error.into()),
+            None => unwatched,
+        }
+    }
+
+    fn process_events<F>(
+        &mut self,
+        _: Readiness,
+        token: InterestToken,
+        mut callback: F,
+    ) -> Result<PostAction, BoxError>
+    where
+        F: FnMut((S::Event, &mut S::Metadata)) -> S::Ret,
+    {
+        let Some(host) = self.host.as_ref().filter(|host| host.is_ours(token)) else {
+            return Ok(PostAction::Continue);
+        };
+        // The loop itself has it look again where a notifier made it ready.
+        let mut guard = LookAgain(host.watch.is(token).then(|| host.more.clone()));
+        let action = match self.process_next(&mut callback)? {
+            Some(calloop::PostAction::Disable) => PostAction::Disable,
+            Some(calloop::PostAction::Remove) => PostAction::Remove,
+            Some(calloop::PostAction::Continue | calloop::PostAction::Reregister) => {
+                self.go_on(true)?
+            }
+            None => self.go_on(false)?,
+        };
+        guard.0 = None;
+        Ok(action)
+    }
+
+    fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
+        let Some(host) = &mut self.host else { return Ok(None) };
+        let mut recorder = self.recorder.as_source_mut();
+        let event = recorder.source.before_sleep()?;
+        recorder.in_wait = true;
+        host.recorded.extend(event);
+        let more = !host.recorded.is_empty();
+        Ok(more.then_some((Readiness::EMPTY, host.more_token)))
+    }
+
+    fn before_handle_events(&mut self, _: EventIterator<'_>) {
+        // After a `before_sleep` that failed the dispatch ends: what is ready is found by the next.
+        if !self.recorder.as_source_ref().in_wait {
+            return;
+        }
+        let has_timers = self.has_timers();
+        let Some(host) = &mut self.host else { return };
+        let had = host.recorded.len();
+        let recorded = if has_timers { host.record_and_arm() } else { host.record() };
+        host.failed = recorded.err();
+        if host.recorded.len() > had || host.failed.is_some() {
+            // It may have come since this loop's wait.
+            host.more.notify();
+        }
+    }
+}
+
+impl Host {
+    fn is_ours(&self, token: InterestToken) -> bool {
+        token == self.more_token || self.watch.is(token)
+    }
+}
+
+impl<S: calloop::EventSource + 'static> fmt::Debug for CalloopSource<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = std::any::type_name::<S>();
+        f.debug_struct("CalloopSource").field("source", &source).finish_non_exhaustive()
+    }
+}
+
+/// What stands in the inner loop for the source: registers it, and notes what is found for it.
+struct Recorder<S> {
+    source: S,
+    /// Whether the source ever had a timer in the wheel.
+    has_timers: bool,
+    /// Its `unregister` failed, which calloop only logs.
+    failed: Option<calloop::Error>,
+    /// `before_sleep` was called, and `before_handle_events` is due.
+    in_wait: bool,
+}
+
+impl<S: calloop::EventSource> Recorder<S> {
+    /// Each timer comes into the wheel by a registration. (A source that fires moves those that are in it.)
+    fn look_for_timers(
+        &mut self,
+        poll: &mut Poll,
+        tokens: &mut TokenFactory,
+    ) -> calloop::Result<()> {
+        self.has_timers = self.has_timers || timers::any(poll, tokens)?;
+        Ok(())
+    }
+}
+
+impl<S: calloop::EventSource> calloop::EventSource for Recorder<S> {
+    type Event = (calloop::Readiness, calloop::Token);
+    type Metadata = ();
+    type Ret = ();
+    type Error = Infallible;
+
+    const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = S::NEEDS_EXTRA_LIFECYCLE_EVENTS;
+
+    fn process_events<F>(
+        &mut self,
+        readiness: calloop::Readiness,
+        token: calloop::Token,
+        mut callback: F,
+    ) -> Result<calloop::PostAction, Infallible>
+    where
+        F: FnMut((calloop::Readiness, calloop::Token), &mut ()),
+    {
+        callback((readiness, token), &mut ());
+        Ok(calloop::PostAction::Continue)
+    }
+
+    fn register(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
+        (self.has_timers, self.in_wait) = (false, false);
+        self.source.register(poll, tokens)?;
+        self.look_for_timers(poll, tokens)
+    }
+
+    fn reregister(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
+        self.source.reregister(poll, tokens)?;
+        self.look_for_timers(poll, tokens)
+    }
+
+    fn unregister(&mut self, poll: &mut Poll) -> calloop::Result<()> {
+        self.failed = self.source.unregister(poll).err();
+        Ok(())
+    }
+
+    fn before_handle_events(&mut self, events: calloop::EventIterator<'_>) {
+        // calloop calls it more than once after a `reregister`.
+        if std::mem::take(&mut self.in_wait) {
+            self.source.before_handle_events(events);
+        }
+    }
+}
+
+assert_traits!(CalloopSource<calloop::timer::Timer>: Unpin, fmt::Debug; not Send, Sync, Copy, Clone, UnwindSafe, RefUnwindSafe);

@@ -1,0 +1,377 @@
+//! A whole calloop loop: in the wait of this loop, or on demand (`on_demand.rs`).
+//!
+//! In the wait: this loop's epoll instance, duplicated, is a source of the hosted loop, and this loop blocks in its
+//! `dispatch`, behind the one function that waits (`dispatch/wait.rs`). Nothing has to be known of calloop for that.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use calloop::generic::Generic;
+use calloop::{EventLoop, Poll, RegistrationToken, TokenFactory};
+
+use super::on_demand::{Handle, OnDemand};
+use super::{LookAgain, explain};
+use crate::shared::Shared;
+use crate::slot::{Answer, Callback, Failure, What, downcast_mut};
+use crate::sources::fd_watch::FdWatch;
+use crate::{
+    EventSource, InsertError, Interest, InterestToken, LoopHandle, Mode, PostAction, Readiness,
+    Registrar, SourceOptions, Token,
+};
+
+/// A whole calloop loop as a source; see [`LoopHandle::insert_calloop`] and
+/// [`LoopHandle::insert_calloop_on_demand`].
+pub struct CalloopLoop<Data: 'static> {
+    inner: EventLoop<'static, Data>,
+    way: Way<Data>,
+}
+
+enum Way<Data: 'static> {
+    /// This loop waits in it. What is of this loop in the hosted one, while it is registered.
+    InWait(Option<Guests>),
+    OnDemand(OnDemand<Data>, FdWatch),
+}
+
+/// What this loop has in the hosted one.
+struct Guests {
+    epoll: RegistrationToken,
+    marker: RegistrationToken,
+}
+
+impl<Data: 'static> LoopHandle<Data> {
+    /// Hosts a calloop loop: its callbacks run in this loop's waits, with the same state, so that sources written
+    /// for calloop go on as they are. Insert them through its handle, before or after, which may be cloned and
+    /// used in every callback.
+    ///
+    /// It is right without further ado and costs system calls in every round: for programs that move one part at a
+    /// time. One source by itself costs less by [`insert_calloop_source`](Self::insert_calloop_source), and a loop for what
+    /// insists on a handle of calloop's by [`insert_calloop_on_demand`](Self::insert_calloop_on_demand).
+    ///
+    /// The source is called `calloop` in errors and reports; [`insert_calloop_with`](Self::insert_calloop_with)
+    /// gives it another name, or a priority.
+    ///
+    /// `examples/hosts_calloop.rs` has a library that is written for calloop run under a program on soloop.
+    ///
+    /// # What runs when
+    ///
+    /// The wait of this loop *is* that of the hosted one: it blocks in calloop's `dispatch`, which watches this loop's
+    /// epoll instance as one of its sources. So all that is calloop's is as in calloop: its timers, its hooks, its
+    /// idles, its order. Its callbacks run inside of the wait, with the same state: what they ask of this handle is
+    /// applied when the wait is over, before anything of this loop is delivered. While the source is disabled, all of
+    /// the hosted loop waits.
+    ///
+    /// After a round in which callbacks of this loop ran, which may have asked something of the hosted loop, the next
+    /// wait does not block: an idle that they inserted runs at once.
+    ///
+    /// An error of a hosted source, or of its callback, comes out of the dispatch as
+    /// [`Error::Source`](crate::Error::Source) with calloop's error in it. calloop drops the rest of a batch that
+    /// fails or panics: timers that were due in it do not fire. Of this loop nothing is lost.
+    ///
+    /// # Limits
+    ///
+    /// * One loop is hosted this way at a time; a second one is refused. By
+    ///   [`insert_calloop_on_demand`](Self::insert_calloop_on_demand) there may be any number.
+    /// * Two epoll instances can't watch each other: while a loop is hosted this way, this loop's own fd tells nothing of
+    ///   it, and is not to be watched from outside. If it was watched before, the insertion is refused; if it is asked
+    ///   for later, each dispatch fails until the hosted loop is removed.
+    /// * Priorities and budgets do not reach into the wait, and an observer does not see the callbacks that run there.
+    /// * Its timers keep real time, also if this loop has a [manual clock](crate::Clock::manual).
+    /// * [`LoopSignal::stop`](calloop::LoopSignal::stop) of the hosted loop is for a `run` of it, and does nothing; use
+    ///   [`LoopHandle::stop`](crate::LoopHandle::stop) or [`signal`](Self::signal).
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyExists`](std::io::ErrorKind::AlreadyExists) if a loop is hosted this way already,
+    /// [`Unsupported`](std::io::ErrorKind::Unsupported) if this loop's fd is watched from outside, and what the kernel
+    /// answers to the registration of this loop's epoll instance with the other one; together with the loop.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use calloop::timer::{TimeoutAction, Timer};
+    /// use soloop::{EventLoop, LoopData, LoopHandle};
+    ///
+    /// struct State {
+    ///     handle: LoopHandle<State>,
+    ///     ticks: u32,
+    /// }
+    ///
+    /// impl LoopData for State {
+    ///     fn loop_handle(&mut self) -> &mut LoopHandle<Self> {
+    ///         &mut self.handle
+    ///     }
+    /// }
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, ticks: 0 };
+    ///
+    /// let hosted = calloop::EventLoop::<State>::try_new()?;
+    /// let calloop_handle = hosted.handle(); // for what asks for one
+    /// state.handle.insert_calloop(hosted)?;
+    ///
+    /// let every = Duration::from_millis(1);
+    /// calloop_handle.insert_source(Timer::from_duration(every), move |_, (), state: &mut State| {
+    ///     state.ticks += 1;
+    ///     if state.ticks == 3 {
+    ///         state.handle.stop();
+    ///     }
+    ///     TimeoutAction::ToDuration(every)
+    /// })?;
+    /// event_loop.run(None, &mut state, |_| ())?;
+    /// assert_eq!(state.ticks, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn insert_calloop(
+        &mut self,
+        inner: EventLoop<'static, Data>,
+    ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
+        self.insert_calloop_with(SourceOptions::new().name("calloop"), inner)
+    }
+
+    /// [`insert_calloop`](Self::insert_calloop) with a name, a scope or an error policy of its own. A priority and a
+    /// budget do not apply.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_calloop`](Self::insert_calloop).
+    pub fn insert_calloop_with(
+        &mut self,
+        options: SourceOptions,
+        inner: EventLoop<'static, Data>,
+    ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
+        let handle = Handle::to(&inner);
+        let source = CalloopLoop { inner, way: Way::InWait(None) };
+        match self.insert_slot(Some(options), source, (), |()| wait_in::<Data>()) {
+            Ok(token) => {
+                self.keep_calloop(token, handle);
+                Ok(token)
+            }
+            Err(refused) => {
+                Err(InsertError { error: refused.error, source: refused.source.into_inner() })
+            }
+        }
+    }
+}
+
+/// The callback of a loop that is waited in.
+fn wait_in<Data: 'static>() -> Callback<Data> {
+    Box::new(|event, data| -> Answer {
+        if let What::Wait(timeout) = event.what
+            && let Some(hosted) = downcast_mut::<CalloopLoop<Data>>(event.source)
+        {
+            hosted.inner.dispatch(timeout, data).map_err(|error| Failure::new(error, false))?;
+        }
+        Ok(PostAction::Continue)
+    })
+}
+
+impl<Data: 'static> CalloopLoop<Data> {
+    pub(super) fn on_demand(
+        inner: EventLoop<'static, Data>,
+    ) -> Result<Self, InsertError<EventLoop<'static, Data>>> {
+        match OnDemand::new(&inner) {
+            Ok(on_demand) => {
+                let way = Way::OnDemand(on_demand, FdWatch::default());
+                Ok(Self { inner, way })
+            }
+            Err(error) => Err(InsertError { error: error.into(), source: inner }),
+        }
+    }
+
+    /// Something may have been asked of a loop that is hosted on demand.
+    pub(super) fn ask(&mut self) {
+        if let Way::OnDemand(on_demand, _) = &mut self.way {
+            on_demand.ask();
+        }
+    }
+
+    /// The handle of the hosted loop, through which calloop's sources are inserted.
+    pub fn handle(&self) -> calloop::LoopHandle<'static, Data> {
+        self.inner.handle()
+    }
+
+    /// The calloop loop, with all that is inserted in it.
+    pub fn into_inner(self) -> EventLoop<'static, Data> {
+        match self.way {
+            Way::InWait(guests) => leave(&self.inner, guests),
+            Way::OnDemand(on_demand, _) => on_demand.leave(&self.inner),
+        }
+        self.inner
+    }
+}
+
+/// Takes what this loop has in a hosted one out of it.
+fn leave<Data: 'static>(inner: &EventLoop<'static, Data>, guests: Option<Guests>) {
+    if let Some(Guests { epoll, marker }) = guests {
+        inner.handle().remove(epoll);
+        inner.handle().remove(marker);
+    }
+}
+
+/// Inserts what this loop has in a loop that it waits in.
+fn enter<Data: 'static>(
+    inner: &EventLoop<'static, Data>,
+    epoll: OwnedFd,
+    shared: Arc<Shared>,
+) -> io::Result<Guests> {
+    let handle = inner.handle();
+    let epoll = Generic::new(epoll, calloop::Interest::READ, calloop::Mode::Level);
+    let epoll = handle
+        .insert_source(epoll, |_, _, _| Ok(calloop::PostAction::Continue))
+        .map_err(|error| io::Error::from(error.error))?;
+    match handle.insert_source(Marker(shared), |(), _, _| ()) {
+        Ok(marker) => Ok(Guests { epoll, marker }),
+        Err(error) => {
+            handle.remove(epoll);
+            Err(error.error.into())
+        }
+    }
+}
+
+impl<Data: 'static> EventSource for CalloopLoop<Data> {
+    type Event<'a> = CalloopTurn<'a, Data>;
+    type Ret = calloop::Result<()>;
+    type Error = calloop::Error;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        match &mut self.way {
+            Way::InWait(guests) => {
+                let (epoll, shared) = registrar.wait_in_source()?;
+                match enter(&self.inner, epoll, shared) {
+                    Ok(entered) => *guests = Some(entered),
+                    Err(error) => {
+                        registrar.wait_in_kernel();
+                        return Err(explain(error));
+                    }
+                }
+                Ok(())
+            }
+            Way::OnDemand(on_demand, watch) => {
+                on_demand.register(registrar);
+                let fd = self.inner.as_fd();
+                watch.register(registrar, fd, Interest::READ, Mode::Level).map_err(explain)
+            }
+        }
+    }
+
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        match &mut self.way {
+            Way::InWait(_) => Ok(()),
+            Way::OnDemand(_, watch) => {
+                let fd = self.inner.as_fd();
+                watch.register(registrar, fd, Interest::READ, Mode::Level).map_err(explain)
+            }
+        }
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        match &mut self.way {
+            Way::InWait(guests) => {
+                registrar.wait_in_kernel();
+                leave(&self.inner, guests.take());
+                Ok(())
+            }
+            Way::OnDemand(on_demand, watch) => {
+                on_demand.unregister(registrar);
+                watch.unregister(registrar, self.inner.as_fd())
+            }
+        }
+    }
+
+    fn process_events<F>(
+        &mut self,
+        _: Readiness,
+        token: InterestToken,
+        mut callback: F,
+    ) -> Result<PostAction, calloop::Error>
+    where
+        F: FnMut(CalloopTurn<'_, Data>) -> calloop::Result<()>,
+    {
+        let Way::OnDemand(on_demand, watch) = &mut self.way else {
+            return Ok(PostAction::Continue);
+        };
+        let asked = on_demand.is(token);
+        if !(asked && on_demand.is_wanted() || watch.is(token)) {
+            return Ok(PostAction::Continue);
+        }
+        // The loop itself has it look again where a notifier made it ready.
+        let mut guard = LookAgain(if asked { None } else { on_demand.notifier() });
+        callback(CalloopTurn { inner: &mut self.inner, on_demand })?;
+        guard.0 = None;
+        Ok(if on_demand.is_armed() { PostAction::Continue } else { PostAction::Again })
+    }
+}
+
+impl<Data: 'static> fmt::Debug for CalloopLoop<Data> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CalloopLoop").finish_non_exhaustive()
+    }
+}
+
+/// The event of a [`CalloopLoop`] that is hosted on demand: it has to be dispatched.
+pub struct CalloopTurn<'a, Data: 'static> {
+    inner: &'a mut EventLoop<'static, Data>,
+    on_demand: &'a mut OnDemand<Data>,
+}
+
+impl<Data: 'static> CalloopTurn<'_, Data> {
+    /// Delivers what is ready in the hosted loop.
+    ///
+    /// # Errors
+    ///
+    /// Those of calloop's `dispatch`.
+    pub fn dispatch(self, data: &mut Data) -> calloop::Result<()> {
+        self.on_demand.dispatch(self.inner, data)
+    }
+}
+
+impl<Data: 'static> fmt::Debug for CalloopTurn<'_, Data> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CalloopTurn").finish_non_exhaustive()
+    }
+}
+
+/// Ends this loop's sleep before callbacks of the hosted loop run: what they notify then takes no system call.
+struct Marker(Arc<Shared>);
+
+impl calloop::EventSource for Marker {
+    type Event = ();
+    type Metadata = ();
+    type Ret = ();
+    type Error = io::Error;
+    const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = true;
+
+    fn process_events<F>(
+        &mut self,
+        _: calloop::Readiness,
+        _: calloop::Token,
+        _: F,
+    ) -> io::Result<calloop::PostAction>
+    where
+        F: FnMut((), &mut ()),
+    {
+        Ok(calloop::PostAction::Continue)
+    }
+
+    fn register(&mut self, _: &mut Poll, _: &mut TokenFactory) -> calloop::Result<()> {
+        Ok(())
+    }
+
+    fn reregister(&mut self, _: &mut Poll, _: &mut TokenFactory) -> calloop::Result<()> {
+        Ok(())
+    }
+
+    fn unregister(&mut self, _: &mut Poll) -> calloop::Result<()> {
+        Ok(())
+    }
+
+    fn before_handle_events(&mut self, _: calloop::EventIterator<'_>) {
+        self.0.ready.end_rest();
+    }
+}
+
+assert_traits!(CalloopLoop<u8>: Unpin, fmt::Debug; not Send, Sync, Copy, Clone, UnwindSafe, RefUnwindSafe);
+assert_traits!(CalloopTurn<'static, u8>: Unpin, fmt::Debug; not Send, Sync, Copy, Clone, UnwindSafe, RefUnwindSafe);

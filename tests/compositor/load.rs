@@ -1,0 +1,130 @@
+//! Many clients that draw all the time: what a frame of them takes.
+
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use wayland_client::protocol::wl_shm::Format;
+
+use super::client::Client;
+use super::server::Compositor;
+
+pub const CLIENTS: usize = 50;
+const SIDE: i32 = 256;
+/// What is not optimized takes its time.
+const FRAMES: usize = if cfg!(debug_assertions) { 30 } else { 120 };
+
+/// What of its window each client says it has changed.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Damaged {
+    Everything,
+    /// A square of 16 pixels.
+    Corner,
+}
+
+/// What a frame took.
+#[derive(Debug)]
+pub struct Cost {
+    /// From one frame to the next, for nine in ten.
+    pub interval: Duration,
+    /// Of the processor, in the compositor.
+    pub busy: Duration,
+    /// Copied from the clients, in KiB.
+    pub copied: u64,
+}
+
+/// Fifty windows on an output of 1280x720, repainted in each frame.
+pub fn fifty_clients(damaged: Damaged) -> Cost {
+    let compositor = Compositor::start(&["--serve", "--size", "1280x720"]);
+    let begin = Barrier::new(CLIENTS + 1);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let (begin, stream) = (&begin, compositor.raw_client());
+                scope.spawn(move || animate(Client::over(stream), number, damaged, begin))
+            })
+            .collect();
+        begin.wait();
+        let before = Snapshot::of(&compositor);
+        let mut intervals: Vec<Duration> =
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        let after = Snapshot::of(&compositor);
+        intervals.sort();
+        let at = |share: usize| intervals[(intervals.len() - 1) * share / 100];
+        let frames = after.frames - before.frames;
+        let busy = (after.busy - before.busy) / frames as u32;
+        let copied = (after.copied - before.copied) / frames;
+        println!(
+            "{CLIENTS} clients, {damaged:?}: from one frame to the next {:.2?} (median), {:.2?} (90 of 100), \
+             {:.2?} (all); {busy:.2?} of the processor and {copied} KiB copied for each",
+            at(50),
+            at(90),
+            at(100)
+        );
+        println!("{CLIENTS} clients, {damaged:?}: {}", after.rendering);
+        Cost { interval: at(90), busy, copied }
+    })
+}
+
+/// A window with two buffers, shown in turns.
+fn animate(mut client: Client, number: usize, damaged: Damaged, begin: &Barrier) -> Vec<Duration> {
+    let window = client.unmapped_window(&format!("number {number}"));
+    let bytes = 4 * SIDE * SIDE;
+    let pool = client.pool(&client.memory(2 * bytes), 2 * bytes);
+    let buffers = [0, bytes].map(|offset| {
+        pool.create_buffer(offset, SIDE, SIDE, 4 * SIDE, Format::Xrgb8888, &client.queue, ())
+    });
+    let side = if damaged == Damaged::Everything { SIDE } else { 16 };
+    let mut show = |frame: usize| {
+        window.surface.frame(&client.queue, ());
+        window.surface.attach(Some(&buffers[frame % 2]), 0, 0);
+        window.surface.damage_buffer(0, 0, side, side);
+        window.surface.commit();
+        let seen = client.heard.frames;
+        client.until("a frame callback", |heard| heard.frames > seen);
+        Instant::now()
+    };
+    show(0);
+    begin.wait();
+    let mut last = show(1);
+    let mut interval = |frame| {
+        let now = show(frame);
+        now - std::mem::replace(&mut last, now)
+    };
+    (2..FRAMES).map(&mut interval).collect()
+}
+
+/// What the compositor has done so far.
+struct Snapshot {
+    rendering: String,
+    frames: u64,
+    copied: u64,
+    busy: Duration,
+}
+
+impl Snapshot {
+    fn of(compositor: &Compositor) -> Self {
+        let stats = compositor.control().ask("stats");
+        let line = |name: &str| stats.iter().find(|line| line.starts_with(name)).unwrap().clone();
+        let number = |line: &str, before: &str| -> u64 {
+            let words: Vec<&str> = line.split([' ', '(']).filter(|word| !word.is_empty()).collect();
+            let end = words.iter().position(|word| *word == before);
+            words[end.unwrap() - 1].parse().unwrap()
+        };
+        let rendering = line("rendering: ");
+        Self {
+            frames: number(&rendering, "frames"),
+            copied: number(&line("protocol: "), "KiB"),
+            busy: processor_time(compositor.child.id()),
+            rendering,
+        }
+    }
+}
+
+/// What a process has had of the processor, in user and system mode.
+fn processor_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The name of the program, in brackets, may have spaces in it; the ticks are of 10 ms.
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(10 * ticks)
+}
