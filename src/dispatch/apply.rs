@@ -21,13 +21,13 @@ impl<Data: LoopData> EventLoop<Data> {
         self.round.ran_user_code = false;
         self.shared.ready.end_rest();
         registrations.end_turn();
+        if !self.round.budget.has_refused() {
+            self.round.budget.restart(None, registrations.has_urgent());
+        }
         if self.round.was_interrupted()
             && let Some(key) = self.round.take_interrupted(registrations)
         {
             self.finish_unregistering(key, data);
-        }
-        if !self.round.budget.has_refused() {
-            self.round.budget.restart(None);
         }
         self.apply_ops(data)?;
         self.run_posts(data)?;

@@ -61,7 +61,8 @@ impl<Data: LoopData> EventLoop<Data> {
         let registrations = &mut own_handle(&self.shared, data)?.registrations;
         self.round.take_up_deferred(registrations);
         let now = registrations.expire();
-        self.round.budget.restart(now);
+        let urgent = registrations.has_urgent();
+        self.round.budget.restart(now, urgent);
         if !self.round.stale.is_empty() {
             self.report_orphans(data);
         }
