@@ -112,7 +112,6 @@ impl<Data: LoopData> EventLoop<Data> {
         if handle.registrations.host().is_some() && self.shared.is_exported() {
             return Err(crate::hosting::watched_from_outside());
         }
-        self.round.forget_level(&mut handle.registrations);
         let stops = self.shared.is_stopping();
         let timeout = match self.fall_asleep(timeout, in_run, handle) {
             Ok(timeout) => timeout,
@@ -131,7 +130,13 @@ impl<Data: LoopData> EventLoop<Data> {
             self.counters.wakeups += 1;
         }
         // A hosted callback may have put another loop's handle into the state.
-        let Ok(handle) = own_handle(&self.shared, data) else { return Ok(notified) };
+        let Ok(handle) = own_handle(&self.shared, data) else {
+            if notified {
+                // The queue is looked at when the handle is back.
+                self.shared.ready.wake();
+            }
+            return Ok(notified);
+        };
         if waited.is_ok() {
             self.collect_found(handle);
         }
