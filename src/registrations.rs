@@ -381,7 +381,7 @@ impl Registrations {
             && held.ready.is_found()
             && !held.ready.has_more()
         {
-            held.ready = ReadinessBits::NONE;
+            held.ready = ReadinessBits::FORGOTTEN;
         }
     }
 

@@ -17,7 +17,9 @@ use crate::{EventLoop, Registrar, Timer};
 impl<Data: LoopData> EventLoop<Data> {
     /// What comes before the wait: takes up what a panic left, applies ops, and runs what was posted.
     pub(crate) fn apply(&mut self, data: &mut Data) -> Outcome {
-        let registrations = &mut own_handle(&self.shared, data)?.registrations;
+        let handle = own_handle(&self.shared, data)?;
+        handle.end_applying();
+        let registrations = &mut handle.registrations;
         self.round.ran_user_code = false;
         self.shared.ready.end_rest();
         registrations.end_turn();

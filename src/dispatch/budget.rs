@@ -191,6 +191,16 @@ impl Budget {
         self.owed &= !served;
     }
 
+    /// Gives what is applied the time of a round, whatever the last one left of its own.
+    pub(crate) fn allow_ops(&mut self) {
+        self.left = Self::COUNT;
+        self.started = None;
+        self.spent = 0;
+        self.unread = 1;
+        self.holds_apply = false;
+        self.closed &= !Lane::Apply.bit();
+    }
+
     /// Has what is applied wait, which was left over, or no longer.
     pub(crate) fn hold_apply(&mut self, hold: bool) {
         self.holds_apply = hold;

@@ -159,9 +159,11 @@ impl<Data: LoopData> EventLoop<Data> {
         data: &mut Data,
     ) -> io::Result<()> {
         let answer = self.slots.get_mut(host).map(|slot| slot.call(What::Wait(timeout), data));
-        if let Some(Err(failure)) = answer
-            && own_handle(&self.shared, data).is_ok()
-        {
+        if own_handle(&self.shared, data).is_err() {
+            // What the kernel has waits in it until the handle is back.
+            return Ok(());
+        }
+        if let Some(Err(failure)) = answer {
             let failure = self.source_failure(host, failure.error, data);
             self.report(failure, data);
         }
