@@ -28,7 +28,8 @@ fn errors_come_out_of_the_dispatch() {
         rig.quiesce();
     };
     let error = "error: on purpose";
-    compare_except(program, &[(Way::Source, &["called", error, "called", "called", error, "-"])]);
+    let in_soloop = ["called", error, "called", "called", error, "-"];
+    compare_except(program, &[(Way::Source, &in_soloop), (Way::OnDemand, &in_soloop)]);
 }
 
 /// Its fds are ready at once, and the first fails.
@@ -85,7 +86,7 @@ fn the_rest_of_a_batch_that_fails_is_delivered_where_each_source_is_by_itself() 
     };
     let error = "error: on purpose";
     let by_itself = ["-", "called", error, "called", "called", error, error, "-"];
-    compare_except(program, &[(Way::Source, &by_itself)]);
+    compare_except(program, &[(Way::Source, &by_itself), (Way::OnDemand, &by_itself)]);
 }
 
 #[test]
