@@ -213,6 +213,8 @@ impl<Data> EventLoop<Data> {
     where
         Data: LoopData,
     {
+        self.round.hold_no_failures();
+        self.round.budget.allow_ops();
         let applied = self.apply(data);
         self.publish(data);
         applied.map_err(|error| *error)
@@ -292,7 +294,9 @@ impl<Data: LoopData> EventLoop<Data> {
         self.counters.rounds += 1;
         self.begin_round();
         let guard = self.shared.is_exported().then(|| PublishPanic(Arc::clone(&self.shared)));
+        self.round.begin_dispatch();
         let dispatched = self.steps(timeout, in_run, data);
+        let dispatched = self.round.end_dispatch(dispatched);
         drop(guard);
         self.end_round();
         self.publish(data);
@@ -313,11 +317,17 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Ends a dispatch: whoever watches the loop's fd is told whether there is more to do.
     #[inline]
     fn publish(&mut self, data: &mut Data) {
-        let Ok(handle) = own_handle(&self.shared, data) else { return };
+        let Ok(handle) = own_handle(&self.shared, data) else {
+            if self.shared.is_exported() {
+                self.shared.publish_panic();
+            }
+            return;
+        };
         if self.shared.is_exported() {
             self.publish_readiness(data);
         } else {
-            self.shared.set_work(handle.has_work() || self.round.budget.has_refused());
+            let is_due = handle.registrations.is_any_due();
+            self.shared.set_work(handle.has_work() || is_due || self.round.budget.has_refused());
         }
     }
 

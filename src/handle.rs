@@ -523,6 +523,12 @@ impl<Data> LoopHandle<Data> {
         !self.ops.is_empty() || !self.idles.is_empty()
     }
 
+    /// No op is being applied, whatever a panic left.
+    #[inline]
+    pub(crate) fn end_applying(&mut self) {
+        self.ops.end_applying();
+    }
+
     /// The next op to apply, if `budget` allows it. What guards left that were dropped by now is among them.
     #[inline]
     pub(crate) fn next_op(&mut self, budget: &mut Budget) -> Option<Op<Data>> {

@@ -110,6 +110,8 @@ const EVENT: u16 = 1 << 7;
 const FOUND: u16 = 1 << 8;
 /// The source said that it has more: it may have read it already, and the kernel then says nothing.
 const MORE: u16 = 1 << 9;
+/// There is no event, but a place in the queue of the round.
+const PLACE: u16 = 1 << 10;
 
 impl ReadinessBits {
     /// No event.
@@ -163,10 +165,13 @@ impl ReadinessBits {
         self.0 & MORE != 0
     }
 
-    /// Takes in `more`; whether it is the first event.
+    /// An event that is forgotten, and keeps its place.
+    pub(crate) const FORGOTTEN: Self = Self(PLACE);
+
+    /// Takes in `more`; whether it needs a place in the queue.
     #[inline]
     pub(crate) fn merge(&mut self, more: Self) -> bool {
-        let first = !self.is_event();
+        let first = self.0 == 0;
         self.0 |= more.0;
         first
     }

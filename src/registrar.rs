@@ -172,7 +172,7 @@ impl<'a> Registrar<'a> {
             let _ = self.registrations.forget_fd(before.fd, key);
             rearm
         };
-        let level = mode == Mode::Level;
+        let level = tells_again(interest, mode, rearm);
         self.registrations.set_io(key, IoWatch { fd: raw, wants: interest.into(), rearm, level });
         Ok(())
     }
@@ -303,7 +303,7 @@ impl<'a> Registrar<'a> {
     ) -> io::Result<InterestToken> {
         match result {
             Ok(rearm) => {
-                let level = mode == Mode::Level && fd >= 0;
+                let level = fd >= 0 && tells_again(interest, mode, rearm);
                 self.registrations
                     .set_io(key, IoWatch { fd, wants: interest.into(), rearm, level });
                 Ok(InterestToken::new(key))
@@ -330,6 +330,13 @@ impl<'a> Registrar<'a> {
             _ => Err(no_io(self.registrations.watch(self.source, key))),
         }
     }
+}
+
+/// Whether the kernel goes on to tell of an fd as long as it is ready: not where the loop emulates the mode. Of an
+/// interest in nothing it tells once: a hang-up.
+#[inline]
+fn tells_again(interest: Interest, mode: Mode, rearm: Rearm) -> bool {
+    mode == Mode::Level && rearm == Rearm::Native && interest != Interest::EMPTY
 }
 
 /// Why an interest is no fd of the source's, which holds it if it waits for something.

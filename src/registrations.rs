@@ -61,6 +61,8 @@ pub(crate) struct Registrations {
     nearest_is_old: bool,
     /// How many deadlines expired and are not delivered, or taken off the lists.
     due: usize,
+    /// Whether any source ever had a priority other than the default.
+    prioritized: bool,
     /// The deadline that was delivered last.
     delivered: Option<(InterestKey, i64)>,
     /// The timers that enable sources again which failed.
@@ -143,6 +145,7 @@ impl Registrations {
             deadlines: Default::default(),
             nearest_is_old: false,
             due: 0,
+            prioritized: false,
             delivered: None,
             retries: SparseSecondaryMap::new(),
             emulates_oneshot: false,
@@ -163,6 +166,7 @@ impl Registrations {
         match options.filter(|options| !options.is_default()) {
             None => self.rows.add_source(kind, Priority::Normal, ENABLED),
             Some(options) => {
+                self.prioritized |= options.priority != Priority::Normal;
                 let key = self.rows.add_source(kind, options.priority, ENABLED | OPTIONS);
                 self.options.insert(key, options);
                 key
@@ -300,6 +304,12 @@ impl Registrations {
         self.rows.source(source).map_or(Priority::Normal, |row| row.priority)
     }
 
+    /// Whether there may be something that could be late: a deadline, or a source of another priority than others.
+    #[inline]
+    pub(crate) fn has_urgent(&self) -> bool {
+        self.prioritized || self.shared.nearest_deadline().is_some()
+    }
+
     /// The priority of the source of an interest.
     #[inline]
     pub(crate) fn priority_of(&self, interest: InterestKey) -> Priority {
@@ -371,7 +381,7 @@ impl Registrations {
             && held.ready.is_found()
             && !held.ready.has_more()
         {
-            held.ready = ReadinessBits::NONE;
+            held.ready = ReadinessBits::FORGOTTEN;
         }
     }
 

@@ -152,6 +152,7 @@ impl Shared {
     }
 
     /// The loop's fd is watched from outside from here on. `has_work`: as far as the loop knows without its handle.
+    #[cfg_attr(mio_unsupported_force_poll_poll, expect(dead_code))]
     pub(crate) fn export(&self, has_work: impl Fn() -> bool) {
         if !self.exported.swap(true, Ordering::Relaxed) {
             let work = self.work.load(Ordering::Relaxed) || self.is_due() || has_work();

@@ -17,17 +17,23 @@ use crate::{EventLoop, Registrar, Timer};
 impl<Data: LoopData> EventLoop<Data> {
     /// What comes before the wait: takes up what a panic left, applies ops, and runs what was posted.
     pub(crate) fn apply(&mut self, data: &mut Data) -> Outcome {
-        let registrations = &mut own_handle(&self.shared, data)?.registrations;
+        let handle = own_handle(&self.shared, data)?;
+        handle.end_applying();
+        let registrations = &mut handle.registrations;
         self.round.ran_user_code = false;
         self.shared.ready.end_rest();
         registrations.end_turn();
+        // What a source said before it panicked is not another one's.
+        self.shared.take_again();
+        // Before hooks answer: what they say of an fd is not the kernel's to say again.
+        self.round.forget_level(registrations);
+        if !self.round.budget.has_refused() {
+            self.round.budget.restart(None, registrations.has_urgent());
+        }
         if self.round.was_interrupted()
             && let Some(key) = self.round.take_interrupted(registrations)
         {
             self.finish_unregistering(key, data);
-        }
-        if !self.round.budget.has_refused() {
-            self.round.budget.restart(None);
         }
         self.apply_ops(data)?;
         self.run_posts(data)?;
@@ -171,9 +177,20 @@ impl<Data: LoopData> EventLoop<Data> {
         } else {
             Registrar::new(registrations, key)
         };
-        if let Err(error) = slot.source.reregister(&mut registrar) {
+        let reregistered = slot.source.reregister(&mut registrar);
+        self.take_lost(key, data);
+        if let Err(error) = reregistered {
             let failure = self.source_failure(key, error.into(), data);
             self.report(failure, data);
+        }
+    }
+
+    /// Remembers what the kernel could not be told to forget.
+    #[inline]
+    fn take_lost(&mut self, key: SourceKey, data: &mut Data) {
+        let lost = data.loop_handle().registrations.take_lost();
+        if !lost.is_empty() {
+            self.note_orphans(key, lost, data);
         }
     }
 
@@ -195,10 +212,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let unregistered = slot.source.unregister(&mut Registrar::new(registrations, key));
         registrations.sweep(key);
         self.round.set_unregistering(None);
-        let lost = registrations.take_lost();
-        if !lost.is_empty() {
-            self.note_orphans(key, lost, data);
-        }
+        self.take_lost(key, data);
         unregistered
     }
 

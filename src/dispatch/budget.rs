@@ -99,9 +99,9 @@ impl Budget {
         self.time = nanos(time);
     }
 
-    /// Begins a round, at `now` if that is known.
+    /// Begins a round, at `now` if that is known. `urgent`: there may be something that could be late.
     #[inline]
-    pub(crate) fn restart(&mut self, now: Option<i64>) {
+    pub(crate) fn restart(&mut self, now: Option<i64>, urgent: bool) {
         self.left = Self::COUNT;
         self.started = now;
         self.spent = 0;
@@ -109,8 +109,8 @@ impl Budget {
         self.closed = 0;
         self.holds_apply = false;
         self.shared = 0;
-        // If it is known when the round began, the first item needs no look at the clock.
-        self.unread = u32::from(now.is_some());
+        // The first item needs no look at the clock if it is known when the round began, or if that does not matter.
+        self.unread = u32::from(now.is_some() || !urgent);
         self.stride = 1;
         self.overdrawn = false;
         self.follows_refusal = std::mem::take(&mut self.refused);
@@ -191,6 +191,16 @@ impl Budget {
         self.owed &= !served;
     }
 
+    /// Gives what is applied the time of a round, whatever the last one left of its own.
+    pub(crate) fn allow_ops(&mut self) {
+        self.left = Self::COUNT;
+        self.started = None;
+        self.spent = 0;
+        self.unread = 1;
+        self.holds_apply = false;
+        self.closed &= !Lane::Apply.bit();
+    }
+
     /// Has what is applied wait, which was left over, or no longer.
     pub(crate) fn hold_apply(&mut self, hold: bool) {
         self.holds_apply = hold;
@@ -224,7 +234,7 @@ mod tests {
         let lanes = [Lane::Events(Priority::Normal), Lane::Idle, Lane::Apply];
         let mut ran = [0; 3];
         for _ in 0..30 {
-            budget.restart(None);
+            budget.restart(None, true);
             let mut of_round = 0;
             for (lane, ran) in lanes.iter().zip(&mut ran) {
                 let may_run = budget.may_run(*lane, &clock);
@@ -240,7 +250,7 @@ mod tests {
     fn a_count_ends_a_round_that_takes_no_time() {
         let clock = Clock::manual();
         let mut budget = Budget::new();
-        budget.restart(None);
+        budget.restart(None, true);
         let items = (0..).take_while(|_| budget.may_run(Lane::Apply, &clock)).count();
         assert_eq!(items, Budget::COUNT as usize);
         assert!(budget.has_refused());

@@ -105,8 +105,8 @@ impl<Data: LoopData> EventLoop<Data> {
                 answer => return self.end_turn(answer, has_more, turn, data),
             }
             let applied = self.apply_ops(data);
-            self.round.set_done();
             let registrations = &mut own_handle(&self.shared, data)?.registrations;
+            self.round.set_done();
             if !registrations.may_go_on(turn.interest) {
                 registrations.end_turn();
                 return applied;
@@ -135,6 +135,9 @@ impl<Data: LoopData> EventLoop<Data> {
         // What the kernel says again needs no note.
         if !turn.level || readiness.has_more() {
             self.round.set_running(interest, readiness);
+        } else if registrations.is_once(key) {
+            // It goes after a panic, too, whatever the kernel says then.
+            self.round.set_running(interest, readiness.with_more());
         }
         self.counters.events += 1;
         self.round.called = true;

@@ -2,7 +2,7 @@
 
 use crate::EventLoop;
 use crate::error::Outcome;
-use crate::handle::LoopData;
+use crate::handle::{LoopData, own_handle};
 use crate::source::EventIterator;
 use crate::token::SourceKey;
 
@@ -27,7 +27,7 @@ impl<Data: LoopData> EventLoop<Data> {
         self.hooks.retain(|key| self.slots.contains_key(*key));
         for index in 0..self.hooks.len() {
             let key = self.hooks[index];
-            let registrations = &mut data.loop_handle().registrations;
+            let registrations = &mut own_handle(&self.shared, data)?.registrations;
             let Some(slot) = self.slots.get_mut(key).filter(|_| registrations.is_registered(key))
             else {
                 continue;
@@ -49,7 +49,8 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Calls `before_handle_events`, with what this round has for the source.
     #[inline]
     pub(crate) fn before_handle_events(&mut self, data: &mut Data) {
-        let registrations = &data.loop_handle().registrations;
+        let Ok(handle) = own_handle(&self.shared, data) else { return };
+        let registrations = &handle.registrations;
         for &key in &self.hooks {
             if let Some(slot) = self.slots.get_mut(key)
                 && registrations.is_registered(key)

@@ -28,6 +28,10 @@ pub(crate) struct Round {
     unregistering: Option<SourceKey>,
     /// Errors that are to come out of this dispatch or of later ones.
     failures: VecDeque<Box<Error>>,
+    /// An error ended the last dispatch before it was through.
+    was_cut: bool,
+    /// No error ends this one before: else a source that fails each time would keep others from theirs.
+    holds_failures: bool,
     /// What the kernel told of while it is nobody's.
     pub(crate) stale: Vec<InterestKey>,
     pub(crate) budget: Budget,
@@ -48,6 +52,8 @@ impl Round {
             running: None,
             unregistering: None,
             failures: VecDeque::new(),
+            was_cut: false,
+            holds_failures: false,
             stale: Vec::new(),
             budget: Budget::new(),
             ran_user_code: false,
@@ -196,10 +202,30 @@ impl Round {
         self.failures.push_back(Box::new(error));
     }
 
-    /// The next error that is to come out.
+    /// A dispatch begins: after one that an error cut short it goes through to its end.
+    #[inline]
+    pub(crate) fn begin_dispatch(&mut self) {
+        self.holds_failures = std::mem::take(&mut self.was_cut);
+    }
+
+    /// A dispatch ends, by an error or with its last step: what comes out of it.
+    #[inline]
+    pub(crate) fn end_dispatch(&mut self, steps: Outcome) -> Outcome {
+        let was_held = std::mem::take(&mut self.holds_failures);
+        let outcome = steps.and_then(|()| self.failure());
+        self.was_cut = outcome.is_err() && !was_held;
+        outcome
+    }
+
+    /// No error is held, whatever a panic left.
+    pub(crate) fn hold_no_failures(&mut self) {
+        self.holds_failures = false;
+    }
+
+    /// The next error that is to come out now.
     #[inline]
     pub(crate) fn failure(&mut self) -> Outcome {
-        if self.failures.is_empty() { Ok(()) } else { self.next_failure() }
+        if self.failures.is_empty() || self.holds_failures { Ok(()) } else { self.next_failure() }
     }
 
     #[cold]

@@ -61,7 +61,8 @@ impl<Data: LoopData> EventLoop<Data> {
         let registrations = &mut own_handle(&self.shared, data)?.registrations;
         self.round.take_up_deferred(registrations);
         let now = registrations.expire();
-        self.round.budget.restart(now);
+        let urgent = registrations.has_urgent();
+        self.round.budget.restart(now, urgent);
         if !self.round.stale.is_empty() {
             self.report_orphans(data);
         }
@@ -111,7 +112,6 @@ impl<Data: LoopData> EventLoop<Data> {
         if handle.registrations.host().is_some() && self.shared.is_exported() {
             return Err(crate::hosting::watched_from_outside());
         }
-        self.round.forget_level(&mut handle.registrations);
         let stops = self.shared.is_stopping();
         let timeout = match self.fall_asleep(timeout, in_run, handle) {
             Ok(timeout) => timeout,
@@ -130,7 +130,13 @@ impl<Data: LoopData> EventLoop<Data> {
             self.counters.wakeups += 1;
         }
         // A hosted callback may have put another loop's handle into the state.
-        let Ok(handle) = own_handle(&self.shared, data) else { return Ok(notified) };
+        let Ok(handle) = own_handle(&self.shared, data) else {
+            if notified {
+                // The queue is looked at when the handle is back.
+                self.shared.ready.wake();
+            }
+            return Ok(notified);
+        };
         if waited.is_ok() {
             self.collect_found(handle);
         }
@@ -153,9 +159,11 @@ impl<Data: LoopData> EventLoop<Data> {
         data: &mut Data,
     ) -> io::Result<()> {
         let answer = self.slots.get_mut(host).map(|slot| slot.call(What::Wait(timeout), data));
-        if let Some(Err(failure)) = answer
-            && own_handle(&self.shared, data).is_ok()
-        {
+        if own_handle(&self.shared, data).is_err() {
+            // What the kernel has waits in it until the handle is back.
+            return Ok(());
+        }
+        if let Some(Err(failure)) = answer {
             let failure = self.source_failure(host, failure.error, data);
             self.report(failure, data);
         }

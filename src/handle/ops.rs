@@ -89,6 +89,12 @@ impl<Data> Ops<Data> {
         next
     }
 
+    /// None is being applied, whatever a panic left.
+    #[inline]
+    pub(crate) fn end_applying(&mut self) {
+        self.applying = false;
+    }
+
     /// Whether ops are being applied, and what is asked for now is asked for by one.
     #[inline]
     pub(crate) fn is_applying(&self) -> bool {

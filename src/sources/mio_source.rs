@@ -104,9 +104,14 @@ impl<T: mio::event::Source + 'static> EventSource for MioSource<T> {
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        match self.token {
-            Some(token) => registrar.reregister(token, &mut self.io, self.interest, self.mode),
-            None => self.register(registrar),
+        let Some(token) = self.token else { return self.register(registrar) };
+        match registrar.reregister(token, &mut self.io, self.interest, self.mode) {
+            // The callback put another one in its place.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let _ = registrar.unregister(token, &mut self.io);
+                self.register(registrar)
+            }
+            result => result,
         }
     }
 

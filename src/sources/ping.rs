@@ -88,6 +88,13 @@ pub struct PingSource {
     token: Option<InterestToken>,
 }
 
+/// A ping may outlive the source and its loop: it then holds none of the loop's fds.
+impl Drop for PingSource {
+    fn drop(&mut self) {
+        *self.shared.notifier() = None;
+    }
+}
+
 impl EventSource for PingSource {
     type Event<'a> = ();
     type Ret = ();

@@ -114,8 +114,14 @@ impl Client {
 
     /// The error the compositor answers everything so far with.
     pub fn protocol_error(&mut self) -> ProtocolError {
+        self.end().expect("disconnected without a protocol error")
+    }
+
+    /// Waits for the end of the connection; the protocol error, unless the client still wrote when it was cut, and so
+    /// never read it.
+    pub fn end(&mut self) -> Option<ProtocolError> {
         while self.events.roundtrip(&mut self.heard).is_ok() {}
-        self.connection.protocol_error().expect("disconnected without a protocol error")
+        self.connection.protocol_error()
     }
 
     pub fn memory(&self, bytes: i32) -> File {

@@ -11,10 +11,10 @@ use calloop::{EventSource, Interest, Mode, Poll, PostAction, Readiness, Token, T
 use crate::rig::*;
 
 /// An error of a callback comes out of a dispatch. calloop drops what is left of the batch, of all sources; one by
-/// itself has a batch by itself.
+/// itself has a batch by itself. The dispatch after one that an error ended goes through to its end.
 #[test]
 fn errors_come_out_of_the_dispatch() {
-    compare(|rig| {
+    let program = |rig: &mut Rig| {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let mut times = 0;
         let generic = Generic::new(theirs, Interest::READ, Mode::Level);
@@ -26,7 +26,10 @@ fn errors_come_out_of_the_dispatch() {
         io::Write::write_all(&mut &ours, b"x").unwrap();
         rig.until_noted(5);
         rig.quiesce();
-    });
+    };
+    let error = "error: on purpose";
+    let in_soloop = ["called", error, "called", "called", error, "-"];
+    compare_except(program, &[(Way::Source, &in_soloop), (Way::OnDemand, &in_soloop)]);
 }
 
 /// Its fds are ready at once, and the first fails.
@@ -71,7 +74,7 @@ fn the_rest_of_a_batch_that_fails_is_delivered_where_each_source_is_by_itself() 
     }
 
     // Pings are level-triggered, so that calloop finds again what it drops.
-    compare(|rig| {
+    let program = |rig: &mut Rig| {
         let (pings, source) = super::composites::pings(3);
         rig.state.insert(Failing(source), |_, _, state| {
             state.note("called");
@@ -80,7 +83,10 @@ fn the_rest_of_a_batch_that_fails_is_delivered_where_each_source_is_by_itself() 
         rig.quiesce();
         pings.iter().for_each(calloop::ping::Ping::ping);
         rig.quiesce();
-    });
+    };
+    let error = "error: on purpose";
+    let by_itself = ["-", "called", error, "called", "called", error, error, "-"];
+    compare_except(program, &[(Way::Source, &by_itself), (Way::OnDemand, &by_itself)]);
 }
 
 #[test]

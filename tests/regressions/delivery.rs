@@ -1252,3 +1252,129 @@ fn f20_a_source_that_a_destructor_removed_is_not_visited() {
     ping.ping();
     assert_eq!(dispatches(&mut event_loop, &mut state, 2), [""; 0]);
 }
+
+// What a reading against the new heart found.
+
+#[test]
+fn level_triggered_fds_that_are_left_over_take_no_more_places_each_round() {
+    let (mut event_loop, mut state) = new_loop();
+    event_loop.set_round_time(ZERO);
+    let mut ends = Vec::new();
+    for _ in 0..2 {
+        let (mut end, source) = pair(Mode::Level);
+        end.write_all(b"x").unwrap();
+        // It stays readable.
+        state.handle.insert_source(source, |_, _| Ok(PostAction::Continue)).unwrap();
+        ends.push(end);
+    }
+    let (mut late, source) = pair(Mode::Level);
+    state.handle.insert_source(source, noting("late")).unwrap();
+    for _ in 0..1000 {
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+    }
+    late.write_all(b"x").unwrap();
+    let rounds = (1..).find(|_| {
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        !state.log.is_empty()
+    });
+    assert!(rounds.unwrap() < 20, "{rounds:?}");
+}
+
+#[test]
+fn a_source_that_fails_each_time_keeps_neither_timers_nor_idles_from_running() {
+    let (mut event_loop, mut state) = new_loop();
+    let (mut end, source) = pair(Mode::Level);
+    end.write_all(b"x").unwrap();
+    let fails = |_: Ready<'_, UnixStream>, _: &mut State| Err(std::io::Error::other("always"));
+    state.handle.insert_source(source, fails).unwrap();
+    let timer = |_: Instant, state: &mut State| {
+        state.note("timer");
+        TimeoutAction::Drop
+    };
+    state.handle.insert_source(Timer::immediate(), timer).unwrap();
+    state.handle.insert_idle(|state: &mut State| state.note("idle"));
+    let errors = (0..6).filter(|_| event_loop.dispatch(ZERO, &mut state).is_err()).count();
+    assert_eq!(state.log, ["timer", "idle"]);
+    assert!(errors >= 5, "each comes out: {errors}");
+}
+
+#[test]
+fn apply_pending_applies_whatever_the_last_round_refused() {
+    let (mut event_loop, mut state) = new_loop();
+    event_loop.set_round_time(ZERO);
+    let (_ping, source) = make_ping();
+    let token = state.handle.insert_source(source, |(), _: &mut State| ()).unwrap();
+    for _ in 0..3 {
+        state.handle.insert_idle(|_: &mut State| ());
+    }
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    event_loop.set_round_time(Duration::from_millis(10));
+    state.handle.visit(token, |_, state: &mut State| state.note("visited"));
+    state.handle.remove(token);
+    event_loop.apply_pending(&mut state).unwrap();
+    assert_eq!(state.log, ["visited"]);
+    assert!(event_loop.get(token).is_none());
+}
+
+#[test]
+fn one_that_is_inserted_once_goes_after_a_panic_though_its_fd_was_read() {
+    let (mut event_loop, mut state) = new_loop();
+    let (mut end, source) = pair(Mode::Level);
+    end.write_all(b"x").unwrap();
+    let callback = |ready: Ready<'_, UnixStream>, _: &mut State| -> std::io::Result<PostAction> {
+        ready.io.read_exact(&mut [0])?;
+        panic!("on purpose")
+    };
+    let token = state.handle.insert_once(source, callback).unwrap();
+    dispatch_panics(&mut event_loop, &mut state, ZERO);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert!(!state.handle.contains(token));
+}
+
+#[cfg(not(mio_unsupported_force_poll_poll))]
+#[test]
+fn the_fd_is_readable_for_a_timer_that_an_error_left_over() {
+    let (mut event_loop, mut state) = new_loop();
+    let (mut end, source) = pair(Mode::Level);
+    end.write_all(b"x").unwrap();
+    let fails = |ready: Ready<'_, UnixStream>, _: &mut State| {
+        ready.io.read_exact(&mut [0])?;
+        Err(std::io::Error::other("once"))
+    };
+    state.handle.insert_source(source, fails).unwrap();
+    let timer = |_: Instant, state: &mut State| {
+        state.note("timer");
+        TimeoutAction::Drop
+    };
+    state.handle.insert_source(Timer::immediate(), timer).unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap_err();
+    assert!(common::readable_within(&event_loop, ZERO));
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(state.log, ["timer"]);
+}
+
+// mio registers no interest in nothing.
+#[cfg(not(mio_unsupported_force_poll_poll))]
+#[test]
+fn a_hang_up_outlives_the_error_of_another_source() {
+    let (mut event_loop, mut state) = new_loop();
+    let (mut end, source) = pair(Mode::Level);
+    let fails = |ready: Ready<'_, UnixStream>, _: &mut State| {
+        ready.io.read_exact(&mut [0])?;
+        Err(std::io::Error::other("once"))
+    };
+    state.handle.insert_source(source, fails).unwrap();
+    let (other, theirs) = UnixStream::pair().unwrap();
+    let source = Generic::new(theirs, Interest::EMPTY, Mode::Level);
+    let hangs_up = |_: Ready<'_, UnixStream>, state: &mut State| {
+        state.note("gone");
+        Ok(PostAction::Remove)
+    };
+    state.handle.insert_source(source, hangs_up).unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    end.write_all(b"x").unwrap();
+    drop(other);
+    event_loop.dispatch(ZERO, &mut state).unwrap_err();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(state.log, ["gone"]);
+}

@@ -76,6 +76,9 @@ pub struct Model {
     /// What is called, or has more while ops are applied, which it then said.
     running: Option<(Interest, bool)>,
     failures: VecDeque<usize>,
+    /// An error ended the last dispatch before it was through: none does that to this one.
+    was_cut: bool,
+    holds_failures: bool,
     waits: u32,
     now: i64,
     armings: u64,
@@ -108,6 +111,8 @@ impl Model {
             deferred: Vec::new(),
             running: None,
             failures: VecDeque::new(),
+            was_cut: false,
+            holds_failures: false,
             waits: 0,
             now: 0,
             armings: 0,
@@ -154,6 +159,7 @@ impl Model {
     }
 
     pub fn apply_pending(&mut self) {
+        self.holds_failures = false;
         let applied = self.apply();
         self.note(applied);
     }
@@ -169,6 +175,18 @@ impl Model {
     }
 
     fn turn(&mut self, timeout: i64, in_run: bool) -> Flow {
+        self.holds_failures = take(&mut self.was_cut);
+        let steps = self.steps(timeout, in_run);
+        if matches!(steps, Err(Stop::Panicked)) {
+            return steps;
+        }
+        let was_held = take(&mut self.holds_failures);
+        let turn = steps.and_then(|()| self.failure());
+        self.was_cut = turn.is_err() && !was_held;
+        turn
+    }
+
+    fn steps(&mut self, timeout: i64, in_run: bool) -> Flow {
         self.rounds += 1;
         self.apply()?;
         self.wait(timeout, in_run);

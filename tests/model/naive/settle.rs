@@ -30,6 +30,13 @@ impl Model {
         while let Some(op) = self.next_op() {
             self.apply_op(op)?;
         }
+        self.failure()
+    }
+
+    pub(super) fn failure(&mut self) -> Flow {
+        if self.holds_failures {
+            return Ok(());
+        }
         self.failures.pop_front().map_or(Ok(()), |source| Err(Stop::Failed(source)))
     }
 
