@@ -141,7 +141,10 @@ impl Client {
         let memory = self.memory(bytes);
         memory.write_all_at(&colour.to_le_bytes().repeat((width * height) as usize), 0).unwrap();
         let pool = self.pool(&memory, bytes);
-        pool.create_buffer(0, width, height, 4 * width, Format::Argb8888, &self.queue, ())
+        let buffer =
+            pool.create_buffer(0, width, height, 4 * width, Format::Argb8888, &self.queue, ());
+        pool.destroy();
+        buffer
     }
 
     pub fn surface(&self) -> WlSurface {
@@ -149,10 +152,12 @@ impl Client {
     }
 
     /// Commits a surface with content of one colour.
-    pub fn show(&self, surface: &WlSurface, size: (i32, i32), colour: u32) {
-        surface.attach(Some(&self.buffer(size, colour)), 0, 0);
+    pub fn show(&self, surface: &WlSurface, size: (i32, i32), colour: u32) -> WlBuffer {
+        let buffer = self.buffer(size, colour);
+        surface.attach(Some(&buffer), 0, 0);
         surface.damage_buffer(0, 0, size.0, size.1);
         surface.commit();
+        buffer
     }
 
     /// Maps a window of one colour.
@@ -180,8 +185,10 @@ impl Client {
         for _ in 0..count {
             let frames = self.heard.frames;
             window.surface.frame(&self.queue, ());
-            self.show(&window.surface, (32, 32), 0xff808080);
+            let buffer = self.show(&window.surface, (32, 32), 0xff808080);
             self.until("a frame callback", |heard| heard.frames > frames);
+            // A client may have so many pools, and a witness that draws for minutes has as many buffers.
+            buffer.destroy();
         }
     }
 }
