@@ -216,6 +216,7 @@ impl<Data> EventLoop<Data> {
         self.round.hold_no_failures();
         self.round.budget.allow_ops();
         let applied = self.apply(data);
+        self.round.close(&applied);
         self.publish(data);
         applied.map_err(|error| *error)
     }
@@ -307,7 +308,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn steps(&mut self, timeout: Option<Duration>, in_run: bool, data: &mut Data) -> Outcome {
         self.apply(data)?;
         let prepared = self.before_sleep(data);
-        let waited = prepared.and_then(|()| self.wait_instrumented(timeout, in_run, data));
+        let waited = prepared.and_then(|()| self.wait(timeout, in_run, data));
         self.before_handle_events(data);
         waited?;
         self.deliver(data)?;
@@ -317,15 +318,9 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Ends a dispatch: whoever watches the loop's fd is told whether there is more to do.
     #[inline]
     fn publish(&mut self, data: &mut Data) {
-        let Ok(handle) = own_handle(&self.shared, data) else {
-            if self.shared.is_exported() {
-                self.shared.publish_panic();
-            }
-            return;
-        };
         if self.shared.is_exported() {
             self.publish_readiness(data);
-        } else {
+        } else if let Ok(handle) = own_handle(&self.shared, data) {
             let is_due = handle.registrations.is_any_due();
             self.shared.set_work(handle.has_work() || is_due || self.round.budget.has_refused());
         }
@@ -333,7 +328,9 @@ impl<Data: LoopData> EventLoop<Data> {
 
     #[cold]
     fn publish_readiness(&mut self, data: &mut Data) {
-        let handle = data.loop_handle();
+        let Ok(handle) = own_handle(&self.shared, data) else {
+            return self.shared.publish_panic();
+        };
         handle.registrations.renew_nearest();
         // The kernel makes no edge for what it goes on to tell of.
         let delivered_level = std::mem::take(&mut self.round.delivered_level);

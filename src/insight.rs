@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use slotmap::SparseSecondaryMap;
 
 use crate::dispatch::Round;
-use crate::error::{Error, Outcome};
+use crate::error::Error;
 use crate::handle::Look;
 use crate::observe::{CallbackStart, Observer, RoundReport, WaitReport};
 use crate::registrations::Registrations;
@@ -105,6 +105,8 @@ pub(crate) struct Insight {
     removed: Vec<SourceKey>,
     gone: VecDeque<SourceStats>,
     round_started: Option<Instant>,
+    /// When the wait began, and how much there was to deliver by then.
+    wait_started: Option<(Instant, usize)>,
     /// In the waits of this round.
     round_asleep: Duration,
     pub(crate) asleep: Duration,
@@ -372,38 +374,27 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// [`wait`](Self::wait), timed if somebody looks.
-    #[inline]
-    pub(crate) fn wait_instrumented(
-        &mut self,
-        timeout: Option<Duration>,
-        in_run: bool,
-        data: &mut Data,
-    ) -> Outcome {
-        match self.insight {
-            None => self.wait(timeout, in_run, data),
-            Some(_) => self.wait_timed(timeout, in_run, data),
-        }
-    }
-
+    /// A wait begins: whoever looks is told.
     #[cold]
-    fn wait_timed(&mut self, timeout: Option<Duration>, in_run: bool, data: &mut Data) -> Outcome {
-        if let Some(observer) = self.insight.as_mut().and_then(|i| i.observer.as_mut()) {
+    pub(crate) fn begin_wait(&mut self, timeout: Option<Duration>) {
+        let Some(insight) = &mut self.insight else { return };
+        if let Some(observer) = &mut insight.observer {
             observer.wait_begin(timeout);
         }
-        let timed = self.insight.as_ref().is_some_and(|insight| insight.times_rounds());
-        let started = timed.then(Instant::now);
-        let found = self.round.len();
-        let waited = self.wait(timeout, in_run, data);
-        if let (Some(started), Some(insight)) = (started, &mut self.insight) {
-            let duration = started.elapsed();
-            insight.round_asleep += duration;
-            if let Some(observer) = &mut insight.observer {
-                let events = self.round.len().saturating_sub(found);
-                observer.wait_end(&WaitReport { started, duration, events });
-            }
+        insight.wait_started = insight.times_rounds().then(|| (Instant::now(), self.round.len()));
+    }
+
+    /// A wait ends: whoever looks is told what it found.
+    #[cold]
+    pub(crate) fn end_wait(&mut self) {
+        let Some(insight) = &mut self.insight else { return };
+        let Some((started, found)) = insight.wait_started.take() else { return };
+        let duration = started.elapsed();
+        insight.round_asleep += duration;
+        if let Some(observer) = &mut insight.observer {
+            let events = self.round.len().saturating_sub(found);
+            observer.wait_end(&WaitReport { started, duration, events });
         }
-        waited
     }
 
     /// Shows the loop to `look`. Who observes is a part of what it sees, and is left in its place meanwhile.

@@ -119,8 +119,14 @@ impl ReadinessBits {
     /// An event without readiness, as a notification is.
     pub(crate) const NOTIFIED: Self = Self(EVENT | FOUND);
 
-    /// What the kernel said: what is closed or broken can be read or written without blocking.
+    /// What the kernel said, in the bits of epoll_ctl(2), where nothing is closed or broken.
+    #[cfg_attr(mio_unsupported_force_poll_poll, expect(dead_code))]
     #[inline]
+    pub(crate) fn open(epoll: u32) -> Self {
+        Self(epoll as u16 & (READABLE | PRIORITY | WRITABLE) | EVENT | RAW | FOUND)
+    }
+
+    /// What the kernel said: what is closed or broken can be read or written without blocking.
     pub(crate) fn raw(readiness: Readiness) -> Self {
         let mut raw = Self::from(readiness).0 | RAW | FOUND;
         if raw & (ERROR | READ_CLOSED | WRITE_CLOSED) != 0 {
@@ -246,6 +252,8 @@ impl From<InterestBits> for Interest {
 /// assert_eq!(PostAction::Continue | PostAction::Again, PostAction::Again);
 /// assert_eq!(PostAction::Continue | PostAction::Remove, PostAction::Reregister);
 /// ```
+// As wide as a pointer, so that a result of it goes through registers.
+#[repr(usize)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum PostAction {
     /// Go on as before.

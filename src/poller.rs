@@ -28,9 +28,45 @@ mod portable;
 pub(crate) use portable::{Alarm, Poller, add, modify};
 
 use std::io;
+use std::time::Duration;
 
 /// How many events of the kernel one wait takes in. With 9000 fds ready fewer take a little longer.
 const EVENTS: usize = 1024;
+
+/// How long to wait at most.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Timeout {
+    Zero,
+    After(Duration),
+    Never,
+}
+
+impl Timeout {
+    pub(crate) fn at_most(self, limit: Duration) -> Self {
+        Some(Option::from(self).map_or(limit, |timeout: Duration| timeout.min(limit))).into()
+    }
+}
+
+impl From<Option<Duration>> for Timeout {
+    #[inline]
+    fn from(timeout: Option<Duration>) -> Self {
+        match timeout {
+            None => Self::Never,
+            Some(Duration::ZERO) => Self::Zero,
+            Some(timeout) => Self::After(timeout),
+        }
+    }
+}
+
+impl From<Timeout> for Option<Duration> {
+    fn from(timeout: Timeout) -> Self {
+        match timeout {
+            Timeout::Zero => Some(Duration::ZERO),
+            Timeout::After(timeout) => Some(timeout),
+            Timeout::Never => None,
+        }
+    }
+}
 
 /// The kernel's token of the waker, which is no interest key.
 pub(crate) const WAKER: mio::Token = mio::Token(0);

@@ -27,7 +27,7 @@ mod watch;
 
 use fds::Fds;
 pub(crate) use rows::{Held, Interests};
-use rows::{Row, Rows};
+use rows::{Holder, Row, Rows};
 pub(crate) use watch::{IoWatch, Rearm, Watch};
 
 /// Registered: receives events.
@@ -87,6 +87,9 @@ pub(crate) struct Turn {
     pub(crate) rearms: bool,
     /// Whether the kernel goes on to tell of it by itself while it is ready.
     pub(crate) level: bool,
+    /// Whether the source goes after it.
+    pub(crate) once: bool,
+    has_options: bool,
 }
 
 /// What a source may use up in one round.
@@ -287,10 +290,6 @@ impl Registrations {
         }
     }
 
-    pub(crate) fn is_once(&self, key: SourceKey) -> bool {
-        self.has(key, ONCE)
-    }
-
     pub(crate) fn options(&self, key: SourceKey) -> Option<&SourceOptions> {
         if self.has(key, OPTIONS) { self.options.get(key) } else { None }
     }
@@ -308,6 +307,12 @@ impl Registrations {
     #[inline]
     pub(crate) fn has_urgent(&self) -> bool {
         self.prioritized || self.shared.nearest_deadline().is_some()
+    }
+
+    /// Whether there may be a source of another priority than others.
+    #[inline]
+    pub(crate) fn is_prioritized(&self) -> bool {
+        self.prioritized
     }
 
     /// The priority of the source of an interest.
@@ -351,8 +356,11 @@ impl Registrations {
 
     /// What a source may use up in a turn that begins now.
     #[inline]
-    pub(crate) fn source_budget(&self, source: SourceKey) -> SourceBudget {
-        let options = self.options(source);
+    pub(crate) fn source_budget(&self, turn: Turn) -> SourceBudget {
+        if !turn.has_options {
+            return SourceBudget { callbacks: DEFAULT_BUDGET, ends: None };
+        }
+        let options = self.options.get(turn.source);
         let ends = options
             .and_then(|options| options.time_budget)
             .map(|time| self.clock.now_stamp().saturating_add(nanos(time)));
@@ -369,9 +377,9 @@ impl Registrations {
         interest: InterestKey,
         readiness: ReadinessBits,
     ) -> Option<Option<Priority>> {
-        let (source, held) = self.rows.get_mut(interest)?;
+        let (holder, held) = self.rows.get_with_source(interest)?;
         let first = held.ready.merge(readiness);
-        Some(first.then(|| self.priority(source)))
+        Some(first.then_some(holder.priority))
     }
 
     /// Forgets what the kernel said of `interest`, if it says that as long as it holds; not what the source said.
@@ -389,7 +397,7 @@ impl Registrations {
     /// events: one that is unregistered holds no interest.
     #[inline]
     pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<Turn> {
-        let (source, held) = self.rows.get_mut(interest)?;
+        let (Holder { source, flags, .. }, held) = self.rows.get_with_source(interest)?;
         let mut readiness = std::mem::replace(&mut held.ready, ReadinessBits::NONE);
         let (mut rearms, mut level) = (false, false);
         if let Watch::Io(io) = held.watch {
@@ -397,8 +405,9 @@ impl Registrations {
             rearms = io.rearm == Rearm::Level;
             level = io.level;
         }
-        let turn = Turn { source, interest, readiness, rearms, level };
-        (readiness.is_event() && self.is_enabled(source)).then_some(turn)
+        let (once, has_options) = (flags & ONCE != 0, flags & OPTIONS != 0);
+        let turn = Turn { source, interest, readiness, rearms, level, once, has_options };
+        (readiness.is_event() && flags & (REMOVED | DISABLED) == 0).then_some(turn)
     }
 
     /// Whether a source that is in its turn may go on with it: it holds `interest`, and was not disabled.

@@ -76,14 +76,16 @@ impl Shared {
         self.again.store(true, Ordering::Relaxed);
     }
 
-    /// Whether what was processed has more; forgets it.
+    /// Forgets it: what is processed from here on is another event.
     #[inline]
-    pub(crate) fn take_again(&self) -> bool {
-        let again = self.again.load(Ordering::Relaxed);
-        if again {
-            self.again.store(false, Ordering::Relaxed);
-        }
-        again
+    pub(crate) fn forget_again(&self) {
+        self.again.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether what was processed has more.
+    #[inline]
+    pub(crate) fn is_again(&self) -> bool {
+        self.again.load(Ordering::Relaxed)
     }
 
     // Deadlines.

@@ -13,17 +13,17 @@ use crate::{EventSource, InterestToken, PostAction};
 /// What the loop calls back with: it lends the source, and says what it is ready for.
 pub(crate) struct Event<'a> {
     pub(crate) source: &'a mut dyn AnySource,
-    pub(crate) what: What,
+    pub(crate) what: What<'a>,
 }
 
 /// What a source is to do.
 #[derive(Clone, Copy)]
-pub(crate) enum What {
+pub(crate) enum What<'a> {
     /// To process what it is ready for.
     Process(InterestKey, ReadinessBits),
     /// To wait in the place of this loop, as a loop that it hosts.
     #[cfg_attr(not(all(unix, feature = "calloop")), expect(dead_code))]
-    Wait(Option<Duration>),
+    Wait(&'a Option<Duration>),
 }
 
 impl Event<'_> {
@@ -71,7 +71,7 @@ pub(crate) struct Slot<Data> {
 
 impl<Data> Slot<Data> {
     #[inline]
-    pub(crate) fn call(&mut self, what: What, data: &mut Data) -> Answer {
+    pub(crate) fn call(&mut self, what: What<'_>, data: &mut Data) -> Answer {
         (self.callback)(Event { source: &mut *self.source, what }, data)
     }
 }

@@ -18,61 +18,44 @@ impl<Data: LoopData> EventLoop<Data> {
     /// What comes before the wait: takes up what a panic left, applies ops, and runs what was posted.
     pub(crate) fn apply(&mut self, data: &mut Data) -> Outcome {
         let handle = own_handle(&self.shared, data)?;
-        handle.end_applying();
-        let registrations = &mut handle.registrations;
-        self.round.ran_user_code = false;
         self.shared.ready.end_rest();
-        registrations.end_turn();
-        // What a source said before it panicked is not another one's.
-        self.shared.take_again();
         // Before hooks answer: what they say of an fd is not the kernel's to say again.
-        self.round.forget_level(registrations);
-        if !self.round.budget.has_refused() {
-            self.round.budget.restart(None, registrations.has_urgent());
+        self.round.forget_level(&mut handle.registrations);
+        if self.round.begin() {
+            self.take_up_interrupted(data);
         }
-        if self.round.was_interrupted()
-            && let Some(key) = self.round.take_interrupted(registrations)
-        {
-            self.finish_unregistering(key, data);
+        if self.is_asked(data)? {
+            let urgent = data.loop_handle().registrations.has_urgent();
+            self.round.budget.begin_without_wait(urgent);
+            self.apply_all_asked(data)?;
         }
-        self.apply_ops(data)?;
-        self.run_posts(data)?;
         if self.posts.is_empty() && !own_handle(&self.shared, data)?.has_ops() {
             self.round.budget.is_served(Lane::Apply);
         }
         Ok(())
     }
 
-    /// Applies ops in the order in which they were issued.
+    /// Applies ops and runs what was posted, if there is anything.
     #[inline]
-    pub(crate) fn apply_ops(&mut self, data: &mut Data) -> Outcome {
+    pub(crate) fn apply_asked(&mut self, data: &mut Data) -> Outcome {
+        if self.is_asked(data)? { self.apply_all_asked(data) } else { Ok(()) }
+    }
+
+    /// Whether there is an op to apply, something that was posted, or an error that is to come out.
+    #[inline]
+    fn is_asked(&self, data: &mut Data) -> Outcome<bool> {
         let handle = own_handle(&self.shared, data)?;
-        if handle.has_ops() || !self.shared.dropped_guards.is_empty() {
-            self.apply_some_ops(data)?;
-        }
-        self.round.failure()
+        Ok(handle.has_ops()
+            || !self.shared.dropped_guards.is_empty()
+            || !self.posts.is_empty()
+            || !self.mailbox.is_empty()
+            || self.round.has_failed())
     }
 
     #[inline(never)]
-    fn apply_some_ops(&mut self, data: &mut Data) -> Outcome {
-        while let Some(op) = own_handle(&self.shared, data)?.next_op(&mut self.round.budget) {
-            self.apply_op(op, data);
-        }
-        Ok(())
-    }
-
-    /// Runs what was posted by now.
-    #[inline]
-    pub(crate) fn run_posts(&mut self, data: &mut Data) -> Outcome {
-        if self.posts.is_empty() && self.mailbox.is_empty() {
-            Ok(())
-        } else {
-            self.run_some_posts(data)
-        }
-    }
-
-    fn run_some_posts(&mut self, data: &mut Data) -> Outcome {
-        if self.posts.is_empty() {
+    fn apply_all_asked(&mut self, data: &mut Data) -> Outcome {
+        self.apply_ops(data)?;
+        if self.posts.is_empty() && !self.mailbox.is_empty() {
             self.mailbox.take(&mut self.posts);
         }
         while !self.posts.is_empty() && self.may_run(Lane::Apply, data) {
@@ -82,6 +65,36 @@ impl<Data: LoopData> EventLoop<Data> {
             self.apply_ops(data)?;
         }
         Ok(())
+    }
+
+    /// Takes up what a panic or an error left of the last dispatch.
+    #[cold]
+    fn take_up_interrupted(&mut self, data: &mut Data) {
+        let handle = data.loop_handle();
+        handle.end_applying();
+        handle.registrations.end_turn();
+        if let Some(key) = self.round.take_interrupted(&mut handle.registrations) {
+            self.finish_unregistering(key, data);
+        }
+    }
+
+    /// Applies ops in the order in which they were issued.
+    #[inline]
+    pub(crate) fn apply_ops(&mut self, data: &mut Data) -> Outcome {
+        let handle = own_handle(&self.shared, data)?;
+        if handle.has_ops() || !self.shared.dropped_guards.is_empty() || self.round.has_failed() {
+            self.apply_some_ops(data)
+        } else {
+            Ok(())
+        }
+    }
+
+    #[inline(never)]
+    fn apply_some_ops(&mut self, data: &mut Data) -> Outcome {
+        while let Some(op) = own_handle(&self.shared, data)?.next_op(&mut self.round.budget) {
+            self.apply_op(op, data);
+        }
+        self.round.failure()
     }
 
     /// Whether an item of `lane` may run in this round.

@@ -99,6 +99,13 @@ impl Budget {
         self.time = nanos(time);
     }
 
+    /// What precedes a wait belongs to the round before, which has the time of another one unless it refused something.
+    pub(crate) fn begin_without_wait(&mut self, urgent: bool) {
+        if !self.refused {
+            self.restart(None, urgent);
+        }
+    }
+
     /// Begins a round, at `now` if that is known. `urgent`: there may be something that could be late.
     #[inline]
     pub(crate) fn restart(&mut self, now: Option<i64>, urgent: bool) {
@@ -131,6 +138,23 @@ impl Budget {
     /// Whether an item of `lane` may run, which is there.
     #[inline]
     pub(crate) fn may_run(&mut self, lane: Lane, clock: &Clock) -> bool {
+        let is_op = lane == Lane::Apply;
+        if self.unread == 0 || !self.is_calm() || is_op && self.left == 0 {
+            return self.decide(lane, clock);
+        }
+        self.unread -= 1;
+        self.left -= u32::from(is_op);
+        true
+    }
+
+    /// Whether no lane was refused, in this round or before: each then has what time there is.
+    #[inline]
+    fn is_calm(&self) -> bool {
+        !self.holds_apply && self.starved | self.owed | self.closed == 0
+    }
+
+    #[inline(never)]
+    fn decide(&mut self, lane: Lane, clock: &Clock) -> bool {
         if self.holds_apply && lane == Lane::Apply {
             return false;
         }
@@ -151,7 +175,6 @@ impl Budget {
     }
 
     /// When the share of a lane ends: those that are owed one share what is left with it.
-    #[inline]
     fn share_end(&self, bit: u8) -> i64 {
         match self.owed & !bit {
             0 => self.time,
@@ -186,6 +209,9 @@ impl Budget {
     /// Notes that `lane` has nothing to run in this round, unless that is since it was refused.
     #[inline]
     pub(crate) fn is_served(&mut self, lane: Lane) {
+        if self.is_calm() {
+            return;
+        }
         let served = lane.bit() & !self.closed;
         self.starved &= !served;
         self.owed &= !served;
@@ -206,7 +232,6 @@ impl Budget {
         self.holds_apply = hold;
     }
 
-    #[inline(never)]
     fn read(&mut self, clock: &Clock) {
         if clock.is_manual() {
             self.unread = u32::MAX;

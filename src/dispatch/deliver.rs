@@ -9,7 +9,7 @@ use crate::error::Outcome;
 use crate::handle::{LoopData, own_handle};
 use crate::insight::{Subject, instrument, watched};
 use crate::options::Priority;
-use crate::registrations::Turn;
+use crate::registrations::{SourceBudget, Turn};
 use crate::slot::{Answer, Failure, What};
 use crate::{EventLoop, PostAction};
 
@@ -18,23 +18,18 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.round.budget.follows_refusal() {
             return self.deliver_after_refusal(data);
         }
-        self.apply_ops(data)?;
-        self.run_posts(data)?;
+        self.apply_asked(data)?;
         if self.round.has_queued() || data.loop_handle().registrations.is_any_due() {
             self.deliver_found(data)?;
         }
         Ok(())
     }
 
-    #[inline(never)]
+    #[inline]
     fn deliver_found(&mut self, data: &mut Data) -> Outcome {
         for priority in Priority::DESCENDING {
-            if self.round.has_ready(priority) {
-                self.deliver_events(priority, data)?;
-            }
-            if data.loop_handle().registrations.has_due(priority) {
-                self.deliver_timers(priority, data)?;
-            }
+            self.deliver_lane(Lane::Events(priority), data)?;
+            self.deliver_lane(Lane::Timers(priority), data)?;
         }
         Ok(())
     }
@@ -46,26 +41,29 @@ impl<Data: LoopData> EventLoop<Data> {
         let is_left_over = own_handle(&self.shared, data)?.has_ops();
         self.round.budget.hold_apply(is_left_over);
         for priority in Priority::DESCENDING {
-            self.deliver_timers(priority, data)?;
+            self.deliver_lane(Lane::Timers(priority), data)?;
             if priority == Priority::Normal {
                 self.round.budget.hold_apply(false);
-                self.apply_ops(data)?;
-                self.run_posts(data)?;
+                self.apply_asked(data)?;
             }
-            self.deliver_events(priority, data)?;
+            self.deliver_lane(Lane::Events(priority), data)?;
         }
         Ok(())
     }
 
+    /// Delivers what one lane has, as far as the budget goes.
+    #[inline]
+    fn deliver_lane(&mut self, lane: Lane, data: &mut Data) -> Outcome {
+        if self.has_next(lane, data) { self.deliver_turns(lane, data) } else { Ok(()) }
+    }
+
     #[inline(never)]
-    fn deliver_events(&mut self, priority: Priority, data: &mut Data) -> Outcome {
-        let lane = Lane::Events(priority);
-        while self.round.has_ready(priority) {
+    fn deliver_turns(&mut self, lane: Lane, data: &mut Data) -> Outcome {
+        while self.has_next(lane, data) {
             if !self.may_run(lane, data) {
                 return Ok(());
             }
-            let registrations = &mut data.loop_handle().registrations;
-            if let Some(Some(turn)) = self.round.next_ready(priority, registrations) {
+            if let Some(Some(turn)) = self.next_turn(lane, data) {
                 self.call(turn, lane, data)?;
             }
         }
@@ -73,52 +71,68 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(())
     }
 
-    #[inline(never)]
-    fn deliver_timers(&mut self, priority: Priority, data: &mut Data) -> Outcome {
-        let lane = Lane::Timers(priority);
-        while data.loop_handle().registrations.has_due(priority) {
-            if !self.may_run(lane, data) {
-                return Ok(());
-            }
-            let turn = data.loop_handle().registrations.begin_next_due(priority);
-            if let Some(Some(turn)) = turn {
-                self.call(turn, lane, data)?;
-            }
+    #[inline]
+    fn has_next(&self, lane: Lane, data: &mut Data) -> bool {
+        match lane {
+            Lane::Events(priority) => self.round.has_ready(priority),
+            Lane::Timers(priority) => data.loop_handle().registrations.has_due(priority),
+            Lane::Apply | Lane::Idle => false,
         }
-        self.round.budget.is_served(lane);
-        Ok(())
+    }
+
+    /// Starts the next turn; the inner `None` if the source gets no events.
+    #[inline]
+    fn next_turn(&mut self, lane: Lane, data: &mut Data) -> Option<Option<Turn>> {
+        let registrations = &mut data.loop_handle().registrations;
+        match lane {
+            Lane::Events(priority) => self.round.next_ready(priority, registrations),
+            Lane::Timers(priority) => registrations.begin_next_due(priority),
+            Lane::Apply | Lane::Idle => None,
+        }
     }
 
     /// Calls back for one event, again and again while the source says so and has budget left.
     #[inline]
     fn call(&mut self, mut turn: Turn, lane: Lane, data: &mut Data) -> Outcome {
-        let mut budget = data.loop_handle().registrations.source_budget(turn.source);
+        let mut budget = data.loop_handle().registrations.source_budget(turn);
         loop {
-            let answer = self.call_once(turn, data);
-            let has_more = self.shared.take_again();
-            match answer {
-                // It has more, also if one of the ops panics.
+            match self.call_once(turn, data) {
                 Ok(PostAction::Again) => {
                     turn.readiness = turn.readiness.with_more();
-                    self.round.set_running(turn.interest, turn.readiness);
+                    if !self.goes_on(turn, &mut budget, lane, data)? {
+                        return Ok(());
+                    }
                 }
-                answer => return self.end_turn(answer, has_more, turn, data),
-            }
-            let applied = self.apply_ops(data);
-            let registrations = &mut own_handle(&self.shared, data)?.registrations;
-            self.round.set_done();
-            if !registrations.may_go_on(turn.interest) {
-                registrations.end_turn();
-                return applied;
-            }
-            let goes_on = applied.is_ok() && budget.goes_on(&registrations.clock);
-            if !goes_on || !self.may_run(lane, data) {
-                let registrations = &mut data.loop_handle().registrations;
-                self.round.defer(turn.interest, turn.readiness, registrations);
-                registrations.end_turn();
-                return applied;
+                answer => return self.end_turn(answer, turn, data),
             }
         }
+    }
+
+    /// Applies ops in the middle of a turn; whether it goes on.
+    #[inline(never)]
+    fn goes_on(
+        &mut self,
+        turn: Turn,
+        budget: &mut SourceBudget,
+        lane: Lane,
+        data: &mut Data,
+    ) -> Outcome<bool> {
+        // It has more, also if one of the ops panics.
+        self.round.set_running(turn.interest, turn.readiness);
+        let applied = self.apply_ops(data);
+        let registrations = &mut own_handle(&self.shared, data)?.registrations;
+        self.round.set_done();
+        let may_go_on = registrations.may_go_on(turn.interest);
+        let has_budget = applied.is_ok() && budget.goes_on(&registrations.clock);
+        let goes_on = may_go_on && has_budget && self.may_run(lane, data);
+        if !goes_on {
+            let registrations = &mut data.loop_handle().registrations;
+            if may_go_on {
+                self.round.defer(turn.interest, turn.readiness, registrations);
+            }
+            registrations.end_turn();
+        }
+        applied.map(|()| goes_on)
     }
 
     /// Has the source process an event.
@@ -132,12 +146,11 @@ impl<Data: LoopData> EventLoop<Data> {
             return Ok(PostAction::Continue);
         };
         registrations.begin_callback(key);
-        // What the kernel says again needs no note.
-        if !turn.level || readiness.has_more() {
-            self.round.set_running(interest, readiness);
-        } else if registrations.is_once(key) {
-            // It goes after a panic, too, whatever the kernel says then.
-            self.round.set_running(interest, readiness.with_more());
+        self.shared.forget_again();
+        // What the kernel says again needs no note. What goes after it goes after a panic, too, whatever the kernel says.
+        if !turn.level || turn.once || readiness.has_more() {
+            let again = if turn.once { readiness.with_more() } else { readiness };
+            self.round.set_running(interest, again);
         }
         self.counters.events += 1;
         self.round.called = true;
@@ -153,17 +166,18 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Ends the turn of a source that answered, and applies ops.
     #[inline]
-    fn end_turn(&mut self, answer: Answer, has_more: bool, turn: Turn, data: &mut Data) -> Outcome {
+    fn end_turn(&mut self, answer: Answer, turn: Turn, data: &mut Data) -> Outcome {
+        let has_more = self.shared.is_again();
         let registrations = &mut own_handle(&self.shared, data)?.registrations;
         self.round.delivered_level |= turn.level;
-        if !matches!(answer, Ok(PostAction::Continue)) || turn.rearms || has_more {
+        if matches!(answer, Ok(PostAction::Continue)) && !turn.rearms && !has_more {
+            registrations.end_turn();
+        } else {
             self.answered(answer, turn, data);
+            let registrations = &mut own_handle(&self.shared, data)?.registrations;
             if has_more {
-                let registrations = &mut own_handle(&self.shared, data)?.registrations;
                 self.round.defer(turn.interest, turn.readiness, registrations);
             }
-            own_handle(&self.shared, data)?.registrations.end_turn();
-        } else {
             registrations.end_turn();
         }
         self.round.set_done();
@@ -178,7 +192,7 @@ impl<Data: LoopData> EventLoop<Data> {
             // The source stays, and its registration is brought up to date, which contradicts no op that follows. What
             // goes after its first event goes whatever was asked for.
             Ok(PostAction::Disable | PostAction::Remove)
-                if registrations.was_touched() && !registrations.is_once(key) =>
+                if registrations.was_touched() && !turn.once =>
             {
                 self.reregister_by_answer(key, data);
             }
@@ -236,6 +250,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
+    #[inline(never)]
     fn run_some_idles(&mut self, idles: usize, data: &mut Data) -> Outcome {
         for _ in 0..idles {
             if !self.may_run(Lane::Idle, data) {

@@ -28,6 +28,8 @@ pub(crate) struct Round {
     unregistering: Option<SourceKey>,
     /// Errors that are to come out of this dispatch or of later ones.
     failures: VecDeque<Box<Error>>,
+    /// A dispatch is under way; or an error or a panic ended the last one.
+    is_open: bool,
     /// An error ended the last dispatch before it was through.
     was_cut: bool,
     /// No error ends this one before: else a source that fails each time would keep others from theirs.
@@ -52,6 +54,7 @@ impl Round {
             running: None,
             unregistering: None,
             failures: VecDeque::new(),
+            is_open: false,
             was_cut: false,
             holds_failures: false,
             stale: Vec::new(),
@@ -202,6 +205,13 @@ impl Round {
         self.failures.push_back(Box::new(error));
     }
 
+    /// What precedes a wait begins; whether the last dispatch was not through to its end.
+    #[inline]
+    pub(crate) fn begin(&mut self) -> bool {
+        self.ran_user_code = false;
+        std::mem::replace(&mut self.is_open, true)
+    }
+
     /// A dispatch begins: after one that an error cut short it goes through to its end.
     #[inline]
     pub(crate) fn begin_dispatch(&mut self) {
@@ -214,7 +224,14 @@ impl Round {
         let was_held = std::mem::take(&mut self.holds_failures);
         let outcome = steps.and_then(|()| self.failure());
         self.was_cut = outcome.is_err() && !was_held;
+        self.close(&outcome);
         outcome
+    }
+
+    /// What was begun is through, unless by an error.
+    #[inline]
+    pub(crate) fn close(&mut self, outcome: &Outcome) {
+        self.is_open &= outcome.is_err();
     }
 
     /// No error is held, whatever a panic left.
@@ -222,14 +239,20 @@ impl Round {
         self.holds_failures = false;
     }
 
+    /// Whether there is an error that came out of nothing yet.
+    #[inline]
+    pub(crate) fn has_failed(&self) -> bool {
+        !self.failures.is_empty()
+    }
+
     /// The next error that is to come out now.
     #[inline]
     pub(crate) fn failure(&mut self) -> Outcome {
-        if self.failures.is_empty() || self.holds_failures { Ok(()) } else { self.next_failure() }
+        if self.has_failed() { self.next_failure() } else { Ok(()) }
     }
 
     #[cold]
     fn next_failure(&mut self) -> Outcome {
-        self.failures.pop_front().map_or(Ok(()), Err)
+        if self.holds_failures { Ok(()) } else { self.failures.pop_front().map_or(Ok(()), Err) }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Outcome};
 use crate::handle::{LoopData, own_handle};
 use crate::interest::ReadinessBits;
-use crate::poller::{ALARM, Alarm, WAKER};
+use crate::poller::{ALARM, Alarm, Timeout, WAKER};
 use crate::ready::Woken;
 use crate::shrink::shrink;
 use crate::slot::What;
@@ -37,32 +37,24 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Waits for `timeout` at most, but not at all if there is something to do, and collects what is ready. Under `run`,
     /// a stop that was asked for is something to do, too.
+    #[inline]
     pub(crate) fn wait(
         &mut self,
         timeout: Option<Duration>,
         in_run: bool,
         data: &mut Data,
     ) -> Outcome {
-        let handle = data.loop_handle();
-        handle.registrations.renew_nearest();
-        let ran_user_code = std::mem::take(&mut self.round.ran_user_code);
-        // What callbacks asked of a hosted loop may be something that it does not wait for.
-        let called = std::mem::take(&mut self.round.called);
-        let stays_awake = timeout == Some(Duration::ZERO)
-            || ran_user_code
-            || called && handle.registrations.host().is_some();
-        let waited = if stays_awake {
-            self.poll(Some(Duration::ZERO), in_run, data).map(drop)
-        } else if handle.registrations.clock.is_manual() {
-            self.pass_time(timeout, in_run, data)
-        } else {
-            self.poll(timeout, in_run, data).map(drop)
-        };
+        if self.insight.is_some() {
+            self.begin_wait(timeout);
+        }
+        let waited = self.wait_and_collect(timeout, in_run, data);
+        if self.insight.is_some() {
+            self.end_wait();
+        }
         let registrations = &mut own_handle(&self.shared, data)?.registrations;
         self.round.take_up_deferred(registrations);
         let now = registrations.expire();
-        let urgent = registrations.has_urgent();
-        self.round.budget.restart(now, urgent);
+        self.round.budget.restart(now, registrations.is_prioritized());
         if !self.round.stale.is_empty() {
             self.report_orphans(data);
         }
@@ -70,43 +62,55 @@ impl<Data: LoopData> EventLoop<Data> {
         self.round.failure()
     }
 
-    /// On a manual clock time passes only when nothing else can happen: by the timeout, or to the nearest deadline.
-    #[cold]
-    fn pass_time(
+    #[inline]
+    fn wait_and_collect(
         &mut self,
         timeout: Option<Duration>,
         in_run: bool,
         data: &mut Data,
     ) -> io::Result<()> {
-        if self.has_work(data.loop_handle()) || in_run && self.shared.is_stopping() {
-            return self.poll(Some(Duration::ZERO), in_run, data).map(drop);
+        let handle = data.loop_handle();
+        handle.registrations.renew_nearest();
+        let ran_user_code = std::mem::take(&mut self.round.ran_user_code);
+        // What callbacks asked of a hosted loop may be something that it does not wait for.
+        let called = std::mem::take(&mut self.round.called);
+        let stays_awake = ran_user_code || called && handle.registrations.host().is_some();
+        let timeout = if stays_awake { Timeout::Zero } else { timeout.into() };
+        let mut passes_time = timeout != Timeout::Zero && handle.registrations.clock.is_manual();
+        let mut asked = if passes_time { Timeout::Zero } else { timeout };
+        loop {
+            let notified = self.poll(asked, in_run, data)?;
+            if !passes_time || notified || !self.pass_time(timeout, in_run, data) {
+                return Ok(());
+            }
+            (passes_time, asked) = (false, Timeout::Never);
         }
-        let notified = self.poll(Some(Duration::ZERO), in_run, data)?;
-        let Ok(handle) = own_handle(&self.shared, data) else { return Ok(()) };
-        // A wake-up may be all that came.
-        if notified || self.has_work(handle) {
-            return Ok(());
+    }
+
+    /// On a manual clock time passes only when nothing else can happen: by the timeout, or to the nearest deadline.
+    /// Without either, the kernel is to be waited for.
+    #[cold]
+    fn pass_time(&mut self, timeout: Timeout, in_run: bool, data: &mut Data) -> bool {
+        let Ok(handle) = own_handle(&self.shared, data) else { return false };
+        if self.has_work(handle) || in_run && self.shared.is_stopping() {
+            return false;
         }
         let clock = &handle.registrations.clock;
         let until = self.shared.nearest_deadline().map(|at| {
             Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
         });
-        match (timeout, until) {
-            (None, None) => return self.poll(None, in_run, data).map(drop),
+        match (timeout.into(), until) {
+            (None, None) => return true,
             (Some(step), None) | (None, Some(step)) => clock.advance(step),
             (Some(timeout), Some(until)) => clock.advance(timeout.min(until)),
         }
         self.counters.wakeups += 1;
-        Ok(())
+        false
     }
 
     /// Asks the kernel, for `timeout` at most, and collects what it and other threads say; whether one of them did.
-    fn poll(
-        &mut self,
-        timeout: Option<Duration>,
-        in_run: bool,
-        data: &mut Data,
-    ) -> io::Result<bool> {
+    #[inline]
+    fn poll(&mut self, timeout: Timeout, in_run: bool, data: &mut Data) -> io::Result<bool> {
         let handle = data.loop_handle();
         #[cfg(all(unix, feature = "calloop"))]
         if handle.registrations.host().is_some() && self.shared.is_exported() {
@@ -120,13 +124,12 @@ impl<Data: LoopData> EventLoop<Data> {
                 return Err(error);
             }
         };
-        let waited = match handle.registrations.host() {
-            None => self.ask_kernel(timeout),
-            Some(host) => self.wait_in_host(host, timeout, data),
-        };
+        let host = handle.registrations.host();
+        let left = host.map_or(Some(timeout), |host| self.wait_in_host(host, timeout, data));
+        let waited = left.map_or(Ok(()), |timeout| self.ask_kernel(timeout));
         // Also if it failed: no notification is lost.
         let notified = self.shared.ready.mark_awake();
-        if notified || timeout != Some(Duration::ZERO) {
+        if notified || timeout != Timeout::Zero {
             self.counters.wakeups += 1;
         }
         // A hosted callback may have put another loop's handle into the state.
@@ -142,7 +145,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         if notified {
             self.collect_woken(handle);
-            if !in_run && !stops && timeout != Some(Duration::ZERO) {
+            if !in_run && !stops && timeout != Timeout::Zero {
                 // Outside of `run`, a stop ends the wait during which it is asked for, and no more.
                 self.shared.take_stop();
             }
@@ -150,50 +153,53 @@ impl<Data: LoopData> EventLoop<Data> {
         waited.map(|()| notified)
     }
 
-    /// Waits in a source that hosts another loop, which watches the kernel for this one.
+    /// Waits in a source that hosts another loop, which watches the kernel for this one. How long to wait for the kernel
+    /// then; not at all after it put another loop's handle into the state: what the kernel has waits in it until the
+    /// handle is back.
     #[cold]
     fn wait_in_host(
         &mut self,
         host: SourceKey,
-        timeout: Option<Duration>,
+        timeout: Timeout,
         data: &mut Data,
-    ) -> io::Result<()> {
-        let answer = self.slots.get_mut(host).map(|slot| slot.call(What::Wait(timeout), data));
-        if own_handle(&self.shared, data).is_err() {
-            // What the kernel has waits in it until the handle is back.
-            return Ok(());
-        }
+    ) -> Option<Timeout> {
+        let what = What::Wait(&timeout.into());
+        let answer = self.slots.get_mut(host).map(|slot| slot.call(what, data));
+        own_handle(&self.shared, data).ok()?;
         if let Some(Err(failure)) = answer {
             let failure = self.source_failure(host, failure.error, data);
             self.report(failure, data);
         }
-        self.ask_kernel(Some(Duration::ZERO))
+        Some(Timeout::Zero)
     }
 
     /// Falls asleep, unless there is something to do; the timeout for the kernel then.
     #[inline]
     fn fall_asleep(
         &self,
-        timeout: Option<Duration>,
+        timeout: Timeout,
         in_run: bool,
         handle: &LoopHandle<Data>,
-    ) -> io::Result<Option<Duration>> {
+    ) -> io::Result<Timeout> {
         // Looked at while it sleeps already: what comes later wakes it.
         let has_work = || in_run && self.shared.is_stopping() || self.has_work(handle);
-        if timeout == Some(Duration::ZERO) || !self.shared.ready.fall_asleep(has_work) {
-            return Ok(Some(Duration::ZERO));
+        if timeout == Timeout::Zero || !self.shared.ready.fall_asleep(has_work) {
+            return Ok(Timeout::Zero);
         }
-        self.until_deadline(timeout, handle)
+        match self.shared.nearest_deadline() {
+            None => Ok(timeout),
+            Some(nearest) => self.until_deadline(nearest, timeout, handle),
+        }
     }
 
     /// Has the wait end at the nearest deadline: by the alarm, or by the timeout that it answers.
     fn until_deadline(
         &self,
-        timeout: Option<Duration>,
+        nearest: i64,
+        timeout: Timeout,
         handle: &LoopHandle<Data>,
-    ) -> io::Result<Option<Duration>> {
+    ) -> io::Result<Timeout> {
         let registrations = &handle.registrations;
-        let Some(nearest) = self.shared.nearest_deadline() else { return Ok(timeout) };
         if registrations.clock.is_manual() || self.shared.is_alarm_set_to(nearest) {
             return Ok(timeout);
         }
@@ -204,23 +210,23 @@ impl<Data: LoopData> EventLoop<Data> {
             return Ok(timeout);
         }
         let until = Duration::from_nanos(nearest.saturating_sub(now).try_into().unwrap_or(0));
-        Ok(Some(timeout.map_or(until, |timeout| timeout.min(until))))
+        Ok(timeout.at_most(until))
     }
 
     /// Asks the kernel, as often as a signal handler interrupts the wait, for what is left of the timeout.
     #[inline]
-    fn ask_kernel(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    fn ask_kernel(&mut self, timeout: Timeout) -> io::Result<()> {
         #[cfg(all(loom, test))]
-        let timeout = self.shared.ready.wait_in_model(timeout);
-        let started = timeout.filter(|timeout| !timeout.is_zero()).map(|_| Instant::now());
+        let timeout = self.shared.ready.wait_in_model(timeout.into()).into();
+        let started = matches!(timeout, Timeout::After(_)).then(Instant::now);
         let mut left = timeout;
         loop {
             match self.poller.wait(left) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 waited => return waited,
             }
-            if let (Some(timeout), Some(started)) = (timeout, started) {
-                left = Some(timeout.saturating_sub(started.elapsed()));
+            if let (Timeout::After(timeout), Some(started)) = (timeout, started) {
+                left = Some(timeout.saturating_sub(started.elapsed())).into();
             }
         }
     }

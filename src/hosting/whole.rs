@@ -162,7 +162,7 @@ fn wait_in<Data: 'static>() -> Callback<Data> {
         if let What::Wait(timeout) = event.what
             && let Some(hosted) = downcast_mut::<CalloopLoop<Data>>(event.source)
         {
-            hosted.inner.dispatch(timeout, data).map_err(|error| Failure::new(error, false))?;
+            hosted.inner.dispatch(*timeout, data).map_err(|error| Failure::new(error, false))?;
         }
         Ok(PostAction::Continue)
     })

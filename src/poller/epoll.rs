@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -13,7 +12,7 @@ use rustix::time::{
     timerfd_settime,
 };
 
-use super::{ALARM, EVENTS};
+use super::{ALARM, EVENTS, Timeout};
 use crate::interest::ReadinessBits;
 use crate::registrations::Rearm;
 use crate::token::InterestKey;
@@ -92,13 +91,17 @@ impl Poller {
     /// Waits until something is ready, or for `timeout`: with feature `linux_5_11` to the nanosecond, else in whole
     /// milliseconds, rounded up, 24 days at most.
     #[inline]
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, timeout: Timeout) -> io::Result<()> {
         // With the nanoseconds it still is an `int` of milliseconds, as any kernel takes it.
         const LONGEST: i64 = i32::MAX as i64 / 1000 - 1;
-        let timeout = timeout.map(|timeout| {
-            let tv_sec = i64::try_from(timeout.as_secs()).map_or(LONGEST, |left| left.min(LONGEST));
-            Timespec { tv_sec, tv_nsec: timeout.subsec_nanos().into() }
-        });
+        let timeout = match timeout {
+            Timeout::Zero => Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
+            Timeout::Never => None,
+            Timeout::After(left) => {
+                let tv_sec = i64::try_from(left.as_secs()).map_or(LONGEST, |s| s.min(LONGEST));
+                Some(Timespec { tv_sec, tv_nsec: left.subsec_nanos().into() })
+            }
+        };
         self.events.clear();
         let room = rustix::buffer::spare_capacity(&mut self.events);
         epoll::wait(self.poll.registry().as_fd(), room, timeout.as_ref())?;
@@ -114,7 +117,13 @@ impl Poller {
     #[inline]
     pub(crate) fn each(&self, mut take: impl FnMut(mio::Token, ReadinessBits)) {
         for &epoll::Event { flags, data } in &self.events {
-            take(mio::Token(data.u64() as usize), ReadinessBits::raw(readiness(flags)));
+            let is_open = !flags.intersects(EventFlags::ERR | EventFlags::HUP | EventFlags::RDHUP);
+            let readiness = if is_open {
+                ReadinessBits::open(flags.bits())
+            } else {
+                ReadinessBits::raw(readiness(flags))
+            };
+            take(mio::Token(data.u64() as usize), readiness);
         }
     }
 
@@ -125,21 +134,17 @@ impl Poller {
     }
 }
 
-#[inline]
+#[cold]
 fn readiness(flags: EventFlags) -> Readiness {
     let has = |flag| flags.contains(flag);
-    let mut readiness = Readiness {
+    Readiness {
         readable: has(EventFlags::IN),
         writable: has(EventFlags::OUT),
         priority: has(EventFlags::PRI),
-        ..Readiness::EMPTY
-    };
-    if flags.intersects(EventFlags::ERR | EventFlags::HUP | EventFlags::RDHUP) {
-        readiness.error = has(EventFlags::ERR);
-        readiness.read_closed = flags.intersects(EventFlags::HUP | EventFlags::RDHUP);
-        readiness.write_closed = flags.intersects(EventFlags::ERR | EventFlags::HUP);
+        error: has(EventFlags::ERR),
+        read_closed: flags.intersects(EventFlags::HUP | EventFlags::RDHUP),
+        write_closed: flags.intersects(EventFlags::ERR | EventFlags::HUP),
     }
-    readiness
 }
 
 /// A timerfd that makes the loop's epoll instance ready at a deadline.

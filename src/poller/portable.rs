@@ -1,12 +1,11 @@
 //! Every other platform: mio alone, which is edge-triggered; the loop emulates the other modes.
 
 use std::io;
-use std::time::Duration;
 
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use super::EVENTS;
+use super::{EVENTS, Timeout};
 use crate::Readiness;
 use crate::interest::ReadinessBits;
 #[cfg(unix)]
@@ -71,8 +70,8 @@ impl Poller {
     }
 
     /// Waits until something is ready, or for `timeout`, in whole milliseconds, rounded up.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.poll.poll(&mut self.events, timeout)
+    pub(crate) fn wait(&mut self, timeout: Timeout) -> io::Result<()> {
+        self.poll.poll(&mut self.events, timeout.into())
     }
 
     /// Whether the kernel has something ready: nobody can wait for this loop from outside.

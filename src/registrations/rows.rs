@@ -35,6 +35,14 @@ pub(super) struct Row {
     pub(super) flags: u8,
 }
 
+/// Whose an interest is.
+#[derive(Clone, Copy)]
+pub(super) struct Holder {
+    pub(super) source: SourceKey,
+    pub(super) priority: Priority,
+    pub(super) flags: u8,
+}
+
 #[derive(Debug)]
 struct OtherRow {
     source: SourceKey,
@@ -114,6 +122,25 @@ impl Rows {
                 Some((source, held))
             }
             InterestRow::Other(key) => self.others.get(key).map(|row| (row.source, &row.held)),
+        }
+    }
+
+    /// [`get_mut`](Self::get_mut), with what is known of the source.
+    #[inline]
+    pub(super) fn get_with_source(&mut self, key: InterestKey) -> Option<(Holder, &mut Held)> {
+        match key.row() {
+            InterestRow::Source(source, registration) => {
+                let row = self.sources.get_mut(source)?;
+                let holder = Holder { source, priority: row.priority, flags: row.flags };
+                let held = row.held.as_mut().filter(|_| row.registration == registration)?;
+                Some((holder, held))
+            }
+            InterestRow::Other(key) => {
+                let OtherRow { source, held, .. } = self.others.get_mut(key)?;
+                let row = self.sources.get(*source)?;
+                let holder = Holder { source: *source, priority: row.priority, flags: row.flags };
+                Some((holder, held))
+            }
         }
     }
 
