@@ -428,3 +428,33 @@ mod f31_an_observer_sees_every_error {
         assert_eq!(*seen.lock().unwrap(), [(); 2].map(|()| (message("own"), ErrorAction::Ignore)));
     }
 }
+
+/// The statistics of a source that is gone are its own, whoever gets its place in the tables.
+#[test]
+fn the_statistics_of_a_removed_source_outlive_a_successor_of_the_same_round() {
+    let (mut event_loop, mut state) = new_loop();
+    event_loop.enable_stats(true);
+    let insert = |state: &mut State, name: &'static str, then: PostAction| {
+        let (mut end, source) = pair(Mode::Level);
+        end.write_all(b"x").unwrap();
+        let callback = move |_: Ready<'_, UnixStream>, state: &mut State| {
+            state.note(name);
+            Ok(then)
+        };
+        let options = soloop::SourceOptions::new().name(name);
+        let token = state.handle.insert_source_with(options, source, callback).unwrap();
+        (end, token)
+    };
+    let _first = insert(&mut state, "first", PostAction::Remove);
+    state.handle.insert_idle(move |state: &mut State| {
+        let (end, second) = insert(state, "second", PostAction::Continue);
+        // It is looked at in the round in which the first one went.
+        state.handle.visit(second, move |_, _| drop(end));
+    });
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    assert_eq!(state.log, ["first", "second"]);
+    let stats = event_loop.stats().sources;
+    let counts: Vec<_> = stats.iter().map(|source| (&*source.name, source.events)).collect();
+    assert_eq!(counts, [("first", 1), ("second", 1)]);
+}
