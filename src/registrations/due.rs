@@ -108,8 +108,10 @@ impl Registrations {
     /// source gets no events.
     #[inline]
     pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Option<Turn>> {
-        let next = self.deadlines[priority.index()].next_due();
-        self.due = self.count_due();
+        let queue = &mut self.deadlines[priority.index()];
+        let before = queue.count_due();
+        let next = queue.next_due();
+        self.due -= before - queue.count_due();
         let (interest, at) = next?;
         self.delivered = Some((interest, at));
         let first = |(_, held): (_, &mut Held)| held.ready.merge(ReadinessBits::NOTIFIED);
