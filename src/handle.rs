@@ -425,9 +425,9 @@ impl<Data> LoopHandle<Data> {
     /// closure and its allocation: for one that is moved by every event, such as the one that finds a user idle.
     /// `false` if the timer is gone.
     ///
-    /// A timer that waits is moved at once, and fires after those that are armed for the same deadline by then. The
-    /// [`Timer`] itself has the new deadline as soon as the current callback returns. One that is disabled waits for it
-    /// when it is enabled again.
+    /// A timer that waits is moved at once, and fires after those that are armed for the same deadline by then, whatever
+    /// is asked for before this move is applied. The [`Timer`] itself has the new deadline as soon as the current callback
+    /// returns. One that is disabled waits for it when it is enabled again: that is an [`update`](Self::update).
     ///
     /// # Examples
     ///
@@ -461,9 +461,14 @@ impl<Data> LoopHandle<Data> {
         if live {
             let at = stamp(deadline);
             self.registrations.touch(key);
-            self.registrations.move_deadline(key, at);
-            self.note_work();
-            self.ops.push_deadline(key, at);
+            let last = self.ops.last_move(key);
+            if !self.registrations.move_deadline(key, at, last.is_none()) {
+                return self.update(token, move |timer| timer.set_stamp(at));
+            }
+            match last {
+                Some(last) => *last = at,
+                None => self.push(Op::SetDeadline(key, at)),
+            }
         }
         live
     }

@@ -42,6 +42,8 @@ const OPTIONS: u8 = 1 << 3;
 const ONCE: u8 = 1 << 4;
 /// Its removal was asked for while ops were applied: those that are queued do nothing to it any more.
 const GOING: u8 = 1 << 5;
+/// Its deadline was delivered before the ops that are to tell it of its moves: they do nothing any more.
+const OVERTAKEN: u8 = 1 << 6;
 
 /// The tables; see the module's head.
 #[derive(Debug)]

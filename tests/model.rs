@@ -198,6 +198,27 @@ mod once_failed {
     }
 
     #[test]
+    fn zz_tmp() {
+        let low_budget = Options { budget: 1, ..PLAIN };
+        let low = Options { priority: 1, ..PLAIN };
+        let signals = insert(Kind::Signals(2), low_budget, vec![]);
+        check(&[
+            Op::Post(body(vec![signals])),
+            Op::Dispatch(0),
+            Op::Wakeup,
+            Op::Post(body(vec![poke(0)])),
+            Op::Post(panicking(vec![])),
+            Op::Dispatch(0),
+            insert(Kind::Task, low, vec![(vec![], End::Error)]),
+            poke(0),
+            Op::Dispatch(0),
+            Op::Wakeup,
+            Op::Update(Pick(0), 0),
+            Op::Dispatch(0),
+        ]);
+    }
+
+    #[test]
     fn a_channel_that_updates_itself_at_its_end() {
         let hangs_up = (vec![Op::HangUp(Pick(0))], End::Continue);
         let updates = (vec![Op::Update(Pick(0), 0)], End::Continue);

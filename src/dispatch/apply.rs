@@ -106,11 +106,13 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.drop_slot(slot);
             }
             Op::SetDeadline(key, at) => {
-                let source = self.slots.get_mut(key).map(|slot| &mut *slot.source);
-                if let Some(timer) = source.and_then(downcast_mut::<Timer>) {
+                let moved = data.loop_handle().registrations.end_move(key, at);
+                if let Some(timer) = self.timer_mut(key)
+                    && let Some(at) = moved
+                {
                     timer.set_stamp(at);
+                    self.reregister(key, data);
                 }
-                self.reregister(key, data);
             }
             Op::Update(key, change) => {
                 if let Some((subject, slot)) = live_slot(&mut self.slots, key, data) {
@@ -137,6 +139,11 @@ impl<Data: LoopData> EventLoop<Data> {
             }
             Op::Inspect(look) => self.run_inspect(look, data),
         }
+    }
+
+    /// A timer that is stored.
+    pub(crate) fn timer_mut(&mut self, key: SourceKey) -> Option<&mut Timer> {
+        downcast_mut(&mut *self.slots.get_mut(key)?.source)
     }
 
     fn enable(&mut self, key: SourceKey, data: &mut Data) {

@@ -82,11 +82,24 @@ impl<Data: LoopData> EventLoop<Data> {
             }
             let turn = data.loop_handle().registrations.begin_next_due(priority);
             if let Some(Some(turn)) = turn {
+                if data.loop_handle().has_ops() {
+                    self.tell_deadline(turn, data);
+                }
                 self.call(turn, lane, data)?;
             }
         }
         self.round.budget.is_served(lane);
         Ok(())
+    }
+
+    /// Tells a timer of its deadline, if the op that was to do so has had no time yet: it does nothing any more.
+    #[cold]
+    fn tell_deadline(&mut self, turn: Turn, data: &mut Data) {
+        if let Some(timer) = self.timer_mut(turn.source)
+            && let Some(at) = data.loop_handle().registrations.overtake_moves(turn.source)
+        {
+            timer.set_stamp(at);
+        }
     }
 
     /// Calls back for one event, again and again while the source says so and has budget left.

@@ -68,12 +68,12 @@ impl<Data> Ops<Data> {
         self.queue.push_back(op);
     }
 
-    /// Of several in a row for the same timer the last is what counts.
+    /// The deadline of the last op, if that moves this timer: of several in a row the last is what counts.
     #[inline]
-    pub(crate) fn push_deadline(&mut self, key: SourceKey, at: i64) {
+    pub(crate) fn last_move(&mut self, key: SourceKey) -> Option<&mut i64> {
         match self.queue.back_mut() {
-            Some(Op::SetDeadline(last, deadline)) if *last == key => *deadline = at,
-            _ => self.push(Op::SetDeadline(key, at)),
+            Some(Op::SetDeadline(last, deadline)) if *last == key => Some(deadline),
+            _ => None,
         }
     }
 
