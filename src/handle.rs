@@ -319,7 +319,7 @@ impl<Data> LoopHandle<Data> {
     /// gone already.
     pub fn remove(&mut self, token: impl Into<AnyToken>) -> bool {
         let key = token.into().key();
-        let live = self.registrations.mark_removed(key, self.ops.is_applying());
+        let live = self.registrations.mark_removed(key, self.registrations.shared.is_applying());
         if live {
             self.cancel_retry(key);
             self.push(Op::Remove(key));
@@ -336,7 +336,7 @@ impl<Data> LoopHandle<Data> {
         let key = token.key();
         let live = self.registrations.is_live_of::<S>(key);
         if live {
-            self.registrations.mark_removed(key, self.ops.is_applying());
+            self.registrations.mark_removed(key, self.registrations.shared.is_applying());
             self.cancel_retry(key);
             let then = Box::new(move |source: Box<dyn AnySource>, data: &mut Data| {
                 let source: Box<dyn std::any::Any> = source;
@@ -526,12 +526,6 @@ impl<Data> LoopHandle<Data> {
     #[inline]
     pub(crate) fn has_work(&self) -> bool {
         !self.ops.is_empty() || !self.idles.is_empty()
-    }
-
-    /// No op is being applied, whatever a panic left.
-    #[inline]
-    pub(crate) fn end_applying(&mut self) {
-        self.ops.end_applying();
     }
 
     /// The next op to apply, if `budget` allows it. What guards left that were dropped by now is among them.

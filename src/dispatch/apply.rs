@@ -3,6 +3,8 @@
 //! Each op leaves the tables whole before it runs code of the user's (a visitor, a destructor, the error policy). An op
 //! whose source panics is not applied twice, except for a removal, which the next dispatch finishes.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use slotmap::SecondaryMap;
 
 use super::budget::Lane;
@@ -17,9 +19,7 @@ use crate::{EventLoop, Registrar, Timer};
 impl<Data: LoopData> EventLoop<Data> {
     /// What comes before the wait: takes up what a panic left, applies ops, and runs what was posted.
     pub(crate) fn apply(&mut self, data: &mut Data) -> Outcome {
-        let handle = own_handle(&self.shared, data)?;
-        handle.end_applying();
-        let registrations = &mut handle.registrations;
+        let registrations = &mut own_handle(&self.shared, data)?.registrations;
         self.round.ran_user_code = false;
         self.shared.ready.end_rest();
         registrations.end_turn();
@@ -55,6 +55,14 @@ impl<Data: LoopData> EventLoop<Data> {
 
     #[inline(never)]
     fn apply_some_ops(&mut self, data: &mut Data) -> Outcome {
+        self.shared.set_applying(true);
+        // Whatever ends it, a panic too: what is asked for from then on is asked for by no op.
+        let applied = catch_unwind(AssertUnwindSafe(|| self.apply_while_allowed(data)));
+        self.shared.set_applying(false);
+        applied.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    fn apply_while_allowed(&mut self, data: &mut Data) -> Outcome {
         while let Some(op) = own_handle(&self.shared, data)?.next_op(&mut self.round.budget) {
             self.apply_op(op, data);
         }

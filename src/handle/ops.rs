@@ -49,13 +49,11 @@ impl<Data> Op<Data> {
 /// First in, first out.
 pub(crate) struct Ops<Data> {
     queue: VecDeque<Op<Data>>,
-    /// Since one was taken out, the queue was not found empty.
-    applying: bool,
 }
 
 impl<Data> Ops<Data> {
     pub(crate) fn new() -> Self {
-        Self { queue: VecDeque::new(), applying: false }
+        Self { queue: VecDeque::new() }
     }
 
     #[inline]
@@ -80,25 +78,11 @@ impl<Data> Ops<Data> {
     /// The next one, if it runs no code of the user's or `may_run` says that it may.
     #[inline]
     pub(crate) fn pop_if(&mut self, may_run: impl FnOnce() -> bool) -> Option<Op<Data>> {
-        let next = match self.queue.front() {
+        match self.queue.front() {
             None => None,
             Some(next) if next.runs_user_code() && !may_run() => None,
             Some(_) => pop_front(&mut self.queue),
-        };
-        self.applying = next.is_some();
-        next
-    }
-
-    /// None is being applied, whatever a panic left.
-    #[inline]
-    pub(crate) fn end_applying(&mut self) {
-        self.applying = false;
-    }
-
-    /// Whether ops are being applied, and what is asked for now is asked for by one.
-    #[inline]
-    pub(crate) fn is_applying(&self) -> bool {
-        self.applying
+        }
     }
 }
 

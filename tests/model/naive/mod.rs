@@ -61,7 +61,7 @@ pub struct Model {
     idles: VecDeque<(usize, Option<(Body, usize)>)>,
     idles_ever: usize,
     pending: VecDeque<Pending>,
-    /// An op is being applied, or was when a panic came.
+    /// An op is being applied.
     applying: bool,
     scopes: [Vec<usize>; SCOPES],
     /// What scopes let go, scope by scope, and remotes.

@@ -28,7 +28,9 @@ impl Model {
 
     pub(super) fn settle(&mut self) -> Flow {
         while let Some(op) = self.next_op() {
-            self.apply_op(op)?;
+            let applied = self.apply_op(op);
+            self.applying &= applied.is_ok();
+            applied?;
         }
         self.failure()
     }
