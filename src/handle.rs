@@ -660,6 +660,8 @@ impl<'a> Attempt<'a> {
     #[cold]
     fn undo(&mut self) {
         self.registrations.sweep(self.key);
+        // It has no name under which anybody could be told.
+        self.registrations.take_lost();
         self.registrations.forget_source(self.key);
         self.registrations.renew_nearest();
     }

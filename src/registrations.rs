@@ -34,7 +34,7 @@ pub(crate) use watch::{IoWatch, Rearm, Watch};
 const ENABLED: u8 = 1;
 /// An op that removes it is queued: gone for its owner.
 const REMOVED: u8 = 1 << 1;
-/// An op that disables it is queued, or was applied.
+/// An op that disables it is queued, or was applied: the last that concerns it.
 const DISABLED: u8 = 1 << 2;
 /// It has options of its own.
 const OPTIONS: u8 = 1 << 3;
@@ -231,10 +231,11 @@ impl Registrations {
         self.has(key, ENABLED)
     }
 
-    /// Whether the source is live, and neither disabled nor about to be.
+    /// Whether the source is live and registered, and neither disabled nor about to be.
     #[inline]
     pub(crate) fn is_enabled(&self, key: SourceKey) -> bool {
-        self.rows.source(key).is_some_and(|row| row.flags & (REMOVED | DISABLED) == 0)
+        let is_enabled = |row: &Row| row.flags & (ENABLED | REMOVED | DISABLED) == ENABLED;
+        self.rows.source(key).is_some_and(is_enabled)
     }
 
     /// Notes that the source is to be disabled, or not.

@@ -33,7 +33,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.round.was_interrupted()
             && let Some(key) = self.round.take_interrupted(registrations)
         {
-            self.finish_unregistering(key, data);
+            self.finish_changing(key, data);
         }
         self.apply_ops(data)?;
         self.run_posts(data)?;
@@ -160,12 +160,17 @@ impl<Data: LoopData> EventLoop<Data> {
         if registrations.is_going(key) || !registrations.set_registered(key, true) {
             return;
         }
+        self.round.set_changing(Some(key));
         let mut registrar = Registrar::new(registrations, key);
-        if let Err(error) = slot.source.register(&mut registrar) {
+        let registered = slot.source.register(&mut registrar);
+        if registered.is_err() {
             let _ = slot.source.unregister(&mut registrar);
             registrations.sweep(key);
             registrations.set_registered(key, false);
-            registrations.set_disabled(key, true);
+        }
+        self.round.set_changing(None);
+        if let Err(error) = registered {
+            self.take_lost(key, data);
             let failure = self.source_failure(key, error.into(), data);
             self.report(failure, data);
         }
@@ -223,10 +228,10 @@ impl<Data: LoopData> EventLoop<Data> {
         if !registrations.set_registered(key, false) {
             return Ok(());
         }
-        self.round.set_unregistering(Some(key));
+        self.round.set_changing(Some(key));
         let unregistered = slot.source.unregister(&mut Registrar::new(registrations, key));
         registrations.sweep(key);
-        self.round.set_unregistering(None);
+        self.round.set_changing(None);
         self.take_lost(key, data);
         unregistered
     }
@@ -253,9 +258,11 @@ impl<Data: LoopData> EventLoop<Data> {
         slot
     }
 
-    /// Finishes what a panic of `unregister` interrupted.
+    /// Undoes what a panic of `register` interrupted, finishes what one of `unregister` did.
     #[cold]
-    fn finish_unregistering(&mut self, key: SourceKey, data: &mut Data) {
+    fn finish_changing(&mut self, key: SourceKey, data: &mut Data) {
+        // It is, if it was being registered.
+        self.disable(key, data);
         let registrations = &mut data.loop_handle().registrations;
         registrations.sweep(key);
         if !registrations.is_live(key) {

@@ -198,10 +198,7 @@ impl<Data: LoopData> EventLoop<Data> {
             Ok(PostAction::Again) => {}
             Ok(PostAction::Continue) => self.rearm(turn, data),
             Ok(PostAction::Reregister) => self.reregister_by_answer(key, data),
-            Ok(PostAction::Disable) => {
-                registrations.set_disabled(key, true);
-                self.disable(key, data);
-            }
+            Ok(PostAction::Disable) => self.disable(key, data),
             Ok(PostAction::Remove) => drop(self.remove(key, data)),
             Err(failure) => self.failed(*failure, turn, data),
         }

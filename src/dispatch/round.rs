@@ -24,8 +24,8 @@ pub(crate) struct Round {
     deferred: Vec<InterestKey>,
     /// The event that a source processes, or has more of while ops are applied.
     running: Option<(InterestKey, ReadinessBits)>,
-    /// The source that is being unregistered.
-    unregistering: Option<SourceKey>,
+    /// The source that is being registered, because it was enabled, or unregistered.
+    changing: Option<SourceKey>,
     /// Errors that are to come out of this dispatch or of later ones.
     failures: VecDeque<Box<Error>>,
     /// An error ended the last dispatch before it was through.
@@ -50,7 +50,7 @@ impl Round {
             queued: 0,
             deferred: Vec::new(),
             running: None,
-            unregistering: None,
+            changing: None,
             failures: VecDeque::new(),
             was_cut: false,
             holds_failures: false,
@@ -171,12 +171,12 @@ impl Round {
     }
 
     #[inline]
-    pub(crate) fn set_unregistering(&mut self, source: Option<SourceKey>) {
-        self.unregistering = source;
+    pub(crate) fn set_changing(&mut self, source: Option<SourceKey>) {
+        self.changing = source;
     }
 
     /// Takes up what a panic interrupted. An event is delivered once more: it may be all that tells of a backlog. The
-    /// source that was being unregistered.
+    /// source that was being registered or unregistered.
     pub(crate) fn take_interrupted(
         &mut self,
         registrations: &mut Registrations,
@@ -187,12 +187,12 @@ impl Round {
             self.ready[priority.index()].push_front(interest);
             self.queued += 1;
         }
-        self.unregistering.take()
+        self.changing.take()
     }
 
     #[inline]
     pub(crate) fn was_interrupted(&self) -> bool {
-        self.running.is_some() || self.unregistering.is_some()
+        self.running.is_some() || self.changing.is_some()
     }
 
     // Errors.

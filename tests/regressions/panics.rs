@@ -131,6 +131,65 @@ fn a_source_whose_register_panics_when_it_is_enabled_is_disabled_and_can_be_enab
     }
 }
 
+/// A source that can't be registered any more, for a time.
+#[test]
+fn a_source_that_is_enabled_twice_and_fails_the_first_time_gets_its_events() {
+    struct Fails(bool, Option<(InterestToken, Notifier)>);
+
+    impl EventSource for Fails {
+        type Event<'a> = ();
+        type Ret = ();
+        type Error = Infallible;
+
+        fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+            if std::mem::take(&mut self.0) {
+                return Err(io::Error::other("on purpose"));
+            }
+            let (token, notifier) = registrar.notifier();
+            notifier.notify();
+            self.1 = Some((token, notifier));
+            Ok(())
+        }
+
+        fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+            if let Some((token, _)) = self.1.take() {
+                registrar.release(token);
+            }
+            Ok(())
+        }
+
+        fn process_events<F>(
+            &mut self,
+            _: Readiness,
+            _: InterestToken,
+            mut callback: F,
+        ) -> Result<PostAction, Infallible>
+        where
+            F: FnMut(()),
+        {
+            callback(());
+            Ok(PostAction::Continue)
+        }
+    }
+
+    let (mut event_loop, mut state) = new_loop();
+    let callback = |(), state: &mut State| state.note("called");
+    let token = state.handle.insert_source(Fails(false, None), callback).unwrap();
+    state.handle.disable(token);
+    event_loop.apply_pending(&mut state).unwrap();
+    event_loop.get_mut(token).unwrap().0 = true;
+    state.handle.enable(token);
+    state.handle.enable(token);
+    event_loop.dispatch(ZERO, &mut state).unwrap_err();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(state.log, ["called"]);
+    assert!(event_loop.sources(&state.handle).to_string().contains("enabled"));
+}
+
 #[cfg(not(mio_unsupported_force_poll_poll))]
 mod a_waker_that_panics {
     use super::*;

@@ -220,9 +220,9 @@ impl Source {
         }
     }
 
-    /// Whether nobody asked for its end.
+    /// Whether it is registered, and nobody asked for its end.
     pub fn gets_events(&self) -> bool {
-        self.live && !self.disabled
+        self.enabled && self.live && !self.disabled
     }
 
     pub fn is_fd(&self) -> bool {
