@@ -71,6 +71,8 @@ pub(crate) struct Registrations {
     pub(crate) retries: SparseSecondaryMap<SourceKey, AnyToken>,
     /// Whether there ever was a one-shot interest of which the kernel does not know that it is one.
     emulates_oneshot: bool,
+    /// Whether there ever was a mio source.
+    has_mio: bool,
     /// The source in which the loop waits, which hosts another loop.
     host: Option<SourceKey>,
     /// The source whose callback runs; null if none does.
@@ -151,6 +153,7 @@ impl Registrations {
             delivered: None,
             retries: SparseSecondaryMap::new(),
             emulates_oneshot: false,
+            has_mio: false,
             host: None,
             running: SourceKey::null(),
             touched: false,
@@ -200,9 +203,9 @@ impl Registrations {
         let Some((key, &Held { watch, .. })) = self.rows.interests_of(source).next() else {
             return;
         };
-        if let Watch::Io(IoWatch { fd, .. }) = watch {
+        if let Watch::Io(io) = watch {
             // The kernel may have forgotten it already: there is nothing to do about a failure.
-            let _ = self.forget_fd(fd, key);
+            let _ = self.forget_fd(io, key, false);
         }
         self.remove_interest(key);
     }
@@ -432,6 +435,7 @@ impl Registrations {
     #[inline]
     pub(crate) fn set_io(&mut self, key: InterestKey, io: IoWatch) {
         self.emulates_oneshot |= io.rearm == Rearm::OneShot;
+        self.has_mio |= io.fd < 0;
         if io.rearm != Rearm::Absent {
             self.fds.set(io.fd, key);
         }
@@ -445,17 +449,27 @@ impl Registrations {
         self.fds.is_held_by(fd, key)
     }
 
-    /// Has the kernel forget the fd with this number, unless it is another interest's by now.
+    /// Has the kernel forget the fd with the number in `io`, unless it is another interest's by now. `has_it`: it is the
+    /// number of an fd that the source has.
     ///
     /// # Errors
     ///
     /// Those of `epoll_ctl(2)`, but for a file that the kernel does not know under the number.
     #[inline]
-    pub(crate) fn forget_fd(&mut self, fd: i32, key: InterestKey) -> std::io::Result<()> {
-        if !self.fds.release(fd, key) {
+    pub(crate) fn forget_fd(
+        &mut self,
+        io: IoWatch,
+        key: InterestKey,
+        has_it: bool,
+    ) -> std::io::Result<()> {
+        if io.rearm == Rearm::Absent {
             return Ok(());
         }
-        let deleted = crate::poller::delete_raw(&self.registry, fd);
+        if !self.fds.release(io.fd, key) || !has_it && self.is_mio_sources(io.fd, key) {
+            self.lost.push(key);
+            return Ok(());
+        }
+        let deleted = crate::poller::delete_raw(&self.registry, io.fd);
         match deleted {
             Ok(()) => Ok(()),
             Err(error) => {
@@ -463,6 +477,11 @@ impl Registrations {
                 if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
             }
         }
+    }
+
+    /// Whether the number of a file that may be closed is that of a mio source by now: that hides its number.
+    fn is_mio_sources(&self, fd: i32, key: InterestKey) -> bool {
+        self.has_mio && crate::poller::is_of_another(&self.registry, fd, key)
     }
 
     /// The interests that the kernel could not be told to forget since this was last called. It has forgotten them by
