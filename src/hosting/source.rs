@@ -368,8 +368,16 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
         // The loop itself has it look again where a notifier made it ready.
         let mut guard = LookAgain(host.watch.is(token).then(|| host.more.clone()));
         let action = match self.process_next(&mut callback)? {
-            Some(calloop::PostAction::Disable) => PostAction::Disable,
-            Some(calloop::PostAction::Remove) => PostAction::Remove,
+            Some(ends @ (calloop::PostAction::Disable | calloop::PostAction::Remove)) => {
+                if let Some(host) = &self.host {
+                    // It stays if an op of its callback or a source around it says so: then it is called once more.
+                    host.more.again();
+                }
+                match ends {
+                    calloop::PostAction::Disable => PostAction::Disable,
+                    _ => PostAction::Remove,
+                }
+            }
             Some(calloop::PostAction::Continue | calloop::PostAction::Reregister) => {
                 self.go_on(true)?
             }
