@@ -754,6 +754,98 @@ fn what_it_has_left_outlives_a_reregistration() {
     assert_eq!(state.log, ["0", "1", "2"]);
 }
 
+/// Two sockets, with hooks if `HOOKS` and with a timer that does not fire. Each event reads one byte.
+struct Sockets<const HOOKS: bool>([Generic<UnixStream>; 2], Timer);
+
+impl<const HOOKS: bool> EventSource for Sockets<HOOKS> {
+    type Event = (usize, usize);
+    type Metadata = ();
+    type Ret = ();
+    type Error = io::Error;
+    const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = HOOKS;
+
+    fn process_events<F>(
+        &mut self,
+        readiness: Readiness,
+        token: Token,
+        mut callback: F,
+    ) -> io::Result<PostAction>
+    where
+        F: FnMut((usize, usize), &mut ()),
+    {
+        for (place, socket) in self.0.iter_mut().enumerate() {
+            socket.process_events(readiness, token, |_, io| {
+                let read = rustix::net::recv(&*io, &mut [0; 1], rustix::net::RecvFlags::DONTWAIT);
+                callback((place, read.map_or(0, |(read, _)| read)), &mut ());
+                Ok(PostAction::Continue)
+            })?;
+        }
+        Ok(PostAction::Continue)
+    }
+
+    fn register(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
+        self.0.iter_mut().try_for_each(|socket| socket.register(poll, tokens))?;
+        self.1.register(poll, tokens)
+    }
+
+    fn reregister(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
+        self.0.iter_mut().try_for_each(|socket| socket.reregister(poll, tokens))?;
+        self.1.reregister(poll, tokens)
+    }
+
+    fn unregister(&mut self, poll: &mut Poll) -> calloop::Result<()> {
+        self.0.iter_mut().try_for_each(|socket| socket.unregister(poll))?;
+        self.1.unregister(poll)
+    }
+}
+
+/// What is left over when the budget is used up is not recorded once more by the next wait, or by an update: the read
+/// of a source that blocks would block.
+fn sockets_with_a_budget<const HOOKS: bool>(updates: bool) -> Vec<String> {
+    let (mut event_loop, mut state) = new_loop();
+    let (ends, sockets): (Vec<_>, Vec<_>) = (0..2)
+        .map(|_| {
+            let (end, socket) = UnixStream::pair().unwrap();
+            (end, Generic::new(socket, Interest::READ, Mode::Level))
+        })
+        .unzip();
+    let Ok(sockets) = <[_; 2]>::try_from(sockets) else { unreachable!() };
+    let source = Sockets::<HOOKS>(sockets, Timer::from_duration(AT_LAST * 100));
+    let options = SourceOptions::new().budget(1);
+    let note = |(place, read): (usize, usize), _: &mut (), state: &mut State| {
+        state.note(format_args!("{place} read {read}"));
+    };
+    let token = state.handle.insert_calloop_source_with(options, source, note).unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    for mut end in &ends {
+        end.write_all(b"x").unwrap();
+    }
+    for _ in 0..4 {
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        if updates {
+            state.handle.update(token, |_| ());
+        }
+    }
+    // Each of them is heard of as long as there is something to read.
+    for mut end in &ends {
+        end.write_all(b"yz").unwrap();
+    }
+    for _ in 0..8 {
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+    }
+    state.log.sort();
+    state.log
+}
+
+#[test]
+fn what_its_budget_leaves_over_is_recorded_once() {
+    let each = ["0 read 1", "0 read 1", "0 read 1", "1 read 1", "1 read 1", "1 read 1"];
+    for updates in [false, true] {
+        assert_eq!(sockets_with_a_budget::<false>(updates), each, "updates: {updates}");
+        assert_eq!(sockets_with_a_budget::<true>(updates), each, "with hooks, updates: {updates}");
+    }
+}
+
 /// Two timers, of which one answers that it ends.
 struct Two(CalloopSource<Timers>, CalloopSource<Timers>);
 
