@@ -198,7 +198,7 @@ mod once_failed {
     }
 
     #[test]
-    fn zz_tmp() {
+    fn a_level_that_a_panic_leaves_over_keeps_its_place() {
         let low_budget = Options { budget: 1, ..PLAIN };
         let low = Options { priority: 1, ..PLAIN };
         let signals = insert(Kind::Signals(2), low_budget, vec![]);

@@ -262,9 +262,8 @@ impl Model {
         self.waits += 1;
         for place in self.ready.iter().flatten() {
             let source = &mut self.sources[place.interest.0];
-            // The kernel says it again if it still holds.
-            if source.generation == place.interest.1 && source.is_level() && !source.more {
-                source.ready = false;
+            if source.generation == place.interest.1 {
+                source.forget_level();
             }
         }
         for index in 0..self.sources.len() {

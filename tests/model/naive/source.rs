@@ -55,6 +55,8 @@ pub struct Source {
     /// It has an event to be delivered; and said itself that it has more.
     pub ready: bool,
     pub more: bool,
+    /// It has none, and keeps the place in the queue of one that it had.
+    pub forgotten_event: bool,
     // Timers.
     pub when: When,
     pub armed: Armed,
@@ -150,6 +152,7 @@ impl Source {
             generation: 0,
             ready: false,
             more: false,
+            forgotten_event: false,
             when: When::After(after),
             armed: Armed::No,
             bytes: 0,
@@ -201,15 +204,23 @@ impl Source {
         })
     }
 
-    /// It has an event; whether it had none before.
+    /// It has an event; whether it needs a place in the queue.
     pub fn mark_ready(&mut self, more: bool) -> bool {
         self.more |= more;
-        !std::mem::replace(&mut self.ready, true)
+        !std::mem::replace(&mut self.ready, true) && !std::mem::take(&mut self.forgotten_event)
+    }
+
+    /// What the kernel says again if it still holds is forgotten.
+    pub fn forget_level(&mut self) {
+        if self.is_level() && self.ready && !self.more {
+            self.ready = false;
+            self.forgotten_event = true;
+        }
     }
 
     /// It has none; whether it said that it has more.
     pub fn take_ready(&mut self) -> bool {
-        self.ready = false;
+        (self.ready, self.forgotten_event) = (false, false);
         std::mem::take(&mut self.more)
     }
 
