@@ -120,10 +120,20 @@ fn op() -> impl Strategy<Value = Op> {
     })
 }
 
+/// Timers that are inserted and moved in a row, many of them to the same deadline.
+fn moves() -> impl Strategy<Value = Vec<Op>> {
+    let insert = (options(), 0..3_u8)
+        .prop_map(|(options, after)| Op::Insert(Kind::Timer(after), options, Vec::new()));
+    let moves = (0..3_u8, 0..3_u8).prop_map(|(pick, to)| Op::Move(Pick(pick), to));
+    vec(prop_oneof![1 => insert, 3 => moves], 4..10)
+}
+
 fn program() -> impl Strategy<Value = Vec<Op>> {
     let dispatch = prop_oneof![Just(0_u8), 1..30_u8].prop_map(Op::Dispatch);
     let run = (0..30_u8).prop_map(Op::Run);
-    vec(prop_oneof![20 => op(), 10 => dispatch, 1 => run, 1 => Just(Op::Settle)], 0..60)
+    let one = prop_oneof![20 => op(), 10 => dispatch, 1 => run, 1 => Just(Op::Settle)];
+    let some = prop_oneof![32 => one.prop_map(|op| vec![op]), 1 => moves()];
+    vec(some, 0..60).prop_map(|pieces| pieces.concat())
 }
 
 #[test]
