@@ -293,7 +293,7 @@ impl<Data: LoopData> EventLoop<Data> {
     ) -> Result<()> {
         self.counters.rounds += 1;
         self.begin_round();
-        let guard = self.shared.is_exported().then(|| PublishPanic(Arc::clone(&self.shared)));
+        let guard = self.shared.is_exported().then(|| PublishWork(Arc::clone(&self.shared)));
         self.round.begin_dispatch();
         let dispatched = self.steps(timeout, in_run, data);
         let dispatched = self.round.end_dispatch(dispatched);
@@ -319,7 +319,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn publish(&mut self, data: &mut Data) {
         let Ok(handle) = own_handle(&self.shared, data) else {
             if self.shared.is_exported() {
-                self.shared.publish_panic();
+                self.shared.publish_work();
             }
             return;
         };
@@ -344,12 +344,12 @@ impl<Data: LoopData> EventLoop<Data> {
 }
 
 /// A dispatch that ends by a panic leaves the loop's fd readable.
-struct PublishPanic(Arc<Shared>);
+struct PublishWork(Arc<Shared>);
 
-impl Drop for PublishPanic {
+impl Drop for PublishWork {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.publish_panic();
+            self.0.publish_work();
         }
     }
 }

@@ -177,8 +177,8 @@ impl Shared {
         }
     }
 
-    /// A panic ends a dispatch, which tells nobody what it leaves.
-    pub(crate) fn publish_panic(&self) {
+    /// A dispatch ends that can't tell what it leaves: by a panic, or without its handle. There may be anything.
+    pub(crate) fn publish_work(&self) {
         self.publish_readiness(true, || true);
     }
 
