@@ -113,58 +113,18 @@ mod f30_a_handle_whose_loop_is_gone {
 mod f34_mutations {
     use super::*;
 
-    use std::convert::Infallible;
-    use std::io;
+    use soloop::{Priority, SourceOptions};
 
-    use soloop::{Notifier, Priority, SourceOptions};
+    use crate::cost::Notified;
 
-    /// With hooks, and a notifier that it shows to whoever asks.
-    #[derive(Default)]
-    struct Hooked {
-        notifier: Option<(InterestToken, Notifier)>,
-    }
-
-    impl EventSource for Hooked {
-        type Event<'a> = ();
-        type Ret = ();
-        type Error = Infallible;
-        const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = true;
-
-        fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-            self.notifier = Some(registrar.notifier());
-            Ok(())
-        }
-
-        fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-            if let Some((token, _)) = self.notifier.take() {
-                registrar.release(token);
-            }
-            Ok(())
-        }
-
-        fn process_events<F>(
-            &mut self,
-            _: Readiness,
-            _: InterestToken,
-            _: F,
-        ) -> Result<PostAction, Infallible>
-        where
-            F: FnMut(()),
-        {
-            Ok(PostAction::Continue)
-        }
-    }
+    type Hooked = Notified<true>;
 
     /// Hooks that are gone are not looked for before every wait.
     #[test]
     fn removed_sources_with_hooks_cost_a_dispatch_nothing() {
         let (mut event_loop, mut state, _) = manual_loop();
         let insert = |state: &mut State| {
-            state.handle.insert_source(Hooked::default(), |(), _: &mut State| ()).unwrap()
+            state.handle.insert_source(Hooked::new(1), |(), _: &mut State| ()).unwrap()
         };
         insert(&mut state);
         let before = fastest_dispatch(&mut event_loop, &mut state);
@@ -239,10 +199,9 @@ mod f34_mutations {
             drop(new_loop());
             let open = common::open_fds();
             let (mut event_loop, mut state) = new_loop();
-            let token =
-                state.handle.insert_source(Hooked::default(), |(), _: &mut State| ()).unwrap();
+            let token = state.handle.insert_source(Hooked::new(1), |(), _: &mut State| ()).unwrap();
             event_loop.apply_pending(&mut state).unwrap();
-            let (_, notifier) = event_loop.get(token).unwrap().notifier.clone().unwrap();
+            let (_, notifier) = event_loop.get(token).unwrap().notifiers[0].clone();
             drop((event_loop, state));
             notifier.notify();
             drop(notifier);

@@ -33,7 +33,7 @@ fn a_mio_source_hears(name: &str, after: fn(&mut State) -> io::Result<PostAction
             let ours = mio::net::UnixStream::from_std(ours);
             let heard = |ready: Ready<'_, mio::net::UnixStream>, state: &mut State| {
                 state.note("heard");
-                ready.io.read(&mut [0; 8])?;
+                ready.io.read_exact(&mut [0])?;
                 Ok(PostAction::Continue)
             };
             let source = MioSource::new(ours, Interest::READ, Mode::Edge);

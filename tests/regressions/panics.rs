@@ -33,9 +33,11 @@ fn a_visit_before_a_removal_runs_though_an_op_panicked_before() {
     }
 }
 
-/// Registers two notifiers, with a panic in between if it is told to.
+/// Registers two notifiers, with a panic in between, or an error once, if it is told to.
+#[derive(Default)]
 struct Halves {
     panics: bool,
+    fails: bool,
     first: Option<(InterestToken, Notifier)>,
     second: Option<(InterestToken, Notifier)>,
     /// How often it was registered and unregistered.
@@ -55,6 +57,9 @@ impl EventSource for Halves {
         notifier.notify();
         self.first = Some((token, notifier));
         assert!(!self.panics, "on purpose");
+        if std::mem::take(&mut self.fails) {
+            return Err(io::Error::other("on purpose"));
+        }
         self.second = Some(registrar.notifier());
         Ok(())
     }
@@ -91,13 +96,7 @@ fn a_source_whose_register_panics_when_it_is_enabled_is_disabled_and_can_be_enab
     for panics_twice in [false, true] {
         let (mut event_loop, mut state) = new_loop();
         let calls: Arc<[AtomicU32; 2]> = Arc::default();
-        let source = Halves {
-            panics: false,
-            first: None,
-            second: None,
-            calls: Arc::clone(&calls),
-            panics_twice: false,
-        };
+        let source = Halves { calls: Arc::clone(&calls), ..Halves::default() };
         let callback = |(), state: &mut State| state.note("called");
         let token = state.handle.insert_source(source, callback).unwrap();
         event_loop.dispatch(ZERO, &mut state).unwrap();
@@ -134,54 +133,12 @@ fn a_source_whose_register_panics_when_it_is_enabled_is_disabled_and_can_be_enab
 /// A source that can't be registered any more, for a time.
 #[test]
 fn a_source_that_is_enabled_twice_and_fails_the_first_time_gets_its_events() {
-    struct Fails(bool, Option<(InterestToken, Notifier)>);
-
-    impl EventSource for Fails {
-        type Event<'a> = ();
-        type Ret = ();
-        type Error = Infallible;
-
-        fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-            if std::mem::take(&mut self.0) {
-                return Err(io::Error::other("on purpose"));
-            }
-            let (token, notifier) = registrar.notifier();
-            notifier.notify();
-            self.1 = Some((token, notifier));
-            Ok(())
-        }
-
-        fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-            if let Some((token, _)) = self.1.take() {
-                registrar.release(token);
-            }
-            Ok(())
-        }
-
-        fn process_events<F>(
-            &mut self,
-            _: Readiness,
-            _: InterestToken,
-            mut callback: F,
-        ) -> Result<PostAction, Infallible>
-        where
-            F: FnMut(()),
-        {
-            callback(());
-            Ok(PostAction::Continue)
-        }
-    }
-
     let (mut event_loop, mut state) = new_loop();
     let callback = |(), state: &mut State| state.note("called");
-    let token = state.handle.insert_source(Fails(false, None), callback).unwrap();
+    let token = state.handle.insert_source(Halves::default(), callback).unwrap();
     state.handle.disable(token);
     event_loop.apply_pending(&mut state).unwrap();
-    event_loop.get_mut(token).unwrap().0 = true;
+    event_loop.get_mut(token).unwrap().fails = true;
     state.handle.enable(token);
     state.handle.enable(token);
     event_loop.dispatch(ZERO, &mut state).unwrap_err();
