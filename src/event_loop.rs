@@ -294,7 +294,7 @@ impl<Data: LoopData> EventLoop<Data> {
     ) -> Result<()> {
         self.counters.rounds += 1;
         self.begin_round();
-        let guard = self.shared.is_exported().then(|| PublishPanic(Arc::clone(&self.shared)));
+        let guard = self.shared.is_exported().then(|| PublishWork(Arc::clone(&self.shared)));
         self.round.begin_dispatch();
         let dispatched = self.steps(timeout, in_run, data);
         let dispatched = self.round.end_dispatch(dispatched);
@@ -329,7 +329,7 @@ impl<Data: LoopData> EventLoop<Data> {
     #[cold]
     fn publish_readiness(&mut self, data: &mut Data) {
         let Ok(handle) = own_handle(&self.shared, data) else {
-            return self.shared.publish_panic();
+            return self.shared.publish_work();
         };
         handle.registrations.renew_nearest();
         // The kernel makes no edge for what it goes on to tell of.
@@ -341,12 +341,12 @@ impl<Data: LoopData> EventLoop<Data> {
 }
 
 /// A dispatch that ends by a panic leaves the loop's fd readable.
-struct PublishPanic(Arc<Shared>);
+struct PublishWork(Arc<Shared>);
 
-impl Drop for PublishPanic {
+impl Drop for PublishWork {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.publish_panic();
+            self.0.publish_work();
         }
     }
 }

@@ -319,7 +319,7 @@ impl<Data> LoopHandle<Data> {
     /// gone already.
     pub fn remove(&mut self, token: impl Into<AnyToken>) -> bool {
         let key = token.into().key();
-        let live = self.registrations.mark_removed(key, self.ops.is_applying());
+        let live = self.registrations.mark_removed(key, self.registrations.shared.is_applying());
         if live {
             self.cancel_retry(key);
             self.push(Op::Remove(key));
@@ -336,7 +336,7 @@ impl<Data> LoopHandle<Data> {
         let key = token.key();
         let live = self.registrations.is_live_of::<S>(key);
         if live {
-            self.registrations.mark_removed(key, self.ops.is_applying());
+            self.registrations.mark_removed(key, self.registrations.shared.is_applying());
             self.cancel_retry(key);
             let then = Box::new(move |source: Box<dyn AnySource>, data: &mut Data| {
                 let source: Box<dyn std::any::Any> = source;
@@ -425,9 +425,9 @@ impl<Data> LoopHandle<Data> {
     /// closure and its allocation: for one that is moved by every event, such as the one that finds a user idle.
     /// `false` if the timer is gone.
     ///
-    /// A timer that waits is moved at once, and fires after those that are armed for the same deadline by then. The
-    /// [`Timer`] itself has the new deadline as soon as the current callback returns. One that is disabled waits for it
-    /// when it is enabled again.
+    /// A timer that waits is moved at once, and fires after those that are armed for the same deadline by then, whatever
+    /// is asked for before this move is applied. The [`Timer`] itself has the new deadline as soon as the current callback
+    /// returns. One that is disabled waits for it when it is enabled again: that is an [`update`](Self::update).
     ///
     /// # Examples
     ///
@@ -461,9 +461,14 @@ impl<Data> LoopHandle<Data> {
         if live {
             let at = stamp(deadline);
             self.registrations.touch(key);
-            self.registrations.move_deadline(key, at);
-            self.note_work();
-            self.ops.push_deadline(key, at);
+            let last = self.ops.last_move(key);
+            if !self.registrations.move_deadline(key, at, last.is_none()) {
+                return self.update(token, move |timer| timer.set_stamp(at));
+            }
+            match last {
+                Some(last) => *last = at,
+                None => self.push(Op::SetDeadline(key, at)),
+            }
         }
         live
     }
@@ -521,12 +526,6 @@ impl<Data> LoopHandle<Data> {
     #[inline]
     pub(crate) fn has_work(&self) -> bool {
         !self.ops.is_empty() || !self.idles.is_empty()
-    }
-
-    /// No op is being applied, whatever a panic left.
-    #[inline]
-    pub(crate) fn end_applying(&mut self) {
-        self.ops.end_applying();
     }
 
     /// The next op to apply, if `budget` allows it. What guards left that were dropped by now is among them.
@@ -661,6 +660,8 @@ impl<'a> Attempt<'a> {
     #[cold]
     fn undo(&mut self) {
         self.registrations.sweep(self.key);
+        // It has no name under which anybody could be told.
+        self.registrations.take_lost();
         self.registrations.forget_source(self.key);
         self.registrations.renew_nearest();
     }

@@ -3,7 +3,8 @@
 //! An [`EventLoop`] has an `Insight` only then. Every callback of the user's passes through
 //! [`watched`], or through its two arms in `EventLoop::call_once`; what is here is out of line, so that a loop
 //! nobody looks at pays for one branch. The record of a source is made when it first calls back, and retired when
-//! the round that removed it ends: a closure given to `take` still runs under the name of its source.
+//! the round that removed it ends or another record is made: a closure given to `take` still runs under the name of its
+//! source.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -212,6 +213,8 @@ impl Insight {
         registrations: &Registrations,
     ) -> &mut SourceRecord {
         if !self.sources.contains_key(key) {
+            // It may take the place of one that was removed in this round, and whose record is still there.
+            self.retire();
             let name = registrations.options(key).and_then(|options| options.name.clone());
             let record = SourceRecord {
                 name: name.unwrap_or(Cow::Borrowed(type_name)),

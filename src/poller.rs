@@ -14,7 +14,7 @@ mod epoll;
     any(target_os = "linux", target_os = "android"),
     not(mio_unsupported_force_poll_poll)
 ))]
-pub(crate) use epoll::{Alarm, Poller, add, modify};
+pub(crate) use epoll::{Alarm, Poller, add, is_of_another, modify};
 
 #[cfg(not(all(
     any(target_os = "linux", target_os = "android"),
@@ -25,7 +25,7 @@ mod portable;
     any(target_os = "linux", target_os = "android"),
     not(mio_unsupported_force_poll_poll)
 )))]
-pub(crate) use portable::{Alarm, Poller, add, modify};
+pub(crate) use portable::{Alarm, Poller, add, is_of_another, modify};
 
 use std::io;
 use std::time::Duration;

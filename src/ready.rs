@@ -334,6 +334,12 @@ impl Notifier {
             raw.interrupt();
         }
     }
+
+    /// [`RawNotifier::again`].
+    #[cfg(all(unix, feature = "calloop"))]
+    pub(crate) fn again(&self) {
+        self.0.raw.again();
+    }
 }
 
 impl fmt::Debug for Notifier {

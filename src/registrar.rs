@@ -146,6 +146,11 @@ impl<'a> Registrar<'a> {
     /// Changes the interest or the mode of a watched fd; arms a [`Mode::OneShot`] one anew. If `fd` is
     /// another file than was registered under `token`, it takes that one's place.
     ///
+    /// If the old file was closed under its number while a duplicate keeps it open, `epoll(7)` goes on to tell of it, and
+    /// there is no way to end that: the source then hears of both files under `token`. One that
+    /// [registers](Self::register_fd) the new file and unregisters `token` hears of the new one alone, as
+    /// [`Generic`](crate::Generic) does.
+    ///
     /// # Errors
     ///
     /// Those of [`register_fd`](Self::register_fd); [`io::ErrorKind::NotFound`] if `token` is not a
@@ -158,23 +163,56 @@ impl<'a> Registrar<'a> {
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
+        if self.modify_fd(token, fd, interest, mode)? {
+            return Ok(());
+        }
         let key = token.key();
         let before = self.io_watch(key)?;
-        let raw = fd.as_raw_fd();
-        let is_same = before.fd == raw
-            && (before.rearm == Rearm::Absent || self.registrations.holds_fd(raw, key));
-        let registry = &self.registrations.registry;
-        let rearm = if is_same {
-            poller::modify(registry, fd, key, interest, mode, before.rearm)?
-        } else {
-            let rearm = poller::add(registry, fd, key, interest, mode)?;
+        let rearm = poller::add(&self.registrations.registry, fd, key, interest, mode)?;
+        if before.fd != fd.as_raw_fd() {
             // Nothing is lost if the file was closed: the kernel has forgotten it then.
-            let _ = self.registrations.forget_fd(before.fd, key);
-            rearm
-        };
-        let level = tells_again(interest, mode, rearm);
-        self.registrations.set_io(key, IoWatch { fd: raw, wants: interest.into(), rearm, level });
+            let _ = self.registrations.forget_fd(before, key, false);
+        }
+        self.set_fd(key, fd, interest, mode, rearm);
         Ok(())
+    }
+
+    /// [`reregister_fd`](Self::reregister_fd) for the file that is registered. `false` if `fd` is another one.
+    #[cfg(unix)]
+    pub(crate) fn modify_fd(
+        &mut self,
+        token: InterestToken,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<bool> {
+        let key = token.key();
+        let IoWatch { fd: registered, rearm, .. } = self.io_watch(key)?;
+        let raw = fd.as_raw_fd();
+        let is_held = rearm == Rearm::Absent || self.registrations.holds_fd(raw, key);
+        if registered != raw || !is_held {
+            return Ok(false);
+        }
+        let registry = &self.registrations.registry;
+        let Some(rearm) = poller::modify(registry, fd, key, interest, mode, rearm)? else {
+            return Ok(false);
+        };
+        self.set_fd(key, fd, interest, mode, rearm);
+        Ok(true)
+    }
+
+    #[cfg(unix)]
+    fn set_fd(
+        &mut self,
+        key: InterestKey,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+        rearm: Rearm,
+    ) {
+        let level = tells_again(interest, mode, rearm);
+        let io = IoWatch { fd: fd.as_raw_fd(), wants: interest.into(), rearm, level };
+        self.registrations.set_io(key, io);
     }
 
     /// Ends the watch of an fd.
@@ -189,9 +227,10 @@ impl<'a> Registrar<'a> {
     pub fn unregister_fd(&mut self, token: InterestToken, fd: BorrowedFd<'_>) -> io::Result<()> {
         let key = token.key();
         let before = self.remove_io(key)?;
-        let forgotten = self.registrations.forget_fd(before.fd, key);
+        let has_it = before.fd == fd.as_raw_fd();
+        let forgotten = self.registrations.forget_fd(before, key, has_it);
         // What the kernel says of another file than the source has is of no use to it.
-        if before.fd == fd.as_raw_fd() { forgotten } else { Ok(()) }
+        if has_it { forgotten } else { Ok(()) }
     }
 
     /// Makes the source ready at `deadline` on the loop's clock: once, and never early.

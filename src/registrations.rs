@@ -34,7 +34,7 @@ pub(crate) use watch::{IoWatch, Rearm, Watch};
 const ENABLED: u8 = 1;
 /// An op that removes it is queued: gone for its owner.
 const REMOVED: u8 = 1 << 1;
-/// An op that disables it is queued, or was applied.
+/// An op that disables it is queued, or was applied: the last that concerns it.
 const DISABLED: u8 = 1 << 2;
 /// It has options of its own.
 const OPTIONS: u8 = 1 << 3;
@@ -42,6 +42,8 @@ const OPTIONS: u8 = 1 << 3;
 const ONCE: u8 = 1 << 4;
 /// Its removal was asked for while ops were applied: those that are queued do nothing to it any more.
 const GOING: u8 = 1 << 5;
+/// Its deadline was delivered before the ops that are to tell it of its moves: they do nothing any more.
+const OVERTAKEN: u8 = 1 << 6;
 
 /// The tables; see the module's head.
 #[derive(Debug)]
@@ -69,6 +71,8 @@ pub(crate) struct Registrations {
     pub(crate) retries: SparseSecondaryMap<SourceKey, AnyToken>,
     /// Whether there ever was a one-shot interest of which the kernel does not know that it is one.
     emulates_oneshot: bool,
+    /// Whether there ever was a mio source.
+    has_mio: bool,
     /// The source in which the loop waits, which hosts another loop.
     host: Option<SourceKey>,
     /// The source whose callback runs; null if none does.
@@ -152,6 +156,7 @@ impl Registrations {
             delivered: None,
             retries: SparseSecondaryMap::new(),
             emulates_oneshot: false,
+            has_mio: false,
             host: None,
             running: SourceKey::null(),
             touched: false,
@@ -201,9 +206,9 @@ impl Registrations {
         let Some((key, &Held { watch, .. })) = self.rows.interests_of(source).next() else {
             return;
         };
-        if let Watch::Io(IoWatch { fd, .. }) = watch {
+        if let Watch::Io(io) = watch {
             // The kernel may have forgotten it already: there is nothing to do about a failure.
-            let _ = self.forget_fd(fd, key);
+            let _ = self.forget_fd(io, key, false);
         }
         self.remove_interest(key);
     }
@@ -232,10 +237,11 @@ impl Registrations {
         self.has(key, ENABLED)
     }
 
-    /// Whether the source is live, and neither disabled nor about to be.
+    /// Whether the source is live and registered, and neither disabled nor about to be.
     #[inline]
     pub(crate) fn is_enabled(&self, key: SourceKey) -> bool {
-        self.rows.source(key).is_some_and(|row| row.flags & (REMOVED | DISABLED) == 0)
+        let is_enabled = |row: &Row| row.flags & (ENABLED | REMOVED | DISABLED) == ENABLED;
+        self.rows.source(key).is_some_and(is_enabled)
     }
 
     /// Notes that the source is to be disabled, or not.
@@ -438,6 +444,7 @@ impl Registrations {
     #[inline]
     pub(crate) fn set_io(&mut self, key: InterestKey, io: IoWatch) {
         self.emulates_oneshot |= io.rearm == Rearm::OneShot;
+        self.has_mio |= io.fd < 0;
         if io.rearm != Rearm::Absent {
             self.fds.set(io.fd, key);
         }
@@ -451,17 +458,27 @@ impl Registrations {
         self.fds.is_held_by(fd, key)
     }
 
-    /// Has the kernel forget the fd with this number, unless it is another interest's by now.
+    /// Has the kernel forget the fd with the number in `io`, unless it is another interest's by now. `has_it`: it is the
+    /// number of an fd that the source has.
     ///
     /// # Errors
     ///
     /// Those of `epoll_ctl(2)`, but for a file that the kernel does not know under the number.
     #[inline]
-    pub(crate) fn forget_fd(&mut self, fd: i32, key: InterestKey) -> std::io::Result<()> {
-        if !self.fds.release(fd, key) {
+    pub(crate) fn forget_fd(
+        &mut self,
+        io: IoWatch,
+        key: InterestKey,
+        has_it: bool,
+    ) -> std::io::Result<()> {
+        if io.rearm == Rearm::Absent {
             return Ok(());
         }
-        let deleted = crate::poller::delete_raw(&self.registry, fd);
+        if !self.fds.release(io.fd, key) || !has_it && self.is_mio_sources(io.fd, key) {
+            self.lost.push(key);
+            return Ok(());
+        }
+        let deleted = crate::poller::delete_raw(&self.registry, io.fd);
         match deleted {
             Ok(()) => Ok(()),
             Err(error) => {
@@ -469,6 +486,11 @@ impl Registrations {
                 if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
             }
         }
+    }
+
+    /// Whether the number of a file that may be closed is that of a mio source by now: that hides its number.
+    fn is_mio_sources(&self, fd: i32, key: InterestKey) -> bool {
+        self.has_mio && crate::poller::is_of_another(&self.registry, fd, key)
     }
 
     /// The interests that the kernel could not be told to forget since this was last called. It has forgotten them by

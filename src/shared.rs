@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     stop: AtomicBool,
     /// A part of the source that runs has more, whatever the source answers.
     again: AtomicBool,
+    /// Ops are being applied.
+    applying: AtomicBool,
     /// The loop's fd is watched from outside: it has to tell of everything there is to do.
     exported: AtomicBool,
     /// The last dispatch left something to do, or something was asked of the handle since.
@@ -41,6 +43,7 @@ impl Shared {
             clock: clock.clone(),
             stop: AtomicBool::new(false),
             again: AtomicBool::new(false),
+            applying: AtomicBool::new(false),
             exported: AtomicBool::new(false),
             work: AtomicBool::new(false),
             nearest: AtomicI64::new(NEVER),
@@ -86,6 +89,20 @@ impl Shared {
     #[inline]
     pub(crate) fn is_again(&self) -> bool {
         self.again.load(Ordering::Relaxed)
+    }
+
+    // Ops.
+
+    /// Notes that ops are being applied, or no more.
+    #[inline]
+    pub(crate) fn set_applying(&self, applying: bool) {
+        self.applying.store(applying, Ordering::Relaxed);
+    }
+
+    /// Whether ops are being applied, and what is asked for now is asked for by one.
+    #[inline]
+    pub(crate) fn is_applying(&self) -> bool {
+        self.applying.load(Ordering::Relaxed)
     }
 
     // Deadlines.
@@ -162,8 +179,8 @@ impl Shared {
         }
     }
 
-    /// A panic ends a dispatch, which tells nobody what it leaves.
-    pub(crate) fn publish_panic(&self) {
+    /// A dispatch ends that can't tell what it leaves: by a panic, or without its handle. There may be anything.
+    pub(crate) fn publish_work(&self) {
         self.publish_readiness(true, || true);
     }
 

@@ -120,10 +120,20 @@ fn op() -> impl Strategy<Value = Op> {
     })
 }
 
+/// Timers that are inserted and moved in a row, many of them to the same deadline.
+fn moves() -> impl Strategy<Value = Vec<Op>> {
+    let insert = (options(), 0..3_u8)
+        .prop_map(|(options, after)| Op::Insert(Kind::Timer(after), options, Vec::new()));
+    let moves = (0..3_u8, 0..3_u8).prop_map(|(pick, to)| Op::Move(Pick(pick), to));
+    vec(prop_oneof![1 => insert, 3 => moves], 4..10)
+}
+
 fn program() -> impl Strategy<Value = Vec<Op>> {
     let dispatch = prop_oneof![Just(0_u8), 1..30_u8].prop_map(Op::Dispatch);
     let run = (0..30_u8).prop_map(Op::Run);
-    vec(prop_oneof![20 => op(), 10 => dispatch, 1 => run, 1 => Just(Op::Settle)], 0..60)
+    let one = prop_oneof![20 => op(), 10 => dispatch, 1 => run, 1 => Just(Op::Settle)];
+    let some = prop_oneof![32 => one.prop_map(|op| vec![op]), 1 => moves()];
+    vec(some, 0..60).prop_map(|pieces| pieces.concat())
 }
 
 #[test]
@@ -195,6 +205,27 @@ mod once_failed {
 
     fn panicking(ops: Vec<Op>) -> Body {
         Body { ops, panics: true }
+    }
+
+    #[test]
+    fn a_level_that_a_panic_leaves_over_keeps_its_place() {
+        let low_budget = Options { budget: 1, ..PLAIN };
+        let low = Options { priority: 1, ..PLAIN };
+        let signals = insert(Kind::Signals(2), low_budget, vec![]);
+        check(&[
+            Op::Post(body(vec![signals])),
+            Op::Dispatch(0),
+            Op::Wakeup,
+            Op::Post(body(vec![poke(0)])),
+            Op::Post(panicking(vec![])),
+            Op::Dispatch(0),
+            insert(Kind::Task, low, vec![(vec![], End::Error)]),
+            poke(0),
+            Op::Dispatch(0),
+            Op::Wakeup,
+            Op::Update(Pick(0), 0),
+            Op::Dispatch(0),
+        ]);
     }
 
     #[test]

@@ -11,6 +11,12 @@ mod cost;
 mod delivery;
 #[path = "regressions/edges.rs"]
 mod edges;
+#[path = "regressions/moves.rs"]
+mod moves;
+#[path = "regressions/numbers.rs"]
+mod numbers;
+#[path = "regressions/panics.rs"]
+mod panics;
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;

@@ -3,6 +3,8 @@
 //! Each op leaves the tables whole before it runs code of the user's (a visitor, a destructor, the error policy). An op
 //! whose source panics is not applied twice, except for a removal, which the next dispatch finishes.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use slotmap::SecondaryMap;
 
 use super::budget::Lane;
@@ -70,11 +72,10 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Takes up what a panic or an error left of the last dispatch.
     #[cold]
     fn take_up_interrupted(&mut self, data: &mut Data) {
-        let handle = data.loop_handle();
-        handle.end_applying();
-        handle.registrations.end_turn();
-        if let Some(key) = self.round.take_interrupted(&mut handle.registrations) {
-            self.finish_unregistering(key, data);
+        let registrations = &mut data.loop_handle().registrations;
+        registrations.end_turn();
+        if let Some(key) = self.round.take_interrupted(registrations) {
+            self.finish_changing(key, data);
         }
     }
 
@@ -91,10 +92,19 @@ impl<Data: LoopData> EventLoop<Data> {
 
     #[inline(never)]
     fn apply_some_ops(&mut self, data: &mut Data) -> Outcome {
+        self.shared.set_applying(true);
+        // Whatever ends it, a panic too: what is asked for from then on is asked for by no op.
+        let applied = catch_unwind(AssertUnwindSafe(|| self.apply_while_allowed(data)));
+        self.shared.set_applying(false);
+        applied.unwrap_or_else(|panic| resume_unwind(panic))?;
+        self.round.failure()
+    }
+
+    fn apply_while_allowed(&mut self, data: &mut Data) -> Outcome {
         while let Some(op) = own_handle(&self.shared, data)?.next_op(&mut self.round.budget) {
             self.apply_op(op, data);
         }
-        self.round.failure()
+        Ok(())
     }
 
     /// Whether an item of `lane` may run in this round.
@@ -119,11 +129,13 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.drop_slot(slot);
             }
             Op::SetDeadline(key, at) => {
-                let source = self.slots.get_mut(key).map(|slot| &mut *slot.source);
-                if let Some(timer) = source.and_then(downcast_mut::<Timer>) {
+                let moved = data.loop_handle().registrations.end_move(key, at);
+                if let Some(timer) = self.timer_mut(key)
+                    && let Some(at) = moved
+                {
                     timer.set_stamp(at);
+                    self.reregister(key, data);
                 }
-                self.reregister(key, data);
             }
             Op::Update(key, change) => {
                 if let Some((subject, slot)) = live_slot(&mut self.slots, key, data) {
@@ -152,18 +164,28 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
+    /// A timer that is stored.
+    pub(crate) fn timer_mut(&mut self, key: SourceKey) -> Option<&mut Timer> {
+        downcast_mut(&mut *self.slots.get_mut(key)?.source)
+    }
+
     fn enable(&mut self, key: SourceKey, data: &mut Data) {
         let registrations = &mut data.loop_handle().registrations;
         let Some(slot) = self.slots.get_mut(key) else { return };
         if registrations.is_going(key) || !registrations.set_registered(key, true) {
             return;
         }
+        self.round.set_changing(Some(key));
         let mut registrar = Registrar::new(registrations, key);
-        if let Err(error) = slot.source.register(&mut registrar) {
+        let registered = slot.source.register(&mut registrar);
+        if registered.is_err() {
             let _ = slot.source.unregister(&mut registrar);
             registrations.sweep(key);
             registrations.set_registered(key, false);
-            registrations.set_disabled(key, true);
+        }
+        self.round.set_changing(None);
+        if let Err(error) = registered {
+            self.take_lost(key, data);
             let failure = self.source_failure(key, error.into(), data);
             self.report(failure, data);
         }
@@ -221,10 +243,10 @@ impl<Data: LoopData> EventLoop<Data> {
         if !registrations.set_registered(key, false) {
             return Ok(());
         }
-        self.round.set_unregistering(Some(key));
+        self.round.set_changing(Some(key));
         let unregistered = slot.source.unregister(&mut Registrar::new(registrations, key));
         registrations.sweep(key);
-        self.round.set_unregistering(None);
+        self.round.set_changing(None);
         self.take_lost(key, data);
         unregistered
     }
@@ -251,9 +273,11 @@ impl<Data: LoopData> EventLoop<Data> {
         slot
     }
 
-    /// Finishes what a panic of `unregister` interrupted.
+    /// Undoes what a panic of `register` interrupted, finishes what one of `unregister` did.
     #[cold]
-    fn finish_unregistering(&mut self, key: SourceKey, data: &mut Data) {
+    fn finish_changing(&mut self, key: SourceKey, data: &mut Data) {
+        // It is, if it was being registered.
+        self.disable(key, data);
         let registrations = &mut data.loop_handle().registrations;
         registrations.sweep(key);
         if !registrations.is_live(key) {

@@ -86,8 +86,26 @@ impl<Data: LoopData> EventLoop<Data> {
         let registrations = &mut data.loop_handle().registrations;
         match lane {
             Lane::Events(priority) => self.round.next_ready(priority, registrations),
-            Lane::Timers(priority) => registrations.begin_next_due(priority),
+            Lane::Timers(priority) => {
+                let turn = registrations.begin_next_due(priority);
+                if let Some(Some(turn)) = turn
+                    && data.loop_handle().has_ops()
+                {
+                    self.tell_deadline(turn, data);
+                }
+                turn
+            }
             Lane::Apply | Lane::Idle => None,
+        }
+    }
+
+    /// Tells a timer of its deadline, if the op that was to do so has had no time yet: it does nothing any more.
+    #[cold]
+    fn tell_deadline(&mut self, turn: Turn, data: &mut Data) {
+        if let Some(timer) = self.timer_mut(turn.source)
+            && let Some(at) = data.loop_handle().registrations.overtake_moves(turn.source)
+        {
+            timer.set_stamp(at);
         }
     }
 
@@ -199,10 +217,7 @@ impl<Data: LoopData> EventLoop<Data> {
             Ok(PostAction::Again) => {}
             Ok(PostAction::Continue) => self.rearm(turn, data),
             Ok(PostAction::Reregister) => self.reregister_by_answer(key, data),
-            Ok(PostAction::Disable) => {
-                registrations.set_disabled(key, true);
-                self.disable(key, data);
-            }
+            Ok(PostAction::Disable) => self.disable(key, data),
             Ok(PostAction::Remove) => drop(self.remove(key, data)),
             Err(failure) => self.failed(*failure, turn, data),
         }

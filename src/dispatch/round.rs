@@ -24,8 +24,8 @@ pub(crate) struct Round {
     deferred: Vec<InterestKey>,
     /// The event that a source processes, or has more of while ops are applied.
     running: Option<(InterestKey, ReadinessBits)>,
-    /// The source that is being unregistered.
-    unregistering: Option<SourceKey>,
+    /// The source that is being registered, because it was enabled, or unregistered.
+    changing: Option<SourceKey>,
     /// Errors that are to come out of this dispatch or of later ones.
     failures: VecDeque<Box<Error>>,
     /// A dispatch is under way; or an error or a panic ended the last one.
@@ -52,7 +52,7 @@ impl Round {
             queued: 0,
             deferred: Vec::new(),
             running: None,
-            unregistering: None,
+            changing: None,
             failures: VecDeque::new(),
             is_open: false,
             was_cut: false,
@@ -174,12 +174,12 @@ impl Round {
     }
 
     #[inline]
-    pub(crate) fn set_unregistering(&mut self, source: Option<SourceKey>) {
-        self.unregistering = source;
+    pub(crate) fn set_changing(&mut self, source: Option<SourceKey>) {
+        self.changing = source;
     }
 
     /// Takes up what a panic interrupted. An event is delivered once more: it may be all that tells of a backlog. The
-    /// source that was being unregistered.
+    /// source that was being registered or unregistered.
     pub(crate) fn take_interrupted(
         &mut self,
         registrations: &mut Registrations,
@@ -190,12 +190,12 @@ impl Round {
             self.ready[priority.index()].push_front(interest);
             self.queued += 1;
         }
-        self.unregistering.take()
+        self.changing.take()
     }
 
     #[inline]
     pub(crate) fn was_interrupted(&self) -> bool {
-        self.running.is_some() || self.unregistering.is_some()
+        self.running.is_some() || self.changing.is_some()
     }
 
     // Errors.

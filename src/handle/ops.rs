@@ -49,13 +49,11 @@ impl<Data> Op<Data> {
 /// First in, first out.
 pub(crate) struct Ops<Data> {
     queue: VecDeque<Op<Data>>,
-    /// Since one was taken out, the queue was not found empty.
-    applying: bool,
 }
 
 impl<Data> Ops<Data> {
     pub(crate) fn new() -> Self {
-        Self { queue: VecDeque::new(), applying: false }
+        Self { queue: VecDeque::new() }
     }
 
     #[inline]
@@ -68,37 +66,23 @@ impl<Data> Ops<Data> {
         self.queue.push_back(op);
     }
 
-    /// Of several in a row for the same timer the last is what counts.
+    /// The deadline of the last op, if that moves this timer: of several in a row the last is what counts.
     #[inline]
-    pub(crate) fn push_deadline(&mut self, key: SourceKey, at: i64) {
+    pub(crate) fn last_move(&mut self, key: SourceKey) -> Option<&mut i64> {
         match self.queue.back_mut() {
-            Some(Op::SetDeadline(last, deadline)) if *last == key => *deadline = at,
-            _ => self.push(Op::SetDeadline(key, at)),
+            Some(Op::SetDeadline(last, deadline)) if *last == key => Some(deadline),
+            _ => None,
         }
     }
 
     /// The next one, if it runs no code of the user's or `may_run` says that it may.
     #[inline]
     pub(crate) fn pop_if(&mut self, may_run: impl FnOnce() -> bool) -> Option<Op<Data>> {
-        let next = match self.queue.front() {
+        match self.queue.front() {
             None => None,
             Some(next) if next.runs_user_code() && !may_run() => None,
             Some(_) => pop_front(&mut self.queue),
-        };
-        self.applying = next.is_some();
-        next
-    }
-
-    /// None is being applied, whatever a panic left.
-    #[inline]
-    pub(crate) fn end_applying(&mut self) {
-        self.applying = false;
-    }
-
-    /// Whether ops are being applied, and what is asked for now is asked for by one.
-    #[inline]
-    pub(crate) fn is_applying(&self) -> bool {
-        self.applying
+        }
     }
 }
 

@@ -127,15 +127,8 @@ impl<Data: 'static> LoopHandle<Data> {
         let handle = Handle::to(&inner);
         let source = CalloopLoop::on_demand(inner)?;
         let dispatch = |turn: CalloopTurn<'_, Data>, data: &mut Data| turn.dispatch(data);
-        match self.insert_source_with(options, source, dispatch) {
-            Ok(token) => {
-                self.keep_calloop(token, handle);
-                Ok(token)
-            }
-            Err(InsertError { error, source }) => {
-                Err(InsertError { error, source: source.into_inner() })
-            }
-        }
+        let inserted = self.insert_source_with(options, source, dispatch);
+        self.keep_calloop(inserted, handle)
     }
 
     /// The handle of a hosted loop, and a note that something may be asked of it: one that is hosted
@@ -152,15 +145,20 @@ impl<Data: 'static> LoopHandle<Data> {
         self.visit(token, |hosted, _| hosted.ask()).then_some(handle)
     }
 
-    /// Has [`calloop`](Self::calloop) find a loop.
-    pub(crate) fn keep_calloop(
+    /// Has [`calloop`](Self::calloop) find a loop, unless it was refused.
+    pub(super) fn keep_calloop(
         &mut self,
-        token: Token<CalloopLoop<Data>>,
+        inserted: Result<Token<CalloopLoop<Data>>, InsertError<CalloopLoop<Data>>>,
         handle: WeakHandle<Data>,
-    ) {
+    ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
+        let token = inserted.map_err(|InsertError { error, source }| InsertError {
+            error,
+            source: source.into_inner(),
+        })?;
         let Self { calloops, registrations, .. } = self;
         calloops.retain(|kept| registrations.is_live(kept.key));
         calloops.push(Handle { key: token.key(), upgrade: handle });
+        Ok(token)
     }
 }
 

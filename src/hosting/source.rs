@@ -46,8 +46,41 @@ pub struct CalloopSource<S: calloop::EventSource + 'static> {
     host: Option<Host>,
 }
 
-/// What a dispatch of the inner loop found, in order.
-type Recorded = VecDeque<(calloop::Readiness, calloop::Token)>;
+/// What dispatches of the inner loop found and is not processed, in order.
+#[derive(Default)]
+struct Recorded {
+    found: VecDeque<(calloop::Readiness, calloop::Token)>,
+    /// How many of them, from the first on, were left over when the last of these dispatches began.
+    left_over: usize,
+}
+
+impl Recorded {
+    fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// The inner loop is dispatched once more: what it finds again of what is left over is one event.
+    fn begin(&mut self) {
+        self.left_over = self.found.len();
+    }
+
+    fn record(&mut self, (readiness, token): (calloop::Readiness, calloop::Token)) {
+        let mut left_over = self.found.iter_mut().take(self.left_over);
+        match left_over.find(|(_, recorded)| *recorded == token) {
+            Some((recorded, _)) => {
+                recorded.readable |= readiness.readable;
+                recorded.writable |= readiness.writable;
+                recorded.error |= readiness.error;
+            }
+            None => self.found.push_back((readiness, token)),
+        }
+    }
+
+    fn take_first(&mut self) -> Option<(calloop::Readiness, calloop::Token)> {
+        self.left_over = self.left_over.saturating_sub(1);
+        self.found.pop_front()
+    }
+}
 
 /// The calloop loop of one source.
 struct Host {
@@ -194,7 +227,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
     /// Wraps a source, which is registered when this is.
     pub fn new(source: S) -> Self {
         let recorder = Recorder { source, has_timers: false, failed: None, in_wait: false };
-        let record = |found, _: &mut (), recorded: &mut Recorded| recorded.push_back(found);
+        let record = |found, _: &mut (), recorded: &mut Recorded| recorded.record(found);
         Self { recorder: Dispatcher::new(recorder, record), host: None }
     }
 
@@ -233,7 +266,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
             signal: inner.get_signal(),
             inner,
             registration,
-            recorded: Recorded::new(),
+            recorded: Recorded::default(),
             watch: FdWatch::default(),
             more,
             more_token,
@@ -248,6 +281,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
         if self.has_timers()
             && let Some(host) = &mut self.host
         {
+            host.recorded.begin();
             host.record_and_arm()?;
             if !host.recorded.is_empty() {
                 host.more.notify();
@@ -269,7 +303,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
         if host.recorded.is_empty() && !S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
             host.record()?;
         }
-        let Some((readiness, token)) = host.recorded.pop_front() else { return Ok(None) };
+        let Some((readiness, token)) = host.recorded.take_first() else { return Ok(None) };
         let mut source = self.source_mut();
         let callback = |event: S::Event, metadata: &mut S::Metadata| callback((event, metadata));
         let action = source.process_events(readiness, token, callback).map_err(Into::into)?;
@@ -368,8 +402,16 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
         // The loop itself has it look again where a notifier made it ready.
         let mut guard = LookAgain(host.watch.is(token).then(|| host.more.clone()));
         let action = match self.process_next(&mut callback)? {
-            Some(calloop::PostAction::Disable) => PostAction::Disable,
-            Some(calloop::PostAction::Remove) => PostAction::Remove,
+            Some(ends @ (calloop::PostAction::Disable | calloop::PostAction::Remove)) => {
+                if let Some(host) = &self.host {
+                    // It stays if an op of its callback or a source around it says so: then it is called once more.
+                    host.more.again();
+                }
+                match ends {
+                    calloop::PostAction::Disable => PostAction::Disable,
+                    _ => PostAction::Remove,
+                }
+            }
             Some(calloop::PostAction::Continue | calloop::PostAction::Reregister) => {
                 self.go_on(true)?
             }
@@ -384,7 +426,8 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
         let mut recorder = self.recorder.as_source_mut();
         let event = recorder.source.before_sleep()?;
         recorder.in_wait = true;
-        host.recorded.extend(event);
+        host.recorded.begin();
+        host.recorded.found.extend(event);
         let more = !host.recorded.is_empty();
         Ok(more.then_some((Readiness::EMPTY, host.more_token)))
     }
@@ -396,10 +439,10 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
         }
         let has_timers = self.has_timers();
         let Some(host) = &mut self.host else { return };
-        let had = host.recorded.len();
+        let had = host.recorded.found.len();
         let recorded = if has_timers { host.record_and_arm() } else { host.record() };
         host.failed = recorded.err();
-        if host.recorded.len() > had || host.failed.is_some() {
+        if host.recorded.found.len() > had || host.failed.is_some() {
             // It may have come since this loop's wait.
             host.more.notify();
         }

@@ -144,15 +144,8 @@ impl<Data: 'static> LoopHandle<Data> {
     ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
         let handle = Handle::to(&inner);
         let source = CalloopLoop { inner, way: Way::InWait(None) };
-        match self.insert_slot(Some(options), source, (), |()| wait_in::<Data>()) {
-            Ok(token) => {
-                self.keep_calloop(token, handle);
-                Ok(token)
-            }
-            Err(refused) => {
-                Err(InsertError { error: refused.error, source: refused.source.into_inner() })
-            }
-        }
+        let inserted = self.insert_slot(Some(options), source, (), |()| wait_in::<Data>());
+        self.keep_calloop(inserted.map_err(Into::into), handle)
     }
 }
 
@@ -249,10 +242,9 @@ impl<Data: 'static> EventSource for CalloopLoop<Data> {
                 }
                 Ok(())
             }
-            Way::OnDemand(on_demand, watch) => {
+            Way::OnDemand(on_demand, _) => {
                 on_demand.register(registrar);
-                let fd = self.inner.as_fd();
-                watch.register(registrar, fd, Interest::READ, Mode::Level).map_err(explain)
+                self.reregister(registrar)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Linux: `epoll_ctl(2)` and `epoll_wait(2)` on mio's instance, and `timerfd_create(2)`.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -57,6 +57,7 @@ pub(crate) fn add(
     Ok(Rearm::Native)
 }
 
+/// `None`: the number stands for another file than the one that was registered.
 pub(crate) fn modify(
     registry: &mio::Registry,
     fd: BorrowedFd<'_>,
@@ -64,12 +65,26 @@ pub(crate) fn modify(
     interest: Interest,
     mode: Mode,
     _: Rearm,
-) -> io::Result<Rearm> {
+) -> io::Result<Option<Rearm>> {
     match epoll::modify(registry.as_fd(), fd, data(key), flags(interest, mode)) {
-        // The number now stands for another file than the one that was registered.
-        Err(Errno::NOENT) => add(registry, fd, key, interest, mode),
-        result => Ok(result.map(|()| Rearm::Native)?),
+        Err(Errno::NOENT) => Ok(None),
+        result => Ok(Some(result.map(|()| Rearm::Native)?)),
     }
+}
+
+/// Whether something is registered under the number that is not `key`. There is a line of text for each registration:
+/// for the rare case in which nothing else tells. `false` without a `/proc`.
+#[cold]
+pub(crate) fn is_of_another(registry: &mio::Registry, fd: RawFd, key: InterestKey) -> bool {
+    let path = format!("/proc/self/fdinfo/{}", registry.as_fd().as_raw_fd());
+    let registered = std::fs::read_to_string(path).unwrap_or_default();
+    registered.lines().any(|line| {
+        // As proc(5) has it: `tfd: 7 events: 19 data: 100000003`, and more behind it.
+        let mut words = line.split_whitespace();
+        let is_it = words.next() == Some("tfd:") && words.next().map(str::parse) == Some(Ok(fd));
+        let data = words.nth(3).filter(|_| is_it);
+        data.is_some_and(|data| u64::from_str_radix(data, 16) != Ok(key.into_mio().0 as u64))
+    })
 }
 
 /// mio's epoll instance.

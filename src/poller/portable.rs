@@ -8,8 +8,9 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use super::{EVENTS, Timeout};
 use crate::Readiness;
 use crate::interest::ReadinessBits;
+use crate::token::InterestKey;
 #[cfg(unix)]
-use crate::{Interest, Mode, registrations::Rearm, token::InterestKey};
+use crate::{Interest, Mode, registrations::Rearm};
 
 #[cfg(unix)]
 pub(crate) fn add(
@@ -26,6 +27,7 @@ pub(crate) fn add(
     Ok(Rearm::emulating(mode))
 }
 
+/// Always answers: who watches by number alone knows no files.
 #[cfg(unix)]
 pub(crate) fn modify(
     registry: &mio::Registry,
@@ -34,12 +36,12 @@ pub(crate) fn modify(
     interest: Interest,
     mode: Mode,
     before: Rearm,
-) -> io::Result<Rearm> {
+) -> io::Result<Option<Rearm>> {
     if before == Rearm::Absent {
-        return add(registry, fd, key, interest, mode);
+        return add(registry, fd, key, interest, mode).map(Some);
     }
     let raw = fd.as_raw_fd();
-    match interest.into_mio() {
+    let rearm = match interest.into_mio() {
         None => super::delete_raw(registry, raw).map(|()| Rearm::Absent),
         Some(wanted) => {
             let mut source = mio::unix::SourceFd(&raw);
@@ -51,7 +53,13 @@ pub(crate) fn modify(
                 result => result.map(|()| Rearm::emulating(mode)),
             }
         }
-    }
+    };
+    rearm.map(Some)
+}
+
+/// It can't be known here.
+pub(crate) fn is_of_another(_: &mio::Registry, _: i32, _: InterestKey) -> bool {
+    false
 }
 
 /// Whatever mio asks on this platform.

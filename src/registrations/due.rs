@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::rows::Rows;
-use super::{Held, Registrations, Turn, Watch};
+use super::{Held, OVERTAKEN, Registrations, Turn, Watch};
 use crate::deadlines::Deadlines;
 use crate::interest::ReadinessBits;
 use crate::options::Priority;
@@ -37,12 +37,47 @@ impl Registrations {
         }
     }
 
-    /// Moves the deadline of a source that has one, and only one.
+    /// Moves the deadline of a timer, which an op is to tell it of: another one than those that are queued if `counts`.
+    /// `false` if there is nothing to move, or if there are more such ops than are counted.
+    ///
+    /// Until the last of these ops is applied the queue is ahead of the timer.
     #[inline]
-    pub(crate) fn move_deadline(&mut self, source: SourceKey, at: i64) {
-        if let Some((key, _)) = self.rows.interests_of(source).next() {
-            self.rearm(source, key, at);
+    pub(crate) fn move_deadline(&mut self, source: SourceKey, at: i64, counts: bool) -> bool {
+        let Some((key, _)) = self.rows.interests_of(source).next() else { return false };
+        let Some(row) = self.rows.source_mut(source) else { return false };
+        let Some(moves) = row.moves.checked_add(counts.into()) else { return false };
+        row.moves = moves;
+        row.flags &= !OVERTAKEN;
+        self.rearm(source, key, at);
+        true
+    }
+
+    /// An op is applied that tells a timer that it was moved to `at`: where it is by now. `None` if that is no news.
+    pub(crate) fn end_move(&mut self, source: SourceKey, at: i64) -> Option<i64> {
+        let row = self.rows.source_mut(source)?;
+        row.moves -= 1;
+        let is_last = row.moves == 0;
+        if row.flags & OVERTAKEN != 0 {
+            if is_last {
+                row.flags &= !OVERTAKEN;
+            }
+            return None;
         }
+        if is_last { Some(at) } else { self.deadline_of(source) }
+    }
+
+    /// A timer fires: at which deadline, if ops are queued that were to tell it.
+    pub(crate) fn overtake_moves(&mut self, source: SourceKey) -> Option<i64> {
+        let row = self.rows.source_mut(source).filter(|row| row.moves > 0)?;
+        row.flags |= OVERTAKEN;
+        self.delivered.map(|(_, at)| at)
+    }
+
+    /// The deadline of a timer that waits for it.
+    fn deadline_of(&self, source: SourceKey) -> Option<i64> {
+        let (key, held) = self.rows.interests_of(source).next()?;
+        let Watch::Deadline(position) = held.watch else { return None };
+        self.deadlines[self.priority(source).index()].deadline(key, position)
     }
 
     /// Takes what is no interest any more out of the queue, if it is a deadline.
@@ -108,8 +143,10 @@ impl Registrations {
     /// source gets no events.
     #[inline]
     pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Option<Turn>> {
-        let next = self.deadlines[priority.index()].next_due();
-        self.due = self.count_due();
+        let queue = &mut self.deadlines[priority.index()];
+        let before = queue.count_due();
+        let next = queue.next_due();
+        self.due -= before - queue.count_due();
         let (interest, at) = next?;
         self.delivered = Some((interest, at));
         let first = |(_, held): (_, &mut Held)| held.ready.merge(ReadinessBits::NOTIFIED);

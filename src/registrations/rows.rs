@@ -33,6 +33,8 @@ pub(super) struct Row {
     registration: u8,
     pub(super) priority: Priority,
     pub(super) flags: u8,
+    /// How many ops are queued that tell a timer of a move of its deadline.
+    pub(super) moves: u8,
 }
 
 /// Whose an interest is.
@@ -64,7 +66,7 @@ impl Rows {
     #[inline]
     pub(super) fn add_source(&mut self, kind: u32, priority: Priority, flags: u8) -> SourceKey {
         let (held, others) = (None, None);
-        let row = Row { held, others, kind, registration: 0, priority, flags };
+        let row = Row { held, others, kind, registration: 0, priority, flags, moves: 0 };
         self.sources.insert(row)
     }
 

@@ -106,12 +106,12 @@ impl<T: AsFd + 'static> EventSource for Generic<T> {
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let Some((token, registered)) = self.registered else {
+        let Some((token, _)) = self.registered else {
             return self.register(registrar);
         };
         let fd = self.io.as_fd();
-        if fd.as_raw_fd() == registered {
-            return registrar.reregister_fd(token, fd, self.interest, self.mode);
+        if registrar.modify_fd(token, fd, self.interest, self.mode)? {
+            return Ok(());
         }
         // Under a new token, so that what the kernel still tells of the old file is recognised as stale.
         let new = registrar.register_fd(fd, self.interest, self.mode)?;

@@ -754,6 +754,223 @@ fn what_it_has_left_outlives_a_reregistration() {
     assert_eq!(state.log, ["0", "1", "2"]);
 }
 
+/// Two sockets, with hooks if `HOOKS` and with a timer that does not fire. Each event reads one byte.
+struct Sockets<const HOOKS: bool>([Generic<UnixStream>; 2], Timer);
+
+impl<const HOOKS: bool> EventSource for Sockets<HOOKS> {
+    type Event = (usize, usize);
+    type Metadata = ();
+    type Ret = ();
+    type Error = io::Error;
+    const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = HOOKS;
+
+    fn process_events<F>(
+        &mut self,
+        readiness: Readiness,
+        token: Token,
+        mut callback: F,
+    ) -> io::Result<PostAction>
+    where
+        F: FnMut((usize, usize), &mut ()),
+    {
+        for (place, socket) in self.0.iter_mut().enumerate() {
+            socket.process_events(readiness, token, |_, io| {
+                let read = rustix::net::recv(&*io, &mut [0; 1], rustix::net::RecvFlags::DONTWAIT);
+                callback((place, read.map_or(0, |(read, _)| read)), &mut ());
+                Ok(PostAction::Continue)
+            })?;
+        }
+        Ok(PostAction::Continue)
+    }
+
+    fn register(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
+        self.0.iter_mut().try_for_each(|socket| socket.register(poll, tokens))?;
+        self.1.register(poll, tokens)
+    }
+
+    fn reregister(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
+        self.0.iter_mut().try_for_each(|socket| socket.reregister(poll, tokens))?;
+        self.1.reregister(poll, tokens)
+    }
+
+    fn unregister(&mut self, poll: &mut Poll) -> calloop::Result<()> {
+        self.0.iter_mut().try_for_each(|socket| socket.unregister(poll))?;
+        self.1.unregister(poll)
+    }
+}
+
+/// What is left over when the budget is used up is not recorded once more by the next wait, or by an update: the read
+/// of a source that blocks would block.
+fn sockets_with_a_budget<const HOOKS: bool>(updates: bool) -> Vec<String> {
+    let (mut event_loop, mut state) = new_loop();
+    let (ends, sockets): (Vec<_>, Vec<_>) = (0..2)
+        .map(|_| {
+            let (end, socket) = UnixStream::pair().unwrap();
+            (end, Generic::new(socket, Interest::READ, Mode::Level))
+        })
+        .unzip();
+    let Ok(sockets) = <[_; 2]>::try_from(sockets) else { unreachable!() };
+    let source = Sockets::<HOOKS>(sockets, Timer::from_duration(AT_LAST * 100));
+    let options = SourceOptions::new().budget(1);
+    let note = |(place, read): (usize, usize), _: &mut (), state: &mut State| {
+        state.note(format_args!("{place} read {read}"));
+    };
+    let token = state.handle.insert_calloop_source_with(options, source, note).unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    for mut end in &ends {
+        end.write_all(b"x").unwrap();
+    }
+    for _ in 0..4 {
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        if updates {
+            state.handle.update(token, |_| ());
+        }
+    }
+    // Each of them is heard of as long as there is something to read.
+    for mut end in &ends {
+        end.write_all(b"yz").unwrap();
+    }
+    for _ in 0..8 {
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+    }
+    state.log.sort();
+    state.log
+}
+
+#[test]
+fn what_its_budget_leaves_over_is_recorded_once() {
+    let each = ["0 read 1", "0 read 1", "0 read 1", "1 read 1", "1 read 1", "1 read 1"];
+    for updates in [false, true] {
+        assert_eq!(sockets_with_a_budget::<false>(updates), each, "updates: {updates}");
+        assert_eq!(sockets_with_a_budget::<true>(updates), each, "with hooks, updates: {updates}");
+    }
+}
+
+/// Two timers, of which one answers that it ends.
+struct Two(CalloopSource<Timers>, CalloopSource<Timers>);
+
+impl soloop::EventSource for Two {
+    type Event<'a> = &'static str;
+    type Ret = PostAction;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn register(&mut self, registrar: &mut soloop::Registrar<'_>) -> io::Result<()> {
+        self.0.register(registrar)?;
+        self.1.register(registrar)
+    }
+
+    fn reregister(&mut self, registrar: &mut soloop::Registrar<'_>) -> io::Result<()> {
+        self.0.reregister(registrar)?;
+        self.1.reregister(registrar)
+    }
+
+    fn unregister(&mut self, registrar: &mut soloop::Registrar<'_>) -> io::Result<()> {
+        self.0.unregister(registrar)?;
+        self.1.unregister(registrar)
+    }
+
+    fn process_events<F>(
+        &mut self,
+        readiness: soloop::Readiness,
+        token: soloop::InterestToken,
+        mut callback: F,
+    ) -> Result<soloop::PostAction, Self::Error>
+    where
+        F: FnMut(&'static str) -> PostAction,
+    {
+        let one = self.0.process_events(readiness, token, |_| callback("one"))?;
+        Ok(one | self.1.process_events(readiness, token, |_| callback("two"))?)
+    }
+}
+
+/// Two timers of calloop's, with the same callback: what it answers is the answer of the source.
+struct Timers([Timer; 2]);
+
+impl EventSource for Timers {
+    type Event = ();
+    type Metadata = ();
+    type Ret = PostAction;
+    type Error = io::Error;
+
+    fn process_events<F>(
+        &mut self,
+        readiness: Readiness,
+        token: Token,
+        mut callback: F,
+    ) -> io::Result<PostAction>
+    where
+        F: FnMut((), &mut ()) -> PostAction,
+    {
+        let mut action = PostAction::Continue;
+        for timer in &mut self.0 {
+            timer.process_events(readiness, token, |_, ()| {
+                action = callback((), &mut ());
+                TimeoutAction::ToDuration(5 * MS)
+            })?;
+        }
+        Ok(action)
+    }
+
+    fn register(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
+        self.0.iter_mut().try_for_each(|timer| timer.register(poll, tokens))
+    }
+
+    fn reregister(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
+        self.0.iter_mut().try_for_each(|timer| timer.reregister(poll, tokens))
+    }
+
+    fn unregister(&mut self, poll: &mut Poll) -> calloop::Result<()> {
+        self.0.iter_mut().try_for_each(|timer| timer.unregister(poll))
+    }
+}
+
+fn timers(after: [u32; 2]) -> Timers {
+    Timers(after.map(|after| Timer::from_duration(after * MS)))
+}
+
+fn dispatch_until(event_loop: &mut EventLoop<State>, state: &mut State, count: usize) {
+    let started = Instant::now();
+    while state.log.len() < count {
+        event_loop.dispatch(AT_LAST, state).unwrap();
+        assert!(started.elapsed() < AT_LAST, "{:?}", state.log);
+    }
+}
+
+/// Its callback answers that it ends, and asks for the contrary: its timers go on.
+#[test]
+fn timers_of_a_source_that_an_op_keeps_go_on() {
+    for end in [PostAction::Disable, PostAction::Remove] {
+        let (mut event_loop, mut state) = new_loop();
+        let callback = move |(), _: &mut (), state: &mut State| {
+            state.note("fired");
+            let token = state.tokens[0];
+            state.handle.enable(token);
+            end
+        };
+        let source = timers([1, 3]);
+        let token = state.handle.insert_calloop_source(source, callback).unwrap();
+        state.tokens.push(token.into());
+        dispatch_until(&mut event_loop, &mut state, 6);
+    }
+}
+
+/// A part answers that it ends, which the other part, or the source around them, outvotes.
+#[test]
+fn timers_of_a_part_that_is_outvoted_go_on() {
+    for end in [PostAction::Disable, PostAction::Remove] {
+        let (mut event_loop, mut state) = new_loop();
+        let source = Two(CalloopSource::new(timers([1, 3])), CalloopSource::new(timers([2, 4])));
+        let callback = move |name: &'static str, state: &mut State| {
+            state.note(name);
+            if name == "one" { end } else { PostAction::Continue }
+        };
+        state.handle.insert_source(source, callback).unwrap();
+        dispatch_until(&mut event_loop, &mut state, 8);
+        let ones = state.log.iter().filter(|name| *name == "one").count();
+        assert!(ones >= 2, "{:?}", state.log);
+    }
+}
+
 /// A part of a source of one's own.
 #[test]
 fn it_can_be_a_part_of_another_source() {

@@ -13,16 +13,16 @@ use soloop::{Clock, EventLoop, Notifier};
 
 /// Holds some notifiers; has hooks if `HOOKS`.
 #[derive(Default)]
-struct Notified<const HOOKS: bool> {
+pub(crate) struct Notified<const HOOKS: bool> {
     /// How many it registers.
     count: usize,
-    notifiers: Vec<(InterestToken, Notifier)>,
+    pub(crate) notifiers: Vec<(InterestToken, Notifier)>,
     /// Does not release them when it is unregistered.
     forgets: bool,
 }
 
 impl<const HOOKS: bool> Notified<HOOKS> {
-    fn new(count: usize) -> Self {
+    pub(crate) fn new(count: usize) -> Self {
         Self { count, ..Self::default() }
     }
 }

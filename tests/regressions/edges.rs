@@ -113,58 +113,18 @@ mod f30_a_handle_whose_loop_is_gone {
 mod f34_mutations {
     use super::*;
 
-    use std::convert::Infallible;
-    use std::io;
+    use soloop::{Priority, SourceOptions};
 
-    use soloop::{Notifier, Priority, SourceOptions};
+    use crate::cost::Notified;
 
-    /// With hooks, and a notifier that it shows to whoever asks.
-    #[derive(Default)]
-    struct Hooked {
-        notifier: Option<(InterestToken, Notifier)>,
-    }
-
-    impl EventSource for Hooked {
-        type Event<'a> = ();
-        type Ret = ();
-        type Error = Infallible;
-        const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = true;
-
-        fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-            self.notifier = Some(registrar.notifier());
-            Ok(())
-        }
-
-        fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-            if let Some((token, _)) = self.notifier.take() {
-                registrar.release(token);
-            }
-            Ok(())
-        }
-
-        fn process_events<F>(
-            &mut self,
-            _: Readiness,
-            _: InterestToken,
-            _: F,
-        ) -> Result<PostAction, Infallible>
-        where
-            F: FnMut(()),
-        {
-            Ok(PostAction::Continue)
-        }
-    }
+    type Hooked = Notified<true>;
 
     /// Hooks that are gone are not looked for before every wait.
     #[test]
     fn removed_sources_with_hooks_cost_a_dispatch_nothing() {
         let (mut event_loop, mut state, _) = manual_loop();
         let insert = |state: &mut State| {
-            state.handle.insert_source(Hooked::default(), |(), _: &mut State| ()).unwrap()
+            state.handle.insert_source(Hooked::new(1), |(), _: &mut State| ()).unwrap()
         };
         insert(&mut state);
         let before = fastest_dispatch(&mut event_loop, &mut state);
@@ -239,10 +199,9 @@ mod f34_mutations {
             drop(new_loop());
             let open = common::open_fds();
             let (mut event_loop, mut state) = new_loop();
-            let token =
-                state.handle.insert_source(Hooked::default(), |(), _: &mut State| ()).unwrap();
+            let token = state.handle.insert_source(Hooked::new(1), |(), _: &mut State| ()).unwrap();
             event_loop.apply_pending(&mut state).unwrap();
-            let (_, notifier) = event_loop.get(token).unwrap().notifier.clone().unwrap();
+            let (_, notifier) = event_loop.get(token).unwrap().notifiers[0].clone();
             drop((event_loop, state));
             notifier.notify();
             drop(notifier);
@@ -427,4 +386,34 @@ mod f31_an_observer_sees_every_error {
         event_loop.dispatch(LONG, &mut state).unwrap();
         assert_eq!(*seen.lock().unwrap(), [(); 2].map(|()| (message("own"), ErrorAction::Ignore)));
     }
+}
+
+/// The statistics of a source that is gone are its own, whoever gets its place in the tables.
+#[test]
+fn the_statistics_of_a_removed_source_outlive_a_successor_of_the_same_round() {
+    let (mut event_loop, mut state) = new_loop();
+    event_loop.enable_stats(true);
+    let insert = |state: &mut State, name: &'static str, then: PostAction| {
+        let (mut end, source) = pair(Mode::Level);
+        end.write_all(b"x").unwrap();
+        let callback = move |_: Ready<'_, UnixStream>, state: &mut State| {
+            state.note(name);
+            Ok(then)
+        };
+        let options = soloop::SourceOptions::new().name(name);
+        let token = state.handle.insert_source_with(options, source, callback).unwrap();
+        (end, token)
+    };
+    let _first = insert(&mut state, "first", PostAction::Remove);
+    state.handle.insert_idle(move |state: &mut State| {
+        let (end, second) = insert(state, "second", PostAction::Continue);
+        // It is looked at in the round in which the first one went.
+        state.handle.visit(second, move |_, _| drop(end));
+    });
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    assert_eq!(state.log, ["first", "second"]);
+    let stats = event_loop.stats().sources;
+    let counts: Vec<_> = stats.iter().map(|source| (&*source.name, source.events)).collect();
+    assert_eq!(counts, [("first", 1), ("second", 1)]);
 }

@@ -1,10 +1,11 @@
 //! Those who wait for an edge, and the source that wakes them.
 //!
 //! Wakers are cloned, dropped and woken outside of the lock: that is user code, which may drop the
-//! [`Async`](super::Async) itself.
+//! [`Async`](super::Async) itself, and may panic, which keeps no other waker from being woken.
 
 use std::convert::Infallible;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -93,9 +94,17 @@ impl IoSource {
         Self { waiters: Arc::clone(waiters), woken: Vec::new() }
     }
 
+    /// Wakes them all, then goes on with the first panic.
     fn wake(&mut self) {
+        let mut panicked = None;
         for (_, waker) in self.woken.drain(..) {
-            waker.wake();
+            // The waker is gone after that: nobody sees it half woken.
+            let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            panicked = panicked.or(woken.err());
+        }
+        // In the destructor, a panic on top of another would abort.
+        if let Some(panic) = panicked.filter(|_| !std::thread::panicking()) {
+            resume_unwind(panic);
         }
     }
 }

@@ -37,7 +37,10 @@ enum Pending {
     /// Of those that a scope let go, in an order of the loop's own.
     RemoveAll(Vec<usize>),
     Update(usize, u8),
+    /// Of a timer that waits, which is moved already.
     Move(usize, i64),
+    /// Of one that does not.
+    Set(usize, i64),
     Enable(usize),
     Disable(usize),
 }
@@ -58,7 +61,7 @@ pub struct Model {
     idles: VecDeque<(usize, Option<(Body, usize)>)>,
     idles_ever: usize,
     pending: VecDeque<Pending>,
-    /// An op is being applied, or was when a panic came.
+    /// An op is being applied.
     applying: bool,
     scopes: [Vec<usize>; SCOPES],
     /// What scopes let go, scope by scope, and remotes.
@@ -259,9 +262,8 @@ impl Model {
         self.waits += 1;
         for place in self.ready.iter().flatten() {
             let source = &mut self.sources[place.interest.0];
-            // The kernel says it again if it still holds.
-            if source.generation == place.interest.1 && source.is_level() && !source.more {
-                source.ready = false;
+            if source.generation == place.interest.1 {
+                source.forget_level();
             }
         }
         for index in 0..self.sources.len() {

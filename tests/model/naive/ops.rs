@@ -106,22 +106,17 @@ impl Model {
     fn move_timer(&mut self, id: Option<usize>, to: u8) -> bool {
         let at = self.now + i64::from(to);
         let timer = id.filter(|&id| matches!(self.sources[id].kind, Kind::Timer(_)));
+        let waits = timer.filter(|&id| {
+            let source = &self.sources[id];
+            source.live && source.enabled && !matches!(source.when, When::Never)
+        });
+        let Some(id) = waits else { return self.ask(timer, |id| Pending::Set(id, at)) };
         // Of several in a row for the same timer the last is what counts.
-        if let Some(&Pending::Move(last, _)) = self.pending.back()
-            && Some(last) == timer
-            && self.sources[last].live
-        {
+        if matches!(self.pending.back(), Some(Pending::Move(last, _)) if *last == id) {
             self.pending.pop_back();
         }
-        let asked = self.ask(timer, |id| Pending::Move(id, at));
-        if let Some(id) = timer
-            && asked
-            && self.sources[id].enabled
-            && !matches!(self.sources[id].when, When::Never)
-        {
-            self.arm_at(id, at);
-        }
-        asked
+        self.arm_at(id, at);
+        self.ask(timer, |id| Pending::Move(id, at))
     }
 
     fn poke(&mut self, id: usize) -> bool {

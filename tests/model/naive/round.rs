@@ -118,10 +118,7 @@ impl Model {
                 self.reregister(id);
             }
             Some(End::Reregister) => self.reregister(id),
-            Some(End::Disable) => {
-                self.sources[id].disabled = true;
-                self.unregister(id);
-            }
+            Some(End::Disable) => self.unregister(id),
             Some(End::Remove) => self.finish(id),
             Some(_) => self.rearm(id),
         }

@@ -28,7 +28,9 @@ impl Model {
 
     pub(super) fn settle(&mut self) -> Flow {
         while let Some(op) = self.next_op() {
-            self.apply_op(op)?;
+            let applied = self.apply_op(op);
+            self.applying &= applied.is_ok();
+            applied?;
         }
         self.failure()
     }
@@ -53,7 +55,17 @@ impl Model {
                 }
             }
             Pending::Move(id, at) => {
-                if !self.sources[id].dropped {
+                let later = |op: &Pending| matches!(op, Pending::Move(other, _) if *other == id);
+                let is_last = !self.pending.iter().any(later);
+                // Until the last is applied the timer is ahead of what is asked for.
+                let at = if is_last { Some(at) } else { self.sources[id].armed_at() };
+                if let Some(at) = at.filter(|_| !self.sources[id].dropped) {
+                    self.sources[id].when = When::At(at);
+                    self.reregister(id);
+                }
+            }
+            Pending::Set(id, at) => {
+                if !self.sources[id].going {
                     self.sources[id].when = When::At(at);
                     self.reregister(id);
                 }

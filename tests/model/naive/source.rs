@@ -55,6 +55,8 @@ pub struct Source {
     /// It has an event to be delivered; and said itself that it has more.
     pub ready: bool,
     pub more: bool,
+    /// It has none, and keeps the place in the queue of one that it had.
+    pub forgotten_event: bool,
     // Timers.
     pub when: When,
     pub armed: Armed,
@@ -102,6 +104,14 @@ pub fn is_due(to: u8) -> bool {
 }
 
 impl Source {
+    /// The deadline that it waits for.
+    pub fn armed_at(&self) -> Option<i64> {
+        match self.armed {
+            Armed::At(at, _) | Armed::Due(at, _) => Some(at),
+            Armed::No => None,
+        }
+    }
+
     pub fn new(kind: Kind, options: Options, steps: &[Step], depth: usize) -> Self {
         let after = match kind {
             Kind::Timer(after) | Kind::Part(after) | Kind::Interval(after) => after.into(),
@@ -142,6 +152,7 @@ impl Source {
             generation: 0,
             ready: false,
             more: false,
+            forgotten_event: false,
             when: When::After(after),
             armed: Armed::No,
             bytes: 0,
@@ -193,15 +204,23 @@ impl Source {
         })
     }
 
-    /// It has an event; whether it had none before.
+    /// It has an event; whether it needs a place in the queue.
     pub fn mark_ready(&mut self, more: bool) -> bool {
         self.more |= more;
-        !std::mem::replace(&mut self.ready, true)
+        !std::mem::replace(&mut self.ready, true) && !std::mem::take(&mut self.forgotten_event)
+    }
+
+    /// What the kernel says again if it still holds is forgotten.
+    pub fn forget_level(&mut self) {
+        if self.is_level() && self.ready && !self.more {
+            self.ready = false;
+            self.forgotten_event = true;
+        }
     }
 
     /// It has none; whether it said that it has more.
     pub fn take_ready(&mut self) -> bool {
-        self.ready = false;
+        (self.ready, self.forgotten_event) = (false, false);
         std::mem::take(&mut self.more)
     }
 
@@ -212,9 +231,9 @@ impl Source {
         }
     }
 
-    /// Whether nobody asked for its end.
+    /// Whether it is registered, and nobody asked for its end.
     pub fn gets_events(&self) -> bool {
-        self.live && !self.disabled
+        self.enabled && self.live && !self.disabled
     }
 
     pub fn is_fd(&self) -> bool {
