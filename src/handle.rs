@@ -459,11 +459,10 @@ impl<Data> LoopHandle<Data> {
         let key = token.key();
         let live = self.registrations.is_live_of::<Timer>(key);
         if live {
-            let at = stamp(deadline);
             self.registrations.touch(key);
-            self.registrations.move_deadline(key, at);
+            self.registrations.move_deadline(key, stamp(deadline));
             self.note_work();
-            self.ops.push_deadline(key, at);
+            self.ops.push_deadline(key, deadline);
         }
         live
     }

@@ -197,26 +197,14 @@ impl<'a> Registrar<'a> {
     /// Makes the source ready at `deadline` on the loop's clock: once, and never early.
     #[inline]
     pub fn arm(&mut self, deadline: Instant) -> InterestToken {
-        self.arm_at(stamp(deadline))
-    }
-
-    /// [`arm`](Self::arm), the deadline on the clock's scale.
-    #[inline]
-    pub(crate) fn arm_at(&mut self, at: i64) -> InterestToken {
-        InterestToken::new(self.registrations.arm(self.source, at))
+        InterestToken::new(self.registrations.arm(self.source, stamp(deadline)))
     }
 
     /// Moves a deadline, whether it has passed or not. Does nothing if `token` is not a deadline of
     /// this source.
     #[inline]
     pub fn rearm(&mut self, token: InterestToken, deadline: Instant) {
-        self.rearm_at(token, stamp(deadline));
-    }
-
-    /// [`rearm`](Self::rearm), the deadline on the clock's scale.
-    #[inline]
-    pub(crate) fn rearm_at(&mut self, token: InterestToken, at: i64) {
-        self.registrations.rearm(self.source, token.key(), at);
+        self.registrations.rearm(self.source, token.key(), stamp(deadline));
     }
 
     /// Cancels a deadline and releases its token. Does nothing if `token` is not a deadline of this

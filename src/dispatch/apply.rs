@@ -105,10 +105,10 @@ impl<Data: LoopData> EventLoop<Data> {
                 let slot = self.remove(key, data);
                 self.drop_slot(slot);
             }
-            Op::SetDeadline(key, at) => {
+            Op::SetDeadline(key, deadline) => {
                 let source = self.slots.get_mut(key).map(|slot| &mut *slot.source);
                 if let Some(timer) = source.and_then(downcast_mut::<Timer>) {
-                    timer.set_stamp(at);
+                    timer.set_deadline(deadline);
                 }
                 self.reregister(key, data);
             }

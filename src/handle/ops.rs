@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Instant;
 
 use crate::EventLoop;
 use crate::shrink::pop_front;
@@ -17,8 +18,8 @@ pub(crate) enum Op<Data> {
     Enable(SourceKey),
     Disable(SourceKey),
     Remove(SourceKey),
-    /// Tells a timer its deadline, on the clock's scale: it has been moved to it already.
-    SetDeadline(SourceKey, i64),
+    /// Tells a timer its deadline: it has been moved to it already.
+    SetDeadline(SourceKey, Instant),
     Update(SourceKey, Change),
     Visit(SourceKey, Visitor<Data>),
     Take(SourceKey, Taker<Data>),
@@ -70,10 +71,10 @@ impl<Data> Ops<Data> {
 
     /// Of several in a row for the same timer the last is what counts.
     #[inline]
-    pub(crate) fn push_deadline(&mut self, key: SourceKey, at: i64) {
+    pub(crate) fn push_deadline(&mut self, key: SourceKey, deadline: Instant) {
         match self.queue.back_mut() {
-            Some(Op::SetDeadline(last, deadline)) if *last == key => *deadline = at,
-            _ => self.push(Op::SetDeadline(key, at)),
+            Some(Op::SetDeadline(last, there)) if *last == key => *there = deadline,
+            _ => self.push(Op::SetDeadline(key, deadline)),
         }
     }
 
