@@ -100,6 +100,9 @@ mod sync;
 mod token;
 
 pub use clock::Clock;
+#[cfg(unix)]
+pub use dropped_guards::FdGuard;
+pub use dropped_guards::SourceGuard;
 pub use error::{Error, ErrorAction, InsertError, InsertOnceError, Result};
 pub use event_loop::EventLoop;
 pub use handle::{LoopData, LoopHandle};

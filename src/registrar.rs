@@ -8,6 +8,8 @@ use std::time::Instant;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::clock::{Clock, stamp};
+#[cfg(unix)]
+use crate::dropped_guards::FdGuard;
 use crate::poller;
 use crate::ready::{Notifier, RawNotifier};
 use crate::registrations::{IoWatch, Rearm, Registrations, Watch};
@@ -192,6 +194,27 @@ impl<'a> Registrar<'a> {
         let forgotten = self.registrations.forget_fd(before.fd, key);
         // What the kernel says of another file than the source has is of no use to it.
         if before.fd == fd.as_raw_fd() { forgotten } else { Ok(()) }
+    }
+
+    /// Watches an fd that somebody else owns than the source, edge-triggered. Its owner keeps the guard, and ends the
+    /// watch with it, on whatever thread.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`register_fd`](Self::register_fd).
+    ///
+    /// # Examples
+    ///
+    /// See [`LoopHandle::registrar`](crate::LoopHandle::registrar).
+    #[cfg(unix)]
+    pub fn watch_fd(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+    ) -> io::Result<(InterestToken, FdGuard)> {
+        let token = self.register_fd(fd, interest, Mode::Edge)?;
+        let Registrations { registry, shared, .. } = &*self.registrations;
+        Ok((token, FdGuard::new(fd, interest, token.key(), registry, shared)))
     }
 
     /// Makes the source ready at `deadline` on the loop's clock: once, and never early.

@@ -195,14 +195,23 @@ impl Registrations {
 
     #[cold]
     fn sweep_one(&mut self, source: SourceKey) {
-        let Some((key, &Held { watch, .. })) = self.rows.interests_of(source).next() else {
-            return;
-        };
-        if let Watch::Io(IoWatch { fd, .. }) = watch {
+        if let Some((key, _)) = self.rows.interests_of(source).next() {
+            self.forget_interest(key);
+        }
+    }
+
+    /// Removes an interest that its source did not take back.
+    fn forget_interest(&mut self, key: InterestKey) {
+        if let Some((_, &Held { watch: Watch::Io(IoWatch { fd, .. }), .. })) = self.rows.get(key) {
             // The kernel may have forgotten it already: there is nothing to do about a failure.
             let _ = self.forget_fd(fd, key);
         }
         self.remove_interest(key);
+    }
+
+    /// Removes the interest of an [`FdGuard`](crate::FdGuard) that is gone, which told the kernel or did not.
+    pub(crate) fn forget_watched(&mut self, key: InterestKey, told: bool) {
+        if told { self.remove_interest(key) } else { self.forget_interest(key) }
     }
 
     #[inline]

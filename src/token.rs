@@ -129,6 +129,11 @@ pub struct Token<S> {
 }
 
 impl<S> Token<S> {
+    /// A token that names nothing, in whatever loop: for a function that answers with a token and has no source to name.
+    pub fn null() -> Self {
+        Self::new(SourceKey::null())
+    }
+
     pub(crate) fn new(key: SourceKey) -> Self {
         Self { key, source: PhantomData }
     }

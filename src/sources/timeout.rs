@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::dropped_guards::SourceGuard;
-use crate::{EventSource, InterestToken, LoopHandle, PostAction, Readiness, Registrar};
+use crate::{
+    EventSource, InterestToken, LoopHandle, PostAction, Readiness, Registrar, SourceGuard,
+};
 
 /// Is ready at a deadline on the loop's clock.
 ///
@@ -65,7 +66,8 @@ impl TimeoutFuture {
         let shared = Arc::new(TimeoutState::default());
         let source = TimeoutSource { deadline, token: None, shared: Arc::clone(&shared) };
         // Nobody tells the time any more if the loop is gone.
-        let guard = handle.insert_internal(source).ok().map(|token| handle.guard(token));
+        let token = handle.insert_source(source, |(), _| ());
+        let guard = token.ok().map(|token| handle.guard(token));
         Self { shared, guard }
     }
 }
@@ -78,8 +80,8 @@ impl Future for TimeoutFuture {
         let mut state = self.shared.lock();
         if state.fired {
             drop(state);
-            if let Some(guard) = &mut self.guard {
-                guard.defuse();
+            if let Some(guard) = self.guard.take() {
+                guard.disarm();
             }
             return Poll::Ready(());
         }
