@@ -27,30 +27,20 @@ use crate::{Interest, InterestToken, Mode};
 pub struct Registrar<'a> {
     registrations: &'a mut Registrations,
     source: SourceKey,
-    /// It is the source, or one that it is a part of, that asked for this registration by its answer, and no op.
-    #[cfg(all(unix, feature = "calloop"))]
-    pub(crate) answered: bool,
+    /// See [`is_answer`](Self::is_answer).
+    is_answer: bool,
 }
 
 impl<'a> Registrar<'a> {
     #[inline]
     pub(crate) fn new(registrations: &'a mut Registrations, source: SourceKey) -> Self {
-        Self {
-            registrations,
-            source,
-            #[cfg(all(unix, feature = "calloop"))]
-            answered: false,
-        }
+        Self { registrations, source, is_answer: false }
     }
 
     /// For what a source answered.
     #[inline]
     pub(crate) fn for_answer(registrations: &'a mut Registrations, source: SourceKey) -> Self {
-        Self {
-            #[cfg(all(unix, feature = "calloop"))]
-            answered: true,
-            ..Self::new(registrations, source)
-        }
+        Self { registrations, source, is_answer: true }
     }
 
     /// Watches a mio source. With [`Mode::Level`] the loop re-registers it after each event, since mio
@@ -262,6 +252,16 @@ impl<'a> Registrar<'a> {
     pub fn release(&mut self, token: InterestToken) {
         let notifier = |watch: &Watch| matches!(watch, Watch::Notifier);
         self.registrations.remove_interest_of(self.source, token.key(), notifier);
+    }
+
+    /// Whether the source is re-registered because it, or one that it is a part of, answered
+    /// [`PostAction::Reregister`](crate::PostAction::Reregister) or has a mode that asks for it after each event, and not
+    /// because an operation such as [`LoopHandle::update`](crate::LoopHandle::update) did.
+    ///
+    /// A part hears so that nothing was asked of it: one that would show an edge anew when it is re-registered leaves
+    /// that then.
+    pub fn is_answer(&self) -> bool {
+        self.is_answer
     }
 
     /// The time on the loop's clock.
