@@ -256,7 +256,7 @@ impl<Data> LoopHandle<Data> {
         if self.registrations.shared.ready.is_closed() {
             return Err(InsertOnceError::new(loop_is_gone(), source, callback));
         }
-        let drops = needs_drop::<S>() || needs_drop::<C>();
+        let drops = S::DROP_RUNS_CODE || needs_drop::<C>();
         // Boxed first: what is registered is not moved any more.
         let mut source = Box::new(source);
         let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());

@@ -131,6 +131,11 @@ pub trait EventSource: 'static {
     /// [`before_handle_events`](Self::before_handle_events) of this source, once in every dispatch.
     const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = false;
 
+    /// Whether dropping this source may run code that whoever calls [`dispatch`](crate::EventLoop::dispatch) waits for:
+    /// destructors of the user's. The wait after such a drop does not block. A source that drops nothing but memory of its
+    /// own says `false`, and the loop sleeps on when it is removed.
+    const DROP_RUNS_CODE: bool = std::mem::needs_drop::<Self>();
+
     /// Called before the loop waits. An answer makes the wait not block and is delivered as an event, which
     /// [`before_handle_events`](Self::before_handle_events) does not show.
     ///
@@ -182,6 +187,7 @@ impl<T: EventSource> EventSource for Box<T> {
     }
 
     const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = T::NEEDS_EXTRA_LIFECYCLE_EVENTS;
+    const DROP_RUNS_CODE: bool = T::DROP_RUNS_CODE;
 
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
         T::before_sleep(self)

@@ -248,6 +248,7 @@ impl<F: AsFd> Async<F> {
 impl<F: AsFd> Drop for Async<F> {
     fn drop(&mut self) {
         self.release();
+        self.waiters.clear();
     }
 }
 

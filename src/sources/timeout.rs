@@ -93,6 +93,12 @@ impl Future for TimeoutFuture {
     }
 }
 
+impl Drop for TimeoutFuture {
+    fn drop(&mut self) {
+        self.shared.forget_waker();
+    }
+}
+
 #[derive(Debug, Default)]
 struct TimeoutState {
     state: Mutex<State>,
@@ -108,6 +114,12 @@ impl TimeoutState {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Dropping a waker may run user code: outside of the lock.
+    fn forget_waker(&self) {
+        let waker = self.lock().waker.take();
+        drop(waker);
+    }
 }
 
 /// The loop's side. Its callback is never called.
@@ -121,6 +133,9 @@ impl EventSource for TimeoutSource {
     type Event<'a> = ();
     type Ret = ();
     type Error = Infallible;
+
+    /// The waker goes with the future, which alone removes a source that has not fired.
+    const DROP_RUNS_CODE: bool = false;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         self.token = Some(registrar.arm(self.deadline));
@@ -161,8 +176,7 @@ impl EventSource for TimeoutSource {
 /// A waker may own the task that owns the future: the circle ends with the loop.
 impl Drop for TimeoutSource {
     fn drop(&mut self) {
-        let waker = self.shared.lock().waker.take();
-        drop(waker);
+        self.shared.forget_waker();
     }
 }
 
