@@ -120,7 +120,7 @@ impl Drop for SourceGuard {
 }
 
 impl<Data> LoopHandle<Data> {
-    /// A guard that removes a source when it is dropped.
+    /// A guard that removes a source when it is dropped; see [`SourceGuard`] for an example.
     pub fn guard(&self, source: impl Into<AnyToken>) -> SourceGuard {
         let shared = Arc::downgrade(&self.registrations.shared);
         SourceGuard { source: source.into(), shared }

@@ -491,7 +491,7 @@ impl<Data> LoopHandle<Data> {
         self.registrations.clock.now()
     }
 
-    /// The loop's clock.
+    /// The loop's clock. A clone of it tells the time to what has no handle.
     pub fn clock(&self) -> &Clock {
         &self.registrations.clock
     }

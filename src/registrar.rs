@@ -23,6 +23,87 @@ use crate::{Interest, InterestToken, Mode};
 /// Each registration answers with the [`InterestToken`] under which
 /// [`process_events`](crate::EventSource::process_events) will hear of it. A token of another source is
 /// refused with [`io::ErrorKind::NotFound`].
+///
+/// The sources of this crate have nothing else: what a timer, a channel or a future is made of, a source of yours can be
+/// made of. (The exception is `CalloopLoop`, in which the loop itself waits.)
+///
+/// | waits for | by | ended by |
+/// |---|---|---|
+/// | an fd, a mio source | [`register_fd`](Self::register_fd), [`register`](Self::register) | `unregister_fd`, `unregister` |
+/// | an fd that somebody else owns | [`watch_fd`](Self::watch_fd) | its `FdGuard` |
+/// | a deadline | [`arm`](Self::arm), [`rearm`](Self::rearm) | [`disarm`](Self::disarm) |
+/// | other threads, wakers | [`notifier`](Self::notifier), [`raw_notifier`](Self::raw_notifier) | [`release`](Self::release) |
+///
+/// # Examples
+///
+/// A timer that fires at several deadlines, the next of which it arms when one was delivered:
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self>, fired: u32 }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use std::{convert::Infallible, io, time::{Duration, Instant}};
+/// use soloop::{Clock, EventLoop, EventSource, InterestToken, PostAction, Readiness, Registrar};
+///
+/// struct Agenda {
+///     /// The nearest is the last.
+///     deadlines: Vec<Instant>,
+///     token: Option<InterestToken>,
+/// }
+///
+/// impl EventSource for Agenda {
+///     type Event<'a> = Instant;
+///     type Ret = ();
+///     type Error = Infallible;
+///
+///     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         self.token = self.deadlines.last().map(|deadline| registrar.arm(*deadline));
+///         Ok(())
+///     }
+///
+///     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         if let (Some(token), Some(deadline)) = (self.token, self.deadlines.last()) {
+///             registrar.rearm(token, *deadline);
+///         }
+///         Ok(())
+///     }
+///
+///     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         if let Some(token) = self.token.take() {
+///             registrar.disarm(token);
+///         }
+///         Ok(())
+///     }
+///
+///     fn process_events<F>(&mut self, _: Readiness, token: InterestToken, mut callback: F)
+///         -> Result<PostAction, Infallible>
+///     where
+///         F: FnMut(Instant),
+///     {
+///         if self.token != Some(token) {
+///             return Ok(PostAction::Continue);
+///         }
+///         if let Some(deadline) = self.deadlines.pop() {
+///             callback(deadline);
+///         }
+///         Ok(if self.deadlines.is_empty() { PostAction::Remove } else { PostAction::Reregister })
+///     }
+/// }
+///
+/// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+/// let mut state = State { handle, fired: 0 };
+/// let now = state.handle.now();
+/// let deadlines = [3, 2, 1].map(|hours| now + hours * Duration::from_secs(3600)).to_vec();
+/// let agenda = Agenda { deadlines, token: None };
+/// let token = state.handle.insert_source(agenda, |_, state: &mut State| state.fired += 1)?;
+/// for _ in 0..3 {
+///     event_loop.dispatch(None, &mut state)?; // a manual clock jumps to the next deadline
+/// }
+/// assert_eq!(state.fired, 3);
+/// assert!(!state.handle.contains(token));
+/// # Ok::<(), soloop::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Registrar<'a> {
     registrations: &'a mut Registrations,
@@ -207,14 +288,15 @@ impl<'a> Registrar<'a> {
         Ok((token, FdGuard::new(fd, interest, token.key(), registry, shared)))
     }
 
-    /// Makes the source ready at `deadline` on the loop's clock: once, and never early.
+    /// Makes the source ready at `deadline` on the loop's clock: once, never early, and after those that are armed for the
+    /// same time already. One that has passed comes in the next round; one more than 292 years away never does.
     #[inline]
     pub fn arm(&mut self, deadline: Instant) -> InterestToken {
         InterestToken::new(self.registrations.arm(self.source, stamp(deadline)))
     }
 
-    /// Moves a deadline, whether it has passed or not. Does nothing if `token` is not a deadline of
-    /// this source.
+    /// Moves a deadline, whether it has passed or not: behind those that are armed for the same time already, unless it is
+    /// where it was. Does nothing if `token` is not a deadline of this source.
     #[inline]
     pub fn rearm(&mut self, token: InterestToken, deadline: Instant) {
         self.registrations.rearm(self.source, token.key(), stamp(deadline));
@@ -227,7 +309,7 @@ impl<'a> Registrar<'a> {
         self.registrations.remove_interest_of(self.source, token.key(), deadline);
     }
 
-    /// A way to make the source ready from any thread.
+    /// A way to make the source ready from any thread. See [`Notifier`] for an example.
     #[inline]
     pub fn notifier(&mut self) -> (InterestToken, Notifier) {
         let (token, shared) = self.add_notifier();
