@@ -442,8 +442,9 @@ impl<Data> LoopHandle<Data> {
         if live {
             self.registrations.touch(key);
             self.registrations.move_deadline(key, stamp(deadline));
-            self.note_work();
-            self.ops.push_deadline(key, deadline);
+            if !self.ops.merge_deadline(key, deadline) {
+                self.push(Op::SetDeadline(key, deadline));
+            }
         }
         live
     }

@@ -305,8 +305,7 @@ impl<'a> Registrar<'a> {
     /// Cancels a deadline and releases its token. Does nothing if `token` is not a deadline of this
     /// source.
     pub fn disarm(&mut self, token: InterestToken) {
-        let deadline = |watch: &Watch| matches!(watch, Watch::Deadline(_));
-        self.registrations.remove_interest_of(self.source, token.key(), deadline);
+        self.registrations.disarm(self.source, token.key());
     }
 
     /// A way to make the source ready from any thread. See [`Notifier`] for an example.

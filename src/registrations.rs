@@ -488,7 +488,8 @@ impl Registrations {
         self.cancel_removed(key, removed);
     }
 
-    /// Removes the interest `key` if `source` holds it and waits for something such as `of_kind`; what that was.
+    /// Removes the interest `key` if `source` holds it and waits for something such as `of_kind`, which is no deadline;
+    /// what that was.
     #[inline]
     pub(crate) fn remove_interest_of(
         &mut self,
@@ -497,7 +498,6 @@ impl Registrations {
         of_kind: impl FnOnce(&Watch) -> bool,
     ) -> Option<Watch> {
         let removed = self.rows.remove_if(key, |holder, watch| holder == source && of_kind(watch));
-        self.cancel_removed(key, removed);
         removed.map(|(_, watch)| watch)
     }
 

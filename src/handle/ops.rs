@@ -69,12 +69,15 @@ impl<Data> Ops<Data> {
         self.queue.push_back(op);
     }
 
-    /// Of several in a row for the same timer the last is what counts.
+    /// Changes the last op, if that tells the same timer its deadline; whether it does.
     #[inline]
-    pub(crate) fn push_deadline(&mut self, key: SourceKey, deadline: Instant) {
+    pub(crate) fn merge_deadline(&mut self, key: SourceKey, deadline: Instant) -> bool {
         match self.queue.back_mut() {
-            Some(Op::SetDeadline(last, there)) if *last == key => *there = deadline,
-            _ => self.push(Op::SetDeadline(key, deadline)),
+            Some(Op::SetDeadline(last, there)) if *last == key => {
+                *there = deadline;
+                true
+            }
+            _ => false,
         }
     }
 
