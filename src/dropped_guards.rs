@@ -1,22 +1,30 @@
-//! Sources whose owner is gone: how a value that holds no [`LoopHandle`], such as a future, takes its source with it
-//! when it is dropped.
+//! Guards: how a value that holds no [`LoopHandle`], such as a future, takes with it what it has in the loop when it is
+//! dropped.
 //!
 //! What is dropped is seen at the next application of ops: before any other callback, and before the next wait. The
 //! loop does not wake up for it, unless it sleeps just now.
 
+#[cfg(unix)]
+use std::io;
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Weak};
 
+use crate::LoopHandle;
 use crate::shared::Shared;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
 use crate::token::{AnyToken, InterestKey};
-use crate::{EventSource, LoopHandle, Token};
+#[cfg(unix)]
+use crate::{Interest, Mode, poller, registrations::Rearm};
 
-/// What one guard leaves to be removed.
+/// What one guard leaves to be done.
 #[derive(Debug)]
-pub(crate) struct DroppedGuard {
-    pub(crate) source: AnyToken,
-    /// An interest that the kernel does not know any more.
-    pub(crate) interest: Option<InterestKey>,
+pub(crate) enum DroppedGuard {
+    /// Remove the source.
+    Source(AnyToken),
+    /// Forget an interest in an fd, which the kernel was told to forget, or not.
+    #[cfg_attr(not(unix), expect(dead_code))]
+    Fd { interest: InterestKey, told: bool },
 }
 
 /// What the guards left that were dropped since ops were last applied.
@@ -51,8 +59,8 @@ impl DroppedGuards {
 }
 
 impl Shared {
-    /// Has a source removed at the next application of ops. `false` if the loop is gone.
-    pub(crate) fn remove_soon(&self, dropped: DroppedGuard) -> bool {
+    /// Has the loop do what a guard left at the next application of ops. `false` if the loop is gone.
+    pub(crate) fn leave(&self, dropped: DroppedGuard) -> bool {
         if self.ready.is_closed() {
             return false;
         }
@@ -62,24 +70,43 @@ impl Shared {
     }
 }
 
-/// Removes a source when it is dropped. Does not keep the loop alive.
+/// Removes a source when it is dropped, on whatever thread; made by [`LoopHandle::guard`].
+///
+/// For what stands for a source and holds no handle: a future that waits for it, say. The source is removed when ops are
+/// applied the next time: before any other callback runs, if the guard is dropped by a callback. It does not keep the
+/// loop alive.
+///
+/// For several sources that end together there is [`Scope`](crate::Scope).
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use soloop::{EventLoop, make_ping};
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle };
+/// let (_ping, source) = make_ping();
+/// let token = state.handle.insert_source(source, |(), _| ())?;
+/// let guard = state.handle.guard(token);
+/// std::thread::spawn(|| drop(guard)).join().unwrap();
+/// event_loop.apply_pending(&mut state)?;
+/// assert!(!state.handle.contains(token));
+/// # Ok::<(), soloop::Error>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct SourceGuard {
+#[must_use = "a guard that is dropped removes its source"]
+pub struct SourceGuard {
     source: AnyToken,
-    interest: Option<InterestKey>,
     shared: Weak<Shared>,
 }
 
 impl SourceGuard {
-    /// The guard also forgets `interest`, which its owner has told the kernel to forget before.
-    #[cfg(unix)]
-    pub(crate) fn with_interest(mut self, interest: InterestKey) -> Self {
-        self.interest = Some(interest);
-        self
-    }
-
-    /// Drops the guard of a source that is gone by itself.
-    pub(crate) fn defuse(&mut self) {
+    /// Drops the guard and leaves its source where it is, or is no more.
+    pub fn disarm(mut self) {
         self.shared = Weak::new();
     }
 }
@@ -87,17 +114,99 @@ impl SourceGuard {
 impl Drop for SourceGuard {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.upgrade() {
-            shared.remove_soon(DroppedGuard { source: self.source, interest: self.interest });
+            shared.leave(DroppedGuard::Source(self.source));
         }
     }
 }
 
 impl<Data> LoopHandle<Data> {
-    /// A guard that removes `source` when it is dropped.
-    pub(crate) fn guard<S: EventSource>(&self, source: Token<S>) -> SourceGuard {
+    /// A guard that removes a source when it is dropped; see [`SourceGuard`] for an example.
+    pub fn guard(&self, source: impl Into<AnyToken>) -> SourceGuard {
         let shared = Arc::downgrade(&self.registrations.shared);
-        SourceGuard { source: source.into(), interest: None, shared }
+        SourceGuard { source: source.into(), shared }
     }
 }
 
-static_assertions::assert_impl_all!(SourceGuard: Send, Sync);
+/// Ends the watch of an fd that somebody else owns than the source that hears of it; made by
+/// [`Registrar::watch_fd`](crate::Registrar::watch_fd).
+///
+/// The owner keeps it beside the fd, on whatever thread, and without the loop's handle. Before the fd is closed, or given
+/// to somebody who may register it anew, it calls [`unregister`](Self::unregister), which tells the kernel at once. A
+/// guard that is dropped without that has the loop do so when ops are applied the next time, unless the number of the fd
+/// was registered anew by then. It does not keep the loop alive.
+#[cfg(unix)]
+#[derive(Debug)]
+#[must_use = "a guard that is dropped ends the watch"]
+pub struct FdGuard {
+    fd: RawFd,
+    wants: Interest,
+    interest: InterestKey,
+    /// The kernel was told.
+    told: bool,
+    registry: Weak<mio::Registry>,
+    shared: Weak<Shared>,
+}
+
+#[cfg(unix)]
+impl FdGuard {
+    pub(crate) fn new(
+        fd: BorrowedFd<'_>,
+        wants: Interest,
+        interest: InterestKey,
+        registry: &Arc<mio::Registry>,
+        shared: &Arc<Shared>,
+    ) -> Self {
+        let (registry, shared) = (Arc::downgrade(registry), Arc::downgrade(shared));
+        Self { fd: fd.as_raw_fd(), wants, interest, told: false, registry, shared }
+    }
+
+    /// Has the kernel tell once more if the fd is ready, as `EPOLL_CTL_MOD` of `epoll_ctl(2)` does. Does nothing once
+    /// the loop is gone.
+    ///
+    /// mio's `poll(2)` backend takes back the interest in what it told of: with it, whoever waits calls this before each
+    /// wait. Elsewhere every edge is told without.
+    ///
+    /// # Errors
+    ///
+    /// Those of `epoll_ctl(2)`; [`NotFound`](io::ErrorKind::NotFound) if `fd` is another one than is watched.
+    pub fn rearm(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.check(fd)?;
+        let Some(registry) = self.registry.upgrade() else { return Ok(()) };
+        poller::modify(&registry, fd, self.interest, self.wants, Mode::Edge, Rearm::Native)?;
+        Ok(())
+    }
+
+    /// Ends the watch: the kernel forgets the fd at once, and the source hears no more of it. Does nothing once the loop is
+    /// gone.
+    ///
+    /// # Errors
+    ///
+    /// Those of `epoll_ctl(2)`; [`NotFound`](io::ErrorKind::NotFound) if `fd` is another one than is watched.
+    pub fn unregister(mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.check(fd)?;
+        self.told = true;
+        let Some(registry) = self.registry.upgrade() else { return Ok(()) };
+        poller::delete_raw(&registry, self.fd)
+    }
+
+    fn check(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        if fd.as_raw_fd() == self.fd {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::NotFound, "the fd is not the one that the guard watches"))
+    }
+}
+
+#[cfg(unix)]
+impl Drop for FdGuard {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.upgrade() {
+            let Self { interest, told, .. } = *self;
+            shared.leave(DroppedGuard::Fd { interest, told });
+        }
+    }
+}
+
+assert_traits!(SourceGuard: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
+#[cfg(unix)]
+assert_traits!(FdGuard: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);

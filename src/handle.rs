@@ -6,7 +6,7 @@ use std::mem::needs_drop;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::clock::stamp;
+use crate::clock::{Clock, stamp};
 use crate::dispatch::{Budget, Lane};
 use crate::dropped_guards::DroppedGuard;
 use crate::error::{Error, InsertError, InsertOnceError, Outcome};
@@ -19,6 +19,8 @@ use crate::source::AnySource;
 use crate::token::SourceKey;
 use crate::{AnyToken, EventLoop, EventSource, IdleToken, Registrar, Timer, Token};
 
+#[cfg(any(unix, feature = "executor"))]
+mod futures;
 mod idles;
 mod ops;
 
@@ -251,31 +253,10 @@ impl<Data> LoopHandle<Data> {
         callback: C,
         make: impl FnOnce(C) -> Callback<Data>,
     ) -> Result<Token<S>, InsertOnceError<S, C>> {
-        let drops = needs_drop::<S>() || needs_drop::<C>();
-        self.insert_parts(options, source, callback, make, drops)
-    }
-
-    /// Inserts a source of the crate's own, which is dropped without code of the user's and has no callback.
-    pub(crate) fn insert_internal<S>(&mut self, source: S) -> Result<Token<S>, InsertError<S>>
-    where
-        S: for<'a> EventSource<Event<'a> = (), Ret = ()>,
-    {
-        let callback = |(), _: &mut Data| ();
-        self.insert_parts(None, source, callback, repeated::<S, _, Data>, false).map_err(Into::into)
-    }
-
-    #[inline]
-    fn insert_parts<S: EventSource, C>(
-        &mut self,
-        options: Option<SourceOptions>,
-        source: S,
-        callback: C,
-        make: impl FnOnce(C) -> Callback<Data>,
-        drops: bool,
-    ) -> Result<Token<S>, InsertOnceError<S, C>> {
         if self.registrations.shared.ready.is_closed() {
             return Err(InsertOnceError::new(loop_is_gone(), source, callback));
         }
+        let drops = S::DROP_RUNS_CODE || needs_drop::<C>();
         // Boxed first: what is registered is not moved any more.
         let mut source = Box::new(source);
         let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
@@ -463,7 +444,7 @@ impl<Data> LoopHandle<Data> {
             self.registrations.touch(key);
             let last = self.ops.last_move(key);
             if !self.registrations.move_deadline(key, at, last.is_none()) {
-                return self.update(token, move |timer| timer.set_stamp(at));
+                return self.update(token, move |timer| timer.set_deadline(deadline));
             }
             match last {
                 Some(last) => *last = at,
@@ -516,6 +497,73 @@ impl<Data> LoopHandle<Data> {
         self.registrations.clock.now()
     }
 
+    /// The loop's clock. A clone of it tells the time to what has no handle.
+    pub fn clock(&self) -> &Clock {
+        &self.registrations.clock
+    }
+
+    /// What a source registers by, for what the source does not own: an fd that a future holds, say, and its source
+    /// hears of. `None` if the source is not registered: it is gone or disabled, or about to be.
+    ///
+    /// What is registered so is the source's: it ends with the next [`unregister`](EventSource::unregister) of it, at
+    /// the latest.
+    ///
+    /// # Examples
+    ///
+    /// A source that wakes whoever waits for an fd, and an owner of the fd that may go to another thread with it:
+    ///
+    /// ```
+    /// # #[cfg(unix)] {
+    /// # struct State { handle: soloop::LoopHandle<Self>, told: u32 }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::{convert::Infallible, io, io::Write, os::fd::AsFd, os::unix::net::UnixStream};
+    /// use soloop::{EventLoop, EventSource, Interest, InterestToken, PostAction, Readiness, Registrar};
+    ///
+    /// struct Waker;
+    ///
+    /// impl EventSource for Waker {
+    ///     type Event<'a> = Readiness;
+    ///     type Ret = ();
+    ///     type Error = Infallible;
+    ///
+    ///     fn register(&mut self, _: &mut Registrar<'_>) -> io::Result<()> { Ok(()) }
+    ///     fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> { Ok(()) }
+    ///     fn unregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> { Ok(()) }
+    ///
+    ///     fn process_events<F>(&mut self, readiness: Readiness, _: InterestToken, mut callback: F)
+    ///         -> Result<PostAction, Infallible>
+    ///     where
+    ///         F: FnMut(Readiness),
+    ///     {
+    ///         callback(readiness);
+    ///         Ok(PostAction::Continue)
+    ///     }
+    /// }
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, told: 0 };
+    /// let waker = state.handle.insert_source(Waker, |_, state: &mut State| state.told += 1)?;
+    /// let (fd, mut peer) = UnixStream::pair()?;
+    /// let mut registrar = state.handle.registrar(waker).expect("it was just inserted");
+    /// let (_token, guard) = registrar.watch_fd(fd.as_fd(), Interest::READ)?;
+    ///
+    /// peer.write_all(b"x")?;
+    /// event_loop.dispatch(None, &mut state)?;
+    /// assert_eq!(state.told, 1);
+    ///
+    /// std::thread::spawn(move || guard.unregister(fd.as_fd())).join().unwrap()?;
+    /// # }
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn registrar(&mut self, source: impl Into<AnyToken>) -> Option<Registrar<'_>> {
+        let key = source.into().key();
+        let registered =
+            self.registrations.is_enabled(key) && self.registrations.is_registered(key);
+        registered.then(|| Registrar::new(&mut self.registrations, key))
+    }
+
     /// Whether there is an op to apply.
     #[inline]
     pub(crate) fn has_ops(&self) -> bool {
@@ -540,15 +588,19 @@ impl<Data> LoopHandle<Data> {
 
     #[cold]
     fn take_dropped_guards(&mut self) {
-        for DroppedGuard { source, interest } in self.registrations.shared.dropped_guards.take() {
-            if let Some(interest) = interest {
-                self.registrations.remove_interest(interest);
-            }
-            let key = source.key();
-            // What was asked for before it was dropped does nothing to it any more.
-            if self.registrations.mark_removed(key, true) {
-                self.cancel_retry(key);
-                self.push(Op::Remove(key));
+        for dropped in self.registrations.shared.dropped_guards.take() {
+            match dropped {
+                DroppedGuard::Fd { interest, told } => {
+                    self.registrations.forget_watched(interest, told);
+                }
+                DroppedGuard::Source(source) => {
+                    let key = source.key();
+                    // What was asked for before it was dropped does nothing to it any more.
+                    if self.registrations.mark_removed(key, true) {
+                        self.cancel_retry(key);
+                        self.push(Op::Remove(key));
+                    }
+                }
             }
         }
     }

@@ -19,7 +19,8 @@
 //!   to a callback (`executor`), tasks that reach the state (`LoopHandle::spawn`) and those that are waited for
 //!   (`JoinHandle`), streams (`StreamSource`).
 //! * Sources and tasks that end together: [`Scope`].
-//! * From other threads, and from a `Drop`: [`Remote`], [`LoopSignal`], [`Notifier`].
+//! * From other threads, and from a `Drop`: [`Remote`], [`LoopSignal`], [`Notifier`], [`SourceGuard`], `FdGuard`.
+//! * Sources of your own: [`EventSource`], and [`Registrar`], by which those of this crate are made, too.
 //! * Order and time: [`SourceOptions`] (name, priority, budgets, error policy), [`EventLoop::set_round_time`] (how late
 //!   a timer may be under load), [`Clock`] (virtual time for tests).
 //! * Insight: [`EventLoop::observe`] and [`slow_callbacks`], [`Observer`] with [`Histograms`], [`ChromeTrace`],
@@ -100,6 +101,9 @@ mod sync;
 mod token;
 
 pub use clock::Clock;
+#[cfg(unix)]
+pub use dropped_guards::FdGuard;
+pub use dropped_guards::SourceGuard;
 pub use error::{Error, ErrorAction, InsertError, InsertOnceError, Result};
 pub use event_loop::EventLoop;
 pub use handle::{LoopData, LoopHandle};

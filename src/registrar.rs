@@ -8,6 +8,8 @@ use std::time::Instant;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::clock::{Clock, stamp};
+#[cfg(unix)]
+use crate::dropped_guards::FdGuard;
 use crate::poller;
 use crate::ready::{Notifier, RawNotifier};
 use crate::registrations::{IoWatch, Rearm, Registrations, Watch};
@@ -21,34 +23,105 @@ use crate::{Interest, InterestToken, Mode};
 /// Each registration answers with the [`InterestToken`] under which
 /// [`process_events`](crate::EventSource::process_events) will hear of it. A token of another source is
 /// refused with [`io::ErrorKind::NotFound`].
+///
+/// The sources of this crate have nothing else: what a timer, a channel or a future is made of, a source of yours can be
+/// made of. (The exception is `CalloopLoop`, in which the loop itself waits.)
+///
+/// | waits for | by | ended by |
+/// |---|---|---|
+/// | an fd, a mio source | [`register_fd`](Self::register_fd), [`register`](Self::register) | `unregister_fd`, `unregister` |
+/// | an fd that somebody else owns | [`watch_fd`](Self::watch_fd) | its `FdGuard` |
+/// | a deadline | [`arm`](Self::arm), [`rearm`](Self::rearm) | [`disarm`](Self::disarm) |
+/// | other threads, wakers | [`notifier`](Self::notifier), [`raw_notifier`](Self::raw_notifier) | [`release`](Self::release) |
+///
+/// # Examples
+///
+/// A timer that fires at several deadlines, the next of which it arms when one was delivered:
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self>, fired: u32 }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use std::{convert::Infallible, io, time::{Duration, Instant}};
+/// use soloop::{Clock, EventLoop, EventSource, InterestToken, PostAction, Readiness, Registrar};
+///
+/// struct Agenda {
+///     /// The nearest is the last.
+///     deadlines: Vec<Instant>,
+///     token: Option<InterestToken>,
+/// }
+///
+/// impl EventSource for Agenda {
+///     type Event<'a> = Instant;
+///     type Ret = ();
+///     type Error = Infallible;
+///
+///     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         self.token = self.deadlines.last().map(|deadline| registrar.arm(*deadline));
+///         Ok(())
+///     }
+///
+///     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         if let (Some(token), Some(deadline)) = (self.token, self.deadlines.last()) {
+///             registrar.rearm(token, *deadline);
+///         }
+///         Ok(())
+///     }
+///
+///     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         if let Some(token) = self.token.take() {
+///             registrar.disarm(token);
+///         }
+///         Ok(())
+///     }
+///
+///     fn process_events<F>(&mut self, _: Readiness, token: InterestToken, mut callback: F)
+///         -> Result<PostAction, Infallible>
+///     where
+///         F: FnMut(Instant),
+///     {
+///         if self.token != Some(token) {
+///             return Ok(PostAction::Continue);
+///         }
+///         if let Some(deadline) = self.deadlines.pop() {
+///             callback(deadline);
+///         }
+///         Ok(if self.deadlines.is_empty() { PostAction::Remove } else { PostAction::Reregister })
+///     }
+/// }
+///
+/// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+/// let mut state = State { handle, fired: 0 };
+/// let now = state.handle.now();
+/// let deadlines = [3, 2, 1].map(|hours| now + hours * Duration::from_secs(3600)).to_vec();
+/// let agenda = Agenda { deadlines, token: None };
+/// let token = state.handle.insert_source(agenda, |_, state: &mut State| state.fired += 1)?;
+/// for _ in 0..3 {
+///     event_loop.dispatch(None, &mut state)?; // a manual clock jumps to the next deadline
+/// }
+/// assert_eq!(state.fired, 3);
+/// assert!(!state.handle.contains(token));
+/// # Ok::<(), soloop::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Registrar<'a> {
     registrations: &'a mut Registrations,
     source: SourceKey,
-    /// It is the source, or one that it is a part of, that asked for this registration by its answer, and no op.
-    #[cfg(all(unix, feature = "calloop"))]
-    pub(crate) answered: bool,
+    /// See [`is_answer`](Self::is_answer).
+    is_answer: bool,
 }
 
 impl<'a> Registrar<'a> {
     #[inline]
     pub(crate) fn new(registrations: &'a mut Registrations, source: SourceKey) -> Self {
-        Self {
-            registrations,
-            source,
-            #[cfg(all(unix, feature = "calloop"))]
-            answered: false,
-        }
+        Self { registrations, source, is_answer: false }
     }
 
     /// For what a source answered.
     #[inline]
     pub(crate) fn for_answer(registrations: &'a mut Registrations, source: SourceKey) -> Self {
-        Self {
-            #[cfg(all(unix, feature = "calloop"))]
-            answered: true,
-            ..Self::new(registrations, source)
-        }
+        Self { registrations, source, is_answer: true }
     }
 
     /// Watches a mio source. With [`Mode::Level`] the loop re-registers it after each event, since mio
@@ -177,9 +250,14 @@ impl<'a> Registrar<'a> {
         Ok(())
     }
 
-    /// [`reregister_fd`](Self::reregister_fd) for the file that is registered. `false` if `fd` is another one.
+    /// [`reregister_fd`](Self::reregister_fd) for the file that is registered under `token`. `false` if `fd` is another one:
+    /// nothing is changed then.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`reregister_fd`](Self::reregister_fd).
     #[cfg(unix)]
-    pub(crate) fn modify_fd(
+    pub fn modify_fd(
         &mut self,
         token: InterestToken,
         fd: BorrowedFd<'_>,
@@ -233,39 +311,48 @@ impl<'a> Registrar<'a> {
         if has_it { forgotten } else { Ok(()) }
     }
 
-    /// Makes the source ready at `deadline` on the loop's clock: once, and never early.
+    /// Watches an fd that somebody else owns than the source, edge-triggered. Its owner keeps the guard, and ends the
+    /// watch with it, on whatever thread.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`register_fd`](Self::register_fd).
+    ///
+    /// # Examples
+    ///
+    /// See [`LoopHandle::registrar`](crate::LoopHandle::registrar).
+    #[cfg(unix)]
+    pub fn watch_fd(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+    ) -> io::Result<(InterestToken, FdGuard)> {
+        let token = self.register_fd(fd, interest, Mode::Edge)?;
+        let Registrations { registry, shared, .. } = &*self.registrations;
+        Ok((token, FdGuard::new(fd, interest, token.key(), registry, shared)))
+    }
+
+    /// Makes the source ready at `deadline` on the loop's clock: once, never early, and after those that are armed for the
+    /// same time already. One that has passed comes in the next round; one more than 292 years away never does.
     #[inline]
     pub fn arm(&mut self, deadline: Instant) -> InterestToken {
-        self.arm_at(stamp(deadline))
+        InterestToken::new(self.registrations.arm(self.source, stamp(deadline)))
     }
 
-    /// [`arm`](Self::arm), the deadline on the clock's scale.
-    #[inline]
-    pub(crate) fn arm_at(&mut self, at: i64) -> InterestToken {
-        InterestToken::new(self.registrations.arm(self.source, at))
-    }
-
-    /// Moves a deadline, whether it has passed or not. Does nothing if `token` is not a deadline of
-    /// this source.
+    /// Moves a deadline, whether it has passed or not: behind those that are armed for the same time already, unless it is
+    /// where it was. Does nothing if `token` is not a deadline of this source.
     #[inline]
     pub fn rearm(&mut self, token: InterestToken, deadline: Instant) {
-        self.rearm_at(token, stamp(deadline));
-    }
-
-    /// [`rearm`](Self::rearm), the deadline on the clock's scale.
-    #[inline]
-    pub(crate) fn rearm_at(&mut self, token: InterestToken, at: i64) {
-        self.registrations.rearm(self.source, token.key(), at);
+        self.registrations.rearm(self.source, token.key(), stamp(deadline));
     }
 
     /// Cancels a deadline and releases its token. Does nothing if `token` is not a deadline of this
     /// source.
     pub fn disarm(&mut self, token: InterestToken) {
-        let deadline = |watch: &Watch| matches!(watch, Watch::Deadline(_));
-        self.registrations.remove_interest_of(self.source, token.key(), deadline);
+        self.registrations.disarm(self.source, token.key());
     }
 
-    /// A way to make the source ready from any thread.
+    /// A way to make the source ready from any thread. See [`Notifier`] for an example.
     #[inline]
     pub fn notifier(&mut self) -> (InterestToken, Notifier) {
         let (token, shared) = self.add_notifier();
@@ -290,6 +377,16 @@ impl<'a> Registrar<'a> {
     pub fn release(&mut self, token: InterestToken) {
         let notifier = |watch: &Watch| matches!(watch, Watch::Notifier);
         self.registrations.remove_interest_of(self.source, token.key(), notifier);
+    }
+
+    /// Whether the source is re-registered because it, or one that it is a part of, answered
+    /// [`PostAction::Reregister`](crate::PostAction::Reregister) or has a mode that asks for it after each event, and not
+    /// because an operation such as [`LoopHandle::update`](crate::LoopHandle::update) did.
+    ///
+    /// A part hears so that nothing was asked of it: one that would show an edge anew when it is re-registered leaves
+    /// that then.
+    pub fn is_answer(&self) -> bool {
+        self.is_answer
     }
 
     /// The time on the loop's clock.

@@ -203,14 +203,23 @@ impl Registrations {
 
     #[cold]
     fn sweep_one(&mut self, source: SourceKey) {
-        let Some((key, &Held { watch, .. })) = self.rows.interests_of(source).next() else {
-            return;
-        };
-        if let Watch::Io(io) = watch {
+        if let Some((key, _)) = self.rows.interests_of(source).next() {
+            self.forget_interest(key);
+        }
+    }
+
+    /// Removes an interest that its source did not take back.
+    fn forget_interest(&mut self, key: InterestKey) {
+        if let Some((_, &Held { watch: Watch::Io(io), .. })) = self.rows.get(key) {
             // The kernel may have forgotten it already: there is nothing to do about a failure.
             let _ = self.forget_fd(io, key, false);
         }
         self.remove_interest(key);
+    }
+
+    /// Removes the interest of an [`FdGuard`](crate::FdGuard) that is gone, which told the kernel or did not.
+    pub(crate) fn forget_watched(&mut self, key: InterestKey, told: bool) {
+        if told { self.remove_interest(key) } else { self.forget_interest(key) }
     }
 
     #[inline]
@@ -510,7 +519,8 @@ impl Registrations {
         self.cancel_removed(key, removed);
     }
 
-    /// Removes the interest `key` if `source` holds it and waits for something such as `of_kind`; what that was.
+    /// Removes the interest `key` if `source` holds it and waits for something such as `of_kind`, which is no deadline;
+    /// what that was.
     #[inline]
     pub(crate) fn remove_interest_of(
         &mut self,
@@ -519,7 +529,6 @@ impl Registrations {
         of_kind: impl FnOnce(&Watch) -> bool,
     ) -> Option<Watch> {
         let removed = self.rows.remove_if(key, |holder, watch| holder == source && of_kind(watch));
-        self.cancel_removed(key, removed);
         removed.map(|(_, watch)| watch)
     }
 

@@ -120,7 +120,7 @@ impl<Data> Remote<Data> {
     /// applied the next time, before any other callback, and before what was posted and has not run. So a destructor that
     /// runs in a callback can keep a source from being called in the same round. `false` if the loop is gone.
     pub fn remove(&self, token: impl Into<AnyToken>) -> bool {
-        self.shared.remove_soon(DroppedGuard { source: token.into(), interest: None })
+        self.shared.leave(DroppedGuard::Source(token.into()))
     }
 
     /// Makes [`EventLoop::run`](crate::EventLoop::run) return; see

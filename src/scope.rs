@@ -144,9 +144,9 @@ impl Drop for Membership {
     fn drop(&mut self) {
         if let Some(place) = self.place
             && let Some(members) = self.members.upgrade()
-            && let Some(mut guard) = members.lock().remove(place)
+            && let Some(guard) = members.lock().remove(place)
         {
-            guard.defuse();
+            guard.disarm();
         }
     }
 }

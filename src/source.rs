@@ -131,6 +131,12 @@ pub trait EventSource: 'static {
     /// [`before_handle_events`](Self::before_handle_events) of this source, once in every dispatch.
     const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = false;
 
+    /// Whether dropping this source may run code that whoever calls [`dispatch`](crate::EventLoop::dispatch) has to see
+    /// the effect of, such as a destructor of the user's that sets a flag: the next wait does not block then.
+    /// By default, as [`needs_drop`](std::mem::needs_drop) says. A source that is always dropped without such code (it owns
+    /// memory, say) may say `false`, and the loop sleeps on when it is removed.
+    const DROP_RUNS_CODE: bool = std::mem::needs_drop::<Self>();
+
     /// Called before the loop waits. An answer makes the wait not block and is delivered as an event, which
     /// [`before_handle_events`](Self::before_handle_events) does not show.
     ///
@@ -182,6 +188,7 @@ impl<T: EventSource> EventSource for Box<T> {
     }
 
     const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = T::NEEDS_EXTRA_LIFECYCLE_EVENTS;
+    const DROP_RUNS_CODE: bool = T::DROP_RUNS_CODE;
 
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
         T::before_sleep(self)

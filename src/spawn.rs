@@ -16,15 +16,11 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use slotmap::Key;
-
 use self::join::Report;
 use self::with::{Call, With};
-use crate::clock::Clock;
 use crate::sources::bell::{Bell, Listener};
-use crate::token::SourceKey;
 use crate::{
-    EventSource, InterestToken, LoopData, LoopHandle, PostAction, Readiness, Registrar,
+    Clock, EventSource, InterestToken, LoopData, LoopHandle, PostAction, Readiness, Registrar,
     SourceOptions, TimeoutFuture, Token,
 };
 
@@ -33,143 +29,54 @@ mod with;
 
 pub use join::{Cancelled, JoinHandle};
 
-impl<Data: 'static> LoopHandle<Data> {
-    /// Runs a task on the loop's thread: a future that reaches the state through its [`TaskContext`].
-    ///
-    /// It is first polled in the next round. Its token is that of any source:
-    /// [`remove`](Self::remove) cancels it, [`disable`](Self::disable) pauses it, and it is gone when the future
-    /// is done. A task takes part in a round as often as its [budget](crate::SourceOptions::budget) allows,
-    /// which counts polls and closures, so that none keeps a dispatch from returning. It takes no fd, and is
-    /// dropped with the loop. If it panics, the panic comes out of the dispatch, and the task is over.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use soloop::{Clock, EventLoop, LoopData, LoopHandle, TaskContext};
-    ///
-    /// struct State {
-    ///     handle: LoopHandle<State>,
-    ///     log: Vec<String>,
-    /// }
-    ///
-    /// impl LoopData for State {
-    ///     fn loop_handle(&mut self) -> &mut LoopHandle<Self> {
-    ///         &mut self.handle
-    ///     }
-    /// }
-    ///
-    /// async fn count_down(cx: TaskContext<State>) {
-    ///     for n in (1..=3).rev() {
-    ///         cx.with(move |state| state.log.push(format!("{n}…"))).await;
-    ///         cx.sleep(Duration::from_secs(1)).await;
-    ///     }
-    ///     cx.with(|state| {
-    ///         state.log.push("go".into());
-    ///         state.handle.stop();
-    ///     })
-    ///     .await;
-    /// }
-    ///
-    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
-    /// let mut state = State { handle, log: Vec::new() };
-    /// state.handle.spawn(count_down);
-    /// event_loop.run(None, &mut state, |_| ())?;
-    /// assert_eq!(state.log, ["3…", "2…", "1…", "go"]);
-    /// # Ok::<(), soloop::Error>(())
-    /// ```
-    pub fn spawn<F, Fut>(&mut self, task: F) -> Token<Task>
-    where
-        F: FnOnce(TaskContext<Data>) -> Fut + 'static,
-        Fut: Future<Output = ()> + 'static,
-    {
-        self.insert_task(SourceOptions::new(), task)
-    }
+/// Does [`LoopHandle::spawn_with`].
+pub(crate) fn spawn_with<Data, F, Fut>(
+    handle: &mut LoopHandle<Data>,
+    options: SourceOptions,
+    task: F,
+) -> JoinHandle<Fut::Output>
+where
+    Data: 'static,
+    F: FnOnce(TaskContext<Data>) -> Fut + 'static,
+    Fut: Future + 'static,
+    Fut::Output: 'static,
+{
+    let report = Report::new();
+    let outcome = report.outcome();
+    let task = |cx| async move {
+        let result = task(cx).await;
+        report.finish(result);
+    };
+    JoinHandle::new(spawn(handle, options, task), outcome)
+}
 
-    /// Runs a task, as [`spawn`](Self::spawn), that has a result, and a name, a priority, a budget or a scope of
-    /// its own. A task that is to end with another, or with a part of the state, is spawned into a
-    /// [`Scope`](crate::Scope) that the other one owns.
-    ///
-    /// # Examples
-    ///
-    /// A task that runs two others, waits for the first to finish, and takes the second one with it:
-    ///
-    /// ```
-    /// # struct State { handle: soloop::LoopHandle<Self>, found: Option<u32> }
-    /// # impl soloop::LoopData for State {
-    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
-    /// # }
-    /// use std::time::Duration;
-    /// use soloop::{Clock, EventLoop, Scope, SourceOptions, TaskContext};
-    ///
-    /// async fn search(cx: TaskContext<State>, answer: u32, takes: Duration) -> u32 {
-    ///     cx.sleep(takes).await;
-    ///     answer
-    /// }
-    ///
-    /// async fn race(cx: TaskContext<State>) {
-    ///     let scope = Scope::new();
-    ///     let options = SourceOptions::new().name("search").scope(&scope);
-    ///     let (fast, _slow) = cx.with(move |state| {
-    ///         let mut start = |answer, takes| {
-    ///             state.handle.spawn_with(options.clone(), move |cx| search(cx, answer, takes))
-    ///         };
-    ///         (start(42, Duration::from_secs(1)), start(7, Duration::from_secs(3600)))
-    ///     })
-    ///     .await;
-    ///     let found = fast.await.ok();
-    ///     cx.with(move |state| state.found = found).await;
-    /// } // the scope ends here, and the slow one with it
-    ///
-    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
-    /// let mut state = State { handle, found: None };
-    /// let race = state.handle.spawn_with(SourceOptions::new().name("race"), race);
-    /// assert_eq!(event_loop.block_on(race, &mut state)?, Some(Ok(())));
-    /// assert_eq!(state.found, Some(42));
-    /// event_loop.apply_pending(&mut state)?;
-    /// assert!(event_loop.sources(&state.handle).rows.is_empty());
-    /// # Ok::<(), soloop::Error>(())
-    /// ```
-    pub fn spawn_with<F, Fut>(&mut self, options: SourceOptions, task: F) -> JoinHandle<Fut::Output>
-    where
-        F: FnOnce(TaskContext<Data>) -> Fut + 'static,
-        Fut: Future + 'static,
-        Fut::Output: 'static,
-    {
-        let report = Report::new();
-        let outcome = report.outcome();
-        let task = |cx| async move {
-            let result = task(cx).await;
-            report.finish(result);
-        };
-        JoinHandle::new(self.insert_task(options, task), outcome)
-    }
-
-    fn insert_task<F, Fut>(&mut self, options: SourceOptions, task: F) -> Token<Task>
-    where
-        F: FnOnce(TaskContext<Data>) -> Fut + 'static,
-        Fut: Future<Output = ()> + 'static,
-    {
-        let (sender, calls) = mpsc::channel::<Arc<dyn Call<Data>>>();
-        let listener = Listener::rung();
-        let bell = Arc::clone(listener.bell());
-        let cx = TaskContext { calls: sender, bell, clock: self.registrations.clock.clone() };
-        // Called by the first poll, like everything else of the task.
-        let future = Box::pin(async move { task(cx).await });
-        let task = Task { future: Some(future), waker: listener.waker(), listener };
-        let callback = move |(), data: &mut Data| match calls.try_recv() {
-            Ok(call) => {
-                call.run(data);
-                true
-            }
-            Err(_) => false,
-        };
-        match self.insert_source_with(options, task, callback) {
-            Ok(token) => token,
-            // The loop is gone: the task is dropped, and its token names nothing.
-            Err(_) => Token::new(SourceKey::null()),
+/// Does [`LoopHandle::spawn`].
+pub(crate) fn spawn<Data, F, Fut>(
+    handle: &mut LoopHandle<Data>,
+    options: SourceOptions,
+    task: F,
+) -> Token<Task>
+where
+    Data: 'static,
+    F: FnOnce(TaskContext<Data>) -> Fut + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
+    let (sender, calls) = mpsc::channel::<Arc<dyn Call<Data>>>();
+    let listener = Listener::rung();
+    let bell = Arc::clone(listener.bell());
+    let cx = TaskContext { calls: sender, bell, clock: handle.clock().clone() };
+    // Called by the first poll, like everything else of the task.
+    let future = Box::pin(async move { task(cx).await });
+    let task = Task { future: Some(future), waker: listener.waker(), listener };
+    let callback = move |(), data: &mut Data| match calls.try_recv() {
+        Ok(call) => {
+            call.run(data);
+            true
         }
-    }
+        Err(_) => false,
+    };
+    // If the loop is gone the task is dropped.
+    handle.insert_source_with(options, task, callback).unwrap_or_else(|_| Token::null())
 }
 
 /// What [`LoopHandle::spawn`] inserts; its token cancels the task.

@@ -129,6 +129,22 @@ pub struct Token<S> {
 }
 
 impl<S> Token<S> {
+    /// A token that names nothing, in whatever loop: for a function that answers with a token and has no source to name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use soloop::{EventLoop, LoopData, LoopHandle, TimeoutAction, Timer, Token};
+    ///
+    /// fn remind<Data: LoopData>(handle: &mut LoopHandle<Data>, timer: Timer) -> Token<Timer> {
+    ///     let inserted = handle.insert_source(timer, |_, _| TimeoutAction::Drop);
+    ///     inserted.unwrap_or_else(|_the_loop_is_gone| Token::null())
+    /// }
+    /// ```
+    pub fn null() -> Self {
+        Self::new(SourceKey::null())
+    }
+
     pub(crate) fn new(key: SourceKey) -> Self {
         Self { key, source: PhantomData }
     }

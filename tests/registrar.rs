@@ -3,15 +3,15 @@
 
 mod common;
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use common::{LONG, State, ZERO, is_readable, manual_loop, new_loop, readable_within};
 use soloop::{
-    Error, EventSource, Interest, InterestToken, Mode, Notifier, PostAction, Readiness, Registrar,
-    TimeoutAction, Timer, Token,
+    Error, EventSource, FdGuard, Generic, Interest, InterestToken, Mode, Notifier, PostAction,
+    Readiness, Ready, Registrar, TimeoutAction, Timer, Token,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -367,6 +367,210 @@ fn an_interest_is_of_one_registration() {
         event_loop.apply_pending(&mut state).unwrap();
         past.push(notifier);
     }
+}
+
+/// What hears of an fd that somebody else owns: it is inserted first, and told of the fd later.
+fn hears_of_an_fd(state: &mut State) -> Token<Own> {
+    insert(state, Own::default())
+}
+
+/// Watches `fd` for it, under the place 0.
+fn watch(state: &mut State, token: Token<Own>, fd: impl AsFd, interest: Interest) -> FdGuard {
+    let mut registrar = state.handle.registrar(token).expect("a registered source");
+    let (interest, guard) = registrar.watch_fd(fd.as_fd(), interest).unwrap();
+    state.handle.visit(token, move |own, _| own.tokens = vec![interest]);
+    guard
+}
+
+#[test]
+fn the_owner_of_a_watched_fd_ends_the_watch_on_any_thread() {
+    let (mut event_loop, mut state) = new_loop();
+    let token = hears_of_an_fd(&mut state);
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let guard = watch(&mut state, token, &theirs, Interest::READ);
+    ours.write_all(b"x").unwrap();
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    assert_eq!(state.take_log(), ["0"]);
+    let theirs = std::thread::spawn(move || guard.unregister(theirs.as_fd()).map(|()| theirs));
+    let theirs = theirs.join().unwrap().unwrap();
+    // It is free at once: no op was applied since.
+    let again = watch(&mut state, token, &theirs, Interest::READ);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(state.take_log(), ["0"]);
+    // Of another fd the guard knows nothing, and what it watches is not watched any more.
+    assert_eq!(again.unregister(ours.as_fd()).unwrap_err().kind(), io::ErrorKind::NotFound);
+    event_loop.apply_pending(&mut state).unwrap();
+    ours.write_all(b"x").unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert!(state.log.is_empty() && state.handle.contains(token));
+    // Without the loop there is nothing to unregister.
+    let last = watch(&mut state, token, &theirs, Interest::READ);
+    drop((event_loop, state));
+    last.rearm(theirs.as_fd()).unwrap();
+    last.unregister(theirs.as_fd()).unwrap();
+}
+
+/// By the next application of ops, and only if the number of the fd is not another's by then.
+#[test]
+fn a_dropped_guard_ends_the_watch() {
+    let (mut event_loop, mut state) = new_loop();
+    let token = hears_of_an_fd(&mut state);
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let guard = watch(&mut state, token, &theirs, Interest::READ);
+    ours.write_all(b"x").unwrap();
+    drop(guard);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert!(state.log.is_empty());
+    assert_eq!(event_loop.stats().stale, 0, "the kernel has forgotten it, too");
+
+    let guard = watch(&mut state, token, &theirs, Interest::READ);
+    // Another file takes the number.
+    let (mut peer, next) = UnixStream::pair().unwrap();
+    let mut number = OwnedFd::from(theirs);
+    rustix::io::dup2(next, &mut number).unwrap();
+    let next = UnixStream::from(number);
+    let generic = Generic::new(next, Interest::READ, Mode::Level);
+    let callback = |ready: Ready<'_, UnixStream>, state: &mut State| {
+        state.note("next");
+        ready.io.read(&mut [0; 8]).map(|_| PostAction::Continue)
+    };
+    state.handle.insert_source(generic, callback).unwrap();
+    drop(guard);
+    event_loop.apply_pending(&mut state).unwrap();
+    peer.write_all(b"x").unwrap();
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    assert_eq!(state.take_log(), ["next"]);
+}
+
+#[test]
+fn a_watched_fd_is_told_of_anew_when_it_is_rearmed() {
+    let (mut event_loop, mut state) = new_loop();
+    let token = hears_of_an_fd(&mut state);
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let guard = watch(&mut state, token, &ours, Interest::BOTH);
+    theirs.write_all(b"x").unwrap();
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(state.take_log(), ["0"]);
+    guard.rearm(ours.as_fd()).unwrap();
+    assert_eq!(guard.rearm(theirs.as_fd()).unwrap_err().kind(), io::ErrorKind::NotFound);
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    assert_eq!(state.take_log(), ["0"]);
+    drop(guard);
+}
+
+#[test]
+fn only_a_source_that_is_registered_has_a_registrar() {
+    let (mut event_loop, mut state) = new_loop();
+    let token = hears_of_an_fd(&mut state);
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let guard = watch(&mut state, token, &theirs, Interest::READ);
+    state.handle.disable(token);
+    assert!(state.handle.registrar(token).is_none());
+    ours.write_all(b"x").unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert!(state.handle.registrar(token).is_none());
+    state.handle.enable(token);
+    assert!(state.handle.registrar(token).is_none(), "it is to be registered, and is not yet");
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert!(state.log.is_empty(), "what was watched ended with the registration");
+    // The number is free, and the guard is nobody's.
+    let again = watch(&mut state, token, &theirs, Interest::READ);
+    drop(guard);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(state.take_log(), ["0"]);
+    state.handle.remove(token);
+    assert!(state.handle.registrar(token).is_none());
+    event_loop.apply_pending(&mut state).unwrap();
+    assert!(state.handle.registrar(token).is_none());
+    assert!(state.handle.registrar(Token::<Timer>::null()).is_none());
+    drop(again);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(event_loop.stats().stale, 0);
+}
+
+#[test]
+fn a_guard_removes_its_source_unless_it_is_disarmed() {
+    let (mut event_loop, mut state) = new_loop();
+    let [kept, removed] = [(); 2].map(|()| hears_of_an_fd(&mut state));
+    state.handle.guard(kept).disarm();
+    drop(state.handle.guard(removed));
+    event_loop.apply_pending(&mut state).unwrap();
+    assert!(state.handle.contains(kept) && !state.handle.contains(removed));
+    let null = Token::<Timer>::null();
+    drop(state.handle.guard(null));
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert!(!state.handle.contains(null) && !state.handle.remove(null));
+}
+
+/// A part that shows what it knows when something was asked of it leaves that if it was not.
+#[test]
+fn a_source_is_told_who_asks_for_its_registration() {
+    let (mut event_loop, mut state) = new_loop();
+    let (sent, asked) = std::sync::mpsc::channel();
+    let source = Own::new(|own, registrar| {
+        assert!(!registrar.is_answer());
+        let (token, notifier) = registrar.notifier();
+        notifier.notify();
+        own.tokens.push(token);
+        Ok(())
+    })
+    .reregister(move |_, registrar| {
+        sent.send(registrar.is_answer()).unwrap();
+        Ok(())
+    });
+    let callback = |_: usize, _: &mut State| Ok(PostAction::Reregister);
+    let token = state.handle.insert_source(source, callback).unwrap();
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    state.handle.update(token, |_| ());
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(asked.try_iter().collect::<Vec<_>>(), [true, false]);
+}
+
+/// One that drops memory alone keeps no wait from blocking; any other does, for what its destructor may have done.
+#[test]
+fn the_loop_sleeps_on_when_a_quiet_source_goes() {
+    struct Quiet<const QUIET: bool>(#[expect(dead_code, reason = "to be dropped")] Box<u8>);
+
+    impl<const QUIET: bool> EventSource for Quiet<QUIET> {
+        type Event<'a> = ();
+        type Ret = ();
+        type Error = io::Error;
+        const DROP_RUNS_CODE: bool = !QUIET;
+
+        fn register(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn unregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn process_events<F>(
+            &mut self,
+            _: Readiness,
+            _: InterestToken,
+            _: F,
+        ) -> io::Result<PostAction> {
+            Ok(PostAction::Continue)
+        }
+    }
+
+    fn sleeps<const QUIET: bool>() -> bool {
+        let (mut event_loop, mut state, clock) = manual_loop();
+        let token = state.handle.insert_source(Quiet::<QUIET>(Box::new(1)), |(), _| ()).unwrap();
+        event_loop.apply_pending(&mut state).unwrap();
+        drop(state.handle.guard(token));
+        let before = clock.now();
+        event_loop.dispatch(MS, &mut state).unwrap();
+        assert!(!state.handle.contains(token));
+        clock.now() > before
+    }
+    assert!(sleeps::<true>() && !sleeps::<false>());
 }
 
 /// An error is of one event; what the source has besides comes next.

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use slotmap::SecondaryMap;
 
 use super::budget::Lane;
+use crate::clock::instant;
 use crate::error::Outcome;
 use crate::handle::{LoopData, Op, own_handle};
 use crate::insight::{Subject, instrument, watched};
@@ -131,9 +132,9 @@ impl<Data: LoopData> EventLoop<Data> {
             Op::SetDeadline(key, at) => {
                 let moved = data.loop_handle().registrations.end_move(key, at);
                 if let Some(timer) = self.timer_mut(key)
-                    && let Some(at) = moved
+                    && let Some(deadline) = moved.and_then(instant)
                 {
-                    timer.set_stamp(at);
+                    timer.set_deadline(deadline);
                     self.reregister(key, data);
                 }
             }

@@ -5,6 +5,7 @@
 //! answers.
 
 use super::budget::Lane;
+use crate::clock::instant;
 use crate::error::Outcome;
 use crate::handle::{LoopData, own_handle};
 use crate::insight::{Subject, instrument, watched};
@@ -104,8 +105,9 @@ impl<Data: LoopData> EventLoop<Data> {
     fn tell_deadline(&mut self, turn: Turn, data: &mut Data) {
         if let Some(timer) = self.timer_mut(turn.source)
             && let Some(at) = data.loop_handle().registrations.overtake_moves(turn.source)
+            && let Some(deadline) = instant(at)
         {
-            timer.set_stamp(at);
+            timer.set_deadline(deadline);
         }
     }
 

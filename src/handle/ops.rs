@@ -17,7 +17,7 @@ pub(crate) enum Op<Data> {
     Enable(SourceKey),
     Disable(SourceKey),
     Remove(SourceKey),
-    /// Tells a timer its deadline, on the clock's scale: it has been moved to it already.
+    /// Tells a timer its deadline: it has been moved to it already.
     SetDeadline(SourceKey, i64),
     Update(SourceKey, Change),
     Visit(SourceKey, Visitor<Data>),

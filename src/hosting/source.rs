@@ -368,7 +368,7 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
             host.more.notify();
         }
         // What the source itself answers is done by `process_next`. To do so for another part would show it edges anew.
-        if !registrar.answered {
+        if !registrar.is_answer() {
             host.inner.handle().update(&host.registration)?;
             self.arm()?;
         }

@@ -37,6 +37,15 @@ impl Registrations {
         }
     }
 
+    /// Removes the deadline `key`, if `source` holds it.
+    #[inline]
+    pub(crate) fn disarm(&mut self, source: SourceKey, key: InterestKey) {
+        let is_deadline = |watch: &Watch| matches!(watch, Watch::Deadline(_));
+        let removed =
+            self.rows.remove_if(key, |holder, watch| holder == source && is_deadline(watch));
+        self.cancel_removed(key, removed);
+    }
+
     /// Moves the deadline of a timer, which an op is to tell it of: another one than those that are queued if `counts`.
     /// `false` if there is nothing to move, or if there are more such ops than are counted.
     ///

@@ -168,15 +168,20 @@ impl Rows {
         key: InterestKey,
         wanted: impl FnOnce(SourceKey, &Watch) -> bool,
     ) -> Option<(SourceKey, Watch)> {
-        let (source, &Held { watch, .. }) = self.get(key)?;
-        if !wanted(source, &watch) {
-            return None;
-        }
         match key.row() {
-            InterestRow::Source(..) => self.sources.get_mut(source)?.held = None,
-            InterestRow::Other(key) => self.remove_other(source, key),
+            InterestRow::Source(source, registration) => {
+                let row = self.sources.get_mut(source)?;
+                let is_it = |held: &mut Held| {
+                    row.registration == registration && wanted(source, &held.watch)
+                };
+                row.held.take_if(is_it).map(|held| (source, held.watch))
+            }
+            InterestRow::Other(key) => {
+                let &OtherRow { source, held: Held { watch, .. }, .. } = self.others.get(key)?;
+                wanted(source, &watch).then(|| self.remove_other(source, key))?;
+                Some((source, watch))
+            }
         }
-        Some((source, watch))
     }
 
     fn remove_other(&mut self, source: SourceKey, key: OtherKey) {

@@ -4,8 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::clock::Clock;
-use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
+use crate::{Clock, EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// A tick of an [`Interval`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -12,7 +12,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::Waker;
 #[cfg(feature = "futures-io")]
 use std::task::{Context, Poll};
@@ -22,10 +22,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use self::ready::Wait;
 use self::waiters::{Direction, IoSource, Waiters};
-use crate::dropped_guards::SourceGuard;
-use crate::poller;
-use crate::registrations::Rearm;
-use crate::{InsertError, Interest, InterestToken, LoopHandle, Mode, Registrar, Token};
+use crate::{FdGuard, InsertError, Interest, LoopHandle, SourceGuard};
 
 mod ready;
 #[cfg(feature = "futures-io")]
@@ -88,63 +85,29 @@ pub struct Async<F: AsFd> {
     fd: Option<F>,
     /// The number under which the fd is registered.
     registered: RawFd,
-    token: InterestToken,
     /// The mode the fd was in; `None` if it was non-blocking before.
     blocking: Option<OFlags>,
-    registry: Weak<mio::Registry>,
+    /// `None` once the fd is unregistered.
+    watch: Option<FdGuard>,
     waiters: Arc<Waiters>,
     /// Removes the loop's side, after `drop` has told the kernel.
     _guard: SourceGuard,
 }
 
-impl<Data> LoopHandle<Data> {
-    /// Lets futures wait for an fd. It is set to non-blocking mode.
-    ///
-    /// # Errors
-    ///
-    /// Those of `epoll_ctl(2)` on Linux: `EPERM` for a regular file or a directory, `EEXIST` for an fd that is
-    /// registered with this loop already, `ENOSPC` beyond the user's limit. `fd` comes back with the error, in the
-    /// mode in which it was.
-    pub fn adapt_io<F: AsFd>(&mut self, fd: F) -> Result<Async<F>, InsertError<F>> {
-        let blocking = match set_nonblocking(fd.as_fd()) {
-            Ok(blocking) => blocking,
-            Err(error) => return Err(InsertError { error, source: fd }),
-        };
-        let waiters = Arc::new(Waiters::default());
-        match self.watch_io(fd.as_fd(), &waiters) {
-            Ok((token, interest)) => Ok(Async {
-                registered: fd.as_fd().as_raw_fd(),
-                fd: Some(fd),
-                token: interest,
-                blocking,
-                registry: Arc::downgrade(&self.registrations.registry),
-                waiters,
-                _guard: self.guard(token).with_interest(interest.key()),
-            }),
-            Err(error) => {
-                restore(fd.as_fd(), blocking);
-                Err(InsertError { error, source: fd })
-            }
-        }
-    }
-
-    fn watch_io(
-        &mut self,
-        fd: BorrowedFd<'_>,
-        waiters: &Arc<Waiters>,
-    ) -> io::Result<(Token<IoSource>, InterestToken)> {
-        // Inserted first, for its key; what it watches is not its own.
-        let inserted = self.insert_internal(IoSource::new(waiters));
-        let token = inserted.map_err(|refused| refused.error)?;
-        let mut registrar = Registrar::new(&mut self.registrations, token.key());
-        match registrar.register_fd(fd, Interest::BOTH, Mode::Edge) {
-            Ok(interest) => Ok((token, interest)),
-            Err(error) => {
-                self.remove(token);
-                Err(error)
-            }
-        }
-    }
+/// Inserts the source that wakes those who wait, and watches the fd for it.
+fn watch<Data>(
+    handle: &mut LoopHandle<Data>,
+    fd: BorrowedFd<'_>,
+    waiters: &Arc<Waiters>,
+) -> io::Result<(FdGuard, SourceGuard)> {
+    // Its guard first: it takes the source with it if the fd is refused.
+    let token = handle.insert_source(IoSource::new(waiters), |(), _| ())?;
+    let guard = handle.guard(token);
+    let Some(mut registrar) = handle.registrar(token) else {
+        return Err(io::ErrorKind::NotConnected.into());
+    };
+    let (_, watch) = registrar.watch_fd(fd, Interest::BOTH)?;
+    Ok((watch, guard))
 }
 
 /// Sets non-blocking mode; the flags from before, if that was a change.
@@ -165,6 +128,29 @@ fn restore(fd: BorrowedFd<'_>, blocking: Option<OFlags>) {
 }
 
 impl<F: AsFd> Async<F> {
+    /// Makes [`LoopHandle::adapt_io`] of an fd.
+    pub(crate) fn new<Data>(handle: &mut LoopHandle<Data>, fd: F) -> Result<Self, InsertError<F>> {
+        let blocking = match set_nonblocking(fd.as_fd()) {
+            Ok(blocking) => blocking,
+            Err(error) => return Err(InsertError { error, source: fd }),
+        };
+        let waiters = Arc::new(Waiters::default());
+        match watch(handle, fd.as_fd(), &waiters) {
+            Ok((watch, guard)) => Ok(Self {
+                registered: fd.as_fd().as_raw_fd(),
+                fd: Some(fd),
+                blocking,
+                watch: Some(watch),
+                waiters,
+                _guard: guard,
+            }),
+            Err(error) => {
+                restore(fd.as_fd(), blocking);
+                Err(InsertError { error, source: fd })
+            }
+        }
+    }
+
     /// What owns the fd.
     pub fn get_ref(&self) -> &F {
         self.fd.as_ref().expect("held until `into_inner`")
@@ -195,10 +181,8 @@ impl<F: AsFd> Async<F> {
     /// Leaves a waker for the next edge. To be followed by a try.
     fn await_edge(&self, direction: Direction, place: u64, waker: &Waker) -> io::Result<()> {
         self.waiters.leave(direction, place, waker);
-        if REARM && let Some(registry) = self.registry.upgrade() {
-            let fd = self.get_ref().as_fd();
-            let key = self.token.key();
-            poller::modify(&registry, fd, key, Interest::BOTH, Mode::Edge, Rearm::Native)?;
+        if REARM && let Some(watch) = &self.watch {
+            watch.rearm(self.get_ref().as_fd())?;
         }
         Ok(())
     }
@@ -253,9 +237,9 @@ impl<F: AsFd> Async<F> {
         if fd.as_raw_fd() != self.registered {
             return;
         }
-        if let Some(registry) = self.registry.upgrade() {
+        if let Some(watch) = self.watch.take() {
             // There is nothing to do about a failure; what comes of the fd after all is not delivered.
-            let _ = poller::delete_raw(&registry, self.registered);
+            let _ = watch.unregister(fd);
         }
         restore(fd, self.blocking);
     }
@@ -264,6 +248,7 @@ impl<F: AsFd> Async<F> {
 impl<F: AsFd> Drop for Async<F> {
     fn drop(&mut self) {
         self.release();
+        self.waiters.clear();
     }
 }
 

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::dropped_guards::SourceGuard;
-use crate::{EventSource, InterestToken, LoopHandle, PostAction, Readiness, Registrar};
+use crate::{
+    EventSource, InterestToken, LoopHandle, PostAction, Readiness, Registrar, SourceGuard,
+};
 
 /// Is ready at a deadline on the loop's clock.
 ///
@@ -65,7 +66,8 @@ impl TimeoutFuture {
         let shared = Arc::new(TimeoutState::default());
         let source = TimeoutSource { deadline, token: None, shared: Arc::clone(&shared) };
         // Nobody tells the time any more if the loop is gone.
-        let guard = handle.insert_internal(source).ok().map(|token| handle.guard(token));
+        let token = handle.insert_source(source, |(), _| ());
+        let guard = token.ok().map(|token| handle.guard(token));
         Self { shared, guard }
     }
 }
@@ -78,8 +80,8 @@ impl Future for TimeoutFuture {
         let mut state = self.shared.lock();
         if state.fired {
             drop(state);
-            if let Some(guard) = &mut self.guard {
-                guard.defuse();
+            if let Some(guard) = self.guard.take() {
+                guard.disarm();
             }
             return Poll::Ready(());
         }
@@ -88,6 +90,12 @@ impl Future for TimeoutFuture {
         drop(state);
         drop(old);
         Poll::Pending
+    }
+}
+
+impl Drop for TimeoutFuture {
+    fn drop(&mut self) {
+        self.shared.forget_waker();
     }
 }
 
@@ -106,6 +114,12 @@ impl TimeoutState {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Dropping a waker may run user code: outside of the lock.
+    fn forget_waker(&self) {
+        let waker = self.lock().waker.take();
+        drop(waker);
+    }
 }
 
 /// The loop's side. Its callback is never called.
@@ -119,6 +133,9 @@ impl EventSource for TimeoutSource {
     type Event<'a> = ();
     type Ret = ();
     type Error = Infallible;
+
+    /// The waker goes with the future, which alone removes a source that has not fired.
+    const DROP_RUNS_CODE: bool = false;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         self.token = Some(registrar.arm(self.deadline));
@@ -159,8 +176,7 @@ impl EventSource for TimeoutSource {
 /// A waker may own the task that owns the future: the circle ends with the loop.
 impl Drop for TimeoutSource {
     fn drop(&mut self) {
-        let waker = self.shared.lock().waker.take();
-        drop(waker);
+        self.shared.forget_waker();
     }
 }
 

@@ -1,11 +1,9 @@
 //! Timers.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::clock::{instant, nanos, stamp};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 pub use super::timeout::TimeoutFuture;
@@ -33,7 +31,7 @@ pub enum TimeoutAction {
 ///
 /// The clock is the loop's, in general the system's monotonic one, which stands still during suspend: see `WallTimer`
 /// for others. A deadline beyond the end of time, such as [`Duration::MAX`] from now, never comes; deadlines more than
-/// 292 years away count as that, and so do durations of more than 146.
+/// 292 years away count as that.
 ///
 /// # Panics and composites
 ///
@@ -73,51 +71,23 @@ pub struct Timer {
     when: When,
 }
 
-/// The deadline in one word, so that a timer takes two: the largest number, never; down to the [`LONGEST`](Self::LONGEST)
-/// duration before zero, a time on the scale of deadlines; what is less, a duration, counted from the next registration on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct When(i64);
+/// The largest of them leaves room for the others, so that a timer takes three words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum When {
+    At(Instant),
+    /// So many nanoseconds after the next registration.
+    After(u64),
+    Never,
+}
 
 impl When {
-    const NEVER: Self = Self(i64::MAX);
-    /// 146 years.
-    const LONGEST: i64 = 1 << 62;
-
-    #[inline]
-    fn at(at: i64) -> Self {
-        Self(at.max(-Self::LONGEST))
-    }
-
-    #[inline]
     fn after(duration: Duration) -> Self {
-        let nanos = nanos(duration);
-        if nanos < Self::LONGEST { Self(i64::MIN + nanos) } else { Self::NEVER }
-    }
-
-    /// On the scale of deadlines.
-    #[inline]
-    fn deadline(self) -> Option<i64> {
-        (-Self::LONGEST..i64::MAX).contains(&self.0).then_some(self.0)
-    }
-
-    /// How long after the next registration.
-    #[inline]
-    fn duration(self) -> Option<i64> {
-        (self.0 < -Self::LONGEST).then(|| self.0 - i64::MIN)
+        u64::try_from(duration.as_nanos()).map_or(Self::Never, Self::After)
     }
 }
 
-impl fmt::Debug for When {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.deadline(), self.duration()) {
-            (Some(at), _) => write!(f, "{:?}", instant(at)),
-            (_, Some(nanos)) => write!(f, "after {nanos} ns"),
-            _ => f.write_str("never"),
-        }
-    }
-}
-
-static_assertions::const_assert!(size_of::<Timer>() == 16);
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+static_assertions::const_assert!(size_of::<Timer>() == 24);
 
 impl Timer {
     fn new(when: When) -> Self {
@@ -136,7 +106,7 @@ impl Timer {
 
     /// Fires at `deadline`.
     pub fn from_deadline(deadline: Instant) -> Self {
-        Self::new(When::at(stamp(deadline)))
+        Self::new(When::At(deadline))
     }
 
     /// Moves the deadline. For a timer that is inserted this takes effect with
@@ -144,13 +114,7 @@ impl Timer {
     /// [`LoopHandle::set_deadline`](crate::LoopHandle::set_deadline) does both.
     #[inline]
     pub fn set_deadline(&mut self, deadline: Instant) {
-        self.set_stamp(stamp(deadline));
-    }
-
-    /// [`set_deadline`](Self::set_deadline), the deadline on the clock's scale.
-    #[inline]
-    pub(crate) fn set_stamp(&mut self, at: i64) {
-        self.when = When::at(at);
+        self.when = When::At(deadline);
     }
 
     /// Moves the deadline to `duration` after the timer is inserted or updated.
@@ -162,22 +126,21 @@ impl Timer {
     /// taken place.
     #[inline]
     pub fn current_deadline(&self) -> Option<Instant> {
-        self.when.deadline().and_then(instant)
+        match self.when {
+            When::At(deadline) => Some(deadline),
+            When::After(_) | When::Never => None,
+        }
     }
 
     /// The deadline, counted from now if it was a duration.
     #[inline]
-    fn fix_deadline(&mut self, registrar: &Registrar<'_>) -> Option<i64> {
-        if let Some(nanos) = self.when.duration() {
-            self.when = count_from_now(nanos, registrar);
+    fn fix_deadline(&mut self, registrar: &Registrar<'_>) -> Option<Instant> {
+        if let When::After(nanos) = self.when {
+            let deadline = registrar.now().checked_add(Duration::from_nanos(nanos));
+            self.when = deadline.map_or(When::Never, When::At);
         }
-        self.when.deadline()
+        self.current_deadline()
     }
-}
-
-#[inline(never)]
-fn count_from_now(nanos: i64, registrar: &Registrar<'_>) -> When {
-    When::at(registrar.clock().now_stamp().saturating_add(nanos))
 }
 
 impl EventSource for Timer {
@@ -186,13 +149,13 @@ impl EventSource for Timer {
     type Error = Infallible;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.token = self.fix_deadline(registrar).map(|at| registrar.arm_at(at));
+        self.token = self.fix_deadline(registrar).map(|deadline| registrar.arm(deadline));
         Ok(())
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         match (self.token, self.fix_deadline(registrar)) {
-            (Some(token), Some(at)) => registrar.rearm_at(token, at),
+            (Some(token), Some(deadline)) => registrar.rearm(token, deadline),
             _ => {
                 self.unregister(registrar)?;
                 self.register(registrar)?;
@@ -227,7 +190,7 @@ impl EventSource for Timer {
         Ok(match callback(deadline) {
             TimeoutAction::Drop => {
                 // Wherever the timer lies: the source around it may go on.
-                self.when = When::NEVER;
+                self.when = When::Never;
                 PostAction::Remove
             }
             TimeoutAction::ToInstant(deadline) => {
@@ -261,14 +224,11 @@ mod tests {
                 assert_eq!(timer.current_deadline(), Some(deadline));
                 timer.set_duration(away);
                 assert_eq!(timer.current_deadline(), None);
-                assert_eq!(timer.when.duration(), Some(nanos(away)));
+                assert_eq!(timer.when, When::After(away.as_nanos() as u64));
             }
         }
-        let longest = Duration::from_nanos(When::LONGEST.unsigned_abs());
-        assert_eq!(When::after(longest), When::NEVER);
-        assert_eq!(
-            When::after(longest - Duration::from_nanos(1)).duration(),
-            Some(When::LONGEST - 1)
-        );
+        let longest = Duration::from_nanos(u64::MAX);
+        assert_eq!(When::after(longest), When::After(u64::MAX));
+        assert_eq!(When::after(longest + Duration::from_nanos(1)), When::Never);
     }
 }

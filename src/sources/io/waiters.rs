@@ -70,6 +70,12 @@ impl Waiters {
         drop(old);
     }
 
+    /// Forgets those who wait.
+    pub(super) fn clear(&self) {
+        let wakers = std::mem::take(&mut self.lock().wakers);
+        drop(wakers);
+    }
+
     /// Whether nobody will wake those who wait.
     #[cfg(feature = "futures-io")]
     pub(super) fn is_over(&self) -> bool {
@@ -113,6 +119,9 @@ impl EventSource for IoSource {
     type Event<'a> = ();
     type Ret = ();
     type Error = Infallible;
+
+    /// The wakers go with the `Async`, which alone removes its source.
+    const DROP_RUNS_CODE: bool = false;
 
     fn register(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
         Ok(())
