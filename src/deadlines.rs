@@ -263,12 +263,12 @@ impl Deadlines {
         }
         found.sort_unstable_by_key(Deadline::order);
         let mut number = self.delivered.wrapping_add(self.expired.len() as u32);
-        for entry in &found {
+        self.expired.reserve(found.len());
+        for entry in found.drain(..) {
             moved(entry.key, Position::expired(number));
             number = number.wrapping_add(1);
+            self.expired.push_back(entry);
         }
-        self.expired.extend(&found);
-        found.clear();
         shrink(&mut found);
         self.found = found;
     }

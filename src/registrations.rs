@@ -427,8 +427,9 @@ impl Registrations {
 
     /// Whether a source that is in its turn may go on with it: it holds `interest`, and was not disabled.
     #[inline]
-    pub(crate) fn may_go_on(&self, interest: InterestKey) -> bool {
-        self.rows.get(interest).is_some_and(|(source, _)| self.is_enabled(source))
+    pub(crate) fn may_go_on(&mut self, interest: InterestKey) -> bool {
+        let is_enabled = |(holder, _): (Holder, _)| holder.flags & (REMOVED | DISABLED) == 0;
+        self.rows.get_with_source(interest).is_some_and(is_enabled)
     }
 
     /// The interests of a source, and what they are ready for.

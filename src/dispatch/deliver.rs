@@ -119,7 +119,7 @@ impl<Data: LoopData> EventLoop<Data> {
             match self.call_once(turn, data) {
                 Ok(PostAction::Again) => {
                     turn.readiness = turn.readiness.with_more();
-                    if !self.goes_on(turn, &mut budget, lane, data)? {
+                    if !self.goes_on(&turn, &mut budget, lane, data)? {
                         return Ok(());
                     }
                 }
@@ -132,7 +132,7 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline(never)]
     fn goes_on(
         &mut self,
-        turn: Turn,
+        turn: &Turn,
         budget: &mut SourceBudget,
         lane: Lane,
         data: &mut Data,
