@@ -1,5 +1,5 @@
-//! Sources whose owner is gone: how a value that holds no [`LoopHandle`], such as a future, takes its source with it
-//! when it is dropped.
+//! Sources and idles whose owner is gone: how a value that holds no [`LoopHandle`], such as a future or a scope, takes
+//! them with it when it is dropped.
 //!
 //! What is dropped is seen at the next application of ops: before any other callback, and before the next wait. The
 //! loop does not wake up for it, unless it sleeps just now.
@@ -8,15 +8,16 @@ use std::sync::{Arc, Weak};
 
 use crate::shared::Shared;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
-use crate::token::{AnyToken, InterestKey};
+use crate::token::{AnyToken, IdleToken, InterestKey};
 use crate::{EventSource, LoopHandle, Token};
 
 /// What one guard leaves to be removed.
-#[derive(Debug)]
-pub(crate) struct DroppedGuard {
-    pub(crate) source: AnyToken,
-    /// An interest that the kernel does not know any more.
-    pub(crate) interest: Option<InterestKey>,
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DroppedGuard {
+    Source(AnyToken),
+    /// With an interest that the kernel does not know any more.
+    SourceAndInterest(AnyToken, InterestKey),
+    Idle(IdleToken),
 }
 
 /// What the guards left that were dropped since ops were last applied.
@@ -51,7 +52,7 @@ impl DroppedGuards {
 }
 
 impl Shared {
-    /// Has a source removed at the next application of ops. `false` if the loop is gone.
+    /// Has a source removed, or an idle cancelled, at the next application of ops. `false` if the loop is gone.
     pub(crate) fn remove_soon(&self, dropped: DroppedGuard) -> bool {
         if self.ready.is_closed() {
             return false;
@@ -62,42 +63,51 @@ impl Shared {
     }
 }
 
-/// Removes a source when it is dropped. Does not keep the loop alive.
+/// Removes a source, or cancels an idle, when it is dropped. Does not keep the loop alive.
 #[derive(Debug)]
-pub(crate) struct SourceGuard {
-    source: AnyToken,
-    interest: Option<InterestKey>,
+pub(crate) struct Guard {
+    of: DroppedGuard,
     shared: Weak<Shared>,
 }
 
-impl SourceGuard {
+impl Guard {
     /// The guard also forgets `interest`, which its owner has told the kernel to forget before.
     #[cfg(unix)]
     pub(crate) fn with_interest(mut self, interest: InterestKey) -> Self {
-        self.interest = Some(interest);
+        if let DroppedGuard::Source(source) = self.of {
+            self.of = DroppedGuard::SourceAndInterest(source, interest);
+        }
         self
     }
 
-    /// Drops the guard of a source that is gone by itself.
+    /// Drops the guard of what is gone by itself.
     pub(crate) fn defuse(&mut self) {
         self.shared = Weak::new();
     }
 }
 
-impl Drop for SourceGuard {
+impl Drop for Guard {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.upgrade() {
-            shared.remove_soon(DroppedGuard { source: self.source, interest: self.interest });
+            shared.remove_soon(self.of);
         }
     }
 }
 
 impl<Data> LoopHandle<Data> {
     /// A guard that removes `source` when it is dropped.
-    pub(crate) fn guard<S: EventSource>(&self, source: Token<S>) -> SourceGuard {
-        let shared = Arc::downgrade(&self.registrations.shared);
-        SourceGuard { source: source.into(), interest: None, shared }
+    pub(crate) fn guard<S: EventSource>(&self, source: Token<S>) -> Guard {
+        self.guard_of(DroppedGuard::Source(source.into()))
+    }
+
+    /// A guard that cancels `idle` when it is dropped.
+    pub(crate) fn idle_guard(&self, idle: IdleToken) -> Guard {
+        self.guard_of(DroppedGuard::Idle(idle))
+    }
+
+    fn guard_of(&self, of: DroppedGuard) -> Guard {
+        Guard { of, shared: Arc::downgrade(&self.registrations.shared) }
     }
 }
 
-static_assertions::assert_impl_all!(SourceGuard: Send, Sync);
+static_assertions::assert_impl_all!(Guard: Send, Sync);

@@ -466,7 +466,7 @@ mod rule_4_nothing_is_lost_on_error_or_panic {
         let (mut event_loop, mut state, _ends) = batch(|| Err(std::io::Error::other("no luck")));
         let error = event_loop.dispatch(LONG, &mut state).unwrap_err();
         assert_eq!(error.to_string(), "source `the bad one` failed: no luck");
-        let Error::Source { token, name, error } = &error else { panic!("{error:?}") };
+        let Error::Source { token, name, error, .. } = &error else { panic!("{error:?}") };
         assert!(state.handle.contains(*token));
         assert_eq!(name, "the bad one");
         assert_eq!(error.to_string(), "no luck");

@@ -8,11 +8,19 @@ use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, R
 /// What the callback of a [`Generic`] or a [`MioSource`](crate::MioSource) receives: the readiness, and
 /// the source to read from and write to.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Ready<'a, T> {
     /// What the kernel said.
     pub readiness: Readiness,
     /// The source.
     pub io: &'a mut T,
+}
+
+impl<'a, T> Ready<'a, T> {
+    /// For a source of one's own that hands out the same event.
+    pub fn new(readiness: Readiness, io: &'a mut T) -> Self {
+        Self { readiness, io }
+    }
 }
 
 /// Watches an fd: a socket, a pipe, a device, another loop.

@@ -9,6 +9,7 @@ use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// A tick of an [`Interval`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub struct Tick {
     /// When it was due: the latest tick that is not after the time of the callback.
     pub deadline: Instant,

@@ -22,7 +22,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use self::ready::Wait;
 use self::waiters::{Direction, IoSource, Waiters};
-use crate::dropped_guards::SourceGuard;
+use crate::dropped_guards::Guard;
 use crate::poller;
 use crate::registrations::Rearm;
 use crate::{InsertError, Interest, InterestToken, LoopHandle, Mode, Registrar, Token};
@@ -94,7 +94,7 @@ pub struct Async<F: AsFd> {
     registry: Weak<mio::Registry>,
     waiters: Arc<Waiters>,
     /// Removes the loop's side, after `drop` has told the kernel.
-    _guard: SourceGuard,
+    _guard: Guard,
 }
 
 impl<Data> LoopHandle<Data> {

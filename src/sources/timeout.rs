@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::dropped_guards::SourceGuard;
+use crate::dropped_guards::Guard;
 use crate::{EventSource, InterestToken, LoopHandle, PostAction, Readiness, Registrar};
 
 /// Is ready at a deadline on the loop's clock.
@@ -48,7 +48,7 @@ use crate::{EventSource, InterestToken, LoopHandle, PostAction, Readiness, Regis
 pub struct TimeoutFuture {
     shared: Arc<TimeoutState>,
     /// `None` if the deadline never comes.
-    guard: Option<SourceGuard>,
+    guard: Option<Guard>,
 }
 
 impl TimeoutFuture {

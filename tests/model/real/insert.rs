@@ -143,7 +143,7 @@ impl World {
                 (Named::Part(insertion.insert(part, call)), OtherEnd::None)
             }
             Kind::Interval(period) => {
-                let call = soloop::map(whole, move |tick, world| script.interval(tick, world));
+                let call = soloop::map_data(whole, move |tick, world| script.interval(tick, world));
                 (Named::Interval(insertion.insert(Interval::new(ms(period)), call)), OtherEnd::None)
             }
             Kind::Ping => {

@@ -301,7 +301,7 @@ impl World {
         let rank = |priority| match priority {
             Priority::High => 0,
             Priority::Normal => 1,
-            Priority::Low => 2,
+            _ => 2,
         };
         View {
             sources: table.rows.len(),
