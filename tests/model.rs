@@ -55,11 +55,14 @@ fn kind() -> impl Strategy<Value = Kind> {
 fn options() -> impl Strategy<Value = Options> {
     let priority = prop_oneof![3 => Just(0_u8), 1 => Just(1), 1 => Just(2)];
     let budget = prop_oneof![3 => Just(0_u8), 1 => 1..4_u8];
-    let scope = prop_oneof![6 => Just(0_u8), 2 => Just(1), 1 => Just(2), 1 => Just(3)];
     let (once, part) = (prop::bool::weighted(0.1), prop::bool::weighted(0.1));
-    (priority, budget, scope, once, part).prop_map(|(priority, budget, scope, once, part)| {
+    (priority, budget, scope(), once, part).prop_map(|(priority, budget, scope, once, part)| {
         Options { priority, budget, scope, once, part }
     })
+}
+
+fn scope() -> impl Strategy<Value = u8> {
+    prop_oneof![6 => Just(0_u8), 2 => Just(1), 1 => Just(2), 1 => Just(3)]
 }
 
 fn end() -> impl Strategy<Value = End> {
@@ -114,8 +117,9 @@ fn op() -> impl Strategy<Value = Op> {
             1 => (pick(), body(inner.clone())).prop_map(|(pick, body)| Op::Take(pick, body)),
             2 => (pick(), body(inner.clone())).prop_map(|(pick, body)| Op::Visit(pick, body)),
             1 => (pick(), body(inner.clone())).prop_map(|(pick, body)| Op::Inspect(pick, body)),
-            1 => body(inner.clone()).prop_map(Op::Idle),
-            1 => body(inner).prop_map(Op::Post),
+            1 => (body(inner.clone()), scope()).prop_map(|(body, scope)| Op::Idle(body, scope)),
+            1 => body(inner.clone()).prop_map(Op::Post),
+            1 => body(inner).prop_map(Op::PostLocal),
         ]
     })
 }
@@ -225,7 +229,7 @@ mod once_failed {
         let updates = Op::Visit(Pick(0), body(vec![Op::Update(Pick(0), 0)]));
         let step = |read, ops| Step { read, ops, end: End::Continue };
         check(&[
-            Op::Idle(body(vec![poke(0)])),
+            Op::Idle(body(vec![poke(0)]), 0),
             Op::Insert(Kind::Task, options, vec![step(false, vec![updates]), step(true, vec![])]),
             Op::Dispatch(0),
             Op::Dispatch(0),
@@ -259,7 +263,7 @@ mod once_failed {
                 vec![(vec![Op::Visit(Pick(0), panicking(vec![poke(5)])), timer()], End::Continue)],
             ),
             Op::Dispatch(0),
-            Op::Idle(body(vec![timer(), poke(4)])),
+            Op::Idle(body(vec![timer(), poke(4)]), 0),
             insert(Kind::Channel, PLAIN, vec![]),
             Op::Dispatch(0),
             poke(1),

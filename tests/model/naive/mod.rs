@@ -63,8 +63,11 @@ pub struct Model {
     scopes: [Vec<usize>; SCOPES],
     /// What scopes let go, scope by scope, and remotes.
     abandoned: Vec<Vec<usize>>,
-    mailbox: VecDeque<(Body, usize)>,
-    posts: VecDeque<(Body, usize)>,
+    /// The idles in each scope, and those that scopes let go.
+    scoped_idles: [Vec<usize>; SCOPES],
+    abandoned_idles: Vec<usize>,
+    mailbox: VecDeque<(&'static str, Body, usize)>,
+    posts: VecDeque<(&'static str, Body, usize)>,
     woken: Vec<Interest>,
     notified: bool,
     ran_user_code: bool,
@@ -100,6 +103,8 @@ impl Model {
             applying: false,
             scopes: Default::default(),
             abandoned: Vec::new(),
+            scoped_idles: Default::default(),
+            abandoned_idles: Vec::new(),
             mailbox: VecDeque::new(),
             posts: VecDeque::new(),
             woken: Vec::new(),
@@ -192,7 +197,8 @@ impl Model {
         self.wait(timeout, in_run);
         self.deliver()?;
         for _ in 0..self.idles.len() {
-            if let Some((_, Some((body, depth)))) = self.idles.pop_front() {
+            if let Some((number, Some((body, depth)))) = self.idles.pop_front() {
+                self.leave_scope(number);
                 self.body(Entry::Ran("idle"), body, depth)?;
                 self.settle()?;
             }

@@ -33,15 +33,19 @@ impl Model {
             Op::Visit(pick, body) => {
                 ("visit", self.ask(picked(*pick), |id| Pending::Visit(id, body.clone(), depth)))
             }
-            Op::Idle(body) => {
+            Op::Idle(body, scope) => {
                 self.idles.push_back((self.idles_ever, Some((body.clone(), depth))));
+                match usize::from(*scope % 4) {
+                    0 => {}
+                    n @ 1..=SCOPES => self.scoped_idles[n - 1].push(self.idles_ever),
+                    _ => self.abandoned_idles.push(self.idles_ever),
+                }
                 self.idles_ever += 1;
                 ("idle", true)
             }
             Op::CancelIdle(pick) => {
                 let number = pick.of(self.idles_ever);
-                let idle = self.idles.iter_mut().find(|idle| Some(idle.0) == number);
-                ("cancel", idle.is_some_and(|idle| idle.1.take().is_some()))
+                ("cancel", number.is_some_and(|number| self.cancel_idle(number)))
             }
             Op::Poke(pick) => {
                 self.messages += 1;
@@ -64,8 +68,12 @@ impl Model {
                 ("drop", true)
             }
             Op::Post(body) => {
-                self.mailbox.push_back((body.clone(), depth));
+                self.mailbox.push_back(("posted", body.clone(), depth));
                 ("post", true)
+            }
+            Op::PostLocal(body) => {
+                self.mailbox.push_back(("local", body.clone(), depth));
+                ("local", true)
             }
             Op::RemoteRemove(pick) => {
                 let id = picked(*pick);
@@ -93,6 +101,18 @@ impl Model {
         self.log.push(Entry::Did(name, done));
     }
 
+    /// Whether it was there.
+    pub(super) fn cancel_idle(&mut self, number: usize) -> bool {
+        self.leave_scope(number);
+        let idle = self.idles.iter_mut().find(|idle| idle.0 == number);
+        idle.is_some_and(|idle| idle.1.take().is_some())
+    }
+
+    /// An idle that is about to run, or never will.
+    pub(super) fn leave_scope(&mut self, idle: usize) {
+        self.scoped_idles.iter_mut().for_each(|idles| idles.retain(|&number| number != idle));
+    }
+
     fn ask(&mut self, id: Option<usize>, op: impl FnOnce(usize) -> Pending) -> bool {
         let Some(id) = id.filter(|&id| self.sources[id].live) else { return false };
         let op = op(id);
@@ -117,7 +137,7 @@ impl Model {
         if let Some(id) = timer
             && asked
             && self.sources[id].enabled
-            && !matches!(self.sources[id].when, When::Never)
+            && !matches!(self.sources[id].when, When::Never | When::Kept)
         {
             self.arm_at(id, at);
         }
@@ -227,7 +247,9 @@ impl Model {
 
     fn let_go(&mut self, which: u8) {
         let members = std::mem::take(&mut self.scopes[usize::from(which) % SCOPES]);
-        self.log.push(Entry::Members(members.len()));
+        let idles = std::mem::take(&mut self.scoped_idles[usize::from(which) % SCOPES]);
+        self.log.push(Entry::Members(members.len() + idles.len()));
+        self.abandoned_idles.extend(idles);
         for &id in &members {
             self.sources[id].scope = None;
         }

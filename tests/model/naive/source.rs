@@ -9,7 +9,9 @@ use crate::model::ops::{BEREFT, Kind, Options, Step, signals};
 pub enum When {
     At(i64),
     After(i64),
-    /// The part is gone.
+    /// It was kept without a deadline.
+    Kept,
+    /// It is over; the part is gone.
     Never,
 }
 

@@ -90,11 +90,16 @@ impl World {
         if budget % 4 > 0 {
             settings = settings.budget((budget % 4).into());
         }
-        Some(match usize::from(scope % 4) {
-            0 => settings,
-            n @ 1..=SCOPES => settings.scope(&self.scopes[n - 1]),
-            _ => settings.scope(&Scope::new()),
-        })
+        Some(self.in_scope(settings.clone(), scope).unwrap_or(settings))
+    }
+
+    /// `settings` in the first scope, the second, or one that is gone.
+    pub fn in_scope(&self, settings: SourceOptions, scope: u8) -> Option<SourceOptions> {
+        match usize::from(scope % 4) {
+            0 => None,
+            n @ 1..=SCOPES => Some(settings.scope(&self.scopes[n - 1])),
+            _ => Some(settings.scope(&Scope::new())),
+        }
     }
 
     fn take_join_handle(&mut self, pick: Pick) -> Option<JoinHandle<u32>> {
@@ -135,7 +140,12 @@ impl World {
             Kind::Timer(after) => {
                 let timer = Timer::from_duration(ms(after));
                 let call = move |deadline, world: &mut World| script.timer(deadline, world);
-                (Named::Timer(insertion.insert(timer, call)), OtherEnd::None)
+                let Insertion { handle, settings, once, part } = insertion;
+                let token = match settings {
+                    None if !once && !part => handle.insert_timer(timer, call),
+                    settings => Insertion { handle, settings, once, part }.insert(timer, call),
+                };
+                (Named::Timer(token), OtherEnd::None)
             }
             Kind::Part(after) => {
                 let part = TransientSource::from(Timer::from_duration(ms(after)));
