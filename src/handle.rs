@@ -20,6 +20,7 @@ use crate::{AnyToken, EventLoop, EventSource, Timer, Token};
 
 mod idles;
 mod insert;
+mod one;
 mod ops;
 
 use idles::Idles;

@@ -253,13 +253,15 @@ mod spawn {
         assert_eq!(state.take_log(), ["1s"]);
     }
 
+    #[expect(clippy::async_yields_async, reason = "the way to the result, not the result")]
     #[test]
     fn in_a_scope_of_the_parents_it_ends_with_it() {
         let (mut event_loop, mut state) = new_loop();
         let join = run(&mut event_loop, &mut state, async |cx| {
             let scope = Scope::new();
             let options = SourceOptions::new().scope(&scope);
-            cx.spawn_with(options, |_| pending::<()>()).await
+            let join: soloop::JoinHandle<()> = cx.spawn_with(options, |_| pending()).await;
+            join
         });
         assert_eq!(event_loop.block_on(join, &mut state).unwrap(), Some(Err(Cancelled)));
         assert_eq!(sources(&event_loop, &state), 0);

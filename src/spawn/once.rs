@@ -18,6 +18,9 @@ impl<Data: 'static> TaskContext<Data> {
     /// Waits for the first event of `source`, which is then removed: for a child process to end, a signal, a ping, a
     /// message. Dropped before, by a [timeout](Self::timeout) for example, it removes the source.
     ///
+    /// It is for sources whose event borrows nothing from them. A [`Generic`](crate::Generic) lends its fd: a task reads and
+    /// writes by [`adapt_io`](crate::LoopHandle::adapt_io).
+    ///
     /// The source is inserted when the future is first polled, under the name of its type. The callback that a source asks
     /// for answers with the default of its answer: the source goes whatever it says.
     ///
