@@ -5,6 +5,8 @@
 //! sources. What a source is called by is a [`Token`], typed and generational. Nothing is reference-counted
 //! and nothing is borrowed at run time: what callbacks share flows through `&mut Data`.
 //!
+//! The [`guide`] begins at the beginning: words, pictures, and how the usual things are done.
+//!
 //! # Map
 //!
 //! * The loop: [`EventLoop::run`], [`EventLoop::dispatch`]; what goes wrong: [`Error`], [`ErrorAction`].
@@ -74,6 +76,7 @@ mod dispatch;
 mod dropped_guards;
 mod error;
 mod event_loop;
+pub mod guide;
 mod handle;
 #[cfg(all(unix, feature = "calloop"))]
 pub mod hosting;
