@@ -220,9 +220,13 @@ mod observers {
             event_loop.observe(move |_| seen.lock().unwrap().push(name));
             event_loop.set_observer(Recorder::default());
         }
+        let shared = [(); 2].map(|()| Arc::new(Mutex::new(Recorder::default())));
+        shared.iter().for_each(|recorder| event_loop.set_observer(Arc::clone(recorder)));
         event_loop.set_observer(Histograms::new());
         state.handle.insert_idle(|_| ());
         event_loop.dispatch(ZERO, &mut state).unwrap();
+        let seen_by = shared.map(|recorder| recorder.lock().unwrap().lines.len());
+        assert_eq!(seen_by, [0, 6], "the second took the place of the first");
         assert_eq!(*seen.lock().unwrap(), ["first", "second"]);
         assert_eq!(event_loop.observer::<Recorder>().unwrap().lines.len(), 6);
         let histograms = event_loop.observer::<Histograms>().unwrap();
