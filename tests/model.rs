@@ -109,11 +109,14 @@ fn op() -> impl Strategy<Value = Op> {
     ];
     flat.prop_recursive(ops::DEPTH as u32, 24, 3, |inner| {
         let step = (any::<bool>(), vec(inner.clone(), 0..3), end())
-            .prop_map(|(read, ops, end)| Step { read, ops, end });
+            .prop_map(|(read, ops, end)| Step { read, ops, end })
+            .boxed();
         prop_oneof![
             4 => inner.clone(),
-            5 => (kind(), options(), vec(step, 0..4))
+            5 => (kind(), options(), vec(step.clone(), 0..4))
                 .prop_map(|(kind, options, steps)| Op::Insert(kind, options, steps)),
+            1 => (0..20_u8, 0..2_u8, vec(step, 0..4))
+                .prop_map(|(after, scope, steps)| Op::RemoteInsert(after, scope, steps)),
             1 => (pick(), body(inner.clone())).prop_map(|(pick, body)| Op::Take(pick, body)),
             2 => (pick(), body(inner.clone())).prop_map(|(pick, body)| Op::Visit(pick, body)),
             1 => (pick(), body(inner.clone())).prop_map(|(pick, body)| Op::Inspect(pick, body)),

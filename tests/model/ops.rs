@@ -36,6 +36,8 @@ pub enum Op {
     /// By the remote of the loop's own thread.
     PostLocal(Body),
     RemoteRemove(Pick),
+    /// A timer, due so many milliseconds after it is inserted, into one of the scopes. No op reaches it: nobody has its token.
+    RemoteInsert(u8, u8, Vec<Step>),
     Wakeup,
     /// Concerns the current or the next `Run`, and no dispatch.
     Stop,
@@ -234,7 +236,9 @@ pub fn count(ops: &[Op]) -> u64 {
     ops.iter()
         .map(|op| {
             1 + match op {
-                Op::Insert(_, _, steps) => steps.iter().map(|step| count(&step.ops)).sum(),
+                Op::Insert(_, _, steps) | Op::RemoteInsert(_, _, steps) => {
+                    steps.iter().map(|step| count(&step.ops)).sum()
+                }
                 Op::Take(_, body) | Op::Visit(_, body) | Op::Inspect(_, body) => count(&body.ops),
                 Op::Idle(body, _) | Op::Post(body) | Op::PostLocal(body) => count(&body.ops),
                 _ => 0,

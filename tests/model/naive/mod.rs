@@ -42,6 +42,12 @@ enum Pending {
     Disable(usize),
 }
 
+enum Post {
+    Body(&'static str, Body, usize),
+    /// A source for a scope, which was dropped so often by then.
+    Insert(usize, usize, u32),
+}
+
 /// A place in the queue of what is ready.
 #[derive(Clone, Copy)]
 struct Place {
@@ -66,8 +72,10 @@ pub struct Model {
     /// The idles in each scope, and those that scopes let go.
     scoped_idles: [Vec<usize>; SCOPES],
     abandoned_idles: Vec<usize>,
-    mailbox: VecDeque<(&'static str, Body, usize)>,
-    posts: VecDeque<(&'static str, Body, usize)>,
+    /// How often each scope was dropped.
+    dropped_scopes: [u32; SCOPES],
+    mailbox: VecDeque<Post>,
+    posts: VecDeque<Post>,
     woken: Vec<Interest>,
     notified: bool,
     ran_user_code: bool,
@@ -105,6 +113,7 @@ impl Model {
             abandoned: Vec::new(),
             scoped_idles: Default::default(),
             abandoned_idles: Vec::new(),
+            dropped_scopes: [0; SCOPES],
             mailbox: VecDeque::new(),
             posts: VecDeque::new(),
             woken: Vec::new(),
@@ -307,7 +316,7 @@ impl Model {
     /// What a closure sees of the loop.
     fn view(&self, id: Option<usize>) -> View {
         let there = |source: &&Source| source.stored && !source.dropped;
-        let source = id.map(|id| &self.sources[id]);
+        let source = id.map(|id| &self.sources[id]).filter(|source| !source.unnamed);
         View {
             sources: self.sources.iter().filter(there).count(),
             rounds: self.rounds,

@@ -1,7 +1,7 @@
 //! Ops, and what a program does from outside of the loop.
 
 use super::source::{Source, When};
-use super::{Model, Pending};
+use super::{Model, Pending, Post};
 use crate::model::log::Entry;
 use crate::model::ops::{
     BEREFT, BOUND, CHILDREN, DEPTH, Kind, Op, Options, POKED, Pick, SCOPES, SIGNALS, Step,
@@ -63,21 +63,34 @@ impl Model {
                 self.let_go(*which);
                 ("clear", true)
             }
+            Op::RemoteInsert(after, scope, steps) => {
+                let scope = usize::from(*scope) % SCOPES;
+                let options =
+                    Options { priority: 0, budget: 0, scope: 0, once: false, part: false };
+                let mut source = Source::new(Kind::Timer(*after), options, steps, depth);
+                source.unnamed = true;
+                let insert = Post::Insert(self.sources.len(), scope, self.dropped_scopes[scope]);
+                self.sources.push(source);
+                self.mailbox.push_back(insert);
+                ("remote insert", true)
+            }
             Op::DropScope(which) => {
                 self.let_go(*which);
+                self.dropped_scopes[usize::from(*which) % SCOPES] += 1;
                 ("drop", true)
             }
             Op::Post(body) => {
-                self.mailbox.push_back(("posted", body.clone(), depth));
+                self.mailbox.push_back(Post::Body("posted", body.clone(), depth));
                 ("post", true)
             }
             Op::PostLocal(body) => {
-                self.mailbox.push_back(("local", body.clone(), depth));
+                self.mailbox.push_back(Post::Body("local", body.clone(), depth));
                 ("local", true)
             }
             Op::RemoteRemove(pick) => {
                 let id = picked(*pick);
-                self.abandoned.extend(id.map(|id| vec![id]));
+                let named = id.filter(|&id| !self.sources[id].unnamed);
+                self.abandoned.extend(named.map(|id| vec![id]));
                 ("remote", id.is_some())
             }
             Op::Wakeup => {
@@ -114,7 +127,8 @@ impl Model {
     }
 
     fn ask(&mut self, id: Option<usize>, op: impl FnOnce(usize) -> Pending) -> bool {
-        let Some(id) = id.filter(|&id| self.sources[id].live) else { return false };
+        let named = |&id: &usize| self.sources[id].live && !self.sources[id].unnamed;
+        let Some(id) = id.filter(named) else { return false };
         let op = op(id);
         let removes = matches!(op, Pending::Remove(_) | Pending::Take(..));
         self.request(id, op);
@@ -125,7 +139,8 @@ impl Model {
 
     fn move_timer(&mut self, id: Option<usize>, to: u8) -> bool {
         let at = self.now + i64::from(to);
-        let timer = id.filter(|&id| matches!(self.sources[id].kind, Kind::Timer(_)));
+        let is_timer = |source: &Source| matches!(source.kind, Kind::Timer(_)) && !source.unnamed;
+        let timer = id.filter(|&id| is_timer(&self.sources[id]));
         // Of several in a row for the same timer the last is what counts.
         if let Some(&Pending::Move(last, _)) = self.pending.back()
             && Some(last) == timer
@@ -242,6 +257,18 @@ impl Model {
                     source.bytes += 1;
                 }
             }
+        }
+    }
+
+    /// What a remote inserts, when the post runs.
+    pub(super) fn insert_posted(&mut self, id: usize, scope: usize, dropped: u32) {
+        self.register(id);
+        self.pending.push_back(Pending::Stored(id));
+        if dropped == self.dropped_scopes[scope] {
+            self.sources[id].scope = Some(scope);
+            self.scopes[scope].push(id);
+        } else {
+            self.abandoned.push(vec![id]);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Settling, and what it does to sources: registrations, changes, removals.
 
 use super::source::{Armed, When, is_due};
-use super::{Flow, Model, Pending, Stop};
+use super::{Flow, Model, Pending, Post, Stop};
 use crate::model::log::Entry;
 use crate::model::ops::{Body, Kind, signals};
 
@@ -18,9 +18,12 @@ impl Model {
         if self.posts.is_empty() {
             self.posts.append(&mut self.mailbox);
         }
-        while let Some((kind, body, depth)) = self.posts.pop_front() {
+        while let Some(post) = self.posts.pop_front() {
             self.ran_user_code = true;
-            self.body(Entry::Ran(kind), body, depth)?;
+            match post {
+                Post::Body(kind, body, depth) => self.body(Entry::Ran(kind), body, depth)?,
+                Post::Insert(id, scope, dropped) => self.insert_posted(id, scope, dropped),
+            }
             self.settle()?;
         }
         Ok(())

@@ -43,6 +43,8 @@ pub struct Source {
     pub depth: usize,
     /// Not removed, nor about to be.
     pub live: bool,
+    /// Nobody has its token.
+    pub unnamed: bool,
     /// Its removal was asked for while ops were applied: they do nothing to it any more.
     pub going: bool,
     /// Its slot is there.
@@ -135,6 +137,7 @@ impl Source {
             forgotten: false,
             depth,
             live: true,
+            unnamed: false,
             going: false,
             stored: false,
             dropped: false,

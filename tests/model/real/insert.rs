@@ -1,13 +1,13 @@
 //! How the sources of each kind are made and inserted.
 
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use soloop::channel::Event;
 use soloop::{
-    Child, EventSource, Executor, Generic, InsertError, Interest, Interval, JoinHandle, LoopHandle,
-    MioSource, Mode, Priority, Ready, Scheduler, Scope, Signals, SourceOptions, Timer, Token,
-    TransientSource, make_ping,
+    Child, EventLoop, EventSource, Executor, Generic, InsertError, Interest, Interval, JoinHandle,
+    LoopHandle, MioSource, Mode, Priority, Ready, Scheduler, Scope, Signals, SourceOptions, Timer,
+    Token, TransientSource, make_ping,
 };
 
 use super::named::{Named, OtherEnd, Source};
@@ -75,6 +75,30 @@ impl World {
         };
         self.sources.push(source);
         true
+    }
+
+    /// Has a remote insert a timer: its number is known at once, and its token to nobody.
+    pub fn insert_by_remote(
+        &mut self,
+        after: u8,
+        scope: u8,
+        steps: Vec<Step>,
+        depth: usize,
+    ) -> bool {
+        self.kinds.push(Kind::Timer(after));
+        let mut script = Script {
+            caller: Caller { id: self.sources.len(), depth },
+            steps: steps.into(),
+            log: self.log.clone(),
+            _held: Arc::clone(&self.held),
+        };
+        self.sources.push(Source { token: Named::Timer(dead_token()), end: OtherEnd::None });
+        let options = SourceOptions::new().scope(&self.scopes[usize::from(scope) % SCOPES]);
+        self.remote.insert_with(
+            options,
+            Timer::from_duration(ms(after)),
+            move |deadline, world: &mut World| script.timer(deadline, world),
+        )
     }
 
     fn settings(&self, options: Options) -> Option<SourceOptions> {
@@ -230,6 +254,16 @@ impl World {
         };
         Source { token, end }
     }
+}
+
+/// A token that names nothing.
+fn dead_token() -> Token<Timer> {
+    static DEAD: OnceLock<Token<Timer>> = OnceLock::new();
+    *DEAD.get_or_init(|| {
+        let (event_loop, mut handle) = EventLoop::<World>::new().unwrap();
+        drop(event_loop);
+        handle.insert_timer(Timer::never(), |_, _| unreachable!())
+    })
 }
 
 /// The part of the state that is all of it.

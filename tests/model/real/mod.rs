@@ -220,6 +220,9 @@ impl World {
                 let body = self.body(body, depth);
                 ("local", self.local.post(move |world| body(Entry::Ran("local"), world)))
             }
+            Op::RemoteInsert(after, scope, steps) => {
+                ("remote insert", self.insert_by_remote(after, scope, steps, depth))
+            }
             Op::RemoteRemove(pick) => (
                 "remote",
                 self.pick(pick).is_some_and(|(_, token)| self.remote.remove(token.any())),
@@ -395,5 +398,7 @@ impl World {
         for source in &self.sources {
             self.handle.remove(source.token.any());
         }
+        // Of the others the tokens are not known.
+        self.scopes.iter().for_each(Scope::clear);
     }
 }
