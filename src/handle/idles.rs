@@ -81,6 +81,7 @@ impl<Data> Idles<Data> {
 impl<Data> LoopHandle<Data> {
     /// Has `callback` run once, after the events of the current round (or of the next one, if none is
     /// under way) are processed. As long as one is queued, the loop does not block.
+    #[doc(alias = "defer")]
     pub fn insert_idle(&mut self, callback: impl FnOnce(&mut Data) + 'static) -> IdleToken {
         self.note_work();
         self.idles.push(Box::new(callback))

@@ -121,6 +121,7 @@ impl<Data> LoopHandle<Data> {
     /// assert_eq!(state.title, "");
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[doc(alias = "set_timeout")]
     pub fn insert_timer(
         &mut self,
         timer: Timer,
@@ -140,6 +141,7 @@ impl<Data> LoopHandle<Data> {
     /// # Panics
     ///
     /// A dispatch panics if the source breaks its contract and emits two events in one call.
+    #[doc(alias = "oneshot")]
     pub fn insert_once<S, F>(
         &mut self,
         source: S,

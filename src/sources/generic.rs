@@ -30,6 +30,9 @@ impl<'a, T> Ready<'a, T> {
 /// in each round as long as the fd is ready, with [`Mode::Edge`] when it becomes ready, with
 /// [`Mode::OneShot`] once until it is updated (or the callback answers [`PostAction::Reregister`]).
 ///
+/// To write to a client that is not the one calling back, [visit](crate::LoopHandle::visit) its source:
+/// [`guide::sources`](crate::guide::sources) shows how.
+///
 /// If the callback puts another fd in the place of the old one, the new one is registered when it returns.
 ///
 /// # Limits

@@ -64,6 +64,7 @@ pub struct Tick {
 /// # Ok::<(), soloop::Error>(())
 /// ```
 #[derive(Debug)]
+#[doc(alias = "set_interval")]
 pub struct Interval {
     period: Duration,
     beat: Beat,

@@ -63,6 +63,7 @@ impl<Data: 'static> TaskContext<Data> {
     /// assert_eq!(state.ended, Some(true));
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[doc(alias = "oneshot")]
     pub fn once<S, E>(&self, source: S) -> impl Future<Output = io::Result<E>> + use<Data, S, E>
     where
         Data: LoopData,
