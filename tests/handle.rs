@@ -402,6 +402,7 @@ mod remote_insertions {
             assert_eq!(failed_name, name);
             let error = error.downcast_ref::<io::Error>().unwrap();
             assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+            assert!(error.to_string().contains("always ready"), "{error}");
             assert_eq!(event_loop.sources(&state.handle).rows.len(), 0);
             event_loop.dispatch(ZERO, &mut state).unwrap();
         }

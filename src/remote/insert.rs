@@ -67,7 +67,7 @@ impl<Data: LoopData> Remote<Data> {
             if let Err(refused) = handle.insert_source_with(options, source, callback) {
                 let name = || without_paths(std::any::type_name::<S>()).into();
                 for_refused.name.get_or_insert_with(name);
-                let source = Refused { error: Some(refused.error), token: None };
+                let source = Refused { error: Some(refused.into()), token: None };
                 // It is refused only by a loop that is gone, which reports nothing.
                 let _ = handle.insert_once_with(for_refused, source, |(), _| ());
             }
