@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     println!("somebody set the clock: the alarm stays where it is on it");
                     return WallAction::Keep;
                 }
-                WallEvent::Fired => state.rung += 1,
+                _ => state.rung += 1,
             }
             println!("ring {}", state.rung);
             if state.rung == 3 {

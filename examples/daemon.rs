@@ -21,7 +21,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, getpid, getsid, kill_process, setsid};
-use signal_hook::consts::SIGTERM;
+use soloop::signals::consts::SIGTERM;
 use soloop::{EventLoop, Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Signals};
 
 type Failure = Box<dyn std::error::Error>;

@@ -10,7 +10,7 @@
 
 use std::process::{Command, Stdio};
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use soloop::signals::consts::{SIGINT, SIGTERM, SIGUSR1};
 use soloop::{Child, EventLoop, LoopData, LoopHandle, Signal, Signals};
 
 struct State {

@@ -1,9 +1,10 @@
-//! A future as the reason to run the loop.
+//! Runs that end by themselves: with the result of a future, or at a deadline.
 
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
 
 use crate::shared::Shared;
 use crate::sync::{AtomicBool, Ordering};
@@ -68,6 +69,50 @@ impl<Data: LoopData> EventLoop<Data> {
             self.dispatch_once(None, true, data)?;
         }
         Ok(None)
+    }
+
+    /// Dispatches until `deadline` on the loop's clock, or until the loop is stopped, as [`run`](Self::run) is. What is due
+    /// at the deadline runs; a deadline that has passed makes for one dispatch, which does not block.
+    ///
+    /// On a [manual clock](crate::Clock::manual) the time is `deadline` afterwards, however few timers there are, which
+    /// [`dispatch`](Self::dispatch) without a timeout does not ensure: it goes on to the next timer, and a test that waits
+    /// for a thread or a child process may see an hour pass meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`dispatch`](Self::dispatch): called again with the same deadline, it goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, ticks: u32 }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{Clock, EventLoop, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+    /// let mut state = State { handle, ticks: 0 };
+    /// let minute = Duration::from_secs(60);
+    /// state.handle.insert_timer(Timer::from_duration(minute), move |deadline, state| {
+    ///     state.ticks += 1;
+    ///     TimeoutAction::ToInstant(deadline + minute)
+    /// });
+    /// let hour = state.handle.now() + 60 * minute;
+    /// event_loop.run_until(hour, &mut state)?;
+    /// assert_eq!((state.ticks, state.handle.now()), (60, hour));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn run_until(&mut self, deadline: Instant, data: &mut Data) -> Result<()> {
+        while !self.shared.take_stop() {
+            let left = deadline.saturating_duration_since(self.shared.now());
+            self.dispatch_once(Some(left), true, data)?;
+            if self.shared.now() >= deadline {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

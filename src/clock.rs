@@ -50,6 +50,10 @@ impl Clock {
 
     /// A clock that only moves when told to, or when a loop that uses it would sleep.
     ///
+    /// Threads, child processes and sockets do not follow it. Beside them the timer wins: a loop that has nothing to do goes on to
+    /// its next deadline while they are still at work. [`EventLoop::run_until`](crate::EventLoop::run_until) goes no farther
+    /// than it is told to, and `dispatch(Duration::ZERO)` passes no time.
+    ///
     /// # Examples
     ///
     /// An hour of frames, in no time:

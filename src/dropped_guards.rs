@@ -1,5 +1,5 @@
-//! Guards: how a value that holds no [`LoopHandle`], such as a future, takes with it what it has in the loop when it is
-//! dropped.
+//! Guards: how a value that holds no [`LoopHandle`], such as a future or a scope, takes with it what it has in the loop
+//! when it is dropped.
 //!
 //! What is dropped is seen at the next application of ops: before any other callback, and before the next wait. The
 //! loop does not wake up for it, unless it sleeps just now.
@@ -13,15 +13,17 @@ use std::sync::{Arc, Weak};
 use crate::LoopHandle;
 use crate::shared::Shared;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
-use crate::token::{AnyToken, InterestKey};
+use crate::token::{AnyToken, IdleToken, InterestKey};
 #[cfg(unix)]
 use crate::{Interest, Mode, poller, registrations::Rearm};
 
 /// What one guard leaves to be done.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum DroppedGuard {
     /// Remove the source.
     Source(AnyToken),
+    /// Cancel the idle.
+    Idle(IdleToken),
     /// Forget an interest in an fd, which the kernel was told to forget, or not.
     #[cfg_attr(not(unix), expect(dead_code))]
     Fd { interest: InterestKey, told: bool },
@@ -70,6 +72,32 @@ impl Shared {
     }
 }
 
+/// Has the loop do something when it is dropped: what all guards are made of.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    leaves: DroppedGuard,
+    shared: Weak<Shared>,
+}
+
+impl Guard {
+    pub(crate) fn new(leaves: DroppedGuard, shared: &Arc<Shared>) -> Self {
+        Self { leaves, shared: Arc::downgrade(shared) }
+    }
+
+    /// Drops the guard, and nothing is to be done.
+    pub(crate) fn disarm(mut self) {
+        self.shared = Weak::new();
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.leave(self.leaves);
+        }
+    }
+}
+
 /// Removes a source when it is dropped, on whatever thread; made by [`LoopHandle::guard`].
 ///
 /// For what stands for a source and holds no handle: a future that waits for it, say. The source is removed when ops are
@@ -99,31 +127,23 @@ impl Shared {
 /// ```
 #[derive(Debug)]
 #[must_use = "a guard that is dropped removes its source"]
-pub struct SourceGuard {
-    source: AnyToken,
-    shared: Weak<Shared>,
-}
+pub struct SourceGuard(Guard);
 
 impl SourceGuard {
     /// Drops the guard and leaves its source where it is, or is no more.
-    pub fn disarm(mut self) {
-        self.shared = Weak::new();
-    }
-}
-
-impl Drop for SourceGuard {
-    fn drop(&mut self) {
-        if let Some(shared) = self.shared.upgrade() {
-            shared.leave(DroppedGuard::Source(self.source));
-        }
+    pub fn disarm(self) {
+        self.0.disarm();
     }
 }
 
 impl<Data> LoopHandle<Data> {
     /// A guard that removes a source when it is dropped; see [`SourceGuard`] for an example.
     pub fn guard(&self, source: impl Into<AnyToken>) -> SourceGuard {
-        let shared = Arc::downgrade(&self.registrations.shared);
-        SourceGuard { source: source.into(), shared }
+        SourceGuard(self.guard_of(DroppedGuard::Source(source.into())))
+    }
+
+    pub(crate) fn guard_of(&self, leaves: DroppedGuard) -> Guard {
+        Guard::new(leaves, &self.registrations.shared)
     }
 }
 
@@ -141,10 +161,8 @@ pub struct FdGuard {
     fd: RawFd,
     wants: Interest,
     interest: InterestKey,
-    /// The kernel was told.
-    told: bool,
     registry: Weak<mio::Registry>,
-    shared: Weak<Shared>,
+    guard: Guard,
 }
 
 #[cfg(unix)]
@@ -156,8 +174,8 @@ impl FdGuard {
         registry: &Arc<mio::Registry>,
         shared: &Arc<Shared>,
     ) -> Self {
-        let (registry, shared) = (Arc::downgrade(registry), Arc::downgrade(shared));
-        Self { fd: fd.as_raw_fd(), wants, interest, told: false, registry, shared }
+        let guard = Guard::new(DroppedGuard::Fd { interest, told: false }, shared);
+        Self { fd: fd.as_raw_fd(), wants, interest, registry: Arc::downgrade(registry), guard }
     }
 
     /// Has the kernel tell once more if the fd is ready, as `EPOLL_CTL_MOD` of `epoll_ctl(2)` does. Does nothing once
@@ -184,7 +202,7 @@ impl FdGuard {
     /// Those of `epoll_ctl(2)`; [`NotFound`](io::ErrorKind::NotFound) if `fd` is another one than is watched.
     pub fn unregister(mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.check(fd)?;
-        self.told = true;
+        self.guard.leaves = DroppedGuard::Fd { interest: self.interest, told: true };
         let Some(registry) = self.registry.upgrade() else { return Ok(()) };
         poller::delete_raw(&registry, self.fd)
     }
@@ -194,16 +212,6 @@ impl FdGuard {
             return Ok(());
         }
         Err(io::Error::new(io::ErrorKind::NotFound, "the fd is not the one that the guard watches"))
-    }
-}
-
-#[cfg(unix)]
-impl Drop for FdGuard {
-    fn drop(&mut self) {
-        if let Some(shared) = self.shared.upgrade() {
-            let Self { interest, told, .. } = *self;
-            shared.leave(DroppedGuard::Fd { interest, told });
-        }
     }
 }
 

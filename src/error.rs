@@ -1,10 +1,12 @@
 //! What can go wrong, with the name of the source it went wrong in.
 
+use std::any::type_name;
 use std::error::Error as StdError;
 use std::time::Duration;
 use std::{fmt, io};
 
 use crate::AnyToken;
+use crate::type_name::without_paths;
 
 /// The result of an operation of the loop.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -24,10 +26,11 @@ pub enum Error {
     /// Waiting failed, or another call of the loop itself.
     Io(io::Error),
     /// A source, or its callback, failed. The source is still there.
+    #[non_exhaustive]
     Source {
         /// The source.
         token: AnyToken,
-        /// Its name: from its [`SourceOptions`](crate::SourceOptions), else its type's.
+        /// Its name: from its [`SourceOptions`](crate::SourceOptions), else its type's, without paths.
         name: String,
         /// What it failed with.
         error: BoxError,
@@ -36,6 +39,7 @@ pub enum Error {
     ForeignHandle,
     /// A source is gone, or watches another fd, but a duplicate of its fd keeps the file open: the kernel goes on to
     /// wake the loop for it, for nothing. Reported once. What helps is to remove the source before its fd is closed.
+    #[non_exhaustive]
     Orphan {
         /// The source; the token names nothing if that is gone.
         token: AnyToken,
@@ -45,6 +49,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// An [`Error::Source`], for those who test what they do about one.
+    pub fn of_source(
+        token: impl Into<AnyToken>,
+        name: impl Into<String>,
+        error: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self::Source { token: token.into(), name: name.into(), error: error.into() }
+    }
+
     /// Whether waiting failed, or another call of the loop itself.
     pub fn is_io(&self) -> bool {
         matches!(self, Self::Io(_))
@@ -102,6 +115,19 @@ impl From<io::Error> for Error {
     }
 }
 
+impl From<Error> for io::Error {
+    /// An [`Error::Io`] is what it was; another one keeps the kind of the `io::Error` that a source failed with, and is
+    /// the inner error.
+    fn from(error: Error) -> Self {
+        let kind = match error {
+            Error::Io(error) => return error,
+            Error::Source { ref error, .. } => error.downcast_ref().map(Self::kind),
+            _ => None,
+        };
+        Self::new(kind.unwrap_or(io::ErrorKind::Other), error)
+    }
+}
+
 /// What the loop does about an [`Error::Source`] or an [`Error::Orphan`]; see [`EventLoop::on_error`](crate::EventLoop::on_error) and
 /// [`SourceOptions::on_error`](crate::SourceOptions::on_error).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -123,6 +149,7 @@ pub enum ErrorAction {
 }
 
 /// A source that could not be inserted, with the reason.
+#[non_exhaustive]
 pub struct InsertError<S> {
     /// Why.
     pub error: io::Error,
@@ -130,18 +157,38 @@ pub struct InsertError<S> {
     pub source: S,
 }
 
+impl<S> InsertError<S> {
+    /// For insertions of one's own.
+    pub fn new(error: io::Error, source: S) -> Self {
+        Self { error, source }
+    }
+}
+
+/// Says why a source of type `S` was refused.
+fn write_refusal<S>(error: &io::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let source = without_paths(type_name::<S>());
+    write!(f, "cannot insert a source `{source}`: {error}")?;
+    #[cfg(target_os = "linux")]
+    if error.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error()) {
+        f.write_str(
+            ": regular files and directories are always ready, and epoll does not watch them",
+        )?;
+    }
+    Ok(())
+}
+
 impl<S> fmt::Debug for InsertError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InsertError")
             .field("error", &self.error)
-            .field("source", &std::any::type_name::<S>())
+            .field("source", &without_paths(type_name::<S>()))
             .finish()
     }
 }
 
 impl<S> fmt::Display for InsertError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot insert a source `{}`: {}", std::any::type_name::<S>(), self.error)
+        write_refusal::<S>(&self.error, f)
     }
 }
 
@@ -187,14 +234,14 @@ impl<S, F> fmt::Debug for InsertOnceError<S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InsertOnceError")
             .field("error", &self.error)
-            .field("source", &std::any::type_name::<S>())
+            .field("source", &without_paths(type_name::<S>()))
             .finish_non_exhaustive()
     }
 }
 
 impl<S, F> fmt::Display for InsertOnceError<S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot insert a source `{}`: {}", std::any::type_name::<S>(), self.error)
+        write_refusal::<S>(&self.error, f)
     }
 }
 

@@ -21,6 +21,7 @@ use crate::dispatch::{Orphan, Round};
 use crate::error::{Error, ErrorAction, Outcome, Result};
 use crate::handle::{LoopData, LoopHandle, own_handle};
 use crate::insight::{Counters, Insight};
+use crate::local_remote::LocalPost;
 use crate::poller::{Alarm, Poller, WAKER};
 use crate::ready::{Ready, Woken};
 use crate::registrations::Registrations;
@@ -80,6 +81,7 @@ pub struct EventLoop<Data> {
     /// Where remotes post, and what was posted and has not run yet.
     pub(crate) mailbox: Arc<Mailbox<Post<Data>>>,
     pub(crate) posts: VecDeque<Post<Data>>,
+    pub(crate) local_posts: Arc<Mailbox<LocalPost<Data>>>,
     /// Room for what the ready queue held.
     pub(crate) woken: Vec<Woken>,
     pub(crate) policy: Option<ErrorPolicy<Data>>,
@@ -129,9 +131,9 @@ impl<Data> EventLoop<Data> {
         let ready = Ready::new(mio::Waker::new(&registry, WAKER)?);
         let alarm = Alarm::new(&registry)?;
         let shared = Shared::new(ready, alarm, &clock);
-        let mailbox = Mailbox::new();
+        let (mailbox, local_posts) = (Mailbox::new(), Mailbox::new());
         let registrations = Registrations::new(registry, Arc::clone(&shared), clock);
-        let handle = LoopHandle::new(registrations, Arc::clone(&mailbox));
+        let handle = LoopHandle::new(registrations, Arc::clone(&mailbox), Arc::clone(&local_posts));
         let event_loop = Self {
             poller,
             slots: SecondaryMap::new(),
@@ -140,6 +142,7 @@ impl<Data> EventLoop<Data> {
             orphans: VecDeque::new(),
             mailbox,
             posts: VecDeque::new(),
+            local_posts,
             woken: Vec::new(),
             policy: None,
             counters: Counters::default(),
@@ -389,6 +392,7 @@ impl<Data> Drop for EventLoop<Data> {
     fn drop(&mut self) {
         self.shared.ready.close();
         self.mailbox.close();
+        self.local_posts.close();
     }
 }
 

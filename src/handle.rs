@@ -1,27 +1,28 @@
 //! What a callback may change: a plain field of the state.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::io;
-use std::mem::needs_drop;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::clock::{Clock, stamp};
 use crate::dispatch::{Budget, Lane};
 use crate::dropped_guards::DroppedGuard;
-use crate::error::{Error, InsertError, InsertOnceError, Outcome};
-use crate::options::SourceOptions;
+use crate::error::{Error, Outcome};
+use crate::local_remote::LocalPost;
 use crate::registrations::Registrations;
 use crate::remote::{Mailbox, Post, Remote};
 use crate::shared::{LoopSignal, Shared};
-use crate::slot::{Callback, Slot, downcast_mut, once, repeated};
+use crate::slot::downcast_mut;
 use crate::source::AnySource;
 use crate::token::SourceKey;
-use crate::{AnyToken, EventLoop, EventSource, IdleToken, Registrar, Timer, Token};
+use crate::{AnyToken, EventLoop, EventSource, Registrar, Timer, Token};
 
 #[cfg(any(unix, feature = "executor"))]
 mod futures;
 mod idles;
+mod insert;
+mod one;
 mod ops;
 
 use idles::Idles;
@@ -69,230 +70,27 @@ pub struct LoopHandle<Data> {
     ops: Ops<Data>,
     idles: Idles<Data>,
     mailbox: Arc<Mailbox<Post<Data>>>,
+    pub(crate) local_posts: Arc<Mailbox<LocalPost<Data>>>,
     /// The handles of hosted loops, some of which are gone.
     #[cfg(all(unix, feature = "calloop"))]
     pub(crate) calloops: Vec<crate::hosting::Handle<Data>>,
 }
 
 impl<Data> LoopHandle<Data> {
-    pub(crate) fn new(registrations: Registrations, mailbox: Arc<Mailbox<Post<Data>>>) -> Self {
+    pub(crate) fn new(
+        registrations: Registrations,
+        mailbox: Arc<Mailbox<Post<Data>>>,
+        local_posts: Arc<Mailbox<LocalPost<Data>>>,
+    ) -> Self {
         Self {
             registrations,
             ops: Ops::new(),
             idles: Idles::new(),
             mailbox,
+            local_posts,
             #[cfg(all(unix, feature = "calloop"))]
             calloops: Vec::new(),
         }
-    }
-
-    /// Inserts a source. It is registered with the kernel at once and `callback` is called for each of
-    /// its events, from the next wait on.
-    ///
-    /// # Errors
-    ///
-    /// What the source's `register` answers, together with the source; nothing of the attempt stays
-    /// behind. [`NotConnected`](io::ErrorKind::NotConnected) if the loop is gone.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # struct State { handle: soloop::LoopHandle<Self> }
-    /// # impl soloop::LoopData for State {
-    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
-    /// # }
-    /// use soloop::{TimeoutAction, Timer};
-    ///
-    /// let (mut event_loop, handle) = soloop::EventLoop::new()?;
-    /// let mut state = State { handle };
-    /// let token = state.handle.insert_source(Timer::immediate(), |_deadline, state: &mut State| {
-    ///     state.handle.stop();
-    ///     TimeoutAction::Drop
-    /// })?;
-    /// event_loop.run(None, &mut state, |_| ())?;
-    /// assert!(!state.handle.contains(token));
-    /// # Ok::<(), soloop::Error>(())
-    /// ```
-    pub fn insert_source<S, F>(
-        &mut self,
-        source: S,
-        callback: F,
-    ) -> Result<Token<S>, InsertError<S>>
-    where
-        S: EventSource,
-        F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
-    {
-        self.insert_slot(None, source, callback, repeated::<S, F, Data>).map_err(Into::into)
-    }
-
-    /// Inserts a source that has a name, a priority, a budget, an error policy or a scope of its own.
-    ///
-    /// # Errors
-    ///
-    /// As [`insert_source`](Self::insert_source).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # struct State { handle: soloop::LoopHandle<Self> }
-    /// # impl soloop::LoopData for State {
-    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
-    /// # }
-    /// use soloop::{EventLoop, Priority, SourceOptions, TimeoutAction, Timer};
-    ///
-    /// let (mut event_loop, handle) = EventLoop::new()?;
-    /// let mut state = State { handle };
-    /// let options = SourceOptions::new().name("frame").priority(Priority::High);
-    /// state.handle.insert_source_with(options, Timer::immediate(), |_, _| TimeoutAction::Drop)?;
-    /// event_loop.dispatch(None, &mut state)?;
-    /// # Ok::<(), soloop::Error>(())
-    /// ```
-    pub fn insert_source_with<S, F>(
-        &mut self,
-        options: SourceOptions,
-        source: S,
-        callback: F,
-    ) -> Result<Token<S>, InsertError<S>>
-    where
-        S: EventSource,
-        F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
-    {
-        self.insert_slot(Some(options), source, callback, repeated::<S, F, Data>)
-            .map_err(Into::into)
-    }
-
-    /// Inserts a source for one event: `callback` may consume what it captured, and the source is
-    /// removed after it, whatever it answers and whatever the callback asks of the loop for it. (If it
-    /// panics, the next dispatch removes the source.)
-    ///
-    /// # Errors
-    ///
-    /// As [`insert_source`](Self::insert_source); the callback comes back as well.
-    ///
-    /// # Panics
-    ///
-    /// A dispatch panics if the source breaks its contract and emits two events in one call.
-    pub fn insert_once<S, F>(
-        &mut self,
-        source: S,
-        callback: F,
-    ) -> Result<Token<S>, InsertOnceError<S, F>>
-    where
-        S: EventSource,
-        F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
-    {
-        self.insert_once_slot(None, source, callback)
-    }
-
-    /// Inserts a source for one event, as [`insert_once`](Self::insert_once), that has a name, a priority, a
-    /// scope or an error policy of its own.
-    ///
-    /// # Errors
-    ///
-    /// As [`insert_once`](Self::insert_once).
-    ///
-    /// # Panics
-    ///
-    /// As [`insert_once`](Self::insert_once).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # struct State { handle: soloop::LoopHandle<Self>, title: String }
-    /// # impl soloop::LoopData for State {
-    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
-    /// # }
-    /// use soloop::{EventLoop, SourceOptions, TimeoutAction, Timer};
-    ///
-    /// let (mut event_loop, handle) = EventLoop::new()?;
-    /// let mut state = State { handle, title: String::new() };
-    /// let title = String::from("consumed, not cloned");
-    /// let options = SourceOptions::new().name("new title");
-    /// state.handle.insert_once_with(options, Timer::immediate(), |_, state: &mut State| {
-    ///     state.title = title;
-    ///     TimeoutAction::Drop
-    /// })?;
-    /// event_loop.dispatch(None, &mut state)?;
-    /// assert_eq!(state.title, "consumed, not cloned");
-    /// # Ok::<(), soloop::Error>(())
-    /// ```
-    pub fn insert_once_with<S, F>(
-        &mut self,
-        options: SourceOptions,
-        source: S,
-        callback: F,
-    ) -> Result<Token<S>, InsertOnceError<S, F>>
-    where
-        S: EventSource,
-        F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
-    {
-        self.insert_once_slot(Some(options), source, callback)
-    }
-
-    fn insert_once_slot<S, F>(
-        &mut self,
-        options: Option<SourceOptions>,
-        source: S,
-        callback: F,
-    ) -> Result<Token<S>, InsertOnceError<S, F>>
-    where
-        S: EventSource,
-        F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
-    {
-        let token = self.insert_slot(options, source, callback, once::<S, F, Data>)?;
-        self.registrations.set_once(token.key());
-        Ok(token)
-    }
-
-    /// Registers a source and has it stored, with what `make` makes of the callback.
-    #[inline]
-    pub(crate) fn insert_slot<S: EventSource, C>(
-        &mut self,
-        options: Option<SourceOptions>,
-        source: S,
-        callback: C,
-        make: impl FnOnce(C) -> Callback<Data>,
-    ) -> Result<Token<S>, InsertOnceError<S, C>> {
-        if self.registrations.shared.ready.is_closed() {
-            return Err(InsertOnceError::new(loop_is_gone(), source, callback));
-        }
-        let drops = S::DROP_RUNS_CODE || needs_drop::<C>();
-        // Boxed first: what is registered is not moved any more.
-        let mut source = Box::new(source);
-        let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
-        let attempt = Attempt::new::<S>(&mut self.registrations, options);
-        match attempt.register(&mut *source) {
-            Ok(key) => {
-                self.push(Op::Insert(key, Slot { source, callback: make(callback), drops }));
-                let token = Token::new(key);
-                if scoped {
-                    self.enter_scope(token);
-                }
-                Ok(token)
-            }
-            Err(error) => Err(InsertOnceError::new(error, *source, callback)),
-        }
-    }
-
-    #[cold]
-    fn enter_scope<S: EventSource>(&mut self, token: Token<S>) {
-        let guard = self.guard(token);
-        let options = self.registrations.options_mut(token.key());
-        if let Some(scope) = options.and_then(|options| options.scope.as_mut()) {
-            scope.enter(guard);
-        }
-    }
-
-    /// Has `callback` run once, after the events of the current round (or of the next one, if none is
-    /// under way) are processed. As long as one is queued, the loop does not block.
-    pub fn insert_idle(&mut self, callback: impl FnOnce(&mut Data) + 'static) -> IdleToken {
-        self.note_work();
-        self.idles.push(Box::new(callback))
-    }
-
-    /// Drops an idle callback before it runs. `false` if it has run, is running or was cancelled.
-    pub fn cancel_idle(&mut self, token: IdleToken) -> bool {
-        self.idles.cancel(token).is_some()
     }
 
     /// Removes and drops a source. It gets no further event, not even of the current round. If this is asked for
@@ -468,6 +266,87 @@ impl<Data> LoopHandle<Data> {
         self.push_if_live(key, true, Op::Disable(key))
     }
 
+    /// Whether the source is registered: neither disabled nor removed, nor about to be. A source whose error disabled it is
+    /// not enabled either, until a [retry](crate::ErrorAction::Retry) or an [`enable`](Self::enable) succeeds: one that was
+    /// asked for counts once it is applied.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, TimeoutAction, Timer};
+    ///
+    /// let (_event_loop, mut handle) = EventLoop::<State>::new()?;
+    /// let blink = handle.insert_timer(Timer::immediate(), |_, _| TimeoutAction::Drop);
+    /// handle.disable(blink);
+    /// assert!(!handle.is_enabled(blink) && handle.contains(blink));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn is_enabled(&self, token: impl Into<AnyToken>) -> bool {
+        self.registrations.is_enabled(token.into().key())
+    }
+
+    /// The source whose callback runs: so a callback that is inserted many times finds out which it is. A closure given
+    /// to [`TaskContext::with`](crate::TaskContext::with) runs in its task's. `None` in everything else: idles, posts,
+    /// visitors, and outside of a dispatch. (After a callback panicked, it is its source until the next dispatch.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, make_ping};
+    ///
+    /// fn pinged((): (), state: &mut State) {
+    ///     // Once is enough, whichever of them it is.
+    ///     if let Some(source) = state.handle.current() {
+    ///         state.handle.remove(source);
+    ///     }
+    /// }
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let (ping, source) = make_ping();
+    /// let token = state.handle.insert_source(source, pinged)?;
+    /// ping.ping();
+    /// event_loop.dispatch(None, &mut state)?;
+    /// assert!(!state.handle.contains(token));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn current(&self) -> Option<AnyToken> {
+        let running = self.registrations.running();
+        running.filter(|_| !self.registrations.shared.is_applying()).map(AnyToken::new)
+    }
+
+    /// The typed token of a source whose type got lost, in a list of [`AnyToken`]s, say. `None` if the source is gone, or
+    /// is no `S`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{AnyToken, EventLoop, PingSource, TimeoutAction, Timer};
+    ///
+    /// let (_event_loop, mut handle) = EventLoop::<State>::new()?;
+    /// let timer = handle.insert_timer(Timer::never(), |_, _| TimeoutAction::Drop);
+    /// let any = AnyToken::from(timer);
+    /// assert_eq!(handle.downcast::<Timer>(any), Some(timer));
+    /// assert_eq!(handle.downcast::<PingSource>(any), None);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn downcast<S: EventSource>(&self, token: impl Into<AnyToken>) -> Option<Token<S>> {
+        let key = token.into().key();
+        self.registrations.is_live_of::<S>(key).then(|| Token::new(key))
+    }
+
     /// Whether the source is there: neither removed nor about to be.
     pub fn contains(&self, token: impl Into<AnyToken>) -> bool {
         self.registrations.is_live(token.into().key())
@@ -487,7 +366,8 @@ impl<Data> LoopHandle<Data> {
         LoopSignal::new(Arc::clone(&self.registrations.shared))
     }
 
-    /// Reaches the state from any thread, and from places such as a `Drop`.
+    /// Reaches the state from any thread, and from places such as a `Drop`; see [`local_remote`](Self::local_remote) for
+    /// what is not `Send`.
     pub fn remote(&self) -> Remote<Data> {
         Remote::new(Arc::clone(&self.mailbox), Arc::clone(&self.registrations.shared))
     }
@@ -559,9 +439,7 @@ impl<Data> LoopHandle<Data> {
     /// ```
     pub fn registrar(&mut self, source: impl Into<AnyToken>) -> Option<Registrar<'_>> {
         let key = source.into().key();
-        let registered =
-            self.registrations.is_enabled(key) && self.registrations.is_registered(key);
-        registered.then(|| Registrar::new(&mut self.registrations, key))
+        self.registrations.is_enabled(key).then(|| Registrar::new(&mut self.registrations, key))
     }
 
     /// Whether there is an op to apply.
@@ -588,11 +466,10 @@ impl<Data> LoopHandle<Data> {
 
     #[cold]
     fn take_dropped_guards(&mut self) {
+        // Dropped at the end: a destructor may panic, and the other guards' work is not lost.
+        let mut idles = Vec::new();
         for dropped in self.registrations.shared.dropped_guards.take() {
             match dropped {
-                DroppedGuard::Fd { interest, told } => {
-                    self.registrations.forget_watched(interest, told);
-                }
                 DroppedGuard::Source(source) => {
                     let key = source.key();
                     // What was asked for before it was dropped does nothing to it any more.
@@ -600,6 +477,11 @@ impl<Data> LoopHandle<Data> {
                         self.cancel_retry(key);
                         self.push(Op::Remove(key));
                     }
+                }
+                // Its empty place keeps the wait that follows from blocking, whatever its destructor does.
+                DroppedGuard::Idle(idle) => idles.extend(self.idles.cancel(idle)),
+                DroppedGuard::Fd { interest, told } => {
+                    self.registrations.forget_watched(interest, told);
                 }
             }
         }
@@ -615,6 +497,11 @@ impl<Data> LoopHandle<Data> {
     #[inline]
     pub(crate) fn next_idle(&mut self) -> Option<Option<idles::Idle<Data>>> {
         self.idles.pop()
+    }
+
+    /// The name of the idle that was taken last, if it has one.
+    pub(crate) fn take_idle_name(&mut self) -> Option<Cow<'static, str>> {
+        self.idles.take_name()
     }
 
     fn push_if_live(&mut self, key: SourceKey, disabled: bool, op: Op<Data>) -> bool {
@@ -671,60 +558,6 @@ pub(crate) fn own_handle<'a, Data: LoopData>(
         Ok(handle)
     } else {
         Err(Box::new(Error::ForeignHandle))
-    }
-}
-
-/// Why nothing can be inserted any more.
-#[cold]
-fn loop_is_gone() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, "the event loop of this handle is gone")
-}
-
-/// An insertion that leaves nothing behind unless it succeeds, not even if `register` panics.
-struct Attempt<'a> {
-    registrations: &'a mut Registrations,
-    key: SourceKey,
-    done: bool,
-}
-
-impl<'a> Attempt<'a> {
-    #[inline]
-    fn new<S: EventSource>(
-        registrations: &'a mut Registrations,
-        options: Option<SourceOptions>,
-    ) -> Self {
-        let key = registrations.add_source::<S>(options);
-        Self { registrations, key, done: false }
-    }
-
-    #[inline]
-    fn register<S: EventSource>(mut self, source: &mut S) -> io::Result<SourceKey> {
-        let mut registrar = Registrar::new(self.registrations, self.key);
-        if let Err(error) = source.register(&mut registrar) {
-            // It had half a registration at most; what it leaves is swept up.
-            let _ = source.unregister(&mut registrar);
-            return Err(error);
-        }
-        self.done = true;
-        Ok(self.key)
-    }
-
-    #[cold]
-    fn undo(&mut self) {
-        self.registrations.sweep(self.key);
-        // It has no name under which anybody could be told.
-        self.registrations.take_lost();
-        self.registrations.forget_source(self.key);
-        self.registrations.renew_nearest();
-    }
-}
-
-impl Drop for Attempt<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if !self.done {
-            self.undo();
-        }
     }
 }
 

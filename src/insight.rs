@@ -20,17 +20,26 @@ use crate::observe::{CallbackStart, Observer, RoundReport, WaitReport};
 use crate::registrations::Registrations;
 use crate::stats::SourceStats;
 use crate::token::{InterestKey, SourceKey};
-use crate::{AnyToken, CallbackKind, CallbackReport, ErrorAction, EventLoop, LoopData, Priority};
+use crate::{
+    AnyToken, CallbackKind, CallbackReport, ErrorAction, EventLoop, LoopData, LoopHandle, Priority,
+};
 
 /// How many sources that are gone the statistics remember.
 const GONE: usize = 256;
-
-pub(crate) type Closure = Box<dyn FnMut(&CallbackReport<'_>)>;
 
 /// An observer whose type is known again.
 pub(crate) trait AnyObserver: Observer + Any {}
 
 impl<O: Observer + Any> AnyObserver for O {}
+
+/// Sees the ends of callbacks alone.
+struct Closure<F>(F);
+
+impl<F: FnMut(&CallbackReport<'_>)> Observer for Closure<F> {
+    fn callback_end(&mut self, report: &CallbackReport<'_>) {
+        (self.0)(report);
+    }
+}
 
 /// What is free to count, and always counted.
 #[derive(Debug, Default)]
@@ -67,6 +76,8 @@ impl Subject {
 
 /// What is known of a callback when it begins.
 struct RunningCallback {
+    /// Of an idle that has one.
+    name: Option<Cow<'static, str>>,
     priority: Priority,
     lateness: Option<Duration>,
     started: Instant,
@@ -98,8 +109,8 @@ impl SourceRecord {
 
 #[derive(Default)]
 pub(crate) struct Insight {
-    closures: Vec<Closure>,
-    observer: Option<Box<dyn AnyObserver>>,
+    /// At most one of each type, but for closures.
+    observers: Vec<Box<dyn AnyObserver>>,
     counting: bool,
     sources: SparseSecondaryMap<SourceKey, SourceRecord>,
     /// Removed in this round.
@@ -151,27 +162,30 @@ impl Insight {
         data: &mut Data,
         run: impl FnOnce(&mut Data) -> R,
     ) -> R {
-        let running = self.begin(&subject, &data.loop_handle().registrations);
+        let running = self.begin(&subject, data.loop_handle());
         let answer = run(data);
         self.end(&subject, &running);
         answer
     }
 
-    fn begin(&mut self, subject: &Subject, registrations: &Registrations) -> RunningCallback {
+    fn begin<Data>(&mut self, subject: &Subject, handle: &mut LoopHandle<Data>) -> RunningCallback {
+        let is_idle = subject.kind == CallbackKind::Idle;
+        let idle_name = if is_idle { handle.take_idle_name() } else { None };
+        let registrations = &handle.registrations;
         if let Some((key, type_name)) = subject.source {
             self.record_mut(key, type_name, registrations);
         }
         let priority =
             subject.source.map_or(Priority::Normal, |(key, _)| registrations.priority(key));
         let lateness = subject.interest.and_then(|interest| registrations.lateness(interest));
-        if let Some(observer) = &mut self.observer {
-            let token = subject.source.map(|(key, _)| AnyToken::new(key));
-            let kind = subject.kind;
-            let record = subject.source.and_then(|(key, _)| self.sources.get(key));
-            let name = record.map_or(kind.as_str(), |record| &*record.name);
-            observer.callback_begin(&CallbackStart { token, name, kind, priority, lateness });
-        }
-        RunningCallback { priority, lateness, started: Instant::now() }
+        let token = subject.source.map(|(key, _)| AnyToken::new(key));
+        let kind = subject.kind;
+        let record = subject.source.and_then(|(key, _)| self.sources.get(key));
+        let name = record.map(|record| &record.name).or(idle_name.as_ref());
+        let name = name.map_or(kind.as_str(), |name| name);
+        let start = CallbackStart { token, name, kind, priority, lateness };
+        self.observers.iter_mut().for_each(|observer| observer.callback_begin(&start));
+        RunningCallback { name: idle_name, priority, lateness, started: Instant::now() }
     }
 
     fn end(&mut self, subject: &Subject, running: &RunningCallback) {
@@ -186,7 +200,7 @@ impl Insight {
                 }
                 &*record.name
             }
-            None => subject.kind.as_str(),
+            None => running.name.as_deref().unwrap_or(subject.kind.as_str()),
         };
         let report = CallbackReport {
             token: subject.source.map(|(key, _)| AnyToken::new(key)),
@@ -197,12 +211,7 @@ impl Insight {
             started: running.started,
             lateness: running.lateness,
         };
-        if let Some(observer) = &mut self.observer {
-            observer.callback_end(&report);
-        }
-        for closure in &mut self.closures {
-            closure(&report);
-        }
+        self.observers.iter_mut().for_each(|observer| observer.callback_end(&report));
     }
 
     /// The record of a source, made if there is none.
@@ -256,21 +265,17 @@ impl Insight {
         record.last_error = Some(error.to_string());
     }
 
-    /// The observer hears of an error and of what was decided about it.
+    /// The observers hear of an error and of what was decided about it.
     #[cold]
     pub(crate) fn show_error(&mut self, error: &Error, action: ErrorAction) {
-        if let Some(observer) = &mut self.observer {
-            observer.error(error, action);
-        }
+        self.observers.iter_mut().for_each(|observer| observer.error(error, action));
     }
 
     // Rounds and waits.
 
     #[cold]
     pub(crate) fn begin_round(&mut self, round: u64) {
-        if let Some(observer) = &mut self.observer {
-            observer.round_begin(round);
-        }
+        self.observers.iter_mut().for_each(|observer| observer.round_begin(round));
         self.round_asleep = Duration::ZERO;
         self.round_started = self.times_rounds().then(Instant::now);
     }
@@ -282,9 +287,8 @@ impl Insight {
         let (duration, asleep) = (started.elapsed(), self.round_asleep);
         self.asleep += asleep;
         self.busy += duration.saturating_sub(asleep);
-        if let Some(observer) = &mut self.observer {
-            observer.round_end(&RoundReport { round, started, duration, asleep });
-        }
+        let report = RoundReport { round, started, duration, asleep };
+        self.observers.iter_mut().for_each(|observer| observer.round_end(&report));
     }
 
     /// Forgets what was removed, but for the statistics of the last few.
@@ -303,36 +307,52 @@ impl Insight {
     }
 
     fn times_rounds(&self) -> bool {
-        self.counting || self.observer.is_some()
+        self.counting || !self.observers.is_empty()
     }
 
     // Who looks.
 
-    pub(crate) fn add_closure(&mut self, closure: Closure) {
-        self.closures.push(closure);
+    pub(crate) fn add_closure(&mut self, closure: impl FnMut(&CallbackReport<'_>) + 'static) {
+        self.observers.push(Box::new(Closure(closure)));
     }
 
-    pub(crate) fn set_observer(&mut self, observer: Box<dyn AnyObserver>) {
-        self.observer = Some(observer);
+    /// Adds an observer, in the place of one of its type.
+    pub(crate) fn set_observer<O: Observer + Any>(&mut self, observer: O) {
+        match self.observer_mut::<O>() {
+            Some(place) => *place = observer,
+            None => self.observers.push(Box::new(observer)),
+        }
     }
 
     pub(crate) fn observer<O: Any>(&self) -> Option<&O> {
-        let observer: &dyn Any = &**self.observer.as_ref()?;
-        observer.downcast_ref()
+        self.observers.iter().find_map(|observer| {
+            let observer: &dyn Any = &**observer;
+            observer.downcast_ref()
+        })
     }
 
     pub(crate) fn observer_mut<O: Any>(&mut self) -> Option<&mut O> {
-        let observer: &mut dyn Any = &mut **self.observer.as_mut()?;
-        observer.downcast_mut()
+        self.observers.iter_mut().find_map(|observer| {
+            let observer: &mut dyn Any = &mut **observer;
+            observer.downcast_mut()
+        })
+    }
+
+    pub(crate) fn take_observer<O: Any>(&mut self) -> Option<O> {
+        let place = self.observers.iter().position(|observer| {
+            let observer: &dyn Any = &**observer;
+            observer.is::<O>()
+        })?;
+        let observer: Box<dyn Any> = self.observers.remove(place);
+        observer.downcast().ok().map(|observer| *observer)
     }
 
     pub(crate) fn clear_observers(&mut self) {
-        self.closures.clear();
-        self.observer = None;
+        self.observers.clear();
     }
 
     pub(crate) fn is_wanted(&self) -> bool {
-        self.counting || self.observer.is_some() || !self.closures.is_empty()
+        self.counting || !self.observers.is_empty()
     }
 
     // Statistics.
@@ -381,9 +401,7 @@ impl<Data: LoopData> EventLoop<Data> {
     #[cold]
     pub(crate) fn begin_wait(&mut self, timeout: Option<Duration>) {
         let Some(insight) = &mut self.insight else { return };
-        if let Some(observer) = &mut insight.observer {
-            observer.wait_begin(timeout);
-        }
+        insight.observers.iter_mut().for_each(|observer| observer.wait_begin(timeout));
         insight.wait_started = insight.times_rounds().then(|| (Instant::now(), self.round.len()));
     }
 
@@ -394,10 +412,9 @@ impl<Data: LoopData> EventLoop<Data> {
         let Some((started, found)) = insight.wait_started.take() else { return };
         let duration = started.elapsed();
         insight.round_asleep += duration;
-        if let Some(observer) = &mut insight.observer {
-            let events = self.round.len().saturating_sub(found);
-            observer.wait_end(&WaitReport { started, duration, events });
-        }
+        let events = self.round.len().saturating_sub(found);
+        let report = WaitReport { started, duration, events };
+        insight.observers.iter_mut().for_each(|observer| observer.wait_end(&report));
     }
 
     /// Shows the loop to `look`. Who observes is a part of what it sees, and is left in its place meanwhile.
@@ -405,8 +422,7 @@ impl<Data: LoopData> EventLoop<Data> {
         self.round.ran_user_code = true;
         let subject = Subject::INSPECT;
         let insight = self.insight.as_mut();
-        let running =
-            insight.map(|insight| insight.begin(&subject, &data.loop_handle().registrations));
+        let running = insight.map(|insight| insight.begin(&subject, data.loop_handle()));
         look(self, data);
         if let (Some(insight), Some(running)) = (&mut self.insight, &running) {
             insight.end(&subject, running);

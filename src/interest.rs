@@ -7,6 +7,15 @@ use std::ops::{BitOr, BitOrAssign};
 /// Errors and hang-ups are reported whatever the interest, as `epoll_ctl(2)` does. An interest in
 /// nothing ([`Interest::EMPTY`]) hears of them once, so that a hang-up does not make the loop spin (and
 /// not at all where mio is asked, which has no such interest: with a `MioSource`, and outside of Linux).
+///
+/// # Examples
+///
+/// ```
+/// use soloop::Interest;
+///
+/// assert_eq!(Interest::READ | Interest::WRITE, Interest::BOTH);
+/// assert!((Interest::READ | Interest::PRIORITY).priority);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Interest {
     /// A read would not block.
@@ -26,6 +35,8 @@ impl Interest {
     pub const WRITE: Self = Self { readable: false, writable: true, priority: false };
     /// Readable and writable.
     pub const BOTH: Self = Self { readable: true, writable: true, priority: false };
+    /// Exceptional data.
+    pub const PRIORITY: Self = Self { readable: false, writable: false, priority: true };
 
     /// This as mio's type, which has no empty interest.
     pub(crate) fn into_mio(self) -> Option<mio::Interest> {
@@ -43,8 +54,28 @@ impl Interest {
     }
 }
 
+/// What either asks for.
+impl BitOr for Interest {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self {
+            readable: self.readable || other.readable,
+            writable: self.writable || other.writable,
+            priority: self.priority || other.priority,
+        }
+    }
+}
+
+impl BitOrAssign for Interest {
+    fn bitor_assign(&mut self, other: Self) {
+        *self = *self | other;
+    }
+}
+
 /// When an fd that is ready is reported.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
 pub enum Mode {
     /// In every round, as long as it is ready.
     #[default]
@@ -254,7 +285,8 @@ impl From<InterestBits> for Interest {
 /// ```
 // As wide as a pointer, so that a result of it goes through registers.
 #[repr(usize)]
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
 pub enum PostAction {
     /// Go on as before.
     Continue,
@@ -268,7 +300,8 @@ pub enum PostAction {
     Reregister,
     /// Unregister the source, but keep it.
     Disable,
-    /// Remove and drop the source.
+    /// Remove and drop the source. The default: what those answer who want one event, as `TaskContext::once` does.
+    #[default]
     Remove,
 }
 

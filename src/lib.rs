@@ -5,11 +5,13 @@
 //! sources. What a source is called by is a [`Token`], typed and generational. Nothing is reference-counted
 //! and nothing is borrowed at run time: what callbacks share flows through `&mut Data`.
 //!
+//! The [`guide`] begins at the beginning: words, pictures, and how the usual things are done.
+//!
 //! # Map
 //!
 //! * The loop: [`EventLoop::run`], [`EventLoop::dispatch`]; what goes wrong: [`Error`], [`ErrorAction`].
 //! * Operations: [`LoopHandle::insert_source`], [`insert_once`](LoopHandle::insert_once),
-//!   [`insert_idle`](LoopHandle::insert_idle), [`remove`](LoopHandle::remove), [`take`](LoopHandle::take),
+//!   [`insert_timer`](LoopHandle::insert_timer), [`insert_idle`](LoopHandle::insert_idle), [`remove`](LoopHandle::remove), [`take`](LoopHandle::take),
 //!   [`visit`](LoopHandle::visit), [`update`](LoopHandle::update), [`enable`](LoopHandle::enable),
 //!   [`disable`](LoopHandle::disable).
 //! * Sources: fds ([`Generic`], [`MioSource`]), time ([`Timer`], [`Interval`], `WallTimer`), messages ([`channel()`], [`sync_channel`],
@@ -19,14 +21,15 @@
 //!   to a callback (`executor`), tasks that reach the state (`LoopHandle::spawn`) and those that are waited for
 //!   (`JoinHandle`), streams (`StreamSource`).
 //! * Sources and tasks that end together: [`Scope`].
-//! * From other threads, and from a `Drop`: [`Remote`], [`LoopSignal`], [`Notifier`], [`SourceGuard`], `FdGuard`.
+//! * From other threads, and from a `Drop`: [`Remote`], [`LocalRemote`], [`LoopSignal`], [`Notifier`], [`SourceGuard`],
+//!   `FdGuard`.
 //! * Sources of your own: [`EventSource`], and [`Registrar`], by which those of this crate are made, too.
 //! * Order and time: [`SourceOptions`] (name, priority, budgets, error policy), [`EventLoop::set_round_time`] (how late
 //!   a timer may be under load), [`Clock`] (virtual time for tests).
-//! * Insight: [`EventLoop::observe`] and [`slow_callbacks`], [`Observer`] with [`Histograms`], [`ChromeTrace`],
-//!   [`SlowCallbacks`] and [`SlowestCallbacks`], [`EventLoop::stats`], and [`EventLoop::sources`], a table; from
+//! * Insight: [`EventLoop::observe`] and [`slow_callbacks`], [`Observer`] with [`Histograms`], [`ChromeTrace`]
+//!   and [`SlowestCallbacks`], [`EventLoop::stats`], and [`EventLoop::sources`], a table; from
 //!   inside of a callback, [`LoopHandle::inspect`].
-//! * Modules that know only their part of the state: [`map`], [`LoopHandle::insert_part`].
+//! * Modules that know only their part of the state: [`map_data`], [`LoopHandle::insert_part`].
 //!
 //! # Where an operation takes effect
 //!
@@ -75,14 +78,16 @@ mod dispatch;
 mod dropped_guards;
 mod error;
 mod event_loop;
+pub mod guide;
 mod handle;
 #[cfg(all(unix, feature = "calloop"))]
 pub mod hosting;
 mod insight;
 mod interest;
-mod lens;
+mod local_remote;
 mod observe;
 mod options;
+mod part;
 mod poller;
 mod ready;
 mod registrar;
@@ -99,6 +104,7 @@ pub mod spawn;
 mod stats;
 mod sync;
 mod token;
+mod type_name;
 
 pub use clock::Clock;
 #[cfg(unix)]
@@ -110,14 +116,15 @@ pub use handle::{LoopData, LoopHandle};
 #[cfg(all(unix, feature = "calloop"))]
 pub use hosting::{CalloopLoop, CalloopSource, CalloopTurn};
 pub use interest::{Interest, Mode, PostAction, Readiness};
-pub use lens::map;
+pub use local_remote::LocalRemote;
 #[cfg(feature = "tracing")]
 pub use observe::TracingSpans;
 pub use observe::{
     CallbackKind, CallbackReport, CallbackStart, ChromeTrace, Histogram, Histograms, Observer,
-    RoundReport, SlowCallbacks, SlowestCallback, SlowestCallbacks, WaitReport, slow_callbacks,
+    RoundReport, SlowestCallback, SlowestCallbacks, WaitReport, slow_callbacks,
 };
 pub use options::{Priority, SourceOptions};
+pub use part::map_data;
 pub use ready::{Notifier, RawNotifier};
 pub use registrar::Registrar;
 pub use remote::Remote;

@@ -19,7 +19,7 @@ use crate::{AnyToken, Error, ErrorAction, EventLoop, Priority};
 
 pub use chrome::ChromeTrace;
 pub use histogram::{Histogram, Histograms};
-pub use slow::{SlowCallbacks, slow_callbacks};
+pub use slow::slow_callbacks;
 pub use slowest::{SlowestCallback, SlowestCallbacks};
 #[cfg(feature = "tracing")]
 pub use spans::TracingSpans;
@@ -307,7 +307,10 @@ fn lock<O>(observer: &Mutex<O>) -> MutexGuard<'_, O> {
 
 impl<Data> EventLoop<Data> {
     /// Has `observer` called after each callback (of sources, idles, ops and posted closures) with its
-    /// source's name, its kind and how long it took. Several may observe, in the order in which they came.
+    /// source's name, its kind and how long it took.
+    ///
+    /// What `observe` and [`set_observer`](Self::set_observer) add is one list: all in it see what happens, in the order
+    /// in which they were added.
     ///
     /// # Examples
     ///
@@ -327,26 +330,53 @@ impl<Data> EventLoop<Data> {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn observe(&mut self, observer: impl FnMut(&CallbackReport<'_>) + 'static) {
-        self.insight.get_or_insert_default().add_closure(Box::new(observer));
+        self.insight.get_or_insert_default().add_closure(observer);
     }
 
-    /// Installs an observer that sees rounds, waits and callbacks, in the place of the one that was set
-    /// before. [`observer`](Self::observer) gives it back; a tuple of two observers is one, too.
+    /// Adds an observer that sees rounds, waits and callbacks, in the place of one of the same type, if there is one.
+    /// [`observer`](Self::observer) lends it out and [`take_observer`](Self::take_observer) gives it back, both by its
+    /// type.
     pub fn set_observer(&mut self, observer: impl Observer + 'static) {
-        self.insight.get_or_insert_default().set_observer(Box::new(observer));
+        self.insight.get_or_insert_default().set_observer(observer);
     }
 
-    /// The observer that was set, if it is an `O`.
+    /// The observer of type `O`, if there is one.
     pub fn observer<O: Observer + 'static>(&self) -> Option<&O> {
         self.insight.as_ref()?.observer()
     }
 
-    /// The observer that was set, if it is an `O`.
+    /// The observer of type `O`, if there is one.
     pub fn observer_mut<O: Observer + 'static>(&mut self) -> Option<&mut O> {
         self.insight.as_mut()?.observer_mut()
     }
 
-    /// Drops every observer: both the closures and the one that was set.
+    /// Takes the observer of type `O` out of the list, if there is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{ChromeTrace, EventLoop};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// event_loop.set_observer(ChromeTrace::new(Vec::new()));
+    /// event_loop.dispatch(Duration::ZERO, &mut state)?; // the frame that was too late
+    /// let trace = event_loop.take_observer::<ChromeTrace<Vec<u8>>>();
+    /// assert!(trace.is_some() && event_loop.observer::<ChromeTrace<Vec<u8>>>().is_none());
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn take_observer<O: Observer + 'static>(&mut self) -> Option<O> {
+        let observer = self.insight.as_mut()?.take_observer();
+        self.drop_idle_insight();
+        observer
+    }
+
+    /// Drops every observer, closures among them.
     pub fn clear_observers(&mut self) {
         if let Some(insight) = &mut self.insight {
             insight.clear_observers();

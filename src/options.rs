@@ -12,6 +12,7 @@ use crate::{ErrorAction, Scope};
 /// ([`EventLoop::set_round_time`](crate::EventLoop::set_round_time)) is over before: those that are left run in the next
 /// round, which takes in what has become ready at higher priorities, and a part of which is kept for them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[non_exhaustive]
 pub enum Priority {
     /// After the others: logging, background work.
     Low,
@@ -49,6 +50,7 @@ impl Priority {
 ///     .on_error(ErrorAction::Retry(Duration::from_secs(1)));
 /// ```
 #[derive(Clone, Debug, Default)]
+#[must_use = "options do nothing until a source is inserted with them"]
 pub struct SourceOptions {
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) priority: Priority,

@@ -350,6 +350,12 @@ impl Registrations {
 
     // The source that runs.
 
+    /// It, if one does.
+    #[inline]
+    pub(crate) fn running(&self) -> Option<SourceKey> {
+        (!self.running.is_null()).then_some(self.running)
+    }
+
     /// Whether an op named the source that runs since its callback was called.
     #[inline]
     pub(crate) fn was_touched(&self) -> bool {

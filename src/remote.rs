@@ -7,7 +7,10 @@ use std::sync::Arc;
 use crate::AnyToken;
 use crate::dropped_guards::DroppedGuard;
 use crate::shared::Shared;
+use crate::shrink::pop_front;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
+
+mod insert;
 
 /// What was posted to a loop.
 pub(crate) type Post<Data> = Box<dyn FnOnce(&mut Data) + Send>;
@@ -25,7 +28,7 @@ impl<T> Mailbox<T> {
     }
 
     /// Adds a post; gives it back if the loop is gone. The loop has to be woken if it is asleep.
-    fn add(&self, post: T) -> Result<(), T> {
+    pub(crate) fn add(&self, post: T) -> Result<(), T> {
         let mut posts = self.lock();
         let Some(queue) = posts.as_mut() else {
             // What comes back is dropped outside of the lock: its destructor may post.
@@ -50,6 +53,11 @@ impl<T> Mailbox<T> {
         }
     }
 
+    /// Takes out what was posted first.
+    pub(crate) fn take_next(&self) -> Option<T> {
+        self.lock().as_mut().and_then(pop_front)
+    }
+
     /// From here on nothing is accepted. What was posted is dropped, outside of the lock.
     pub(crate) fn close(&self) {
         let posts = self.lock().take();
@@ -64,7 +72,8 @@ impl<T> Mailbox<T> {
 /// Reaches the state of a loop from anywhere: another thread, or a `Drop`.
 ///
 /// `Send` and `Sync` whatever `Data` is: only closures that are `Send` travel, and they run on the
-/// loop's thread. Obtained from [`LoopHandle::remote`](crate::LoopHandle::remote). What is posted runs
+/// loop's thread ([`LocalRemote`](crate::LocalRemote) is for that thread alone, and for any closure). Obtained from
+/// [`LoopHandle::remote`](crate::LoopHandle::remote). What is posted runs
 /// in the order in which it was posted: after the current wait, which it ends, or before that of the next dispatch,
 /// which then does not block.
 ///

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use slotmap::{SlotMap, new_key_type};
 
-use crate::dropped_guards::SourceGuard;
+use crate::dropped_guards::Guard;
 
 new_key_type! {
     struct MemberKey;
@@ -68,6 +68,7 @@ new_key_type! {
 /// # Ok::<(), soloop::Error>(())
 /// ```
 #[derive(Default)]
+#[must_use = "the sources of a scope go when it is dropped"]
 pub struct Scope {
     members: Arc<Members>,
 }
@@ -75,11 +76,11 @@ pub struct Scope {
 /// Their guards remove the sources when they are dropped.
 #[derive(Default)]
 struct Members {
-    guards: Mutex<SlotMap<MemberKey, SourceGuard>>,
+    guards: Mutex<SlotMap<MemberKey, Guard>>,
 }
 
 impl Members {
-    fn lock(&self) -> MutexGuard<'_, SlotMap<MemberKey, SourceGuard>> {
+    fn lock(&self) -> MutexGuard<'_, SlotMap<MemberKey, Guard>> {
         self.guards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -126,7 +127,7 @@ pub(crate) struct Membership {
 
 impl Membership {
     /// Takes a place for the source that `guard` is for. If the scope is gone, so is the source.
-    pub(crate) fn enter(&mut self, guard: SourceGuard) {
+    pub(crate) fn enter(&mut self, guard: Guard) {
         if let Some(members) = self.members.upgrade() {
             self.place = Some(members.lock().insert(guard));
         }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::clock::Clock;
 use crate::dropped_guards::DroppedGuards;
@@ -50,6 +51,11 @@ impl Shared {
         });
         clock.tell(&shared);
         shared
+    }
+
+    /// The time on the loop's clock.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
     }
 
     // Stops.

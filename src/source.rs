@@ -77,9 +77,10 @@ use crate::{InterestToken, PostAction, Readiness, Registrar};
 /// let either = Either(Timer::immediate(), Timer::from_duration(Duration::from_secs(1)));
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an event source",
+    message = "`{Self}` is not an event source of soloop",
     label = "this cannot be inserted into a loop",
-    note = "wrap an fd in `Generic`, a mio type in `MioSource`, or implement `EventSource` (which asks for `'static`: what a source would borrow belongs in the state)"
+    note = "wrap an fd in `Generic`, a mio type in `MioSource`, or implement `EventSource` (which asks for `'static`: what a source would borrow belongs in the state)",
+    note = "a source that is written for calloop is inserted by `insert_calloop_source` (feature `calloop`)"
 )]
 pub trait EventSource: 'static {
     /// What the callback receives; it may lend parts of the source.

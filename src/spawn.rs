@@ -25,6 +25,7 @@ use crate::{
 };
 
 mod join;
+mod once;
 mod with;
 
 pub use join::{Cancelled, JoinHandle};
@@ -251,6 +252,73 @@ impl<Data: 'static> TaskContext<Data> {
             })
             .await
         }
+    }
+
+    /// Starts another task, as [`LoopHandle::spawn`] does; ready with its token at once.
+    ///
+    /// The other one goes on when this one ends. What is to end with this one is spawned by
+    /// [`spawn_with`](Self::spawn_with) into a [`Scope`](crate::Scope) that this one owns.
+    pub fn spawn<F, Fut>(&self, task: F) -> impl Future<Output = Token<Task>> + use<Data, F, Fut>
+    where
+        Data: LoopData,
+        F: FnOnce(TaskContext<Data>) -> Fut + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
+        self.with(|data| spawn(data.loop_handle(), SourceOptions::new(), task))
+    }
+
+    /// Starts another task, as [`LoopHandle::spawn_with`] does: one that has a result, and options of its own. Ready with
+    /// the way to the result at once, which is awaited in turn.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, sum: u64 }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{Clock, EventLoop, SourceOptions, TaskContext};
+    ///
+    /// async fn download(cx: TaskContext<State>, bytes: u64) -> u64 {
+    ///     cx.sleep(Duration::from_secs(bytes)).await;
+    ///     bytes
+    /// }
+    ///
+    /// async fn download_all(cx: TaskContext<State>) {
+    ///     let mut downloads = Vec::new();
+    ///     for bytes in [3, 1, 2] {
+    ///         let options = SourceOptions::new().name("download");
+    ///         downloads.push(cx.spawn_with(options, move |cx| download(cx, bytes)).await);
+    ///     }
+    ///     for download in downloads {
+    ///         let bytes = download.await.unwrap_or(0);
+    ///         cx.with(move |state| state.sum += bytes).await;
+    ///     }
+    ///     cx.with(|state| state.handle.stop()).await;
+    /// }
+    ///
+    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+    /// let start = handle.now();
+    /// let mut state = State { handle, sum: 0 };
+    /// state.handle.spawn(download_all);
+    /// event_loop.run(None, &mut state, |_| ())?;
+    /// assert_eq!(state.sum, 6);
+    /// assert_eq!(state.handle.now() - start, Duration::from_secs(3)); // side by side
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn spawn_with<F, Fut>(
+        &self,
+        options: SourceOptions,
+        task: F,
+    ) -> impl Future<Output = JoinHandle<Fut::Output>> + use<Data, F, Fut>
+    where
+        Data: LoopData,
+        F: FnOnce(TaskContext<Data>) -> Fut + 'static,
+        Fut: Future + 'static,
+        Fut::Output: 'static,
+    {
+        self.with(|data| spawn_with(data.loop_handle(), options, task))
     }
 
     /// The time on the loop's clock.

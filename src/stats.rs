@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::type_name::without_paths;
 use crate::{AnyToken, EventLoop, LoopHandle, Priority};
 
 /// What a loop has done so far; see [`EventLoop::stats`].
@@ -216,37 +217,7 @@ pub(crate) fn write_aligned<const N: usize>(
     Ok(())
 }
 
-/// `soloop::sources::generic::Generic<std::fs::File>` is `Generic<File>` for short.
-fn without_paths(type_name: &str) -> String {
-    let mut short = String::new();
-    let mut word = 0;
-    let mut chars = type_name.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c == ':' && chars.next_if_eq(&':').is_some() {
-            short.truncate(word);
-        } else {
-            short.push(c);
-            if !(c.is_alphanumeric() || c == '_') {
-                word = short.len();
-            }
-        }
-    }
-    short
-}
-
 assert_traits!(Stats: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
 assert_traits!(SourceStats: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
 assert_traits!(SourceTable: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
 assert_traits!(SourceRow: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-
-#[cfg(test)]
-mod tests {
-    use super::without_paths;
-
-    #[test]
-    fn type_names_lose_their_paths() {
-        let short = without_paths("a::b::Generic<c::d::File, (e::F, &mut [g::H])>");
-        assert_eq!(short, "Generic<File, (F, &mut [H])>");
-        assert_eq!(without_paths("Timer"), "Timer");
-    }
-}

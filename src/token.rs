@@ -2,6 +2,7 @@
 //!
 //! Invariant: a key that was handed out never names anything but the thing it was made for.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
@@ -23,7 +24,7 @@ new_key_type! {
 /// The upper half is a generation. An odd one: it is an [`OtherKey`]. An even one: it lies in the row of its source,
 /// whose key is that with the lowest bit of the generation set, and without the upper five bits of the lower half, the
 /// place. Those say which registration of the source it is, from 1 on.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct InterestKey(NonZeroU64);
 
 /// What an [`InterestKey`] names.
@@ -102,8 +103,8 @@ impl fmt::Debug for InterestKey {
 
 /// Names a source of type `S` in the loop it was inserted into.
 ///
-/// A token is a plain value: 8 bytes, `Copy`, comparable, hashable, and sendable to other threads
-/// whatever `S` is. It is *generational*: once its source is removed it names nothing, even after its
+/// A token is a plain value: 8 bytes, `Copy`, comparable, hashable, ordered (in no particular order, for a `BTreeMap`),
+/// and sendable to other threads whatever `S` is. It is *generational*: once its source is removed it names nothing, even after its
 /// place in the loop's tables went to another source, and every operation with it answers `false` or
 /// `None`. The type parameter gives the source back: [`EventLoop::get`](crate::EventLoop::get),
 /// [`get_mut`](crate::EventLoop::get_mut), [`LoopHandle::visit`](crate::LoopHandle::visit),
@@ -170,6 +171,18 @@ impl<S> PartialEq for Token<S> {
 
 impl<S> Eq for Token<S> {}
 
+impl<S> PartialOrd for Token<S> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<S> Ord for Token<S> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
 impl<S> Hash for Token<S> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.key.hash(state);
@@ -182,7 +195,7 @@ impl<S> fmt::Debug for Token<S> {
     }
 }
 
-/// A [`Token`] without the type of its source.
+/// A [`Token`] without the type of its source. [`LoopHandle::downcast`](crate::LoopHandle::downcast) gives the type back.
 ///
 /// # Examples
 ///
@@ -193,7 +206,7 @@ impl<S> fmt::Debug for Token<S> {
 ///     token.into()
 /// }
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AnyToken {
     key: SourceKey,
 }
@@ -249,7 +262,7 @@ impl<S> PartialEq<AnyToken> for Token<S> {
 /// [`Registrar`](crate::Registrar) hands it out and
 /// [`process_events`](crate::EventSource::process_events) receives it, so that a source made of
 /// several parts can tell which of them is ready.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterestToken {
     key: InterestKey,
 }
@@ -271,17 +284,17 @@ impl fmt::Debug for InterestToken {
 }
 
 /// Names an idle callback until it runs; see [`LoopHandle::insert_idle`](crate::LoopHandle::insert_idle) and
-/// [`cancel_idle`](crate::LoopHandle::cancel_idle).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+/// [`cancel_idle`](crate::LoopHandle::cancel_idle). Ordered as idles are queued.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct IdleToken(pub(crate) u64);
 
 // `Box<str>` stands for any source, `*mut ()` for one that is neither `Send` nor `Sync`.
 assert_eq_size!(Token<Box<str>>, Option<Token<Box<str>>>, AnyToken, Option<AnyToken>, u64);
 assert_eq_size!(InterestToken, Option<InterestToken>, u64);
-assert_traits!(Token<*mut ()>: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(AnyToken: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(InterestToken: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(IdleToken: Copy, Eq, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(Token<*mut ()>: Copy, Ord, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(AnyToken: Copy, Ord, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(InterestToken: Copy, Ord, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(IdleToken: Copy, Ord, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! The built-in sources, compiled once more as a part of another crate, this one: whatever a file of `src/sources/` or
 //! `src/spawn/` uses is what anybody can use, or this does not compile.
 //!
-//! They have nothing of soloop but its public names, and of its files three that know nothing of a loop. Run beside the
+//! They have nothing of soloop but its public names, and of its files four that know nothing of a loop. Run beside the
 //! originals they do the same.
 #![cfg(all(unix, not(loom)))]
 
@@ -18,9 +18,10 @@ mod foreign {
     #[cfg(feature = "executor")]
     pub(crate) mod spawn;
     pub(crate) mod sync;
+    pub(crate) mod type_name;
 }
 
-use foreign::{shrink, sources, sync};
+use foreign::{shrink, sources, sync, type_name};
 #[allow(unused_imports, reason = "they are")]
 use soloop::*;
 

@@ -40,7 +40,7 @@ mod guide {
 
     #[test]
     fn every_pattern_does_on_soloop_what_it_does_on_calloop() {
-        assert_eq!(patterns::PATTERNS.len(), 12);
+        assert_eq!(patterns::PATTERNS.len(), 17);
         for (name, before, after) in patterns::PATTERNS {
             let (before, after) = (before().unwrap(), after().unwrap());
             assert!(!before.is_empty(), "{name}");
@@ -80,7 +80,7 @@ mod guide {
                 assert!(named.contains(&name), "{name} is not in the guide");
             }
         }
-        assert_eq!(named.len(), 26);
+        assert_eq!(named.len(), 36);
     }
 
     /// The lines of `one` that are not in `other`, and the other way round: what `diff` counts.

@@ -55,11 +55,14 @@ fn kind() -> impl Strategy<Value = Kind> {
 fn options() -> impl Strategy<Value = Options> {
     let priority = prop_oneof![3 => Just(0_u8), 1 => Just(1), 1 => Just(2)];
     let budget = prop_oneof![3 => Just(0_u8), 1 => 1..4_u8];
-    let scope = prop_oneof![6 => Just(0_u8), 2 => Just(1), 1 => Just(2), 1 => Just(3)];
     let (once, part) = (prop::bool::weighted(0.1), prop::bool::weighted(0.1));
-    (priority, budget, scope, once, part).prop_map(|(priority, budget, scope, once, part)| {
+    (priority, budget, scope(), once, part).prop_map(|(priority, budget, scope, once, part)| {
         Options { priority, budget, scope, once, part }
     })
+}
+
+fn scope() -> impl Strategy<Value = u8> {
+    prop_oneof![6 => Just(0_u8), 2 => Just(1), 1 => Just(2), 1 => Just(3)]
 }
 
 fn end() -> impl Strategy<Value = End> {
@@ -106,16 +109,20 @@ fn op() -> impl Strategy<Value = Op> {
     ];
     flat.prop_recursive(ops::DEPTH as u32, 24, 3, |inner| {
         let step = (any::<bool>(), vec(inner.clone(), 0..3), end())
-            .prop_map(|(read, ops, end)| Step { read, ops, end });
+            .prop_map(|(read, ops, end)| Step { read, ops, end })
+            .boxed();
         prop_oneof![
             4 => inner.clone(),
-            5 => (kind(), options(), vec(step, 0..4))
+            5 => (kind(), options(), vec(step.clone(), 0..4))
                 .prop_map(|(kind, options, steps)| Op::Insert(kind, options, steps)),
+            1 => (0..20_u8, 0..2_u8, vec(step, 0..4))
+                .prop_map(|(after, scope, steps)| Op::RemoteInsert(after, scope, steps)),
             1 => (pick(), body(inner.clone())).prop_map(|(pick, body)| Op::Take(pick, body)),
             2 => (pick(), body(inner.clone())).prop_map(|(pick, body)| Op::Visit(pick, body)),
             1 => (pick(), body(inner.clone())).prop_map(|(pick, body)| Op::Inspect(pick, body)),
-            1 => body(inner.clone()).prop_map(Op::Idle),
-            1 => body(inner).prop_map(Op::Post),
+            1 => (body(inner.clone()), scope()).prop_map(|(body, scope)| Op::Idle(body, scope)),
+            1 => body(inner.clone()).prop_map(Op::Post),
+            1 => body(inner).prop_map(Op::PostLocal),
         ]
     })
 }
@@ -256,7 +263,7 @@ mod once_failed {
         let updates = Op::Visit(Pick(0), body(vec![Op::Update(Pick(0), 0)]));
         let step = |read, ops| Step { read, ops, end: End::Continue };
         check(&[
-            Op::Idle(body(vec![poke(0)])),
+            Op::Idle(body(vec![poke(0)]), 0),
             Op::Insert(Kind::Task, options, vec![step(false, vec![updates]), step(true, vec![])]),
             Op::Dispatch(0),
             Op::Dispatch(0),
@@ -290,7 +297,7 @@ mod once_failed {
                 vec![(vec![Op::Visit(Pick(0), panicking(vec![poke(5)])), timer()], End::Continue)],
             ),
             Op::Dispatch(0),
-            Op::Idle(body(vec![timer(), poke(4)])),
+            Op::Idle(body(vec![timer(), poke(4)]), 0),
             insert(Kind::Channel, PLAIN, vec![]),
             Op::Dispatch(0),
             poke(1),

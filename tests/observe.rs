@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use common::{LONG, State, ZERO, manual_loop, new_loop};
 use soloop::{
     CallbackKind, CallbackReport, CallbackStart, ChromeTrace, ErrorAction, EventLoop, Generic,
-    Histograms, Interest, Mode, Observer, PostAction, Priority, Ready, RoundReport, SlowCallbacks,
+    Histograms, Interest, Mode, Observer, PostAction, Priority, Ready, RoundReport,
     SlowestCallbacks, SourceOptions, TimeoutAction, Timer, Token, WaitReport, make_ping,
     slow_callbacks,
 };
@@ -212,6 +212,64 @@ mod observers {
     }
 
     #[test]
+    fn closures_and_observers_are_one_list_with_one_of_a_type() {
+        let (mut event_loop, mut state) = new_loop();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        for name in ["first", "second"] {
+            let seen = Arc::clone(&seen);
+            event_loop.observe(move |_| seen.lock().unwrap().push(name));
+            event_loop.set_observer(Recorder::default());
+        }
+        let shared = [(); 2].map(|()| Arc::new(Mutex::new(Recorder::default())));
+        shared.iter().for_each(|recorder| event_loop.set_observer(Arc::clone(recorder)));
+        event_loop.set_observer(Histograms::new());
+        state.handle.insert_idle(|_| ());
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        let seen_by = shared.map(|recorder| recorder.lock().unwrap().lines.len());
+        assert_eq!(seen_by, [0, 6], "the second took the place of the first");
+        assert_eq!(*seen.lock().unwrap(), ["first", "second"]);
+        assert_eq!(event_loop.observer::<Recorder>().unwrap().lines.len(), 6);
+        let histograms = event_loop.observer::<Histograms>().unwrap();
+        assert_eq!(histograms.get(CallbackKind::Idle, "idle").unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_observer_that_is_taken_sees_no_more_and_the_others_go_on() {
+        let (mut event_loop, mut state) = new_loop();
+        event_loop.set_observer(Recorder::default());
+        event_loop.set_observer(Histograms::new());
+        assert!(event_loop.take_observer::<Option<Recorder>>().is_none(), "of another type");
+        state.handle.insert_idle(|_| ());
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        let recorder = event_loop.take_observer::<Recorder>().unwrap();
+        assert_eq!(recorder.lines.len(), 6);
+        assert!(event_loop.take_observer::<Recorder>().is_none());
+        state.handle.insert_idle(|_| ());
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        let histograms = event_loop.observer::<Histograms>().unwrap();
+        assert_eq!(histograms.get(CallbackKind::Idle, "idle").unwrap().count(), 2);
+    }
+
+    #[test]
+    fn an_idle_is_reported_under_its_name_and_no_other_is() {
+        let (mut event_loop, mut state) = new_loop();
+        // Names that nobody asks for do not stay.
+        state.handle.insert_idle_with(named("unseen"), |_| ());
+        state.handle.insert_idle_with(named("nor this"), |_| ());
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        event_loop.set_observer(Recorder::default());
+        state.handle.insert_idle_with(named("redraw"), |_| ());
+        let cancelled = state.handle.insert_idle_with(named("cancelled"), |_| ());
+        state.handle.insert_idle(|_| ());
+        state.handle.insert_idle_with(named("save"), |_| ());
+        assert!(state.handle.cancel_idle(cancelled));
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        let lines = Recorder::take(&mut event_loop);
+        let begins: Vec<_> = lines.iter().filter(|line| line.ends_with(" begins")).collect();
+        assert_eq!(begins, ["Idle redraw begins", "Idle idle begins", "Idle save begins"]);
+    }
+
+    #[test]
     fn one_that_may_be_there_observes_if_it_is() {
         for there in [false, true] {
             let (mut event_loop, mut state) = new_loop();
@@ -302,20 +360,6 @@ mod ready_made {
         let slow: Vec<_> = seen.iter().filter(|(name, _)| name == "slow").collect();
         assert_eq!(slow.len(), 1);
         assert!(slow[0].1 >= 20 * MS);
-    }
-
-    #[test]
-    fn the_slow_reporter_says_what_it_left_out() {
-        let (mut event_loop, mut state) = new_loop();
-        let (sender, seen) = channel();
-        let slow = SlowCallbacks::new(ZERO, move |report: &CallbackReport<'_>, unreported| {
-            sender.send((report.kind, unreported)).unwrap();
-        });
-        event_loop.set_observer(slow.at_most(2, HOUR));
-        (0..5).for_each(|_| _ = state.handle.insert_idle(|_| ()));
-        event_loop.dispatch(ZERO, &mut state).unwrap();
-        let idle = CallbackKind::Idle;
-        assert_eq!(seen.try_iter().collect::<Vec<_>>(), [(idle, 0), (idle, 0)]);
     }
 
     #[test]
@@ -814,7 +858,7 @@ mod parts {
     fn a_callback_receives_its_part_of_the_state() {
         let (mut event_loop, mut state) = new_loop();
         let (ping, source) = make_ping();
-        let noting = soloop::map(log, |(), log: &mut Vec<String>| log.push("ping".into()));
+        let noting = soloop::map_data(log, |(), log: &mut Vec<String>| log.push("ping".into()));
         state.handle.insert_source(source, noting).unwrap();
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let fd = Generic::new(theirs, Interest::READ, Mode::Level);

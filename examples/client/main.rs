@@ -34,7 +34,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use options::{Options, Request};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use soloop::signals::consts::{SIGINT, SIGTERM};
 use soloop::{EventLoop, Signals, SourceOptions, WaylandSource, channel};
 use state::State;
 use wayland_client::backend::WaylandError;

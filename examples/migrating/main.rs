@@ -25,7 +25,8 @@ macro_rules! patterns {
 
 patterns! {
     state_after_sources token_in_state self_removal sibling fd_taken_back error_gates idle_later from_a_drop
-    async_tasks lending one_shot reading_back
+    async_tasks lending one_shot reading_back part_with_handle insertion_by_shared_self thread_answers removal_by_ping
+    menu
 }
 
 fn main() -> Result<()> {

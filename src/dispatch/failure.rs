@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::error::{BoxError, Error, ErrorAction};
 use crate::handle::{LoopData, own_handle};
 use crate::token::{InterestKey, SourceKey};
+use crate::type_name::without_paths;
 use crate::{AnyToken, EventLoop, SourceOptions, TimeoutAction, Timer};
 
 /// What a source failed with, under its name, and its own policy.
@@ -23,7 +24,7 @@ impl<Data: LoopData> EventLoop<Data> {
         error: BoxError,
         data: &mut Data,
     ) -> SourceFailure {
-        let name = self.name_of(key, data).to_owned();
+        let name = self.name_of(key, data);
         let error = Error::Source { token: AnyToken::new(key), name, error };
         let type_name = self.slots.get(key).map_or("", |slot| slot.source.type_name());
         let registrations = &data.loop_handle().registrations;
@@ -86,7 +87,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.orphans.len() == Self::ORPHANS {
             self.orphans.pop_front();
         }
-        let name = self.name_of(key, data).to_owned();
+        let name = self.name_of(key, data);
         self.orphans.push_back(Orphan { interests, key, name });
     }
 
@@ -104,13 +105,12 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// The name of a source: that of its options, or of its type.
-    pub(crate) fn name_of<'a>(&self, key: SourceKey, data: &'a mut Data) -> &'a str
-    where
-        Self: 'a,
-    {
+    pub(crate) fn name_of(&self, key: SourceKey, data: &mut Data) -> String {
         let options = data.loop_handle().registrations.options(key);
-        let type_name = self.slots.get(key).map_or("", |slot| slot.source.type_name());
-        options.and_then(|options| options.name.as_deref()).unwrap_or(type_name)
+        match options.and_then(|options| options.name.as_deref()) {
+            Some(name) => name.to_owned(),
+            None => without_paths(self.slots.get(key).map_or("", |slot| slot.source.type_name())),
+        }
     }
 }
 

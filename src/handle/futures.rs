@@ -71,6 +71,7 @@ impl<Data: 'static> LoopHandle<Data> {
     /// assert_eq!(state.log, ["3…", "2…", "1…", "go"]);
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[doc(alias = "spawn_local")]
     pub fn spawn<F, Fut>(&mut self, task: F) -> Token<Task>
     where
         F: FnOnce(TaskContext<Data>) -> Fut + 'static,

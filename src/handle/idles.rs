@@ -1,10 +1,13 @@
 //! The idle queue: callbacks that run once, when all pending events are processed.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 
-use crate::IdleToken;
+use super::LoopHandle;
+use crate::dropped_guards::DroppedGuard;
 use crate::shrink::pop_front;
+use crate::{IdleToken, SourceOptions};
 
 pub(crate) type Idle<Data> = Box<dyn FnOnce(&mut Data)>;
 
@@ -14,11 +17,13 @@ pub(crate) struct Idles<Data> {
     queue: VecDeque<Option<Idle<Data>>>,
     /// The number of the first one in the queue.
     first: u64,
+    /// Of those that have one, in the order of the queue.
+    names: VecDeque<(IdleToken, Cow<'static, str>)>,
 }
 
 impl<Data> Idles<Data> {
     pub(crate) fn new() -> Self {
-        Self { queue: VecDeque::new(), first: 0 }
+        Self { queue: VecDeque::new(), first: 0, names: VecDeque::new() }
     }
 
     #[inline]
@@ -33,8 +38,26 @@ impl<Data> Idles<Data> {
 
     #[inline]
     pub(crate) fn push(&mut self, idle: Idle<Data>) -> IdleToken {
+        let token = self.next_token();
         self.queue.push_back(Some(idle));
-        IdleToken(self.first + self.queue.len() as u64 - 1)
+        token
+    }
+
+    /// What the next one that is pushed is called by.
+    #[inline]
+    pub(crate) fn next_token(&self) -> IdleToken {
+        IdleToken(self.first + self.queue.len() as u64)
+    }
+
+    /// Names the next one that is pushed.
+    pub(crate) fn name_next(&mut self, name: Cow<'static, str>) {
+        self.names.push_back((self.next_token(), name));
+    }
+
+    /// The name of the one that was popped last, if it has one.
+    pub(crate) fn take_name(&mut self) -> Option<Cow<'static, str>> {
+        let named = self.names.front().is_some_and(|(token, _)| token.0 < self.first);
+        if named { pop_front(&mut self.names).map(|(_, name)| name) } else { None }
     }
 
     /// The idle that `token` names, if it has neither run nor been cancelled.
@@ -47,8 +70,74 @@ impl<Data> Idles<Data> {
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Option<Idle<Data>>> {
         let idle = pop_front(&mut self.queue)?;
+        // Of earlier ones, which nobody asked for.
+        while self.names.front().is_some_and(|(token, _)| token.0 < self.first) {
+            pop_front(&mut self.names);
+        }
         self.first += 1;
         Some(idle)
+    }
+}
+
+impl<Data> LoopHandle<Data> {
+    /// Has `callback` run once, after the events of the current round (or of the next one, if none is
+    /// under way) are processed. As long as one is queued, the loop does not block.
+    #[doc(alias = "defer")]
+    pub fn insert_idle(&mut self, callback: impl FnOnce(&mut Data) + 'static) -> IdleToken {
+        self.note_work();
+        self.idles.push(Box::new(callback))
+    }
+
+    /// Has `callback` run once, as [`insert_idle`](Self::insert_idle), under a name or in a [`Scope`](crate::Scope): one
+    /// whose scope is dropped before is cancelled then, and dropped with what it captured. An idle has neither a priority
+    /// nor a budget nor an error policy: what the options say of these does not apply.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, drawn: u32 }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{EventLoop, Scope, SourceOptions};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, drawn: 0 };
+    /// let (window, closed) = (Scope::new(), Scope::new());
+    /// for scope in [&window, &closed] {
+    ///     let redraw = SourceOptions::new().name("redraw").scope(scope);
+    ///     state.handle.insert_idle_with(redraw, |state| state.drawn += 1);
+    /// }
+    /// drop(closed);
+    /// event_loop.dispatch(Duration::ZERO, &mut state)?;
+    /// assert_eq!(state.drawn, 1);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn insert_idle_with(
+        &mut self,
+        options: SourceOptions,
+        callback: impl FnOnce(&mut Data) + 'static,
+    ) -> IdleToken {
+        let SourceOptions { name, scope, .. } = options;
+        let token = self.idles.next_token();
+        let member = scope.map(|mut scope| {
+            scope.enter(self.guard_of(DroppedGuard::Idle(token)));
+            scope
+        });
+        if let Some(name) = name {
+            self.idles.name_next(name);
+        }
+        self.insert_idle(move |data| {
+            // It leaves the scope, which may be dropped by the callback.
+            drop(member);
+            callback(data);
+        })
+    }
+
+    /// Drops an idle callback before it runs. `false` if it has run, is running or was cancelled.
+    pub fn cancel_idle(&mut self, token: IdleToken) -> bool {
+        self.idles.cancel(token).is_some()
     }
 }
 

@@ -15,6 +15,7 @@
 //! Invariants: when the loop blocks, nothing is recorded, and the alarm is set to the source's nearest timer. The
 //! source is called with what was recorded since it was last registered only.
 
+use std::any::type_name;
 use std::cell::{Ref, RefMut};
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -29,6 +30,7 @@ use calloop::{Dispatcher, LoopSignal, Poll, RegistrationToken, TokenFactory};
 use super::{LookAgain, explain, timers};
 use crate::error::BoxError;
 use crate::sources::fd_watch::FdWatch;
+use crate::type_name::without_paths;
 use crate::{
     EventIterator, EventSource, InsertError, Interest, InterestToken, LoopHandle, Mode, Notifier,
     PostAction, Readiness, Registrar, SourceOptions, Token,
@@ -211,15 +213,13 @@ impl<Data> LoopHandle<Data> {
         S: calloop::EventSource + 'static,
         F: FnMut(S::Event, &mut S::Metadata, &mut Data) -> S::Ret + 'static,
     {
-        options.name.get_or_insert(std::any::type_name::<S>().into());
+        options.name.get_or_insert_with(|| without_paths(type_name::<S>()).into());
         let callback = move |(event, metadata): (S::Event, &mut S::Metadata), data: &mut Data| {
             callback(event, metadata, data)
         };
         let inserted = self.insert_source_with(options, CalloopSource::new(source), callback);
-        inserted.map_err(|InsertError { error, source }| InsertError {
-            error,
-            source: source.into_inner(),
-        })
+        inserted
+            .map_err(|InsertError { error, source }| InsertError::new(error, source.into_inner()))
     }
 }
 

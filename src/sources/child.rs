@@ -39,6 +39,9 @@ use crate::{Interest, Mode};
 /// [`get_mut`](Self::get_mut) (with [`LoopHandle::visit`](crate::LoopHandle::visit)) and wait for the event; to go on
 /// by hand, [`take`](crate::LoopHandle::take) the source and call [`into_inner`](Self::into_inner).
 ///
+/// So a [`Scope`](crate::Scope) alone ends no child. Time limits and restarts are the work of a task:
+/// [the guide](crate::guide) shows one, and `examples/supervisor.rs` more.
+///
 /// On Linux each child takes an fd, from `pidfd_open(2)` (Linux 5.3). On other Unix systems this source
 /// needs feature `signals`.
 ///
@@ -67,6 +70,7 @@ use crate::{Interest, Mode};
 /// # Ok::<(), soloop::Error>(())
 /// ```
 #[derive(Debug)]
+#[doc(alias("kill", "waitpid"))]
 pub struct Child {
     child: std::process::Child,
     watch: ChildWatch,
@@ -125,7 +129,7 @@ impl Child {
     ) -> Result<Self, InsertError<std::process::Child>> {
         match ChildWatch::begin(&mut child, watch) {
             Ok(watch) => Ok(Self { child, watch, told: false }),
-            Err(error) => Err(InsertError { error, source: child }),
+            Err(error) => Err(InsertError::new(error, child)),
         }
     }
 

@@ -8,11 +8,19 @@ use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, R
 /// What the callback of a [`Generic`] or a [`MioSource`](crate::MioSource) receives: the readiness, and
 /// the source to read from and write to.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Ready<'a, T> {
     /// What the kernel said.
     pub readiness: Readiness,
     /// The source.
     pub io: &'a mut T,
+}
+
+impl<'a, T> Ready<'a, T> {
+    /// For a source of one's own that hands out the same event.
+    pub fn new(readiness: Readiness, io: &'a mut T) -> Self {
+        Self { readiness, io }
+    }
 }
 
 /// Watches an fd: a socket, a pipe, a device, another loop.
@@ -21,6 +29,9 @@ pub struct Ready<'a, T> {
 /// dispatch under the name of the source, which stays registered. With [`Mode::Level`] the callback is called
 /// in each round as long as the fd is ready, with [`Mode::Edge`] when it becomes ready, with
 /// [`Mode::OneShot`] once until it is updated (or the callback answers [`PostAction::Reregister`]).
+///
+/// To write to a client that is not the one calling back, [visit](crate::LoopHandle::visit) its source:
+/// [`guide::sources`](crate::guide::sources) shows how.
 ///
 /// If the callback puts another fd in the place of the old one, the new one is registered when it returns.
 ///

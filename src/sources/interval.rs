@@ -8,6 +8,7 @@ use crate::{Clock, EventSource, InterestToken, PostAction, Readiness, Registrar}
 
 /// A tick of an [`Interval`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub struct Tick {
     /// When it was due: the latest tick that is not after the time of the callback.
     pub deadline: Instant,
@@ -62,6 +63,7 @@ pub struct Tick {
 /// # Ok::<(), soloop::Error>(())
 /// ```
 #[derive(Debug)]
+#[doc(alias = "set_interval")]
 pub struct Interval {
     period: Duration,
     beat: Beat,

@@ -132,7 +132,7 @@ impl<F: AsFd> Async<F> {
     pub(crate) fn new<Data>(handle: &mut LoopHandle<Data>, fd: F) -> Result<Self, InsertError<F>> {
         let blocking = match set_nonblocking(fd.as_fd()) {
             Ok(blocking) => blocking,
-            Err(error) => return Err(InsertError { error, source: fd }),
+            Err(error) => return Err(InsertError::new(error, fd)),
         };
         let waiters = Arc::new(Waiters::default());
         match watch(handle, fd.as_fd(), &waiters) {
@@ -146,7 +146,7 @@ impl<F: AsFd> Async<F> {
             }),
             Err(error) => {
                 restore(fd.as_fd(), blocking);
-                Err(InsertError { error, source: fd })
+                Err(InsertError::new(error, fd))
             }
         }
     }

@@ -17,11 +17,19 @@ mod ready {
     /// What the callback of a [`MioSource`](crate::MioSource) receives: the readiness, and the source to
     /// read from and write to.
     #[derive(Debug)]
+    #[non_exhaustive]
     pub struct Ready<'a, T> {
         /// What the kernel said.
         pub readiness: Readiness,
         /// The source.
         pub io: &'a mut T,
+    }
+
+    impl<'a, T> Ready<'a, T> {
+        /// For a source of one's own that hands out the same event.
+        pub fn new(readiness: Readiness, io: &'a mut T) -> Self {
+            Self { readiness, io }
+        }
     }
 }
 

@@ -20,6 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use signal_hook::consts::FORBIDDEN;
 use signal_hook::low_level::signal_name;
 
+/// The numbers of signals, `SIGTERM` among them: those of `signal-hook`.
+pub use signal_hook::consts;
+
 use super::fd_watch::FdWatch;
 use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
 
@@ -43,6 +46,7 @@ impl Signal {
 
 /// The process that sent a signal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub struct Sender {
     /// Its process id.
     pub pid: u32,
@@ -80,9 +84,8 @@ pub struct Sender {
 /// # impl soloop::LoopData for State {
 /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
 /// # }
+/// use soloop::signals::consts::SIGUSR1;
 /// use soloop::{EventLoop, Signals};
-///
-/// const SIGUSR1: i32 = if cfg!(target_os = "linux") { 10 } else { 30 };
 ///
 /// let (mut event_loop, handle) = EventLoop::new()?;
 /// let mut state = State { handle };

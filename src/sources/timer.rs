@@ -9,10 +9,15 @@ use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 pub use super::timeout::TimeoutFuture;
 
 /// What becomes of a [`Timer`] that fired: the answer of its callback.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
 pub enum TimeoutAction {
     /// Remove the timer. As a part of another source it stays in that, and does not fire again.
+    #[default]
     Drop,
+    /// Keep the timer, without a deadline: it fires when it has been given one, as one that was made by
+    /// [`Timer::never`] does. A deadline that the callback gave it stands.
+    Keep,
     /// Fire again at this time.
     ToInstant(Instant),
     /// Fire again after this time, counted from now on the loop's clock.
@@ -99,6 +104,38 @@ impl Timer {
         Self::from_duration(Duration::ZERO)
     }
 
+    /// Does not fire before it is given a deadline: for one that lives as long as what it serves, and is armed now and
+    /// then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, saved: u32 }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{Clock, EventLoop, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+    /// let mut state = State { handle, saved: 0 };
+    /// let save = state.handle.insert_timer(Timer::never(), |_, state: &mut State| {
+    ///     state.saved += 1;
+    ///     TimeoutAction::Keep
+    /// });
+    /// for _change in 0..3 {
+    ///     let soon = state.handle.now() + Duration::from_secs(1);
+    ///     state.handle.set_deadline(save, soon);
+    /// }
+    /// event_loop.dispatch(None, &mut state)?;
+    /// assert_eq!(state.saved, 1); // once for the three
+    /// assert!(state.handle.contains(save));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn never() -> Self {
+        Self::new(When::Never)
+    }
+
     /// Fires `duration` after it is inserted.
     pub fn from_duration(duration: Duration) -> Self {
         Self::new(When::after(duration))
@@ -122,7 +159,7 @@ impl Timer {
         self.when = When::after(duration);
     }
 
-    /// When it fires; `None` if that is beyond the end of time, or counted from an insertion that has not
+    /// When it fires; `None` if it has no deadline, if that is beyond the end of time, or counted from an insertion that has not
     /// taken place.
     #[inline]
     pub fn current_deadline(&self) -> Option<Instant> {
@@ -192,6 +229,10 @@ impl EventSource for Timer {
                 // Wherever the timer lies: the source around it may go on.
                 self.when = When::Never;
                 PostAction::Remove
+            }
+            TimeoutAction::Keep => {
+                self.when = When::Never;
+                PostAction::Reregister
             }
             TimeoutAction::ToInstant(deadline) => {
                 self.set_deadline(deadline);

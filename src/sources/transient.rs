@@ -279,7 +279,7 @@ impl<T: EventSource> EventSource for TransientSource<T> {
             match answer {
                 PostAction::Remove => self.remove(),
                 PostAction::Disable => self.disable(),
-                PostAction::Continue | PostAction::Again | PostAction::Reregister => {}
+                _ => {}
             }
         }
         // Also for a change that the composite made and did not mention.

@@ -15,6 +15,7 @@ use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, R
 
 /// The event of a [`WallTimer`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum WallEvent {
     /// The deadline has come.
     Fired,
@@ -24,9 +25,11 @@ pub enum WallEvent {
 }
 
 /// What becomes of a [`WallTimer`]: the answer of its callback.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
 pub enum WallAction {
     /// Remove the timer.
+    #[default]
     Drop,
     /// Keep it as it is. After [`WallEvent::ClockChanged`] the deadline still stands, and has come if the clock is
     /// past it now; after [`WallEvent::Fired`] there is none until [`WallTimer::set_time`] gives another.
@@ -80,7 +83,7 @@ pub enum WallAction {
 ///         hour += Duration::from_secs(3600);
 ///         WallAction::ToTime(hour)
 ///     }
-///     WallEvent::ClockChanged => WallAction::Keep,
+///     _ => WallAction::Keep,
 /// })?;
 /// event_loop.dispatch(None, &mut state)?;
 /// assert_eq!(state.hours, 1);

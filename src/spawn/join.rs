@@ -72,6 +72,23 @@ impl<R> TaskResult<R> {
         std::mem::replace(&mut *self.lock(), stage)
     }
 
+    /// The result, once: after that, and if there is none, [`Cancelled`].
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<R, Cancelled>> {
+        let waker = cx.waker().clone();
+        let mut stage = self.lock();
+        let next = match &*stage {
+            Stage::Running(_) => Stage::Running(Some(waker)),
+            Stage::Done(_) | Stage::Gone => Stage::Gone,
+        };
+        let last = std::mem::replace(&mut *stage, next);
+        drop(stage);
+        match last {
+            Stage::Running(_) => Poll::Pending,
+            Stage::Done(result) => Poll::Ready(Ok(result)),
+            Stage::Gone => Poll::Ready(Err(Cancelled)),
+        }
+    }
+
     fn set(&self, stage: Stage<R>) {
         if let Stage::Running(Some(waker)) = self.replace(stage) {
             waker.wake();
@@ -100,19 +117,7 @@ impl<R> Future for JoinHandle<R> {
     type Output = Result<R, Cancelled>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let waker = cx.waker().clone();
-        let mut stage = self.outcome.lock();
-        let next = match *stage {
-            Stage::Running(_) => Stage::Running(Some(waker)),
-            Stage::Done(_) | Stage::Gone => Stage::Gone,
-        };
-        let last = std::mem::replace(&mut *stage, next);
-        drop(stage);
-        match last {
-            Stage::Running(_) => Poll::Pending,
-            Stage::Done(result) => Poll::Ready(Ok(result)),
-            Stage::Gone => Poll::Ready(Err(Cancelled)),
-        }
+        self.outcome.poll(cx)
     }
 }
 
@@ -125,7 +130,7 @@ impl<R> fmt::Debug for JoinHandle<R> {
     }
 }
 
-/// The task's end of it: dropped without a result, it tells that there is none.
+/// The end of it that makes the result: dropped without one, it tells that there is none.
 pub(super) struct Report<R> {
     outcome: Arc<TaskResult<R>>,
 }

@@ -22,7 +22,8 @@ pub enum Op {
     Move(Pick, u8),
     Enable(Pick),
     Disable(Pick),
-    Idle(Body),
+    /// In none of the scopes, the first, the second, or one that is gone.
+    Idle(Body, u8),
     CancelIdle(Pick),
     /// Writes to an fd, pings, sends, schedules, notifies, raises signals, has a child end, lets a task go on.
     Poke(Pick),
@@ -32,7 +33,11 @@ pub enum Op {
     /// Another one takes its place.
     DropScope(u8),
     Post(Body),
+    /// By the remote of the loop's own thread.
+    PostLocal(Body),
     RemoteRemove(Pick),
+    /// A timer, due so many milliseconds after it is inserted, into one of the scopes. No op reaches it: nobody has its token.
+    RemoteInsert(u8, u8, Vec<Step>),
     Wakeup,
     /// Concerns the current or the next `Run`, and no dispatch.
     Stop,
@@ -143,7 +148,7 @@ pub struct Options {
     pub budget: u8,
     /// In none, the first, the second, or one that is gone.
     pub scope: u8,
-    /// `insert_once`; a task is plainly spawned, without any option and without a handle to its result.
+    /// `insert_once`, and a timer without any option `insert_timer` if not; a task is plainly spawned, without any option and without a handle to its result.
     pub once: bool,
     /// `insert_part`, with the whole as the part.
     pub part: bool,
@@ -173,7 +178,7 @@ pub enum End {
     Disable,
     /// A task returns.
     Remove,
-    /// For those that can answer with one. A task panics where no closure of it runs.
+    /// For those that can answer with one. A timer is kept without a deadline. A task panics where no closure of it runs.
     Error,
     Panic,
 }
@@ -231,9 +236,11 @@ pub fn count(ops: &[Op]) -> u64 {
     ops.iter()
         .map(|op| {
             1 + match op {
-                Op::Insert(_, _, steps) => steps.iter().map(|step| count(&step.ops)).sum(),
+                Op::Insert(_, _, steps) | Op::RemoteInsert(_, _, steps) => {
+                    steps.iter().map(|step| count(&step.ops)).sum()
+                }
                 Op::Take(_, body) | Op::Visit(_, body) | Op::Inspect(_, body) => count(&body.ops),
-                Op::Idle(body) | Op::Post(body) => count(&body.ops),
+                Op::Idle(body, _) | Op::Post(body) | Op::PostLocal(body) => count(&body.ops),
                 _ => 0,
             }
         })

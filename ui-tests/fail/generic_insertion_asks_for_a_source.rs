@@ -1,5 +1,5 @@
 // calloop: refused as well, without a hint.
-// error[E0277]: `S` is not an event source
+// error[E0277]: `S` is not an event source of soloop
 
 use soloop::{EventLoop, LoopData, LoopHandle, make_ping};
 

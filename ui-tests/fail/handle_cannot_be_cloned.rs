@@ -1,5 +1,5 @@
 // calloop: each clone of a handle owns the loop (`Rc`); one that is kept in a callback or a source leaks it.
-// error[E0599]: no method named `clone` found for struct `LoopHandle<Data>` in the current scope
+// error[E0599]: a `LoopHandle` can't be cloned: a loop has one, in its state
 
 use soloop::{EventLoop, LoopData, LoopHandle};
 

@@ -1,5 +1,5 @@
 // calloop: refused as well, without a hint.
-// error[E0277]: `Keyboard` is not an event source
+// error[E0277]: `Keyboard` is not an event source of soloop
 // Headline only: what follows lists the sources there are, by the features of the crate.
 
 use soloop::{EventLoop, LoopData, LoopHandle};

@@ -7,12 +7,17 @@ pub mod error_gates;
 pub mod fd_taken_back;
 pub mod from_a_drop;
 pub mod idle_later;
+pub mod insertion_by_shared_self;
 pub mod lending;
+pub mod menu;
 pub mod one_shot;
+pub mod part_with_handle;
 pub mod reading_back;
+pub mod removal_by_ping;
 pub mod self_removal;
 pub mod sibling;
 pub mod state_after_sources;
+pub mod thread_answers;
 pub mod token_in_state;
 
 use super::*;

@@ -45,6 +45,12 @@ enum Pending {
     Disable(usize),
 }
 
+enum Post {
+    Body(&'static str, Body, usize),
+    /// A source for a scope, which was dropped so often by then.
+    Insert(usize, usize, u32),
+}
+
 /// A place in the queue of what is ready.
 #[derive(Clone, Copy)]
 struct Place {
@@ -66,8 +72,13 @@ pub struct Model {
     scopes: [Vec<usize>; SCOPES],
     /// What scopes let go, scope by scope, and remotes.
     abandoned: Vec<Vec<usize>>,
-    mailbox: VecDeque<(Body, usize)>,
-    posts: VecDeque<(Body, usize)>,
+    /// The idles in each scope, and those that scopes let go.
+    scoped_idles: [Vec<usize>; SCOPES],
+    abandoned_idles: Vec<usize>,
+    /// How often each scope was dropped.
+    dropped_scopes: [u32; SCOPES],
+    mailbox: VecDeque<Post>,
+    posts: VecDeque<Post>,
     woken: Vec<Interest>,
     notified: bool,
     ran_user_code: bool,
@@ -103,6 +114,9 @@ impl Model {
             applying: false,
             scopes: Default::default(),
             abandoned: Vec::new(),
+            scoped_idles: Default::default(),
+            abandoned_idles: Vec::new(),
+            dropped_scopes: [0; SCOPES],
             mailbox: VecDeque::new(),
             posts: VecDeque::new(),
             woken: Vec::new(),
@@ -195,7 +209,8 @@ impl Model {
         self.wait(timeout, in_run);
         self.deliver()?;
         for _ in 0..self.idles.len() {
-            if let Some((_, Some((body, depth)))) = self.idles.pop_front() {
+            if let Some((number, Some((body, depth)))) = self.idles.pop_front() {
+                self.leave_scope(number);
                 self.body(Entry::Ran("idle"), body, depth)?;
                 self.settle()?;
             }
@@ -303,7 +318,7 @@ impl Model {
     /// What a closure sees of the loop.
     fn view(&self, id: Option<usize>) -> View {
         let there = |source: &&Source| source.stored && !source.dropped;
-        let source = id.map(|id| &self.sources[id]);
+        let source = id.map(|id| &self.sources[id]).filter(|source| !source.unnamed);
         View {
             sources: self.sources.iter().filter(there).count(),
             rounds: self.rounds,

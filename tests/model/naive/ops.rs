@@ -1,7 +1,7 @@
 //! Ops, and what a program does from outside of the loop.
 
 use super::source::{Source, When};
-use super::{Model, Pending};
+use super::{Model, Pending, Post};
 use crate::model::log::Entry;
 use crate::model::ops::{
     BEREFT, BOUND, CHILDREN, DEPTH, Kind, Op, Options, POKED, Pick, SCOPES, SIGNALS, Step,
@@ -33,15 +33,19 @@ impl Model {
             Op::Visit(pick, body) => {
                 ("visit", self.ask(picked(*pick), |id| Pending::Visit(id, body.clone(), depth)))
             }
-            Op::Idle(body) => {
+            Op::Idle(body, scope) => {
                 self.idles.push_back((self.idles_ever, Some((body.clone(), depth))));
+                match usize::from(*scope % 4) {
+                    0 => {}
+                    n @ 1..=SCOPES => self.scoped_idles[n - 1].push(self.idles_ever),
+                    _ => self.abandoned_idles.push(self.idles_ever),
+                }
                 self.idles_ever += 1;
                 ("idle", true)
             }
             Op::CancelIdle(pick) => {
                 let number = pick.of(self.idles_ever);
-                let idle = self.idles.iter_mut().find(|idle| Some(idle.0) == number);
-                ("cancel", idle.is_some_and(|idle| idle.1.take().is_some()))
+                ("cancel", number.is_some_and(|number| self.cancel_idle(number)))
             }
             Op::Poke(pick) => {
                 self.messages += 1;
@@ -59,17 +63,34 @@ impl Model {
                 self.let_go(*which);
                 ("clear", true)
             }
+            Op::RemoteInsert(after, scope, steps) => {
+                let scope = usize::from(*scope) % SCOPES;
+                let options =
+                    Options { priority: 0, budget: 0, scope: 0, once: false, part: false };
+                let mut source = Source::new(Kind::Timer(*after), options, steps, depth);
+                source.unnamed = true;
+                let insert = Post::Insert(self.sources.len(), scope, self.dropped_scopes[scope]);
+                self.sources.push(source);
+                self.mailbox.push_back(insert);
+                ("remote insert", true)
+            }
             Op::DropScope(which) => {
                 self.let_go(*which);
+                self.dropped_scopes[usize::from(*which) % SCOPES] += 1;
                 ("drop", true)
             }
             Op::Post(body) => {
-                self.mailbox.push_back((body.clone(), depth));
+                self.mailbox.push_back(Post::Body("posted", body.clone(), depth));
                 ("post", true)
+            }
+            Op::PostLocal(body) => {
+                self.mailbox.push_back(Post::Body("local", body.clone(), depth));
+                ("local", true)
             }
             Op::RemoteRemove(pick) => {
                 let id = picked(*pick);
-                self.abandoned.extend(id.map(|id| vec![id]));
+                let named = id.filter(|&id| !self.sources[id].unnamed);
+                self.abandoned.extend(named.map(|id| vec![id]));
                 ("remote", id.is_some())
             }
             Op::Wakeup => {
@@ -93,8 +114,21 @@ impl Model {
         self.log.push(Entry::Did(name, done));
     }
 
+    /// Whether it was there.
+    pub(super) fn cancel_idle(&mut self, number: usize) -> bool {
+        self.leave_scope(number);
+        let idle = self.idles.iter_mut().find(|idle| idle.0 == number);
+        idle.is_some_and(|idle| idle.1.take().is_some())
+    }
+
+    /// An idle that is about to run, or never will.
+    pub(super) fn leave_scope(&mut self, idle: usize) {
+        self.scoped_idles.iter_mut().for_each(|idles| idles.retain(|&number| number != idle));
+    }
+
     fn ask(&mut self, id: Option<usize>, op: impl FnOnce(usize) -> Pending) -> bool {
-        let Some(id) = id.filter(|&id| self.sources[id].live) else { return false };
+        let named = |&id: &usize| self.sources[id].live && !self.sources[id].unnamed;
+        let Some(id) = id.filter(named) else { return false };
         let op = op(id);
         let removes = matches!(op, Pending::Remove(_) | Pending::Take(..));
         self.request(id, op);
@@ -105,10 +139,11 @@ impl Model {
 
     fn move_timer(&mut self, id: Option<usize>, to: u8) -> bool {
         let at = self.now + i64::from(to);
-        let timer = id.filter(|&id| matches!(self.sources[id].kind, Kind::Timer(_)));
+        let is_timer = |source: &Source| matches!(source.kind, Kind::Timer(_)) && !source.unnamed;
+        let timer = id.filter(|&id| is_timer(&self.sources[id]));
         let waits = timer.filter(|&id| {
             let source = &self.sources[id];
-            source.live && source.enabled && !matches!(source.when, When::Never)
+            source.live && source.enabled && !matches!(source.when, When::Never | When::Kept)
         });
         let Some(id) = waits else { return self.ask(timer, |id| Pending::Set(id, at)) };
         // Of several in a row for the same timer the last is what counts.
@@ -220,9 +255,23 @@ impl Model {
         }
     }
 
+    /// What a remote inserts, when the post runs.
+    pub(super) fn insert_posted(&mut self, id: usize, scope: usize, dropped: u32) {
+        self.register(id);
+        self.pending.push_back(Pending::Stored(id));
+        if dropped == self.dropped_scopes[scope] {
+            self.sources[id].scope = Some(scope);
+            self.scopes[scope].push(id);
+        } else {
+            self.abandoned.push(vec![id]);
+        }
+    }
+
     fn let_go(&mut self, which: u8) {
         let members = std::mem::take(&mut self.scopes[usize::from(which) % SCOPES]);
-        self.log.push(Entry::Members(members.len()));
+        let idles = std::mem::take(&mut self.scoped_idles[usize::from(which) % SCOPES]);
+        self.log.push(Entry::Members(members.len() + idles.len()));
+        self.abandoned_idles.extend(idles);
         for &id in &members {
             self.sources[id].scope = None;
         }

@@ -31,7 +31,7 @@ impl Model {
         match source.kind {
             Kind::Timer(_) | Kind::Part(_) => match source.when {
                 When::At(at) => Ok(Data::Timer(at)),
-                When::After(_) | When::Never => Err(End::Continue),
+                When::After(_) | When::Kept | When::Never => Err(End::Continue),
             },
             Kind::Interval(period) => {
                 let period = i64::from(period);
@@ -100,6 +100,10 @@ impl Model {
                     (Some(End::Again), _) => When::After(3),
                     _ => When::After(0),
                 };
+                End::Reregister
+            }
+            (Kind::Timer(_) | Kind::Part(_), Some(End::Error)) => {
+                source.when = When::Kept;
                 End::Reregister
             }
             (Kind::Timer(_), _) => {

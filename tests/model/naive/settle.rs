@@ -1,7 +1,7 @@
 //! Settling, and what it does to sources: registrations, changes, removals.
 
 use super::source::{Armed, When, is_due};
-use super::{Flow, Model, Pending, Stop};
+use super::{Flow, Model, Pending, Post, Stop};
 use crate::model::log::Entry;
 use crate::model::ops::{Body, Kind, signals};
 
@@ -18,9 +18,12 @@ impl Model {
         if self.posts.is_empty() {
             self.posts.append(&mut self.mailbox);
         }
-        while let Some((body, depth)) = self.posts.pop_front() {
+        while let Some(post) = self.posts.pop_front() {
             self.ran_user_code = true;
-            self.body(Entry::Ran("posted"), body, depth)?;
+            match post {
+                Post::Body(kind, body, depth) => self.body(Entry::Ran(kind), body, depth)?,
+                Post::Insert(id, scope, dropped) => self.insert_posted(id, scope, dropped),
+            }
             self.settle()?;
         }
         Ok(())
@@ -96,6 +99,9 @@ impl Model {
 
     /// What was let go by now is removed after what was asked for before, which does nothing to it any more.
     fn next_op(&mut self) -> Option<Pending> {
+        for idle in std::mem::take(&mut self.abandoned_idles) {
+            self.cancel_idle(idle);
+        }
         for mut ids in std::mem::take(&mut self.abandoned) {
             ids.retain(|&id| std::mem::take(&mut self.sources[id].live));
             ids.iter().for_each(|&id| self.sources[id].going = true);
@@ -204,7 +210,7 @@ impl Model {
     pub(super) fn arm(&mut self, id: usize) {
         let source = &mut self.sources[id];
         if let Kind::Timer(_) | Kind::Part(_) | Kind::Interval(_) = source.kind {
-            if matches!(source.when, When::Never) {
+            if matches!(source.when, When::Never | When::Kept) {
                 source.take_ready();
                 source.armed = Armed::No;
             }

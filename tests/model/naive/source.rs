@@ -9,7 +9,9 @@ use crate::model::ops::{BEREFT, Kind, Options, Step, signals};
 pub enum When {
     At(i64),
     After(i64),
-    /// The part is gone.
+    /// It was kept without a deadline.
+    Kept,
+    /// It is over; the part is gone.
     Never,
 }
 
@@ -41,6 +43,8 @@ pub struct Source {
     pub depth: usize,
     /// Not removed, nor about to be.
     pub live: bool,
+    /// Nobody has its token.
+    pub unnamed: bool,
     /// Its removal was asked for while ops were applied: they do nothing to it any more.
     pub going: bool,
     /// Its slot is there.
@@ -143,6 +147,7 @@ impl Source {
             forgotten: false,
             depth,
             live: true,
+            unnamed: false,
             going: false,
             stored: false,
             dropped: false,

@@ -1,13 +1,13 @@
 //! How the sources of each kind are made and inserted.
 
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use soloop::channel::Event;
 use soloop::{
-    Child, EventSource, Executor, Generic, InsertError, Interest, Interval, JoinHandle, LoopHandle,
-    MioSource, Mode, Priority, Ready, Scheduler, Scope, Signals, SourceOptions, Timer, Token,
-    TransientSource, make_ping,
+    Child, EventLoop, EventSource, Executor, Generic, InsertError, Interest, Interval, JoinHandle,
+    LoopHandle, MioSource, Mode, Priority, Ready, Scheduler, Scope, Signals, SourceOptions, Timer,
+    Token, TransientSource, make_ping,
 };
 
 use super::named::{Named, OtherEnd, Source};
@@ -77,6 +77,30 @@ impl World {
         true
     }
 
+    /// Has a remote insert a timer: its number is known at once, and its token to nobody.
+    pub fn insert_by_remote(
+        &mut self,
+        after: u8,
+        scope: u8,
+        steps: Vec<Step>,
+        depth: usize,
+    ) -> bool {
+        self.kinds.push(Kind::Timer(after));
+        let mut script = Script {
+            caller: Caller { id: self.sources.len(), depth },
+            steps: steps.into(),
+            log: self.log.clone(),
+            _held: Arc::clone(&self.held),
+        };
+        self.sources.push(Source { token: Named::Timer(dead_token()), end: OtherEnd::None });
+        let options = SourceOptions::new().scope(&self.scopes[usize::from(scope) % SCOPES]);
+        self.remote.insert_with(
+            options,
+            Timer::from_duration(ms(after)),
+            move |deadline, world: &mut World| script.timer(deadline, world),
+        )
+    }
+
     fn settings(&self, options: Options) -> Option<SourceOptions> {
         let Options { priority, budget, scope, .. } = options;
         if (priority % 3, budget % 4, scope % 4) == (0, 0, 0) {
@@ -90,11 +114,16 @@ impl World {
         if budget % 4 > 0 {
             settings = settings.budget((budget % 4).into());
         }
-        Some(match usize::from(scope % 4) {
-            0 => settings,
-            n @ 1..=SCOPES => settings.scope(&self.scopes[n - 1]),
-            _ => settings.scope(&Scope::new()),
-        })
+        Some(self.in_scope(settings.clone(), scope).unwrap_or(settings))
+    }
+
+    /// `settings` in the first scope, the second, or one that is gone.
+    pub fn in_scope(&self, settings: SourceOptions, scope: u8) -> Option<SourceOptions> {
+        match usize::from(scope % 4) {
+            0 => None,
+            n @ 1..=SCOPES => Some(settings.scope(&self.scopes[n - 1])),
+            _ => Some(settings.scope(&Scope::new())),
+        }
     }
 
     fn take_join_handle(&mut self, pick: Pick) -> Option<JoinHandle<u32>> {
@@ -135,7 +164,12 @@ impl World {
             Kind::Timer(after) => {
                 let timer = Timer::from_duration(ms(after));
                 let call = move |deadline, world: &mut World| script.timer(deadline, world);
-                (Named::Timer(insertion.insert(timer, call)), OtherEnd::None)
+                let Insertion { handle, settings, once, part } = insertion;
+                let token = match settings {
+                    None if !once && !part => handle.insert_timer(timer, call),
+                    settings => Insertion { handle, settings, once, part }.insert(timer, call),
+                };
+                (Named::Timer(token), OtherEnd::None)
             }
             Kind::Part(after) => {
                 let part = TransientSource::from(Timer::from_duration(ms(after)));
@@ -143,7 +177,7 @@ impl World {
                 (Named::Part(insertion.insert(part, call)), OtherEnd::None)
             }
             Kind::Interval(period) => {
-                let call = soloop::map(whole, move |tick, world| script.interval(tick, world));
+                let call = soloop::map_data(whole, move |tick, world| script.interval(tick, world));
                 (Named::Interval(insertion.insert(Interval::new(ms(period)), call)), OtherEnd::None)
             }
             Kind::Ping => {
@@ -220,6 +254,16 @@ impl World {
         };
         Source { token, end }
     }
+}
+
+/// A token that names nothing.
+fn dead_token() -> Token<Timer> {
+    static DEAD: OnceLock<Token<Timer>> = OnceLock::new();
+    *DEAD.get_or_init(|| {
+        let (event_loop, mut handle) = EventLoop::<World>::new().unwrap();
+        drop(event_loop);
+        handle.insert_timer(Timer::never(), |_, _| unreachable!())
+    })
 }
 
 /// The part of the state that is all of it.

@@ -137,8 +137,8 @@ impl Nested {
 
 /// Whether an op is no more than an event from outside, or an idle.
 fn is_event(op: &Op) -> bool {
-    matches!(op, Op::Poke(_) | Op::HangUp(_) | Op::Post(_) | Op::Idle(_) | Op::Wakeup)
-        || matches!(op, Op::Stop | Op::Advance(_) | Op::Policy(_))
+    matches!(op, Op::Poke(_) | Op::HangUp(_) | Op::Post(_) | Op::PostLocal(_) | Op::Wakeup)
+        || matches!(op, Op::Idle(..) | Op::Stop | Op::Advance(_) | Op::Policy(_))
 }
 
 fn is_told(epoll: &OwnedFd) -> bool {

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use soloop::{
-    Clock, Error, ErrorAction, EventLoop, IdleToken, LoopData, LoopHandle, Mode, Priority, Remote,
-    Scope,
+    Clock, Error, ErrorAction, EventLoop, IdleToken, LocalRemote, LoopData, LoopHandle, Mode,
+    Priority, Remote, Scope, SourceOptions,
 };
 
 use self::named::{Named, Source, with_token};
@@ -34,6 +34,7 @@ pub struct World {
     clock: Clock,
     epoch: Instant,
     remote: Remote<World>,
+    local: LocalRemote<World>,
     sources: Vec<Source>,
     idles: Vec<IdleToken>,
     scopes: [Scope; SCOPES],
@@ -71,6 +72,7 @@ impl World {
             epoch: clock.now(),
             clock,
             remote: handle.remote(),
+            local: handle.local_remote(),
             handle,
             sources: Vec::new(),
             idles: Vec::new(),
@@ -173,11 +175,13 @@ impl World {
             }
             Op::Update(pick, to) => ("update", self.update(pick, to)),
             Op::Move(pick, to) => ("move", self.move_timer(pick, to)),
-            Op::Idle(body) => {
+            Op::Idle(body, scope) => {
                 let body = self.body(body, depth);
-                let token = self
-                    .handle
-                    .insert_idle(move |world: &mut World| body(Entry::Ran("idle"), world));
+                let idle = move |world: &mut World| body(Entry::Ran("idle"), world);
+                let token = match self.in_scope(SourceOptions::new(), scope) {
+                    Some(options) => self.handle.insert_idle_with(options, idle),
+                    None => self.handle.insert_idle(idle),
+                };
                 self.idles.push(token);
                 ("idle", true)
             }
@@ -211,6 +215,13 @@ impl World {
             Op::Post(body) => {
                 let body = self.body(body, depth);
                 ("post", self.remote.post(move |world| body(Entry::Ran("posted"), world)))
+            }
+            Op::PostLocal(body) => {
+                let body = self.body(body, depth);
+                ("local", self.local.post(move |world| body(Entry::Ran("local"), world)))
+            }
+            Op::RemoteInsert(after, scope, steps) => {
+                ("remote insert", self.insert_by_remote(after, scope, steps, depth))
             }
             Op::RemoteRemove(pick) => (
                 "remote",
@@ -301,7 +312,7 @@ impl World {
         let rank = |priority| match priority {
             Priority::High => 0,
             Priority::Normal => 1,
-            Priority::Low => 2,
+            _ => 2,
         };
         View {
             sources: table.rows.len(),
@@ -387,5 +398,7 @@ impl World {
         for source in &self.sources {
             self.handle.remove(source.token.any());
         }
+        // Of the others the tokens are not known.
+        self.scopes.iter().for_each(Scope::clear);
     }
 }

@@ -59,6 +59,7 @@ impl Script {
             Some(End::Again) => TimeoutAction::ToDuration(ms(3)),
             Some(End::Reregister) => TimeoutAction::ToDuration(Duration::ZERO),
             Some(End::Disable) => TimeoutAction::ToInstant(deadline + ms(5)),
+            Some(End::Error) => TimeoutAction::Keep,
             _ => TimeoutAction::Drop,
         }
     }

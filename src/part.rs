@@ -100,7 +100,7 @@ use crate::{EventSource, InsertError, LoopHandle, SourceOptions, Token};
 ///
 /// let (mut event_loop, handle) = EventLoop::new()?;
 /// let mut state = State { handle, animation: Animation::default() };
-/// let frame = soloop::map(
+/// let frame = soloop::map_data(
 ///     |state: &mut State| &mut state.animation,
 ///     |at: Instant, animation: &mut Animation| animation.frame(at),
 /// );
@@ -109,7 +109,8 @@ use crate::{EventSource, InsertError, LoopHandle, SourceOptions, Token};
 /// assert_eq!(state.animation.frames, 1);
 /// # Ok::<(), soloop::Error>(())
 /// ```
-pub fn map<Data, Part, Event, Ret>(
+#[must_use = "it makes a callback, which does nothing until it is inserted"]
+pub fn map_data<Data, Part, Event, Ret>(
     mut part: impl FnMut(&mut Data) -> &mut Part + 'static,
     mut callback: impl FnMut(Event, &mut Part) -> Ret + 'static,
 ) -> impl FnMut(Event, &mut Data) -> Ret + 'static {
@@ -117,7 +118,7 @@ pub fn map<Data, Part, Event, Ret>(
 }
 
 impl<Data> LoopHandle<Data> {
-    /// Inserts a source whose callback receives a part of the state, which `part` finds; see [`map`].
+    /// Inserts a source whose callback receives a part of the state, which `part` finds; see [`map_data`].
     ///
     /// # Errors
     ///

@@ -1,0 +1,51 @@
+//! A guide in a dozen pages, none of which has code of its own: what the words mean, and how the usual things are done.
+//!
+//! * [`glossary`]: ten words that all of the documentation keeps to;
+//! * [`pictures`]: the loop, and one dispatch of it, drawn;
+//! * [`sharing`]: modules that share a loop, and what each of them keeps in the place of a handle;
+//! * [`timers`], [`processes`], [`tasks`]: what a program waits for;
+//! * [`sources`]: writing one, and writing to a client that is not the one calling back;
+//! * [`testing`]: an hour in a moment, on the manual clock;
+//! * [`compositors`], [`clients`]: both ends of Wayland;
+//! * [`nesting`]: this loop in another one, another one in this loop;
+//! * [`trouble`]: what to do when the loop spins or stalls.
+
+#[doc = include_str!("guide/glossary.md")]
+pub mod glossary {}
+
+#[doc = include_str!("guide/pictures.md")]
+pub mod pictures {}
+
+#[doc = include_str!("guide/sharing.md")]
+pub mod sharing {}
+
+#[doc = include_str!("guide/timers.md")]
+pub mod timers {}
+
+#[cfg(all(target_os = "linux", feature = "signals", feature = "executor"))]
+#[doc = include_str!("guide/processes.md")]
+pub mod processes {}
+
+#[cfg(feature = "executor")]
+#[doc = include_str!("guide/tasks.md")]
+pub mod tasks {}
+
+#[cfg(unix)]
+#[doc = include_str!("guide/sources.md")]
+pub mod sources {}
+
+#[doc = include_str!("guide/testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("guide/compositors.md")]
+pub mod compositors {}
+
+#[doc = include_str!("guide/clients.md")]
+pub mod clients {}
+
+#[cfg(unix)]
+#[doc = include_str!("guide/nesting.md")]
+pub mod nesting {}
+
+#[doc = include_str!("guide/trouble.md")]
+pub mod trouble {}

@@ -1,0 +1,310 @@
+//! Insertions: a source is registered with the kernel at once, and stored by an op.
+
+use std::io;
+use std::mem::needs_drop;
+use std::time::Instant;
+
+use super::{LoopHandle, Op};
+use crate::dropped_guards::DroppedGuard;
+use crate::error::{InsertError, InsertOnceError};
+use crate::options::SourceOptions;
+use crate::registrations::Registrations;
+use crate::slot::{Callback, Slot, once, repeated};
+use crate::token::SourceKey;
+use crate::{EventSource, Registrar, TimeoutAction, Timer, Token};
+
+impl<Data> LoopHandle<Data> {
+    /// Inserts a source. It is registered with the kernel at once and `callback` is called for each of
+    /// its events, from the next wait on.
+    ///
+    /// # Errors
+    ///
+    /// What the source's `register` answers, together with the source; nothing of the attempt stays
+    /// behind. [`NotConnected`](io::ErrorKind::NotConnected) if the loop is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = soloop::EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let token = state.handle.insert_source(Timer::immediate(), |_deadline, state: &mut State| {
+    ///     state.handle.stop();
+    ///     TimeoutAction::Drop
+    /// })?;
+    /// event_loop.run(None, &mut state, |_| ())?;
+    /// assert!(!state.handle.contains(token));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn insert_source<S, F>(
+        &mut self,
+        source: S,
+        callback: F,
+    ) -> Result<Token<S>, InsertError<S>>
+    where
+        S: EventSource,
+        F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
+    {
+        self.insert_slot(None, source, callback, repeated::<S, F, Data>).map_err(Into::into)
+    }
+
+    /// Inserts a source that has a name, a priority, a budget, an error policy or a scope of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_source`](Self::insert_source).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, Priority, SourceOptions, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let options = SourceOptions::new().name("frame").priority(Priority::High);
+    /// state.handle.insert_source_with(options, Timer::immediate(), |_, _| TimeoutAction::Drop)?;
+    /// event_loop.dispatch(None, &mut state)?;
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn insert_source_with<S, F>(
+        &mut self,
+        options: SourceOptions,
+        source: S,
+        callback: F,
+    ) -> Result<Token<S>, InsertError<S>>
+    where
+        S: EventSource,
+        F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
+    {
+        self.insert_slot(Some(options), source, callback, repeated::<S, F, Data>)
+            .map_err(Into::into)
+    }
+
+    /// Inserts a timer, whose callback receives the deadline. A timer cannot be refused: no result to look at.
+    ///
+    /// If the loop is gone, `callback` is dropped, and the token names nothing. [`insert_source`](Self::insert_source) says
+    /// so, and [`insert_source_with`](Self::insert_source_with) gives a timer a name, a priority or a scope.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, title: String }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{Clock, EventLoop, TimeoutAction, Timer, Token};
+    ///
+    /// impl State {
+    ///     // A method without a result of its own.
+    ///     fn show_for_a_second(&mut self, title: &str) -> Token<Timer> {
+    ///         self.title = title.to_owned();
+    ///         self.handle.insert_timer(Timer::from_duration(Duration::from_secs(1)), |_, state| {
+    ///             state.title.clear();
+    ///             TimeoutAction::Drop
+    ///         })
+    ///     }
+    /// }
+    ///
+    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+    /// let mut state = State { handle, title: String::new() };
+    /// state.show_for_a_second("saved");
+    /// event_loop.dispatch(None, &mut state)?;
+    /// assert_eq!(state.title, "");
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    #[doc(alias = "set_timeout")]
+    pub fn insert_timer(
+        &mut self,
+        timer: Timer,
+        callback: impl FnMut(Instant, &mut Data) -> TimeoutAction + 'static,
+    ) -> Token<Timer> {
+        self.insert_source(timer, callback).unwrap_or_else(|_| Token::null())
+    }
+
+    /// Inserts a source for one event: `callback` may consume what it captured, and the source is
+    /// removed after it, whatever it answers and whatever the callback asks of the loop for it. (If it
+    /// panics, the next dispatch removes the source.)
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_source`](Self::insert_source); the callback comes back as well.
+    ///
+    /// # Panics
+    ///
+    /// A dispatch panics if the source breaks its contract and emits two events in one call.
+    #[doc(alias = "oneshot")]
+    pub fn insert_once<S, F>(
+        &mut self,
+        source: S,
+        callback: F,
+    ) -> Result<Token<S>, InsertOnceError<S, F>>
+    where
+        S: EventSource,
+        F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
+    {
+        self.insert_once_slot(None, source, callback)
+    }
+
+    /// Inserts a source for one event, as [`insert_once`](Self::insert_once), that has a name, a priority, a
+    /// scope or an error policy of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_once`](Self::insert_once).
+    ///
+    /// # Panics
+    ///
+    /// As [`insert_once`](Self::insert_once).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, title: String }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, SourceOptions, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, title: String::new() };
+    /// let title = String::from("consumed, not cloned");
+    /// let options = SourceOptions::new().name("new title");
+    /// state.handle.insert_once_with(options, Timer::immediate(), |_, state: &mut State| {
+    ///     state.title = title;
+    ///     TimeoutAction::Drop
+    /// })?;
+    /// event_loop.dispatch(None, &mut state)?;
+    /// assert_eq!(state.title, "consumed, not cloned");
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn insert_once_with<S, F>(
+        &mut self,
+        options: SourceOptions,
+        source: S,
+        callback: F,
+    ) -> Result<Token<S>, InsertOnceError<S, F>>
+    where
+        S: EventSource,
+        F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
+    {
+        self.insert_once_slot(Some(options), source, callback)
+    }
+
+    fn insert_once_slot<S, F>(
+        &mut self,
+        options: Option<SourceOptions>,
+        source: S,
+        callback: F,
+    ) -> Result<Token<S>, InsertOnceError<S, F>>
+    where
+        S: EventSource,
+        F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
+    {
+        let token = self.insert_slot(options, source, callback, once::<S, F, Data>)?;
+        self.registrations.set_once(token.key());
+        Ok(token)
+    }
+
+    /// Registers a source and has it stored, with what `make` makes of the callback.
+    #[inline]
+    pub(crate) fn insert_slot<S: EventSource, C>(
+        &mut self,
+        options: Option<SourceOptions>,
+        source: S,
+        callback: C,
+        make: impl FnOnce(C) -> Callback<Data>,
+    ) -> Result<Token<S>, InsertOnceError<S, C>> {
+        if self.registrations.shared.ready.is_closed() {
+            return Err(InsertOnceError::new(loop_is_gone(), source, callback));
+        }
+        let drops = S::DROP_RUNS_CODE || needs_drop::<C>();
+        // Boxed first: what is registered is not moved any more.
+        let mut source = Box::new(source);
+        let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
+        let attempt = Attempt::new::<S>(&mut self.registrations, options);
+        match attempt.register(&mut *source) {
+            Ok(key) => {
+                self.push(Op::Insert(key, Slot { source, callback: make(callback), drops }));
+                let token = Token::new(key);
+                if scoped {
+                    self.enter_scope(token);
+                }
+                Ok(token)
+            }
+            Err(error) => Err(InsertOnceError::new(error, *source, callback)),
+        }
+    }
+
+    #[cold]
+    fn enter_scope<S: EventSource>(&mut self, token: Token<S>) {
+        let guard = self.guard_of(DroppedGuard::Source(token.into()));
+        let options = self.registrations.options_mut(token.key());
+        if let Some(scope) = options.and_then(|options| options.scope.as_mut()) {
+            scope.enter(guard);
+        }
+    }
+}
+
+/// Why nothing can be inserted any more.
+#[cold]
+fn loop_is_gone() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the event loop of this handle is gone")
+}
+
+/// An insertion that leaves nothing behind unless it succeeds, not even if `register` panics.
+struct Attempt<'a> {
+    registrations: &'a mut Registrations,
+    key: SourceKey,
+    done: bool,
+}
+
+impl<'a> Attempt<'a> {
+    #[inline]
+    fn new<S: EventSource>(
+        registrations: &'a mut Registrations,
+        options: Option<SourceOptions>,
+    ) -> Self {
+        let key = registrations.add_source::<S>(options);
+        Self { registrations, key, done: false }
+    }
+
+    #[inline]
+    fn register<S: EventSource>(mut self, source: &mut S) -> io::Result<SourceKey> {
+        let mut registrar = Registrar::new(self.registrations, self.key);
+        if let Err(error) = source.register(&mut registrar) {
+            // It had half a registration at most; what it leaves is swept up.
+            let _ = source.unregister(&mut registrar);
+            return Err(error);
+        }
+        self.done = true;
+        Ok(self.key)
+    }
+
+    #[cold]
+    fn undo(&mut self) {
+        self.registrations.sweep(self.key);
+        // It has no name under which anybody could be told.
+        self.registrations.take_lost();
+        self.registrations.forget_source(self.key);
+        self.registrations.renew_nearest();
+    }
+}
+
+impl Drop for Attempt<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.done {
+            self.undo();
+        }
+    }
+}
