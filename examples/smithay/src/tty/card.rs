@@ -98,6 +98,8 @@ pub struct Screen {
     pub scanout: Scanout,
     pub clock: FrameClock,
     pub phase: Phase,
+    /// What was last said of it.
+    pub described: String,
     /// Frames in which nothing had changed.
     pub unchanged: u64,
 }
@@ -200,6 +202,7 @@ impl Card {
                         scanout,
                         clock,
                         phase,
+                        described: String::new(),
                         unchanged: 0,
                     });
                     return Ok(());

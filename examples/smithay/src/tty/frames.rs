@@ -232,13 +232,15 @@ pub fn arrange(state: &mut State, gone: &[Output]) {
     let outputs = outputs(state);
     let mut x = 0;
     for output in &outputs {
-        let known = state.space.output_geometry(output);
         output.change_current_state(None, None, None, Some((x, 0).into()));
         state.space.map_output(output, (x, 0));
         let place = state.space.output_geometry(output).unwrap_or_default();
         x += place.size.w;
-        if known != Some(place) {
-            println!("compositor: screen {}", describe(state, output));
+        let line = describe(state, output);
+        let screen = find(state, |screen| screen.output == *output);
+        if let Some(screen) = screen.filter(|screen| screen.described != line) {
+            println!("compositor: screen {line}");
+            screen.described = line;
         }
     }
     if let Some(main) = outputs.first().filter(|main| **main != state.output) {
