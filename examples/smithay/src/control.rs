@@ -37,6 +37,8 @@ use smithay::backend::input::ButtonState::{Pressed, Released};
 use smithay::utils::{Logical, Point};
 
 use crate::state::State;
+#[cfg(feature = "tty")]
+use crate::tty;
 use crate::{event_loop, gestures, input, placing, render, stylus, windows};
 
 /// The longest line, in bytes.
@@ -122,6 +124,13 @@ fn obey(state: &mut State, line: &[u8], reply: Reply) {
     let words: Vec<&str> = rest.split_whitespace().collect();
     let mut lines = Vec::new();
     let result = match (command, words.as_slice()) {
+        ("screenshot-of", [output, _, ..]) => {
+            let path = rest.trim()[output.len()..].trim_start();
+            let done = move |result| reply.end(&[], result);
+            return render::take_screenshot_of(state, Some(output), Path::new(path), done);
+        }
+        #[cfg(feature = "tty")]
+        ("screens" | "scale", _) => tty::obey(state, command, &words, &mut lines),
         ("screenshot", [_, ..]) => {
             return render::take_screenshot(state, Path::new(rest.trim()), move |result| {
                 reply.end(&[], result);
@@ -160,12 +169,15 @@ fn obey(state: &mut State, line: &[u8], reply: Reply) {
             placing::tile(state);
             Ok(String::new())
         }
+        // What a defect in a callback would do, for the test of the end.
+        ("panic", []) if cfg!(debug_assertions) => panic!("as asked"),
         ("quit", []) => {
             event_loop::stop(&mut state.handle);
             Ok(String::new())
         }
         ("", _) => Err("an empty line".to_owned()),
         ("screenshot", _) => Err("usage: screenshot PATH".to_owned()),
+        ("screenshot-of", _) => Err("usage: screenshot-of OUTPUT PATH".to_owned()),
         ("key", _) => Err(KEY.to_owned()),
         ("pointer", _) => Err(POINTER.to_owned()),
         ("windows" | "stats" | "quit" | "tile", _) => Err(format!("{command} takes no arguments")),
@@ -179,8 +191,7 @@ fn obey(state: &mut State, line: &[u8], reply: Reply) {
     reply.end(&lines, result);
 }
 
-const COMMANDS: &str =
-    "windows, screenshot, key, pointer, motion, swipe, pinch, hold, stylus, tile, stats, quit";
+const COMMANDS: &str = "windows, screenshot, screenshot-of, key, pointer, motion, swipe, pinch, hold, stylus, tile, stats, quit";
 const KEY: &str = "usage: key CODE [press|release]";
 const POINTER: &str = "usage: pointer X Y [left|middle|right [press|release]]";
 

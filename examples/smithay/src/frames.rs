@@ -68,6 +68,10 @@ fn milliseconds(duration: Duration) -> f64 {
 
 /// Has a frame drawn at the next line of the grid.
 pub fn schedule(state: &mut State) {
+    #[cfg(feature = "tty")]
+    if state.backend.has_screens() {
+        return crate::tty::frames::schedule(state);
+    }
     if state.frames.scheduled {
         return;
     }
@@ -76,6 +80,12 @@ pub fn schedule(state: &mut State) {
         Ok(()) => state.frames.scheduled = true,
         Err(error) => eprintln!("compositor: no frame: {error}"),
     }
+}
+
+/// Turns on what has been turned off for want of somebody who looks.
+pub fn wake(_state: &mut State) {
+    #[cfg(feature = "tty")]
+    crate::tty::frames::set_dark(_state, false);
 }
 
 /// Draws a frame, and tells those who wait for it.

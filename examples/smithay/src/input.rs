@@ -1,18 +1,21 @@
 //! Input: keys, buttons, the pointer, fingers, and what they mean to the window manager.
 //!
-//! It comes from the window of the winit backend, from the control socket, or from the conformance suite.
+//! It comes from the window of the winit backend, from the devices of a seat, from the control socket, or from the conformance suite.
 
 use std::ops::RangeInclusive;
 
-use smithay::backend::input::{ButtonState, KeyState, TouchSlot};
+use smithay::backend::input::{
+    Axis, AxisSource, ButtonState, Event, InputBackend, KeyState, PointerAxisEvent, TouchSlot,
+};
 use smithay::input::keyboard::{FilterResult, Keycode, Keysym, ModifiersState};
 use smithay::input::pointer::{
-    ButtonEvent, CursorImageStatus, Focus, GrabStartData, MotionEvent, RelativeMotionEvent,
+    AxisFrame, ButtonEvent, CursorImageStatus, Focus, GrabStartData, MotionEvent,
+    RelativeMotionEvent,
 };
 use smithay::input::touch::{self, TouchDownGrab};
 use smithay::reexports::wayland_server::Resource;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
-use smithay::utils::{IsAlive, Logical, Point, SERIAL_COUNTER};
+use smithay::utils::{IsAlive, Logical, Point, Rectangle, SERIAL_COUNTER};
 use smithay::wayland::compositor::get_parent;
 use smithay::wayland::idle_notify::IdleNotifierHandler;
 use smithay::wayland::shell::wlr_layer::Layer;
@@ -21,7 +24,7 @@ use crate::grabs::{Edges, MoveGrab, ResizeGrab};
 use crate::handlers::constraints::{self, Hold};
 use crate::handlers::{layer, typing};
 use crate::state::State;
-use crate::{event_loop, frames, placing, render, windows};
+use crate::{event_loop, frames, placing, windows};
 
 /// A key, by its number in `linux/input-event-codes.h`.
 pub const KEYS: RangeInclusive<u32> = 1..=247;
@@ -30,7 +33,7 @@ pub const BUTTON_RIGHT: u32 = 0x111;
 pub const BUTTON_MIDDLE: u32 = 0x112;
 
 /// What lies between the number of a key in Linux and in X11's keymaps.
-const KEYCODE_OFFSET: u32 = 8;
+pub const KEYCODE_OFFSET: u32 = 8;
 
 /// What a key means to the window manager.
 enum Action {
@@ -38,6 +41,8 @@ enum Action {
     Close,
     Tile,
     Quit,
+    /// To another terminal.
+    Terminal(i32),
 }
 
 fn action(modifiers: &ModifiersState, key: Keysym) -> Option<Action> {
@@ -46,13 +51,20 @@ fn action(modifiers: &ModifiersState, key: Keysym) -> Option<Action> {
         Keysym::F4 if modifiers.alt => Some(Action::Close),
         Keysym::Return if modifiers.alt => Some(Action::Tile),
         Keysym::BackSpace if modifiers.alt && modifiers.ctrl => Some(Action::Quit),
-        _ => None,
+        // What Ctrl+Alt+F1 to F12 come to in every keymap.
+        _ => {
+            let number = key.raw().checked_sub(Keysym::XF86_Switch_VT_1.raw())?;
+            (number < 12).then_some(Action::Terminal(number as i32 + 1))
+        }
     }
 }
 
 /// Whether a key is the window manager's: all of them can be had by clients but that which ends it, none work while the
 /// session is locked.
 fn is_ours(state: &State, action: &Action) -> bool {
+    if matches!(action, Action::Terminal(_)) {
+        return state.backend.has_screens();
+    }
     let inhibited = typing::has_all_keys(state) && !matches!(action, Action::Quit);
     !inhibited && !state.lock.is_locked()
 }
@@ -77,6 +89,9 @@ pub fn statistics(state: &State) -> String {
 pub fn notice(state: &mut State) {
     let seat = state.seat.clone();
     state.idle_notifier_state().notify_activity(&seat);
+    if state.backend.touched() {
+        frames::wake(state);
+    }
 }
 
 /// Presses or releases a key.
@@ -102,6 +117,7 @@ pub fn key(state: &mut State, code: u32, pressed: bool) {
         Some(Action::Close) => windows::close_active(state),
         Some(Action::Tile) => placing::tile(state),
         Some(Action::Quit) => event_loop::stop(&mut state.handle),
+        Some(Action::Terminal(number)) => state.backend.change_vt(number),
         None => {}
     }
 }
@@ -173,10 +189,45 @@ pub fn refocus_pointer(state: &mut State) {
     constraints::update(state);
 }
 
+/// The nearest point that an output shows.
 fn within_output(state: &State, location: Point<f64, Logical>) -> Point<f64, Logical> {
-    let size = render::bounds(state).size.to_f64();
-    let inside = |at: f64, side: f64| at.clamp(0.0, side - 1.0);
-    (inside(location.x, size.w), inside(location.y, size.h)).into()
+    let inside = |output| {
+        let Rectangle { loc, size } = state.space.output_geometry(output)?.to_f64();
+        let within =
+            |at: f64, start: f64, side: f64| at.clamp(start, start + (side - 1.0).max(0.0));
+        let at = (within(location.x, loc.x, size.w), within(location.y, loc.y, size.h));
+        Some(Point::<f64, Logical>::from(at))
+    };
+    let away = |at: &Point<f64, Logical>| {
+        let Point { x, y, .. } = *at - location;
+        x * x + y * y
+    };
+    let points = state.space.outputs().filter_map(inside);
+    points.min_by(|one, other| away(one).total_cmp(&away(other))).unwrap_or(location)
+}
+
+/// A wheel is turned, or fingers scroll.
+pub fn scroll<B: InputBackend>(state: &mut State, event: &B::PointerAxisEvent) {
+    notice(state);
+    let Some(pointer) = state.seat.get_pointer() else { return };
+    let mut frame = AxisFrame::new(event.time_msec()).source(event.source());
+    for axis in [Axis::Horizontal, Axis::Vertical] {
+        // A wheel tells of notches, a touchpad of distances.
+        let notches = event.amount_v120(axis);
+        let distance = event.amount(axis).or(notches.map(|notches| notches * 15.0 / 120.0));
+        match distance {
+            Some(0.0) | None if event.source() == AxisSource::Finger => frame = frame.stop(axis),
+            Some(0.0) | None => {}
+            Some(distance) => {
+                frame = frame.value(axis, distance);
+                if let Some(notches) = notches {
+                    frame = frame.v120(axis, notches as i32);
+                }
+            }
+        }
+    }
+    pointer.axis(state, frame);
+    pointer.frame(state);
 }
 
 /// Presses or releases a button where the pointer is. What is pressed comes to the front; with Alt, it is

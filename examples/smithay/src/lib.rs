@@ -10,6 +10,7 @@
 //! | `input`, `gestures`, `stylus`, `focus` | keys, buttons, fingers, pens, and who gets them |
 //! | `render`, `frames`, `backend` | drawing, when, and on what |
 //! | `fence` | commits that wait for a fence |
+//! | `tty` (feature `tty`) | a seat of its own: session, graphics card, screens, input devices |
 //! | `connection`, `clients`, `control` | Wayland clients, child processes, the control socket |
 //!
 //! It is a library so that the conformance suite can run it in a thread (`wlcs/`).
@@ -37,6 +38,8 @@ pub mod session;
 mod sockets;
 pub mod state;
 mod stylus;
+#[cfg(feature = "tty")]
+pub mod tty;
 pub mod windows;
 #[cfg(feature = "xwayland")]
 mod xwayland;

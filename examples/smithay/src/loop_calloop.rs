@@ -22,6 +22,13 @@ use crate::control::{self, Conversation};
 use crate::state::State;
 use crate::{Result, connection};
 
+/// In which order a round's callbacks come: calloop has none but the kernel's.
+#[derive(Clone, Copy)]
+pub enum Rank {
+    First,
+    Second,
+}
+
 /// Which loop this is.
 pub const NAME: &str = "calloop";
 
@@ -93,6 +100,21 @@ where
 {
     handle.sources.insert_source(source, callback).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Inserts a source of calloop's kind.
+pub fn insert_ranked<S, F>(
+    handle: &mut Handle,
+    _name: &'static str,
+    _rank: Rank,
+    source: S,
+    callback: F,
+) -> Result<()>
+where
+    S: calloop::EventSource + 'static,
+    F: FnMut(S::Event, &mut S::Metadata, &mut State) -> S::Ret + 'static,
+{
+    insert_foreign(handle, source, callback)
 }
 
 /// Serves the clients of a display.

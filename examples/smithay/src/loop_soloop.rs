@@ -19,6 +19,13 @@ use crate::control::{self, Conversation};
 use crate::state::State;
 use crate::{Result, connection};
 
+/// In which order a round's callbacks come: input, then frames, then clients.
+#[derive(Clone, Copy)]
+pub enum Rank {
+    First,
+    Second,
+}
+
 /// Which loop this is.
 pub const NAME: &str = "soloop";
 
@@ -80,10 +87,31 @@ where
     Ok(())
 }
 
+/// Inserts a source of calloop's kind, with a name and a rank.
+pub fn insert_ranked<S, F>(
+    handle: &mut Handle,
+    name: &'static str,
+    rank: Rank,
+    source: S,
+    callback: F,
+) -> Result<()>
+where
+    S: calloop::EventSource + 'static,
+    F: FnMut(S::Event, &mut S::Metadata, &mut State) -> S::Ret + 'static,
+{
+    let priority = match rank {
+        Rank::First => Priority::High,
+        Rank::Second => Priority::Normal,
+    };
+    let options = SourceOptions::new().name(name).priority(priority);
+    handle.insert_calloop_source_with(options, source, callback)?;
+    Ok(())
+}
+
 /// Serves the clients of a display.
 pub fn serve(handle: &mut Handle, display: Display<State>) -> Result<()> {
     let source = Generic::new(display, Interest::READ, Mode::Level);
-    let options = SourceOptions::new().name("wayland clients");
+    let options = SourceOptions::new().name("wayland clients").priority(Priority::Low);
     handle.insert_source_with(options, source, |ready, state: &mut State| {
         ready.io.dispatch_clients(state)?;
         Ok(PostAction::Continue)
@@ -154,7 +182,7 @@ pub fn at(
     deadline: Instant,
     mut callback: impl FnMut(&mut State, Instant) -> Option<Instant> + 'static,
 ) -> Result<()> {
-    let options = SourceOptions::new().name(name).priority(Priority::High);
+    let options = SourceOptions::new().name(name);
     let timer = Timer::from_deadline(deadline);
     handle.insert_source_with(options, timer, move |deadline, state: &mut State| {
         callback(state, deadline).map_or(TimeoutAction::Drop, TimeoutAction::ToInstant)

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run                                    a demonstration, leaves smithay.png
 //! cargo run -- --winit -- foot                 in a window
+//! cargo run --features tty -- --tty --serve     on a terminal of its own
 //! cargo run -- --help
 //! ```
 

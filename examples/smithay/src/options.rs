@@ -17,6 +17,8 @@ leaves smithay.png.
 
   --serve            start no clients; run until a signal or the control socket ends it
   --winit            show the output in a window of the X11 or Wayland session this is started in
+  --tty              on this terminal, with its screens, keyboards and pointers (seatd or logind gives them)
+  --blank SECS       turn the screens of the terminal off when nobody has touched anything for so long
   --xwayland         run X11 programs as well; DISPLAY is set for clients
   --duration SECS    end after this time; with a screenshot, if --screenshot is given
   --screenshot PATH  where a screenshot goes (default: smithay.png); SIGUSR1 takes one
@@ -26,7 +28,8 @@ leaves smithay.png.
   -h, --help         show this
 
 Alt with the left button moves a window, with the right one resizes it; Alt+Tab goes round, Alt+F4 closes,
-Alt+Return arranges the windows side by side, Ctrl+Alt+Backspace ends the compositor.
+Alt+Return arranges the windows side by side, Ctrl+Alt+Backspace ends the compositor, Ctrl+Alt+F1 to F12
+go to another terminal. Layouts of keys are those of XKB_DEFAULT_LAYOUT and XKB_DEFAULT_OPTIONS.
 Without XDG_RUNTIME_DIR the sockets are in a private directory, which is removed at the end.
 SIGINT and SIGTERM end the compositor. The commands of the control socket are listed in control.rs.
 ";
@@ -42,6 +45,8 @@ pub enum Request {
 pub struct Options {
     pub clients: Clients,
     pub winit: bool,
+    pub tty: bool,
+    pub blank: Option<Duration>,
     pub xwayland: bool,
     pub duration: Option<Duration>,
     pub screenshot: Option<PathBuf>,
@@ -73,6 +78,8 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, lexop
     let mut options = Options {
         clients: if commands.is_empty() { Clients::Demo } else { Clients::Commands(commands) },
         winit: false,
+        tty: false,
+        blank: None,
         xwayland: false,
         duration: None,
         screenshot: None,
@@ -89,14 +96,12 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, lexop
             Long("serve") => options.clients = Clients::None,
             Long("winit") if cfg!(feature = "winit") => options.winit = true,
             Long("winit") => return Err("--winit needs the feature winit".into()),
+            Long("tty") if cfg!(feature = "tty") => options.tty = true,
+            Long("tty") => return Err("--tty needs the feature tty".into()),
+            Long("blank") => options.blank = Some(parser.value()?.parse_with(duration)?),
             Long("xwayland") if cfg!(feature = "xwayland") => options.xwayland = true,
             Long("xwayland") => return Err("--xwayland needs the feature xwayland".into()),
-            Long("duration") => {
-                let seconds = parser.value()?.parse_with(str::parse::<f64>)?;
-                let duration = Duration::try_from_secs_f64(seconds)
-                    .map_err(|error| lexopt::Error::Custom(error.into()))?;
-                options.duration = Some(duration);
-            }
+            Long("duration") => options.duration = Some(parser.value()?.parse_with(duration)?),
             Long("screenshot") => options.screenshot = Some(parser.value()?.into()),
             Long("size") => options.size = parser.value()?.parse_with(size)?,
             Long("socket") => options.socket = Some(parser.value()?),
@@ -105,7 +110,15 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, lexop
             _ => return Err(argument.unexpected()),
         }
     }
+    if options.winit && options.tty {
+        return Err("--winit and --tty exclude each other".into());
+    }
     Ok(Request::Run(options))
+}
+
+fn duration(word: &str) -> Result<Duration, String> {
+    let seconds: f64 = word.parse().map_err(|_| format!("{word:?} is not a number"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 fn size(word: &str) -> Result<(i32, i32), String> {

@@ -46,17 +46,17 @@ pub fn bounds(state: &State) -> Rectangle<i32, Logical> {
 const BLANK: [f32; 4] = [0.0, 0.0, 0.0, 1.0];
 
 /// What there is to be drawn.
-struct Scene<'a> {
-    space: &'a Space<Window>,
-    output: &'a Output,
-    lock: &'a Lock,
-    overlays: Overlays,
+pub struct Scene<'a> {
+    pub space: &'a Space<Window>,
+    pub output: &'a Output,
+    pub lock: &'a Lock,
+    pub overlays: Overlays,
 }
 
 /// What is drawn above all windows: surfaces, and where they are.
-type Overlays = Vec<(WlSurface, Point<i32, Physical>)>;
+pub type Overlays = Vec<(WlSurface, Point<i32, Physical>)>;
 
-fn overlays(state: &State) -> Overlays {
+pub fn overlays(state: &State) -> Overlays {
     let pointer = state.pointer_location();
     let cursor = match &state.cursor {
         CursorImageStatus::Surface(surface) if surface.alive() => {
@@ -99,7 +99,15 @@ pub fn draw(state: &mut State) -> Result<bool> {
             }
             Ok(damage.is_some())
         }
+        // Each of its screens is drawn when that is due.
+        #[cfg(feature = "tty")]
+        Backend::Tty(_) => Ok(false),
     }
+}
+
+/// What is behind everything that is drawn.
+pub fn background(state: &State) -> [f32; 4] {
+    if state.lock.is_locked() { BLANK } else { BACKGROUND }
 }
 
 /// Draws what has changed since `age` frames ago on `target`, and tells what that is.
@@ -141,38 +149,73 @@ where
 /// Tells those who wait for a frame that this is the time for the next one, and those who want to know that what they
 /// have drawn is shown. A locked session shows nobody else.
 pub fn send_frame_callbacks(state: &State, sequence: u64) {
-    let (output, time) = (&state.output, state.now());
-    let mut feedback = OutputPresentationFeedback::new(output);
-    let shown = || Some(output.clone());
+    send_frame_callbacks_of(state, &state.output);
     // What is in memory comes to no screen.
     let flags = wp_presentation_feedback::Kind::empty();
-    let mut send = |surface: &WlSurface| {
+    let now = Clock::<Monotonic>::new().now();
+    let refresh = Refresh::fixed(frames::PERIOD);
+    take_feedback(state, &state.output).presented(now, refresh, sequence, flags);
+}
+
+/// Tells those whose windows an output shows that this is the time for the next frame.
+pub fn send_frame_callbacks_of(state: &State, output: &Output) {
+    let time = state.now();
+    let shown = || Some(output.clone());
+    let send = |surface: &WlSurface| {
         send_frames_surface_tree(surface, output, time, None, |_, _| shown());
-        let feedback = &mut feedback;
-        take_presentation_feedback_surface_tree(surface, feedback, |_, _| shown(), |_, _| flags);
     };
     for (surface, _) in overlays(state) {
         send(&surface);
     }
     if state.lock.is_locked() {
-        state.lock.surface().into_iter().for_each(send);
-    } else {
-        for window in state.space.elements() {
-            window.send_frame(output, time);
-            window.take_presentation_feedback(&mut feedback, |_, _| shown(), |_, _| flags);
-        }
-        for layer in layer_map_for_output(output).layers() {
-            layer.send_frame(output, time, None, |_, _| shown());
-            layer.take_presentation_feedback(&mut feedback, |_, _| shown(), |_, _| flags);
-        }
+        return state.lock.surface().into_iter().for_each(send);
     }
-    let now = Clock::<Monotonic>::new().now();
-    feedback.presented(now, Refresh::fixed(frames::PERIOD), sequence, flags);
+    for window in state.space.elements_for_output(output) {
+        window.send_frame(output, time);
+    }
+    for layer in layer_map_for_output(output).layers() {
+        layer.send_frame(output, time, None, |_, _| shown());
+    }
+}
+
+/// Those who want to know when an output shows what they have drawn.
+pub fn take_feedback(state: &State, output: &Output) -> OutputPresentationFeedback {
+    let mut feedback = OutputPresentationFeedback::new(output);
+    let shown = || Some(output.clone());
+    let flags = wp_presentation_feedback::Kind::empty();
+    let mut take = |surface: &WlSurface| {
+        let feedback = &mut feedback;
+        take_presentation_feedback_surface_tree(surface, feedback, |_, _| shown(), |_, _| flags);
+    };
+    for (surface, _) in overlays(state) {
+        take(&surface);
+    }
+    if state.lock.is_locked() {
+        state.lock.surface().into_iter().for_each(take);
+        return feedback;
+    }
+    for window in state.space.elements_for_output(output) {
+        window.take_presentation_feedback(&mut feedback, |_, _| shown(), |_, _| flags);
+    }
+    for layer in layer_map_for_output(output).layers() {
+        layer.take_presentation_feedback(&mut feedback, |_, _| shown(), |_, _| flags);
+    }
+    feedback
 }
 
 /// Writes what the output shows to a PNG file, in a thread of its own, and tells `done` how that went.
 pub fn take_screenshot(
     state: &mut State,
+    path: &Path,
+    done: impl FnOnce(Result<String, String>) + Send + 'static,
+) {
+    take_screenshot_of(state, None, path, done);
+}
+
+/// [`take_screenshot`], of the output with this name.
+pub fn take_screenshot_of(
+    state: &mut State,
+    output: Option<&str>,
     path: &Path,
     done: impl FnOnce(Result<String, String>) + Send + 'static,
 ) {
@@ -196,7 +239,7 @@ pub fn take_screenshot(
         Ok(worker) => state.screenshots.0.push(worker),
         Err(error) => return done(Err(format!("no thread that writes {shown}: {error}"))),
     }
-    match draw(state).and_then(|_| Picture::take(state)) {
+    match draw(state).and_then(|_| Picture::take(state, output)) {
         Ok(picture) => drop(sender.send((picture, Box::new(done)))),
         Err(error) => done(Err(format!("no picture for {shown}: {error}"))),
     }
@@ -227,14 +270,21 @@ impl Drop for Screenshots {
 }
 
 /// RGBA, from the top left on.
-struct Picture {
+pub struct Picture {
     width: u32,
     height: u32,
     pixels: Vec<u8>,
 }
 
 impl Picture {
-    fn take(state: &mut State) -> Result<Self> {
+    fn take(state: &mut State, output: Option<&str>) -> Result<Self> {
+        #[cfg(feature = "tty")]
+        if state.backend.has_screens() {
+            return crate::tty::frames::picture(state, output);
+        }
+        if output.is_some_and(|name| name != state.output.name()) {
+            return Err("there is no such output".into());
+        }
         match &mut state.backend {
             Backend::Headless(headless) => {
                 let size = headless.size();
@@ -256,10 +306,12 @@ impl Picture {
                 paint(renderer, &mut target, 0, &scene, &mut damage)?;
                 Self::copy(renderer, &target, size)
             }
+            #[cfg(feature = "tty")]
+            Backend::Tty(_) => unreachable!("it has screens"),
         }
     }
 
-    fn copy<R: ExportMem>(
+    pub fn copy<R: ExportMem>(
         renderer: &mut R,
         target: &R::Framebuffer<'_>,
         size: Size<i32, Physical>,

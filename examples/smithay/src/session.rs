@@ -97,7 +97,10 @@ pub fn run(options: Options) -> Result<()> {
     for line in state.statistics() {
         announce(&line);
     }
-    Ok(())
+    match state.backend.take_end() {
+        Some(reason) => Err(reason.into()),
+        None => Ok(()),
+    }
 }
 
 fn start(options: &Options) -> Result<(Loop, State)> {
@@ -107,6 +110,10 @@ fn start(options: &Options) -> Result<(Loop, State)> {
         let (event_loop, mut state) = compositor(winit.into())?;
         crate::backend::winit::listen(&mut state, events)?;
         return Ok((event_loop, state));
+    }
+    #[cfg(feature = "tty")]
+    if options.tty {
+        return crate::tty::start(options);
     }
     compositor(Backend::Headless(Headless::new(options.size)?))
 }

@@ -197,7 +197,9 @@ impl State {
         seat.add_touch();
 
         let output = output(&backend);
-        output.create_global::<State>(display);
+        if !backend.has_screens() {
+            output.create_global::<State>(display);
+        }
         let mut space = Space::default();
         space.map_output(&output, (0, 0));
 
@@ -261,14 +263,18 @@ impl State {
         self.seat.get_pointer().map(|pointer| pointer.current_location()).unwrap_or_default()
     }
 
-    pub fn statistics(&self) -> Vec<String> {
-        vec![
+    pub fn statistics(&mut self) -> Vec<String> {
+        #[allow(unused_mut, reason = "a seat has more")]
+        let mut lines = vec![
             format!("loop: {}", event_loop::NAME),
             self.connections.statistics(),
             self.frames.statistics(),
             self.clients.statistics(),
             input::statistics(self),
-        ]
+        ];
+        #[cfg(feature = "tty")]
+        lines.extend(crate::tty::statistics(self));
+        lines
     }
 }
 

@@ -3,12 +3,11 @@
 //! Smithay's source of the window's events is one of calloop's; so it goes where those go.
 
 use smithay::backend::input::{
-    AbsolutePositionEvent, Axis, AxisSource, Event, InputBackend, InputEvent, KeyState,
-    KeyboardKeyEvent, PointerAxisEvent, PointerButtonEvent, TouchEvent,
+    AbsolutePositionEvent, InputEvent, KeyState, KeyboardKeyEvent, PointerButtonEvent, TouchEvent,
 };
 use smithay::backend::renderer::gles::GlesRenderer;
 use smithay::backend::winit::{self, WinitEvent, WinitEventLoop, WinitGraphicsBackend, WinitInput};
-use smithay::input::pointer::{AxisFrame, CursorImageStatus};
+use smithay::input::pointer::CursorImageStatus;
 use smithay::output::Mode;
 use smithay::reexports::winit::dpi::PhysicalSize;
 use smithay::reexports::winit::window::Window;
@@ -90,7 +89,7 @@ fn handle(state: &mut State, event: InputEvent<WinitInput>) {
         InputEvent::PointerButton { event } => {
             input::button(state, event.button_code(), event.state());
         }
-        InputEvent::PointerAxis { event } => scroll::<WinitInput>(state, &event),
+        InputEvent::PointerAxis { event } => input::scroll::<WinitInput>(state, &event),
         InputEvent::TouchDown { event } => {
             input::touch_down(state, event.slot(), event.position_transformed(size));
         }
@@ -100,28 +99,6 @@ fn handle(state: &mut State, event: InputEvent<WinitInput>) {
         InputEvent::TouchUp { event } => input::touch_up(state, event.slot()),
         _ => {}
     }
-}
-
-fn scroll<B: InputBackend>(state: &mut State, event: &B::PointerAxisEvent) {
-    let Some(pointer) = state.seat.get_pointer() else { return };
-    let mut frame = AxisFrame::new(event.time_msec()).source(event.source());
-    for axis in [Axis::Horizontal, Axis::Vertical] {
-        // A wheel tells of notches, a touchpad of distances.
-        let notches = event.amount_v120(axis);
-        let distance = event.amount(axis).or(notches.map(|notches| notches * 15.0 / 120.0));
-        match distance {
-            Some(0.0) | None if event.source() == AxisSource::Finger => frame = frame.stop(axis),
-            Some(0.0) | None => {}
-            Some(distance) => {
-                frame = frame.value(axis, distance);
-                if let Some(notches) = notches {
-                    frame = frame.v120(axis, notches as i32);
-                }
-            }
-        }
-    }
-    pointer.axis(state, frame);
-    pointer.frame(state);
 }
 
 impl From<Winit> for Backend {

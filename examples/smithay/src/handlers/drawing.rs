@@ -10,6 +10,7 @@ use crate::state::State;
 
 impl FractionalScaleHandler for State {
     fn new_fractional_scale(&mut self, surface: WlSurface) {
+        // A window comes to the main output first.
         let scale = self.output.current_scale().fractional_scale();
         with_states(&surface, |states| {
             with_fractional_scale(states, |preferred| preferred.set_preferred_scale(scale));

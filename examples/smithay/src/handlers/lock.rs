@@ -4,6 +4,7 @@
 use smithay::backend::renderer::utils::with_renderer_surface_state;
 use smithay::desktop::WindowSurfaceType;
 use smithay::desktop::utils::under_from_surface_tree;
+use smithay::output::Output;
 use smithay::reexports::wayland_protocols::ext::session_lock::v1::server::{
     ext_session_lock_manager_v1::ExtSessionLockManagerV1,
     ext_session_lock_surface_v1::ExtSessionLockSurfaceV1, ext_session_lock_v1,
@@ -93,12 +94,27 @@ impl SessionLockHandler for State {
         settle(self);
     }
 
-    fn new_surface(&mut self, surface: LockSurface, _: WlOutput) {
-        let Size { w, h, .. } = render::bounds(self).size;
+    fn new_surface(&mut self, surface: LockSurface, output: WlOutput) {
+        let place = Output::from_resource(&output).and_then(|it| self.space.output_geometry(&it));
+        let Size { w, h, .. } = place.unwrap_or_else(|| render::bounds(self)).size;
         surface.with_pending_state(|pending| pending.size = Some((w as u32, h as u32).into()));
+        // The others show nothing.
+        if !self.output.owns(&output) {
+            return;
+        }
         if self.lock.own {
             self.lock.surface = Some(surface);
         }
+    }
+}
+
+/// The output has another size.
+#[cfg(feature = "tty")]
+pub fn resize(state: &mut State) {
+    let Size { w, h, .. } = render::bounds(state).size;
+    if let Some(surface) = &state.lock.surface {
+        surface.with_pending_state(|pending| pending.size = Some((w as u32, h as u32).into()));
+        surface.send_configure();
     }
 }
 

@@ -2,6 +2,7 @@
 //! `pointer-gestures`, `tablet`), and who is told that nobody is there: `ext-idle-notify`, `idle-inhibit`.
 
 use smithay::backend::input::TabletToolDescriptor;
+use smithay::input::keyboard::LedState;
 use smithay::input::pointer::CursorImageStatus;
 use smithay::input::{Seat, SeatHandler, SeatState};
 use smithay::reexports::wayland_server::Resource;
@@ -37,6 +38,10 @@ impl SeatHandler for State {
         set_primary_focus(&self.display, seat, client);
         // Keyboard and pointer are busy with this, and can't be asked.
         self.keyboard_moved = true;
+    }
+
+    fn led_state_changed(&mut self, _: &Seat<Self>, leds: LedState) {
+        self.backend.set_leds(leds);
     }
 
     fn cursor_image(&mut self, _: &Seat<Self>, image: CursorImageStatus) {
