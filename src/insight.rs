@@ -173,7 +173,7 @@ impl Insight {
         let idle_name = if is_idle { handle.take_idle_name() } else { None };
         let registrations = &handle.registrations;
         if let Some((key, type_name)) = subject.source {
-            self.record_mut(key, type_name, registrations);
+            self.ensure_record(key, type_name, registrations);
         }
         let priority =
             subject.source.map_or(Priority::Normal, |(key, _)| registrations.priority(key));
@@ -214,13 +214,13 @@ impl Insight {
         self.observers.iter_mut().for_each(|observer| observer.callback_end(&report));
     }
 
-    /// The record of a source, made if there is none.
-    fn record_mut(
+    /// Makes the record of a source if there is none.
+    fn ensure_record(
         &mut self,
         key: SourceKey,
         type_name: &'static str,
         registrations: &Registrations,
-    ) -> &mut SourceRecord {
+    ) {
         if !self.sources.contains_key(key) {
             // It may take the place of one that was removed in this round, and whose record is still there.
             self.retire();
@@ -235,7 +235,6 @@ impl Insight {
             };
             self.sources.insert(key, record);
         }
-        &mut self.sources[key]
     }
 
     /// A source is about to be removed, and its options to be forgotten.
@@ -246,7 +245,7 @@ impl Insight {
         type_name: &'static str,
         registrations: &Registrations,
     ) {
-        self.record_mut(key, type_name, registrations);
+        self.ensure_record(key, type_name, registrations);
         self.removed.push(key);
     }
 
@@ -260,7 +259,8 @@ impl Insight {
         registrations: &Registrations,
     ) {
         let Error::Source { error, .. } = error else { return };
-        let record = self.record_mut(key, type_name, registrations);
+        self.ensure_record(key, type_name, registrations);
+        let record = &mut self.sources[key];
         record.errors += 1;
         record.last_error = Some(error.to_string());
     }
