@@ -75,7 +75,7 @@ fn sdl_programs_draw_and_hear_keys() {
     let draws = program("testdraw2");
     // Lines and rectangles on grey, more of them each time.
     let area = window(&compositor, "app_id=\"testdraw2\"");
-    let before = has_colours(&compositor, area, 3);
+    let before = has_colours(&compositor, area, 2);
     changes(&compositor, area, &before, 1000);
     drop(draws);
     let keys = program("checkkeys");

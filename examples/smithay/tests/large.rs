@@ -82,11 +82,17 @@ fn a_game_of_sdl_holds_the_pointer() {
     shows(&compositor, area, RED, 50);
 }
 
+/// The variable that X11 programs need.
+fn x11_display(compositor: &Compositor) -> String {
+    let line = compositor.stdout_line(" DISPLAY=:");
+    line.rsplit(' ').next().unwrap().to_owned()
+}
+
 /// X11's: a program with OpenGL, a toolkit, a browser.
 #[test]
 fn x11_programs_are_drawn_and_typed_into() {
     let compositor = Compositor::start(&["--xwayland", "--serve"]);
-    let display = compositor.stdout_line("DISPLAY=:");
+    let display = x11_display(&compositor);
     {
         let _gears =
             Program::start(&compositor, &[&display, "LIBGL_ALWAYS_SOFTWARE=1", "glxgears"]);
@@ -100,7 +106,7 @@ fn x11_programs_are_drawn_and_typed_into() {
     let _demo = Program::start(&compositor, &words);
     let area = window(&compositor, "title=\"Type to Search\"");
     let before = has_colours(&compositor, area, 10);
-    ask_until(&compositor, "windows", "active app_id=\"Gtk4-demo\"");
+    ask_until(&compositor, "windows", "active app_id=\"gtk4-demo\"");
     programs::type_letters(&compositor, "soloop");
     changes(&compositor, area, &before, 200);
 }
@@ -109,7 +115,7 @@ fn x11_programs_are_drawn_and_typed_into() {
 #[test]
 fn a_whole_desktop() {
     let compositor = Compositor::start(&["--xwayland", "--serve", "--size", "1280x720"]);
-    let display = compositor.stdout_line("DISPLAY=:");
+    let display = x11_display(&compositor);
     let (config, style) = (compositor.path("bar"), compositor.path("bar.css"));
     std::fs::write(
         &config,
