@@ -7,8 +7,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-/// What is waited for takes milliseconds; this is for a machine that has much else to do.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// What is waited for takes milliseconds, of a browser a second; this is for a machine that has much else to do.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Compositor {
     pub child: Child,
@@ -116,7 +116,9 @@ impl Compositor {
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         // Its output ends with it.
-        while let Ok(line) = self.stdout.recv_timeout(deadline - Instant::now()) {
+        while let Ok(line) =
+            self.stdout.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
             drop(line);
         }
         assert!(Instant::now() < deadline, "the compositor does not end");
@@ -127,8 +129,10 @@ impl Compositor {
     pub fn screenshot(&self) -> Picture {
         let path = self.path("shot.png");
         let answer = self.control().ask(&format!("screenshot {}", path.display()));
-        assert_eq!(answer, [format!("ok {} 640x480", path.display())]);
-        Picture::read(&path)
+        let picture = Picture::read(&path);
+        let (width, height) = picture.size();
+        assert_eq!(answer, [format!("ok {} {width}x{height}", path.display())]);
+        picture
     }
 
     /// Where the window with this title is on the output: x, y.
@@ -153,7 +157,7 @@ pub fn wait_for_line(lines: &Receiver<String>, words: &str) -> String {
     let deadline = Instant::now() + PATIENCE;
     let mut seen = Vec::new();
     loop {
-        match lines.recv_timeout(deadline - Instant::now()) {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) if line.contains(words) => return line,
             Ok(line) => seen.push(line),
             Err(error) => panic!("no line with {words:?} ({error}), only {seen:#?}"),
@@ -210,6 +214,11 @@ impl Picture {
         let info = reader.next_frame(&mut pixels).unwrap();
         assert_eq!(info.color_type, png::ColorType::Rgb);
         Self { width: info.width as usize, pixels }
+    }
+
+    /// Width and height.
+    pub fn size(&self) -> (i32, i32) {
+        (self.width as i32, (self.pixels.len() / 3 / self.width) as i32)
     }
 
     /// `0xRRGGBB`

@@ -11,6 +11,8 @@
 //! key CODE [press|release]      ok; CODE as in linux/input-event-codes.h; without either, it is struck
 //! pointer X Y [BUTTON [press|release]]
 //!                               ok; BUTTON is left, middle or right; without either, it is clicked
+//! touch down|move FINGER X Y    ok; a finger, by its number, touches the output there, or moves there
+//! touch up FINGER               ok
 //! motion DX DY                  ok; the pointer moves by that, as a mouse does
 //! swipe FINGERS DX DY           ok; so many fingers swipe over a touchpad,
 //! pinch FINGERS SCALE ROTATION  ok; or pinch,
@@ -165,6 +167,15 @@ fn obey(state: &mut State, line: &[u8], reply: Reply) {
                 stylus::move_to(state, at, f64::clamp(pressure, 0.0, 1.0));
             })
         }
+        ("touch", ["up", finger]) => parsed(number(finger), |finger: u32| {
+            input::touch_up(state, Some(finger).into());
+        }),
+        ("touch", [step @ ("down" | "move"), finger, x, y]) => {
+            let touch = if *step == "down" { input::touch_down } else { input::touch_motion };
+            parsed(pair(number(finger), point(x, y)), |(finger, at): (u32, _)| {
+                touch(state, Some(finger).into(), at);
+            })
+        }
         ("tile", []) => {
             placing::tile(state);
             Ok(String::new())
@@ -181,6 +192,7 @@ fn obey(state: &mut State, line: &[u8], reply: Reply) {
         ("key", _) => Err(KEY.to_owned()),
         ("pointer", _) => Err(POINTER.to_owned()),
         ("windows" | "stats" | "quit" | "tile", _) => Err(format!("{command} takes no arguments")),
+        ("touch", _) => Err("usage: touch down|move FINGER X Y, or touch up FINGER".to_owned()),
         ("motion", _) => Err("usage: motion DX DY".to_owned()),
         ("swipe", _) => Err("usage: swipe FINGERS DX DY".to_owned()),
         ("pinch", _) => Err("usage: pinch FINGERS SCALE ROTATION".to_owned()),
@@ -191,7 +203,7 @@ fn obey(state: &mut State, line: &[u8], reply: Reply) {
     reply.end(&lines, result);
 }
 
-const COMMANDS: &str = "windows, screenshot, screenshot-of, key, pointer, motion, swipe, pinch, hold, stylus, tile, stats, quit";
+const COMMANDS: &str = "windows, screenshot, screenshot-of, key, pointer, touch, motion, swipe, pinch, hold, stylus, tile, stats, quit";
 const KEY: &str = "usage: key CODE [press|release]";
 const POINTER: &str = "usage: pointer X Y [left|middle|right [press|release]]";
 

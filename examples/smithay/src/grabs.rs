@@ -104,7 +104,7 @@ impl Resizing {
             loc.y += initial.h - size.h;
         }
         let done = resizing.last == Some(size);
-        state.space.map_element(window.clone(), loc, false);
+        windows::relocate(state, window, loc);
         if done {
             state.windows.resizing = None;
         }

@@ -6,7 +6,7 @@ use smithay::utils::{Logical, Point, Rectangle, Size};
 use crate::element::Window;
 use crate::frames;
 use crate::state::State;
-use crate::windows::{set_size, work_area};
+use crate::windows::{self, set_size, work_area};
 
 /// How far apart windows are, and how far one is from that which it covers, in pixels.
 const GAP: i32 = 16;
@@ -27,7 +27,7 @@ pub fn tile(state: &mut State) {
         if let Some(toplevel) = window.toplevel() {
             toplevel.send_pending_configure();
         }
-        state.space.map_element(window, origin, false);
+        windows::relocate(state, &window, origin);
     }
     frames::schedule(state);
 }
@@ -87,6 +87,6 @@ pub fn refit(state: &mut State) {
         if let Some(toplevel) = window.toplevel() {
             toplevel.send_pending_configure();
         }
-        state.space.map_element(window, area.loc, false);
+        windows::relocate(state, &window, area.loc);
     }
 }

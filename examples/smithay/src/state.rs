@@ -48,7 +48,7 @@ use crate::event_loop::{self, Foreign, Handle, Remote};
 use crate::frames::Frames;
 use crate::handlers::layer::Layers;
 use crate::handlers::lock::Lock;
-use crate::handlers::{constraints, lock};
+use crate::handlers::{constraints, lock, toplevels};
 use crate::input;
 use crate::render::Screenshots;
 use crate::stylus::Stylus;
@@ -252,6 +252,7 @@ impl State {
         #[cfg(feature = "xwayland")]
         crate::xwayland::associate(self);
         windows::settle_focus(self);
+        toplevels::answer_decorations(self);
         lock::keep(self);
         if std::mem::take(&mut self.keyboard_moved) {
             constraints::update(self);

@@ -32,6 +32,8 @@ pub struct Windows {
     floating: HashMap<Window, Rectangle<i32, Logical>>,
     /// Those that are shown, as others list them.
     pub listed: HashMap<Window, ForeignToplevelHandle>,
+    /// Those whose clients wait to hear who draws their title bars.
+    pub undecorated: Vec<ToplevelSurface>,
     /// That which somebody resizes.
     pub resizing: Option<Resizing>,
     /// Something has gone that may have had the keyboard or the pointer.
@@ -132,7 +134,7 @@ pub fn commit(state: &mut State, window: &Window) {
         return;
     }
     if let Some(at) = state.space.element_location(window) {
-        state.space.map_element(window.clone(), at + moved, false);
+        relocate(state, window, at + moved);
     }
 }
 
@@ -184,6 +186,16 @@ pub fn show(state: &mut State, window: &Window, origin: Point<i32, Logical>) {
     }
     activate(state, window);
     input::refocus_pointer(state);
+}
+
+/// Puts a window elsewhere, as high as it is: the space would have it on top of those that it is below.
+pub fn relocate(state: &mut State, window: &Window, origin: Point<i32, Logical>) {
+    let above = state.space.elements().skip_while(|other| *other != window).skip(1);
+    let above: Vec<Window> = above.cloned().collect();
+    state.space.map_element(window.clone(), origin, false);
+    for other in &above {
+        state.space.raise_element(other, false);
+    }
 }
 
 /// Takes a window off the output.
@@ -306,7 +318,7 @@ pub fn place_window(state: &mut State, window: &Window, placement: Placement) {
     };
     set_size(window, rect);
     if let (Some(rect), Some(_)) = (rect, current) {
-        state.space.map_element(window.clone(), rect.loc, false);
+        relocate(state, window, rect.loc);
     }
     frames::schedule(state);
 }

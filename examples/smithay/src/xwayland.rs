@@ -221,7 +221,7 @@ impl XwmHandler for State {
         _: Option<X11Window>,
     ) {
         if let Some(window) = self.window_of_x11(&surface) {
-            self.space.map_element(window, geometry.loc, false);
+            windows::relocate(self, &window, geometry.loc);
             frames::schedule(self);
         }
     }

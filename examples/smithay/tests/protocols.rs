@@ -241,17 +241,24 @@ impl Desk {
 }
 
 #[test]
-fn clients_draw_their_own_title_bars() {
+fn clients_draw_their_own_title_bars_unless_they_want_none() {
     let mut desk = Desk::new();
     let manager: ZxdgDecorationManagerV1 = desk.bind();
     let notes = Notes::default();
     let toplevel = &desk.window.toplevel;
     let decoration = manager.get_toplevel_decoration(toplevel, &desk.client.queue, notes.clone());
     notes.until(&mut desk.client, "Configure { mode: Value(ClientSide) }");
-    // Whatever it asks for.
     decoration.set_mode(Mode::ServerSide);
+    notes.until(&mut desk.client, "Configure { mode: Value(ServerSide) }");
+    decoration.unset_mode();
+    notes.until(&mut desk.client, "Configure { mode: Value(ClientSide) }");
+    // Who begins with what it wants is told that, and nothing else before.
+    decoration.destroy();
+    let decoration = manager.get_toplevel_decoration(toplevel, &desk.client.queue, notes.clone());
+    decoration.set_mode(Mode::ServerSide);
+    assert_eq!(notes.until(&mut desk.client, "Configure"), "Configure { mode: Value(ServerSide) }");
     desk.client.roundtrip();
-    assert_eq!(notes.find("ServerSide"), None);
+    assert_eq!(notes.find("Configure"), None);
 }
 
 /// A token of `client`, with the serial of the last event if there is one.
@@ -425,11 +432,17 @@ fn a_confined_pointer_stays_on_its_window_until_another_has_the_keyboard() {
     notes.until(&mut desk.client, "Confined");
     desk.ask("motion 30 0");
     desk.client.until("it moves", |heard| heard.pointer == Some((80.0, 50.0)));
-    // Not out of the region, but along its edge.
+    // Not out of the region, but to its edge, and along that, to the corner.
     desk.ask("motion 30 10");
-    desk.client.until("it moves down", |heard| heard.pointer == Some((80.0, 60.0)));
+    desk.client.until("it moves down", |heard| heard.pointer == Some((99.0, 60.0)));
+    desk.ask("motion -30 0");
+    desk.client.until("it moves back", |heard| heard.pointer == Some((69.0, 60.0)));
     desk.ask("pointer 600 400");
-    assert_eq!(desk.client.heard.pointer, Some((80.0, 60.0)));
+    desk.client.until("the corner", |heard| heard.pointer == Some((99.0, 99.0)));
+    desk.ask("motion -1000 -1000");
+    desk.client.until("the other corner", |heard| heard.pointer == Some((0.0, 0.0)));
+    desk.ask("motion 80 60");
+    desk.client.until("it is back", |heard| heard.pointer == Some((80.0, 60.0)));
     assert!(desk.pointer_line().contains("confined"), "{}", desk.pointer_line());
     confined.set_region(None);
     desk.window.surface.commit();

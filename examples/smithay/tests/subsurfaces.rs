@@ -8,6 +8,7 @@ use wayland_client::protocol::{wl_subsurface::WlSubsurface, wl_surface::WlSurfac
 
 const RED: u32 = 0xffff0000;
 const GREEN: u32 = 0xff00ff00;
+const BLUE: u32 = 0xff0000ff;
 
 /// A window with the pointer twenty pixels into it.
 fn under_the_pointer() -> (Compositor, Client, Window, (i32, i32)) {
@@ -70,6 +71,32 @@ fn it_moves_with_the_commit_of_its_parent() {
     window.surface.commit();
     client.until("the corner", |heard| heard.pointed.as_ref() == Some(&surface));
     assert_eq!(client.heard.pointer, Some((20.0, 20.0)));
+}
+
+/// What is moved by what its client does is not raised by that.
+#[test]
+fn one_that_reaches_out_of_its_window_does_not_raise_it() {
+    let (compositor, mut client, window, (x, y)) = under_the_pointer();
+    let (surface, subsurface) = subsurface(&mut client, &window);
+    let mut other = Client::connect(&compositor);
+    other.window("above", (50, 50), BLUE);
+    let (from_x, from_y) = compositor.window("above");
+    let mut control = compositor.control();
+    for command in [
+        "key 56 press".to_owned(),
+        format!("pointer {} {} left press", from_x + 5, from_y + 5),
+        format!("pointer {} {} left release", x + 105, y + 35),
+        "key 56 release".to_owned(),
+    ] {
+        assert_eq!(control.ask(&command), ["ok"]);
+    }
+    assert_eq!(compositor.screenshot().pixel(x + 110, y + 40), BLUE & 0xffffff);
+    subsurface.set_position(-12, -9);
+    client.show(&surface, (50, 50), GREEN);
+    window.surface.commit();
+    client.roundtrip();
+    assert_eq!(compositor.window("parent"), (x - 12, y - 9));
+    assert_eq!(compositor.screenshot().pixel(x + 110, y + 40), BLUE & 0xffffff);
 }
 
 /// A client that sets no geometry, such as this, has that of all its surfaces.

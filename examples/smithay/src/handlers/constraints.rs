@@ -50,10 +50,27 @@ impl Hold {
             let within = region.as_ref().is_none_or(|region| region.contains(inside));
             within && state.surface_under(*point).is_some_and(|(under, _)| under == *surface)
         };
-        // Along the edge, if not across it.
-        let candidates = [to, (to.x, from.y).into(), (from.x, to.y).into()];
-        candidates.into_iter().find(allowed).unwrap_or(from)
+        if allowed(&to) {
+            return to;
+        }
+        // To an edge, and along that.
+        let x = reach(from.x, to.x, |x| allowed(&(x, from.y).into()));
+        let y = reach(from.y, to.y, |y| allowed(&(x, y).into()));
+        (x, y).into()
     }
+}
+
+/// How far one comes from a place where one may be to another: there, or to the last whole pixel before an edge.
+fn reach(from: f64, to: f64, allowed: impl Fn(f64) -> bool) -> f64 {
+    if allowed(to) {
+        return to;
+    }
+    let (mut near, mut far) = (from, to);
+    while (far - near).abs() > 1.0 / 256.0 {
+        let middle = f64::midpoint(near, far);
+        if allowed(middle) { near = middle } else { far = middle }
+    }
+    near.floor()
 }
 
 /// The pointer, the keyboard or a constraint may have come to another surface: that which is to be held is.

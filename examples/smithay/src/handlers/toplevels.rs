@@ -55,25 +55,33 @@ impl XdgActivationHandler for State {
     }
 }
 
-/// The compositor draws no title bars, and so asks each client to draw its own.
+/// The compositor draws no title bars, and so asks each client to draw its own. Who wants none has none: SDL before 2.28
+/// never shows a window that is refused (libsdl-org/SDL#8173).
 impl XdgDecorationHandler for State {
     fn new_decoration(&mut self, toplevel: ToplevelSurface) {
-        decorate(&toplevel);
+        decorate(self, toplevel, Mode::ClientSide);
     }
 
-    fn request_mode(&mut self, toplevel: ToplevelSurface, _: Mode) {
-        decorate(&toplevel);
+    fn request_mode(&mut self, toplevel: ToplevelSurface, mode: Mode) {
+        decorate(self, toplevel, mode);
     }
 
     fn unset_mode(&mut self, toplevel: ToplevelSurface) {
-        decorate(&toplevel);
+        decorate(self, toplevel, Mode::ClientSide);
     }
 }
 
-fn decorate(toplevel: &ToplevelSurface) {
-    toplevel.with_pending_state(|pending| pending.decoration_mode = Some(Mode::ClientSide));
+fn decorate(state: &mut State, toplevel: ToplevelSurface, mode: Mode) {
+    toplevel.with_pending_state(|pending| pending.decoration_mode = Some(mode));
     // Before the first configure, that tells it.
-    if toplevel.is_initial_configure_sent() {
+    if toplevel.is_initial_configure_sent() && !state.windows.undecorated.contains(&toplevel) {
+        state.windows.undecorated.push(toplevel);
+    }
+}
+
+/// After each round, each client that asked who draws its title bar is told, once: the first question of two is none.
+pub fn answer_decorations(state: &mut State) {
+    for toplevel in state.windows.undecorated.drain(..).filter(ToplevelSurface::alive) {
         toplevel.send_configure();
     }
 }

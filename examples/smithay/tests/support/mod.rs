@@ -11,6 +11,8 @@ pub mod client;
 #[path = "../../../../tests/compositor/harm.rs"]
 pub mod harm;
 pub mod notes;
+#[path = "../../../../tests/compositor/programs.rs"]
+pub mod programs;
 #[path = "../../../../tests/compositor/server.rs"]
 pub mod server;
 #[path = "../../../../tests/compositor/witness.rs"]

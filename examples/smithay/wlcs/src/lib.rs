@@ -20,7 +20,7 @@ use soloop_smithay::backend::Backend;
 use soloop_smithay::backend::headless::Headless;
 use soloop_smithay::event_loop::{self, Remote};
 use soloop_smithay::state::State;
-use soloop_smithay::{connection, frames, input, session};
+use soloop_smithay::{connection, frames, input, session, windows};
 use wayland_sys::client::{wayland_client_handle, wl_display, wl_proxy};
 use wayland_sys::common::{wl_fixed_t, wl_fixed_to_double};
 use wayland_sys::ffi_dispatch;
@@ -165,7 +165,7 @@ impl Wlcs for Server {
                 client.object_from_protocol_id::<WlSurface>(&state.display, surface).ok()
             });
             if let Some(window) = surface.and_then(|surface| state.window_of(&surface)) {
-                state.space.map_element(window, (x, y), false);
+                windows::relocate(state, &window, (x, y).into());
                 input::refocus_pointer(state);
                 frames::schedule(state);
             }
