@@ -174,6 +174,24 @@ impl Seat<'_> {
         panic!("the pointer never comes to {x} {y}");
     }
 
+    /// Does something that comes to so many events of input, and waits for these: those of two devices may overtake
+    /// each other.
+    fn heard(&mut self, events: u64, act: impl FnOnce(&mut Machine)) {
+        let before = self.number("input:", "events");
+        act(self.machine);
+        let deadline = Instant::now() + machine::PATIENCE;
+        while self.number("input:", "events") < before + events {
+            assert!(Instant::now() < deadline, "the compositor never hears of it");
+        }
+    }
+
+    fn click(&mut self) {
+        self.heard(2, |machine| {
+            machine.button(true);
+            machine.button(false);
+        });
+    }
+
     fn end(&mut self) -> String {
         self.machine.run("kill $(pidof foot weston-simple-shm) 2>/dev/null; kill -TERM $(pidof soloop calloop soloop-smithay)");
         self.says("status ")
@@ -222,8 +240,7 @@ fn pointer(seat: &mut Seat<'_>) {
     seat.look_until("3-arrow", |it| it.at(x, y) == WHITE);
     // The terminal that is not typed on is the first one, at the top left. A click gives it the keys.
     seat.move_to(100, 100);
-    seat.machine.button(true);
-    seat.machine.button(false);
+    seat.click();
     seat.machine.type_line("red");
     seat.look_until("3-clicked", |it| it.count(GREEN) < 1_000 && it.count(RED) > 150_000);
 }
@@ -264,11 +281,11 @@ fn second_screen(seat: &mut Seat<'_>) {
     seat.machine.look_until(1, &second, |it| it.width == 800 && it.count(BACKGROUND) > 400_000);
     // A window goes there, and comes back when there is none.
     seat.move_to(100, 100);
-    seat.machine.hold(&["alt"], true);
-    seat.machine.button(true);
+    seat.heard(1, |machine| machine.hold(&["alt"], true));
+    seat.heard(1, |machine| machine.button(true));
     seat.move_to(1400, 150);
-    seat.machine.button(false);
-    seat.machine.hold(&["alt"], false);
+    seat.heard(1, |machine| machine.button(false));
+    seat.heard(1, |machine| machine.hold(&["alt"], false));
     let moved = seat.name("5-moved");
     seat.machine.look_until(1, &moved, |it| it.count(RED) > 10_000);
     seat.ask("scale Virtual-2 2");
@@ -281,6 +298,9 @@ fn second_screen(seat: &mut Seat<'_>) {
 fn terminals(seat: &mut Seat<'_>) {
     seat.client("weston-simple-shm");
     seat.ask_until("windows", "3 windows");
+    // The new window has the keys.
+    seat.move_to(100, 100);
+    seat.click();
     for round in 1..=2 {
         seat.machine.keys(&["ctrl", "alt", "f2"]);
         let count = |word: &str| format!("grep -c 'session {word}' /tmp/log");
@@ -288,14 +308,14 @@ fn terminals(seat: &mut Seat<'_>) {
         seat.look_until("6-away", |it| it.count(BACKGROUND) < it.width * it.height / 10);
         seat.machine.run("chvt 1");
         seat.machine.run_until(&count("resumed"), &round.to_string());
-        seat.look_until("6-back", |it| it.count(RED) > 100_000 && it.count(BACKGROUND) > 100_000);
+        seat.look_until("6-back", |it| it.count(RED) > 50_000 && it.count(BACKGROUND) > 100_000);
         let before = seat.number("screen Virtual-1:", "shown");
         while seat.number("screen Virtual-1:", "shown") < before + 10 {}
         seat.machine.type_line(["green", "red"][round - 1]);
         let now = [GREEN, RED][round - 1];
         seat.look_until("6-typed", |it| it.count(now) > 100_000);
     }
-    assert_eq!(seat.number("clients:", "there"), 3);
+    assert_eq!(seat.number("clients:", "are"), 3);
 }
 
 fn flood(seat: &mut Seat<'_>) {
@@ -336,7 +356,7 @@ fn two_on_one_terminal(seat: &mut Seat<'_>) {
     let said = seat.machine.run(&second);
     assert!(said.contains("compositor: no seat") && said.contains("status 1"), "{said}");
     seat.ask_until("stats", "ok");
-    let nobody = format!("setpriv --reuid=65534 --clear-groups /opt/{} --tty --serve", seat.name);
+    let nobody = format!("/usr/bin/setpriv --reuid=65534 --clear-groups /opt/{} --tty --serve", seat.name);
     let said = seat.machine.run(&nobody);
     assert!(said.contains("compositor: "), "{said}");
 }
