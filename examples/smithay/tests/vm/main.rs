@@ -356,7 +356,8 @@ fn two_on_one_terminal(seat: &mut Seat<'_>) {
     let said = seat.machine.run(&second);
     assert!(said.contains("compositor: no seat") && said.contains("status 1"), "{said}");
     seat.ask_until("stats", "ok");
-    let nobody = format!("/usr/bin/setpriv --reuid=65534 --clear-groups /opt/{} --tty --serve", seat.name);
+    let nobody =
+        format!("/usr/bin/setpriv --reuid=65534 --clear-groups /opt/{} --tty --serve", seat.name);
     let said = seat.machine.run(&nobody);
     assert!(said.contains("compositor: "), "{said}");
 }
