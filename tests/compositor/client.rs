@@ -1,12 +1,14 @@
 //! A Wayland client that does as it is told, and remembers what it is told by the compositor.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use wayland_client::backend::WaylandError;
 use wayland_client::backend::protocol::ProtocolError;
 use wayland_client::globals::{GlobalList, GlobalListContents, registry_queue_init};
 use wayland_client::protocol::{
@@ -101,7 +103,11 @@ impl Client {
                 let mut fds = [PollFd::from_borrowed_fd(guard.connection_fd(), PollFlags::IN)];
                 let timeout = Timespec { tv_sec: 1, tv_nsec: 0 };
                 if rustix::event::poll(&mut fds, Some(&timeout)).unwrap() > 0 {
-                    guard.read().unwrap();
+                    match guard.read() {
+                        // All there was is what the library keeps to itself, such as `wl_display.delete_id`.
+                        Err(WaylandError::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
+                        read => drop(read.unwrap()),
+                    }
                 }
             }
         }
