@@ -154,12 +154,6 @@ pub(crate) fn stamp(instant: Instant) -> i64 {
     }
 }
 
-/// What was [`stamp`]ed, if `Instant` reaches that far.
-pub(crate) fn instant(stamp: i64) -> Option<Instant> {
-    let since = Duration::from_nanos(stamp.unsigned_abs());
-    if stamp >= 0 { ZERO.checked_add(since) } else { ZERO.checked_sub(since) }
-}
-
 /// A duration in nanoseconds, at most `i64::MAX`.
 #[inline]
 pub(crate) fn nanos(duration: Duration) -> i64 {

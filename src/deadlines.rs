@@ -280,11 +280,6 @@ impl Deadlines {
         })
     }
 
-    /// The deadline of `key`, if it is armed and not delivered.
-    pub(crate) fn deadline(&self, key: InterestKey, position: Position) -> Option<i64> {
-        self.find(key, position).map(|(_, at)| at).filter(|at| *at != Deadline::CANCELLED)
-    }
-
     /// Whether the list of what expired has anything in it.
     #[inline]
     pub(crate) fn is_any_due(&self) -> bool {

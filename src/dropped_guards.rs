@@ -151,7 +151,7 @@ impl<Data> LoopHandle<Data> {
 /// [`Registrar::watch_fd`](crate::Registrar::watch_fd).
 ///
 /// The owner keeps it beside the fd, on whatever thread, and without the loop's handle. Before the fd is closed, or given
-/// to somebody who may register it anew, it calls [`unregister`](Self::unregister), which tells the kernel at once. A
+/// to somebody who may register it anew, also after its source is gone, it calls [`unregister`](Self::unregister), which tells the kernel at once. A
 /// guard that is dropped without that has the loop do so when ops are applied the next time, unless the number of the fd
 /// was registered anew by then. It does not keep the loop alive.
 #[cfg(unix)]

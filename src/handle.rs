@@ -204,9 +204,8 @@ impl<Data> LoopHandle<Data> {
     /// closure and its allocation: for one that is moved by every event, such as the one that finds a user idle.
     /// `false` if the timer is gone.
     ///
-    /// A timer that waits is moved at once, and fires after those that are armed for the same deadline by then, whatever
-    /// is asked for before this move is applied. The [`Timer`] itself has the new deadline as soon as the current callback
-    /// returns. One that is disabled waits for it when it is enabled again: that is an [`update`](Self::update).
+    /// The timer fires after those that are armed for the same deadline by now. It has the new deadline as soon as the
+    /// current callback returns, and does not fire before. One that is disabled waits for it when it is enabled again.
     ///
     /// # Examples
     ///
@@ -238,15 +237,14 @@ impl<Data> LoopHandle<Data> {
         let key = token.key();
         let live = self.registrations.is_live_of::<Timer>(key);
         if live {
-            let at = stamp(deadline);
             self.registrations.touch(key);
             let last = self.ops.last_move(key);
-            if !self.registrations.move_deadline(key, at, last.is_none()) {
+            if !self.registrations.begin_move(key, stamp(deadline), last.is_none()) {
                 return self.update(token, move |timer| timer.set_deadline(deadline));
             }
             match last {
-                Some(last) => *last = at,
-                None => self.push(Op::SetDeadline(key, at)),
+                Some(last) => *last = deadline,
+                None => self.push(Op::SetDeadline(key, deadline)),
             }
         }
         live

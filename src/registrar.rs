@@ -244,7 +244,7 @@ impl<'a> Registrar<'a> {
         let rearm = poller::add(&self.registrations.registry, fd, key, interest, mode)?;
         if before.fd != fd.as_raw_fd() {
             // Nothing is lost if the file was closed: the kernel has forgotten it then.
-            let _ = self.registrations.forget_fd(before, key, false);
+            let _ = self.registrations.forget_fd(self.source, before, key, false);
         }
         self.set_fd(key, fd, interest, mode, rearm);
         Ok(())
@@ -306,7 +306,7 @@ impl<'a> Registrar<'a> {
         let key = token.key();
         let before = self.remove_io(key)?;
         let has_it = before.fd == fd.as_raw_fd();
-        let forgotten = self.registrations.forget_fd(before, key, has_it);
+        let forgotten = self.registrations.forget_fd(self.source, before, key, has_it);
         // What the kernel says of another file than the source has is of no use to it.
         if has_it { forgotten } else { Ok(()) }
     }

@@ -42,8 +42,8 @@ const OPTIONS: u8 = 1 << 3;
 const ONCE: u8 = 1 << 4;
 /// Its removal was asked for while ops were applied: those that are queued do nothing to it any more.
 const GOING: u8 = 1 << 5;
-/// Its deadline was delivered before the ops that are to tell it of its moves: they do nothing any more.
-const OVERTAKEN: u8 = 1 << 6;
+/// Ops that move its deadline are queued: it does not fire before.
+const MOVED: u8 = 1 << 6;
 
 /// The tables; see the module's head.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub(crate) struct Registrations {
     rows: Rows,
     fds: Fds,
     /// What the kernel could not be told to forget.
-    lost: Vec<InterestKey>,
+    lost: Vec<(SourceKey, InterestKey)>,
     options: SparseSecondaryMap<SourceKey, SourceOptions>,
     /// One queue a priority.
     deadlines: [Deadlines; Priority::COUNT],
@@ -210,9 +210,9 @@ impl Registrations {
 
     /// Removes an interest that its source did not take back.
     fn forget_interest(&mut self, key: InterestKey) {
-        if let Some((_, &Held { watch: Watch::Io(io), .. })) = self.rows.get(key) {
+        if let Some((source, &Held { watch: Watch::Io(io), .. })) = self.rows.get(key) {
             // The kernel may have forgotten it already: there is nothing to do about a failure.
-            let _ = self.forget_fd(io, key, false);
+            let _ = self.forget_fd(source, io, key, false);
         }
         self.remove_interest(key);
     }
@@ -428,7 +428,7 @@ impl Registrations {
         }
         let (once, has_options) = (flags & ONCE != 0, flags & OPTIONS != 0);
         let turn = Turn { source, interest, readiness, rearms, level, once, has_options };
-        (readiness.is_event() && flags & (REMOVED | DISABLED) == 0).then_some(turn)
+        (readiness.is_event() && flags & (REMOVED | DISABLED | MOVED) == 0).then_some(turn)
     }
 
     /// Whether a source that is in its turn may go on with it: it holds `interest`, and was not disabled.
@@ -483,6 +483,7 @@ impl Registrations {
     #[inline]
     pub(crate) fn forget_fd(
         &mut self,
+        source: SourceKey,
         io: IoWatch,
         key: InterestKey,
         has_it: bool,
@@ -491,14 +492,14 @@ impl Registrations {
             return Ok(());
         }
         if !self.fds.release(io.fd, key) || !has_it && self.is_mio_sources(io.fd, key) {
-            self.lost.push(key);
+            self.lost.push((source, key));
             return Ok(());
         }
         let deleted = crate::poller::delete_raw(&self.registry, io.fd);
         match deleted {
             Ok(()) => Ok(()),
             Err(error) => {
-                self.lost.push(key);
+                self.lost.push((source, key));
                 if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
             }
         }
@@ -512,8 +513,19 @@ impl Registrations {
     /// The interests that the kernel could not be told to forget since this was last called. It has forgotten them by
     /// itself, unless a duplicate keeps the file open.
     #[inline]
-    pub(crate) fn take_lost(&mut self) -> Vec<InterestKey> {
+    pub(crate) fn take_lost(&mut self) -> Vec<(SourceKey, InterestKey)> {
         std::mem::take(&mut self.lost)
+    }
+
+    /// Whether there are any.
+    #[inline]
+    pub(crate) fn has_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
+    /// Forgets those of a source that has no name.
+    pub(crate) fn forget_lost(&mut self, source: SourceKey) {
+        self.lost.retain(|(of, _)| *of != source);
     }
 
     #[inline]

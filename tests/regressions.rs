@@ -17,6 +17,10 @@ mod moves;
 mod numbers;
 #[path = "regressions/panics.rs"]
 mod panics;
+#[path = "regressions/reading.rs"]
+mod reading;
+#[path = "regressions/turns.rs"]
+mod turns;
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;

@@ -8,7 +8,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use slotmap::SecondaryMap;
 
 use super::budget::Lane;
-use crate::clock::instant;
 use crate::error::Outcome;
 use crate::handle::{LoopData, Op, own_handle};
 use crate::insight::{Subject, instrument, watched};
@@ -103,8 +102,10 @@ impl<Data: LoopData> EventLoop<Data> {
 
     fn apply_while_allowed(&mut self, data: &mut Data) -> Outcome {
         while let Some(op) = own_handle(&self.shared, data)?.next_op(&mut self.round.budget) {
+            self.take_lost(data);
             self.apply_op(op, data);
         }
+        self.take_lost(data);
         Ok(())
     }
 
@@ -129,13 +130,15 @@ impl<Data: LoopData> EventLoop<Data> {
                 let slot = self.remove(key, data);
                 self.drop_slot(slot);
             }
-            Op::SetDeadline(key, at) => {
-                let moved = data.loop_handle().registrations.end_move(key, at);
-                if let Some(timer) = self.timer_mut(key)
-                    && let Some(deadline) = moved.and_then(instant)
+            Op::SetDeadline(key, deadline) => {
+                let is_last = data.loop_handle().registrations.end_move(key);
+                if let Some((_, slot)) = live_slot(&mut self.slots, key, data)
+                    && let Some(timer) = downcast_mut::<Timer>(&mut *slot.source)
                 {
                     timer.set_deadline(deadline);
-                    self.reregister(key, data);
+                    if is_last {
+                        self.reregister(key, data);
+                    }
                 }
             }
             Op::Update(key, change) => {
@@ -165,11 +168,6 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// A timer that is stored.
-    pub(crate) fn timer_mut(&mut self, key: SourceKey) -> Option<&mut Timer> {
-        downcast_mut(&mut *self.slots.get_mut(key)?.source)
-    }
-
     fn enable(&mut self, key: SourceKey, data: &mut Data) {
         let registrations = &mut data.loop_handle().registrations;
         let Some(slot) = self.slots.get_mut(key) else { return };
@@ -186,7 +184,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         self.round.set_changing(None);
         if let Err(error) = registered {
-            self.take_lost(key, data);
+            self.take_lost(data);
             let failure = self.source_failure(key, error.into(), data);
             self.report(failure, data);
         }
@@ -205,7 +203,8 @@ impl<Data: LoopData> EventLoop<Data> {
     fn reregister_as(&mut self, answered: bool, key: SourceKey, data: &mut Data) {
         let registrations = &mut data.loop_handle().registrations;
         let Some(slot) = self.slots.get_mut(key) else { return };
-        if !registrations.is_registered(key) {
+        // The last op that moves it does that, too: until then the tables are ahead of it.
+        if !registrations.is_registered(key) || registrations.is_moving(key) {
             return;
         }
         let mut registrar = if answered {
@@ -214,7 +213,7 @@ impl<Data: LoopData> EventLoop<Data> {
             Registrar::new(registrations, key)
         };
         let reregistered = slot.source.reregister(&mut registrar);
-        self.take_lost(key, data);
+        self.take_lost(data);
         if let Err(error) = reregistered {
             let failure = self.source_failure(key, error.into(), data);
             self.report(failure, data);
@@ -223,10 +222,12 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Remembers what the kernel could not be told to forget.
     #[inline]
-    fn take_lost(&mut self, key: SourceKey, data: &mut Data) {
-        let lost = data.loop_handle().registrations.take_lost();
-        if !lost.is_empty() {
-            self.note_orphans(key, lost, data);
+    fn take_lost(&mut self, data: &mut Data) {
+        let registrations = &mut data.loop_handle().registrations;
+        if registrations.has_lost() {
+            for (source, interest) in registrations.take_lost() {
+                self.note_orphan(source, interest, data);
+            }
         }
     }
 
@@ -248,7 +249,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let unregistered = slot.source.unregister(&mut Registrar::new(registrations, key));
         registrations.sweep(key);
         self.round.set_changing(None);
-        self.take_lost(key, data);
+        self.take_lost(data);
         unregistered
     }
 

@@ -5,7 +5,6 @@
 //! answers.
 
 use super::budget::Lane;
-use crate::clock::instant;
 use crate::error::Outcome;
 use crate::handle::{LoopData, own_handle};
 use crate::insight::{Subject, instrument, watched};
@@ -55,7 +54,12 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Delivers what one lane has, as far as the budget goes.
     #[inline]
     fn deliver_lane(&mut self, lane: Lane, data: &mut Data) -> Outcome {
-        if self.has_next(lane, data) { self.deliver_turns(lane, data) } else { Ok(()) }
+        if self.has_next(lane, data) {
+            return self.deliver_turns(lane, data);
+        }
+        // It may have been refused, and what it had may be gone.
+        self.round.budget.is_served(lane);
+        Ok(())
     }
 
     #[inline(never)]
@@ -87,27 +91,8 @@ impl<Data: LoopData> EventLoop<Data> {
         let registrations = &mut data.loop_handle().registrations;
         match lane {
             Lane::Events(priority) => self.round.next_ready(priority, registrations),
-            Lane::Timers(priority) => {
-                let turn = registrations.begin_next_due(priority);
-                if let Some(Some(turn)) = turn
-                    && data.loop_handle().has_ops()
-                {
-                    self.tell_deadline(turn, data);
-                }
-                turn
-            }
+            Lane::Timers(priority) => registrations.begin_next_due(priority),
             Lane::Apply | Lane::Idle => None,
-        }
-    }
-
-    /// Tells a timer of its deadline, if the op that was to do so has had no time yet: it does nothing any more.
-    #[cold]
-    fn tell_deadline(&mut self, turn: Turn, data: &mut Data) {
-        if let Some(timer) = self.timer_mut(turn.source)
-            && let Some(at) = data.loop_handle().registrations.overtake_moves(turn.source)
-            && let Some(deadline) = instant(at)
-        {
-            timer.set_deadline(deadline);
         }
     }
 
@@ -161,8 +146,10 @@ impl<Data: LoopData> EventLoop<Data> {
         let Turn { source: key, interest, readiness, .. } = turn;
         let registrations = &mut data.loop_handle().registrations;
         let Some(slot) = self.slots.get_mut(key) else {
-            // The op that stores it waits for its turn.
-            self.round.defer(interest, readiness, registrations);
+            // The op that stores it waits for its turn. What the kernel goes on to tell of may hold no more by then.
+            if !turn.level {
+                self.round.defer(interest, readiness, registrations);
+            }
             return Ok(PostAction::Continue);
         };
         registrations.begin_callback(key);

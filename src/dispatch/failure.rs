@@ -67,7 +67,7 @@ impl<Data: LoopData> EventLoop<Data> {
 /// A source that is gone, or gave up an fd, while the kernel could not be told so.
 #[derive(Debug)]
 pub(crate) struct Orphan {
-    interests: Vec<InterestKey>,
+    interest: InterestKey,
     key: SourceKey,
     name: String,
 }
@@ -78,25 +78,19 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Remembers what the kernel may go on to tell of, in case it does.
     #[cold]
-    pub(crate) fn note_orphans(
-        &mut self,
-        key: SourceKey,
-        interests: Vec<InterestKey>,
-        data: &mut Data,
-    ) {
+    pub(crate) fn note_orphan(&mut self, key: SourceKey, interest: InterestKey, data: &mut Data) {
         if self.orphans.len() == Self::ORPHANS {
             self.orphans.pop_front();
         }
         let name = self.name_of(key, data);
-        self.orphans.push_back(Orphan { interests, key, name });
+        self.orphans.push_back(Orphan { interest, key, name });
     }
 
     /// Reports, once each, what the kernel goes on to tell of.
     #[cold]
     pub(crate) fn report_orphans(&mut self, data: &mut Data) {
         for interest in std::mem::take(&mut self.round.stale) {
-            let orphan =
-                self.orphans.iter().position(|orphan| orphan.interests.contains(&interest));
+            let orphan = self.orphans.iter().position(|orphan| orphan.interest == interest);
             if let Some(Orphan { key, name, .. }) = orphan.and_then(|at| self.orphans.remove(at)) {
                 let error = Error::Orphan { token: AnyToken::new(key), name };
                 self.report(SourceFailure { key, error, policy: None }, data);

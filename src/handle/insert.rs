@@ -294,7 +294,7 @@ impl<'a> Attempt<'a> {
     fn undo(&mut self) {
         self.registrations.sweep(self.key);
         // It has no name under which anybody could be told.
-        self.registrations.take_lost();
+        self.registrations.forget_lost(self.key);
         self.registrations.forget_source(self.key);
         self.registrations.renew_nearest();
     }

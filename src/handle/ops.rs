@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Instant;
 
 use crate::EventLoop;
 use crate::shrink::pop_front;
@@ -17,8 +18,8 @@ pub(crate) enum Op<Data> {
     Enable(SourceKey),
     Disable(SourceKey),
     Remove(SourceKey),
-    /// Tells a timer its deadline: it has been moved to it already.
-    SetDeadline(SourceKey, i64),
+    /// Moves a timer.
+    SetDeadline(SourceKey, Instant),
     Update(SourceKey, Change),
     Visit(SourceKey, Visitor<Data>),
     Take(SourceKey, Taker<Data>),
@@ -68,7 +69,7 @@ impl<Data> Ops<Data> {
 
     /// The deadline of the last op, if that moves this timer: of several in a row the last is what counts.
     #[inline]
-    pub(crate) fn last_move(&mut self, key: SourceKey) -> Option<&mut i64> {
+    pub(crate) fn last_move(&mut self, key: SourceKey) -> Option<&mut Instant> {
         match self.queue.back_mut() {
             Some(Op::SetDeadline(last, deadline)) if *last == key => Some(deadline),
             _ => None,

@@ -77,7 +77,11 @@ pub(crate) fn modify(
 #[cold]
 pub(crate) fn is_of_another(registry: &mio::Registry, fd: RawFd, key: InterestKey) -> bool {
     let path = format!("/proc/self/fdinfo/{}", registry.as_fd().as_raw_fd());
-    let registered = std::fs::read_to_string(path).unwrap_or_default();
+    let registered = match std::fs::read_to_string(path) {
+        Ok(registered) => registered,
+        // No fd is left to look with: a wake-up too many is counted, a source that hears nothing is not.
+        Err(error) => return error.kind() != io::ErrorKind::NotFound,
+    };
     registered.lines().any(|line| {
         // As proc(5) has it: `tfd: 7 events: 19 data: 100000003`, and more behind it.
         let mut words = line.split_whitespace();

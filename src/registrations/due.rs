@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::rows::Rows;
-use super::{Held, OVERTAKEN, Registrations, Turn, Watch};
+use super::{Held, MOVED, Registrations, Turn, Watch};
 use crate::deadlines::Deadlines;
 use crate::interest::ReadinessBits;
 use crate::options::Priority;
@@ -46,47 +46,36 @@ impl Registrations {
         self.cancel_removed(key, removed);
     }
 
-    /// Moves the deadline of a timer, which an op is to tell it of: another one than those that are queued if `counts`.
-    /// `false` if there is nothing to move, or if there are more such ops than are counted.
+    /// Moves the deadline of a timer, of which an op is to tell it: another one than those that are queued if `counts`.
+    /// `false` if there are more of these than are counted.
     ///
-    /// Until the last of these ops is applied the queue is ahead of the timer.
+    /// It has its turn among equal deadlines from here on, and fires when the last of these ops was applied.
     #[inline]
-    pub(crate) fn move_deadline(&mut self, source: SourceKey, at: i64, counts: bool) -> bool {
-        let Some((key, _)) = self.rows.interests_of(source).next() else { return false };
+    pub(crate) fn begin_move(&mut self, source: SourceKey, at: i64, counts: bool) -> bool {
         let Some(row) = self.rows.source_mut(source) else { return false };
         let Some(moves) = row.moves.checked_add(counts.into()) else { return false };
         row.moves = moves;
-        row.flags &= !OVERTAKEN;
-        self.rearm(source, key, at);
+        row.flags |= MOVED;
+        if let Some((key, _)) = self.rows.interests_of(source).next() {
+            self.rearm(source, key, at);
+        }
         true
     }
 
-    /// An op is applied that tells a timer that it was moved to `at`: where it is by now. `None` if that is no news.
-    pub(crate) fn end_move(&mut self, source: SourceKey, at: i64) -> Option<i64> {
-        let row = self.rows.source_mut(source)?;
+    /// Whether ops are queued that move the deadline of the source.
+    #[inline]
+    pub(crate) fn is_moving(&self, source: SourceKey) -> bool {
+        self.has(source, MOVED)
+    }
+
+    /// An op tells a timer of a move: whether it is the last of those that are queued.
+    pub(crate) fn end_move(&mut self, source: SourceKey) -> bool {
+        let Some(row) = self.rows.source_mut(source) else { return false };
         row.moves -= 1;
-        let is_last = row.moves == 0;
-        if row.flags & OVERTAKEN != 0 {
-            if is_last {
-                row.flags &= !OVERTAKEN;
-            }
-            return None;
+        if row.moves == 0 {
+            row.flags &= !MOVED;
         }
-        if is_last { Some(at) } else { self.deadline_of(source) }
-    }
-
-    /// A timer fires: at which deadline, if ops are queued that were to tell it.
-    pub(crate) fn overtake_moves(&mut self, source: SourceKey) -> Option<i64> {
-        let row = self.rows.source_mut(source).filter(|row| row.moves > 0)?;
-        row.flags |= OVERTAKEN;
-        self.delivered.map(|(_, at)| at)
-    }
-
-    /// The deadline of a timer that waits for it.
-    fn deadline_of(&self, source: SourceKey) -> Option<i64> {
-        let (key, held) = self.rows.interests_of(source).next()?;
-        let Watch::Deadline(position) = held.watch else { return None };
-        self.deadlines[self.priority(source).index()].deadline(key, position)
+        row.moves == 0
     }
 
     /// Takes what is no interest any more out of the queue, if it is a deadline.

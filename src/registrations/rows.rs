@@ -33,7 +33,7 @@ pub(super) struct Row {
     registration: u8,
     pub(super) priority: Priority,
     pub(super) flags: u8,
-    /// How many ops are queued that tell a timer of a move of its deadline.
+    /// How many ops are queued that move its deadline.
     pub(super) moves: u8,
 }
 

@@ -49,7 +49,8 @@ const REARM: bool = cfg!(mio_unsupported_force_poll_poll);
 /// It belongs to its loop, which has to be dispatched for anything to become ready. If the loop is dropped
 /// first, those who wait are woken once more and then never again: reading and writing through the futures-io
 /// traits fail instead of waiting, `readable` and `writable` stay pending. Don't put another fd in the place of
-/// this one through [`get_mut`](Self::get_mut): adapt it instead.
+/// this one through [`get_mut`](Self::get_mut): adapt it instead. The mode belongs to the open file: of two duplicates that
+/// are adapted, the first that goes makes the file blocking for the other.
 ///
 /// # Examples
 ///

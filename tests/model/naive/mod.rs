@@ -37,10 +37,7 @@ enum Pending {
     /// Of those that a scope let go, in an order of the loop's own.
     RemoveAll(Vec<usize>),
     Update(usize, u8),
-    /// Of a timer that waits, which is moved already.
     Move(usize, i64),
-    /// Of one that does not.
-    Set(usize, i64),
     Enable(usize),
     Disable(usize),
 }

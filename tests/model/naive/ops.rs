@@ -141,16 +141,16 @@ impl Model {
         let at = self.now + i64::from(to);
         let is_timer = |source: &Source| matches!(source.kind, Kind::Timer(_)) && !source.unnamed;
         let timer = id.filter(|&id| is_timer(&self.sources[id]));
-        let waits = timer.filter(|&id| {
-            let source = &self.sources[id];
-            source.live && source.enabled && !matches!(source.when, When::Never | When::Kept)
-        });
-        let Some(id) = waits else { return self.ask(timer, |id| Pending::Set(id, at)) };
         // Of several in a row for the same timer the last is what counts.
-        if matches!(self.pending.back(), Some(Pending::Move(last, _)) if *last == id) {
+        if matches!(self.pending.back(), Some(Pending::Move(last, _)) if Some(*last) == timer) {
             self.pending.pop_back();
         }
-        self.arm_at(id, at);
+        let waits = |source: &Source| {
+            source.live && source.enabled && !matches!(source.when, When::Never | When::Kept)
+        };
+        if let Some(id) = timer.filter(|&id| waits(&self.sources[id])) {
+            self.arm_at(id, at);
+        }
         self.ask(timer, |id| Pending::Move(id, at))
     }
 

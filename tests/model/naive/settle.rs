@@ -60,17 +60,11 @@ impl Model {
             Pending::Move(id, at) => {
                 let later = |op: &Pending| matches!(op, Pending::Move(other, _) if *other == id);
                 let is_last = !self.pending.iter().any(later);
-                // Until the last is applied the timer is ahead of what is asked for.
-                let at = if is_last { Some(at) } else { self.sources[id].armed_at() };
-                if let Some(at) = at.filter(|_| !self.sources[id].dropped) {
-                    self.sources[id].when = When::At(at);
-                    self.reregister(id);
-                }
-            }
-            Pending::Set(id, at) => {
                 if !self.sources[id].going {
                     self.sources[id].when = When::At(at);
-                    self.reregister(id);
+                    if is_last {
+                        self.reregister(id);
+                    }
                 }
             }
             Pending::Remove(id) => self.remove(id),

@@ -108,14 +108,6 @@ pub fn is_due(to: u8) -> bool {
 }
 
 impl Source {
-    /// The deadline that it waits for.
-    pub fn armed_at(&self) -> Option<i64> {
-        match self.armed {
-            Armed::At(at, _) | Armed::Due(at, _) => Some(at),
-            Armed::No => None,
-        }
-    }
-
     pub fn new(kind: Kind, options: Options, steps: &[Step], depth: usize) -> Self {
         let after = match kind {
             Kind::Timer(after) | Kind::Part(after) | Kind::Interval(after) => after.into(),
