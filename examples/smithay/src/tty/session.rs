@@ -40,11 +40,19 @@ pub fn open() -> Result<(LibSeatSession, SessionSource)> {
     if !session.is_active() {
         return Err("no seat: another session has the terminal".into());
     }
-    Ok((session, SessionSource(notifier)))
+    Ok((session, SessionSource { notifier, silent: 0 }))
 }
 
-/// Smithay's source. That one panics when seatd has died; this tells of it.
-pub struct SessionSource(LibSeatSessionNotifier);
+/// After so many calls without a change there is nobody at the other end: one change takes two.
+const SILENT: u32 = 16;
+
+/// Smithay's source, which does not tell that seatd has died: libseat (0.7) reads the end of its socket, says that
+/// nothing has happened, and the socket stays readable; or libseat fails, and Smithay panics.
+pub struct SessionSource {
+    notifier: LibSeatSessionNotifier,
+    /// The calls since the last change.
+    silent: u32,
+}
 
 impl EventSource for SessionSource {
     type Event = Change;
@@ -63,7 +71,7 @@ impl EventSource for SessionSource {
     {
         let mut changes = Vec::new();
         let source = AssertUnwindSafe(|| {
-            self.0.process_events(readiness, token, |event, ()| {
+            self.notifier.process_events(readiness, token, |event, ()| {
                 changes.push(match event {
                     Event::PauseSession => Change::Paused,
                     Event::ActivateSession => Change::Resumed,
@@ -71,7 +79,8 @@ impl EventSource for SessionSource {
             })
         });
         let outcome = catch_unwind(source);
-        let lost = !matches!(outcome, Ok(Ok(_)));
+        self.silent = if changes.is_empty() { self.silent + 1 } else { 0 };
+        let lost = !matches!(outcome, Ok(Ok(_))) || self.silent == SILENT;
         for change in changes.into_iter().chain(lost.then_some(Change::Lost)) {
             callback(change, &mut ());
         }
@@ -79,14 +88,14 @@ impl EventSource for SessionSource {
     }
 
     fn register(&mut self, poll: &mut Poll, factory: &mut TokenFactory) -> calloop::Result<()> {
-        self.0.register(poll, factory)
+        self.notifier.register(poll, factory)
     }
 
     fn reregister(&mut self, poll: &mut Poll, factory: &mut TokenFactory) -> calloop::Result<()> {
-        self.0.reregister(poll, factory)
+        self.notifier.reregister(poll, factory)
     }
 
     fn unregister(&mut self, poll: &mut Poll) -> calloop::Result<()> {
-        self.0.unregister(poll)
+        self.notifier.unregister(poll)
     }
 }

@@ -65,10 +65,6 @@ fn test(directory: &Path, compositors: &[PathBuf]) {
             println!("{}: {step}: {:.1} s", seat.name, begin.elapsed().as_secs_f64());
         }
     }
-    // It ends the card, so it comes last.
-    let name = compositors[0].file_name().unwrap().display().to_string();
-    let mut seat = Seat { machine: &mut machine, guest, name };
-    card_goes(&mut seat);
     println!("all of it: {:.1} s", start.elapsed().as_secs_f64());
 }
 
@@ -379,13 +375,4 @@ fn seatd_killed(seat: &mut Seat<'_>) {
     assert!(said.contains("compositor: no seat"), "{said}");
     seat.machine.run("rm -f /run/seatd.sock; seatd -g seat >/tmp/seatd.log 2>&1 &");
     seat.machine.run_until("ls /run/seatd.sock", "/run/seatd.sock");
-}
-
-fn card_goes(seat: &mut Seat<'_>) {
-    seat.start("");
-    seat.says("control=");
-    seat.machine
-        .qmp("device_add", "\"driver\":\"virtio-gpu-pci\",\"id\":\"gpu1\",\"bus\":\"port2\"");
-    seat.says("/dev/dri/card1 is not used");
-    seat.end();
 }
