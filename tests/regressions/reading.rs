@@ -2,7 +2,7 @@
 
 use super::*;
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, OnceLock};
 
 use soloop::{EventLoop, MioSource, SourceOptions, Token};
@@ -348,7 +348,7 @@ fn an_orphan_of_a_source_that_panicked_has_its_name() {
 
 #[test]
 fn a_mio_source_hears_though_no_fd_was_left_to_look() {
-    common::in_child("t7_a_mio_source_hears_though_no_fd_was_left_to_look", || {
+    common::in_child("a_mio_source_hears_though_no_fd_was_left_to_look", || {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let (mut event_loop, mut state) = new_loop();
         let (mut end, source) = pair(Mode::Level);
