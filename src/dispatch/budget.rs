@@ -149,7 +149,7 @@ impl Budget {
 
     /// Whether no lane was refused, in this round or before: each then has what time there is.
     #[inline]
-    fn is_calm(&self) -> bool {
+    pub(crate) fn is_calm(&self) -> bool {
         !self.holds_apply && self.starved | self.owed | self.closed == 0
     }
 

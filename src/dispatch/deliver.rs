@@ -27,9 +27,13 @@ impl<Data: LoopData> EventLoop<Data> {
 
     #[inline]
     fn deliver_found(&mut self, data: &mut Data) -> Outcome {
+        let is_calm = self.round.budget.is_calm();
         for priority in Priority::DESCENDING {
-            self.deliver_lane(Lane::Events(priority), data)?;
-            self.deliver_lane(Lane::Timers(priority), data)?;
+            for lane in [Lane::Events(priority), Lane::Timers(priority)] {
+                if self.has_next(lane, data) || !is_calm {
+                    self.deliver_lane(lane, data)?;
+                }
+            }
         }
         Ok(())
     }
@@ -51,19 +55,10 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(())
     }
 
-    /// Delivers what one lane has, as far as the budget goes.
-    #[inline]
-    fn deliver_lane(&mut self, lane: Lane, data: &mut Data) -> Outcome {
-        if self.has_next(lane, data) {
-            return self.deliver_turns(lane, data);
-        }
-        // It may have been refused, and what it had may be gone.
-        self.round.budget.is_served(lane);
-        Ok(())
-    }
-
+    /// Delivers what one lane has, as far as the budget goes. One that was refused and has nothing any more has no claim to
+    /// the time of others.
     #[inline(never)]
-    fn deliver_turns(&mut self, lane: Lane, data: &mut Data) -> Outcome {
+    fn deliver_lane(&mut self, lane: Lane, data: &mut Data) -> Outcome {
         while self.has_next(lane, data) {
             if !self.may_run(lane, data) {
                 return Ok(());
