@@ -58,13 +58,9 @@ impl Model {
                 }
             }
             Pending::Move(id, at) => {
-                let later = |op: &Pending| matches!(op, Pending::Move(other, _) if *other == id);
-                let is_last = !self.pending.iter().any(later);
                 if !self.sources[id].going {
                     self.sources[id].when = When::At(at);
-                    if is_last {
-                        self.reregister(id);
-                    }
+                    self.reregister(id);
                 }
             }
             Pending::Remove(id) => self.remove(id),
@@ -151,7 +147,9 @@ impl Model {
     }
 
     pub(super) fn reregister(&mut self, id: usize) {
-        if self.sources[id].enabled {
+        // The last of its moves does that, too: until then it has its turn where it was moved to.
+        let is_moving = |op: &Pending| matches!(op, Pending::Move(other, _) if *other == id);
+        if self.sources[id].enabled && !self.pending.iter().any(is_moving) {
             let source = &mut self.sources[id];
             source.listed = true;
             self.arm(id);
