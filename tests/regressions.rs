@@ -17,6 +17,7 @@ mod moves;
 mod numbers;
 #[path = "regressions/panics.rs"]
 mod panics;
+#[cfg(not(mio_unsupported_force_poll_poll))] // Much of it is of epoll.
 #[path = "regressions/reading.rs"]
 mod reading;
 #[path = "regressions/turns.rs"]
