@@ -350,6 +350,7 @@ fn an_orphan_of_a_source_that_panicked_has_its_name() {
 fn a_mio_source_hears_though_no_fd_was_left_to_look() {
     common::in_child("a_mio_source_hears_though_no_fd_was_left_to_look", || {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let before = getrlimit(Resource::Nofile);
         let (mut event_loop, mut state) = new_loop();
         let (mut end, source) = pair(Mode::Level);
         let number = source.get_ref().as_raw_fd();
@@ -376,7 +377,6 @@ fn a_mio_source_hears_though_no_fd_was_left_to_look() {
                     },
                 )
                 .unwrap();
-            let before = getrlimit(Resource::Nofile);
             setrlimit(Resource::Nofile, Rlimit { current: Some(3), maximum: before.maximum })
                 .unwrap();
             Ok(PostAction::Remove)
@@ -384,6 +384,8 @@ fn a_mio_source_hears_though_no_fd_was_left_to_look() {
         state.handle.insert_source(source, callback).unwrap();
         end.write_all(b"x").unwrap();
         event_loop.dispatch(LONG, &mut state).unwrap();
+        // Whoever looks for leaks at the end has to open files.
+        setrlimit(Resource::Nofile, before).unwrap();
         ends.recv().unwrap().write_all(b"x").unwrap();
         event_loop.dispatch(ZERO, &mut state).unwrap();
         assert_eq!(state.log, ["heard"]);
