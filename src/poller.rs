@@ -43,7 +43,11 @@ pub(crate) enum Timeout {
 
 impl Timeout {
     pub(crate) fn at_most(self, limit: Duration) -> Self {
-        Some(Option::from(self).map_or(limit, |timeout: Duration| timeout.min(limit))).into()
+        match self {
+            Self::Zero => Self::Zero,
+            Self::After(timeout) => Some(timeout.min(limit)).into(),
+            Self::Never => Some(limit).into(),
+        }
     }
 }
 

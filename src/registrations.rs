@@ -42,8 +42,6 @@ const OPTIONS: u8 = 1 << 3;
 const ONCE: u8 = 1 << 4;
 /// Its removal was asked for while ops were applied: those that are queued do nothing to it any more.
 const GOING: u8 = 1 << 5;
-/// Ops that move its deadline are queued: it does not fire before.
-const MOVED: u8 = 1 << 6;
 
 /// The tables; see the module's head.
 #[derive(Debug)]
@@ -418,7 +416,7 @@ impl Registrations {
     /// events: one that is unregistered holds no interest.
     #[inline]
     pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<Turn> {
-        let (Holder { source, flags, .. }, held) = self.rows.get_with_source(interest)?;
+        let (Holder { source, flags, moves, .. }, held) = self.rows.get_with_source(interest)?;
         let mut readiness = std::mem::replace(&mut held.ready, ReadinessBits::NONE);
         let (mut rearms, mut level) = (false, false);
         if let Watch::Io(io) = held.watch {
@@ -428,7 +426,7 @@ impl Registrations {
         }
         let (once, has_options) = (flags & ONCE != 0, flags & OPTIONS != 0);
         let turn = Turn { source, interest, readiness, rearms, level, once, has_options };
-        (readiness.is_event() && flags & (REMOVED | DISABLED | MOVED) == 0).then_some(turn)
+        (readiness.is_event() && flags & (REMOVED | DISABLED) == 0 && moves == 0).then_some(turn)
     }
 
     /// Whether a source that is in its turn may go on with it: it holds `interest`, and was not disabled.

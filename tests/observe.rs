@@ -9,9 +9,9 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{LONG, State, ZERO, manual_loop, new_loop};
+use common::{LONG, State, ZERO, manual_loop, new_loop, spin};
 use soloop::{
     CallbackKind, CallbackReport, CallbackStart, ChromeTrace, ErrorAction, EventLoop, Generic,
     Histograms, Interest, Mode, Observer, PostAction, Priority, Ready, RoundReport,
@@ -29,14 +29,6 @@ fn named(name: &'static str) -> SourceOptions {
 fn insert_timer(state: &mut State, name: &'static str, after: Duration) -> Token<Timer> {
     let callback = |_, _: &mut State| TimeoutAction::Drop;
     state.handle.insert_source_with(named(name), Timer::from_duration(after), callback).unwrap()
-}
-
-/// What takes a while on the real clock.
-fn spin(duration: Duration) {
-    let start = Instant::now();
-    while start.elapsed() < duration {
-        std::hint::spin_loop();
-    }
 }
 
 /// Writes a line for everything it sees.

@@ -46,12 +46,15 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Whether there is an op to apply, something that was posted, or an error that is to come out.
     #[inline]
     fn is_asked(&self, data: &mut Data) -> Outcome<bool> {
+        Ok(self.has_ops(data)? || !self.posts.is_empty() || !self.mailbox.is_empty())
+    }
+
+    /// Whether there is an op to apply, or an error that is to come out.
+    #[inline]
+    fn has_ops(&self, data: &mut Data) -> Outcome<bool> {
         let handle = own_handle(&self.shared, data)?;
-        Ok(handle.has_ops()
-            || !self.shared.dropped_guards.is_empty()
-            || !self.posts.is_empty()
-            || !self.mailbox.is_empty()
-            || self.round.has_failed())
+        let has_op = handle.has_ops() || !self.shared.dropped_guards.is_empty();
+        Ok(has_op || self.round.has_failed())
     }
 
     #[inline(never)]
@@ -82,12 +85,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Applies ops in the order in which they were issued.
     #[inline]
     pub(crate) fn apply_ops(&mut self, data: &mut Data) -> Outcome {
-        let handle = own_handle(&self.shared, data)?;
-        if handle.has_ops() || !self.shared.dropped_guards.is_empty() || self.round.has_failed() {
-            self.apply_some_ops(data)
-        } else {
-            Ok(())
-        }
+        if self.has_ops(data)? { self.apply_some_ops(data) } else { Ok(()) }
     }
 
     #[inline(never)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::rows::Rows;
-use super::{Held, MOVED, Registrations, Turn, Watch};
+use super::{Held, Registrations, Turn, Watch};
 use crate::deadlines::Deadlines;
 use crate::interest::ReadinessBits;
 use crate::options::Priority;
@@ -55,7 +55,6 @@ impl Registrations {
         let Some(row) = self.rows.source_mut(source) else { return false };
         let Some(moves) = row.moves.checked_add(counts.into()) else { return false };
         row.moves = moves;
-        row.flags |= MOVED;
         if let Some((key, _)) = self.rows.interests_of(source).next() {
             self.rearm(source, key, at);
         }
@@ -65,16 +64,13 @@ impl Registrations {
     /// Whether ops are queued that move the deadline of the source.
     #[inline]
     pub(crate) fn is_moving(&self, source: SourceKey) -> bool {
-        self.has(source, MOVED)
+        self.rows.source(source).is_some_and(|row| row.moves > 0)
     }
 
     /// An op tells a timer of a move: whether it is the last of those that are queued.
     pub(crate) fn end_move(&mut self, source: SourceKey) -> bool {
         let Some(row) = self.rows.source_mut(source) else { return false };
         row.moves -= 1;
-        if row.moves == 0 {
-            row.flags &= !MOVED;
-        }
         row.moves == 0
     }
 

@@ -33,7 +33,7 @@ pub(super) struct Row {
     registration: u8,
     pub(super) priority: Priority,
     pub(super) flags: u8,
-    /// How many ops are queued that move its deadline.
+    /// How many ops are queued that move its deadline: it does not fire before.
     pub(super) moves: u8,
 }
 
@@ -43,6 +43,7 @@ pub(super) struct Holder {
     pub(super) source: SourceKey,
     pub(super) priority: Priority,
     pub(super) flags: u8,
+    pub(super) moves: u8,
 }
 
 #[derive(Debug)]
@@ -133,15 +134,13 @@ impl Rows {
         match key.row() {
             InterestRow::Source(source, registration) => {
                 let row = self.sources.get_mut(source)?;
-                let holder = Holder { source, priority: row.priority, flags: row.flags };
+                let holder = row.holder(source);
                 let held = row.held.as_mut().filter(|_| row.registration == registration)?;
                 Some((holder, held))
             }
             InterestRow::Other(key) => {
                 let OtherRow { source, held, .. } = self.others.get_mut(key)?;
-                let row = self.sources.get(*source)?;
-                let holder = Holder { source: *source, priority: row.priority, flags: row.flags };
-                Some((holder, held))
+                Some((self.sources.get(*source)?.holder(*source), held))
             }
         }
     }
@@ -220,6 +219,12 @@ impl Rows {
 }
 
 impl Row {
+    #[inline]
+    fn holder(&self, source: SourceKey) -> Holder {
+        let &Self { priority, flags, moves, .. } = self;
+        Holder { source, priority, flags, moves }
+    }
+
     /// Whether the source holds any interest.
     #[inline]
     pub(super) fn holds_any(&self) -> bool {

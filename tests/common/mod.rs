@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
 
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use soloop::{AnyToken, Clock, EventLoop, LoopData, LoopHandle};
@@ -50,6 +50,14 @@ pub fn manual_loop() -> (EventLoop<State>, State, Clock) {
 fn with_clock(clock: Clock) -> (EventLoop<State>, State) {
     let (event_loop, handle) = EventLoop::with_clock(clock).unwrap();
     (event_loop, State { handle, log: Vec::new(), tokens: Vec::new() })
+}
+
+/// What takes a while on the real clock.
+pub fn spin(duration: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < duration {
+        std::hint::spin_loop();
+    }
 }
 
 /// Whether `fd` becomes readable within `timeout`.

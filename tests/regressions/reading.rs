@@ -578,7 +578,7 @@ fn the_explicit_move_wins_over_the_answer_of_slow_visits() {
         for _ in 0..4 {
             state.handle.visit(other, |_, state: &mut State| {
                 state.note("visit");
-                std::thread::sleep(6 * MS)
+                common::spin(6 * MS);
             });
         }
         state.handle.set_deadline(*token.get().unwrap(), Instant::now() + HOUR);

@@ -8,11 +8,6 @@ use std::io;
 use soloop::channel::channel;
 use soloop::{Priority, SourceOptions};
 
-fn spin(time: Duration) {
-    let started = Instant::now();
-    while started.elapsed() < time {}
-}
-
 /// What of 20 rounds a source gets whose betters use up the time of each.
 fn events_beside_a_flood(event_loop: &mut soloop::EventLoop<State>, state: &mut State) -> usize {
     let (high, source) = make_ping();
@@ -21,7 +16,7 @@ fn events_beside_a_flood(event_loop: &mut soloop::EventLoop<State>, state: &mut 
     state
         .handle
         .insert_source_with(options, source, move |(), _: &mut State| {
-            spin(2 * MS);
+            common::spin(2 * MS);
             again.ping();
         })
         .unwrap();
@@ -59,7 +54,7 @@ fn a_lane_that_was_refused_and_has_nothing_more_takes_no_turns_of_others() {
     let token = state
         .handle
         .insert_source_with(options, source, |_, state: &mut State| {
-            spin(2 * MS);
+            common::spin(2 * MS);
             state.note("low");
         })
         .unwrap();
@@ -117,7 +112,7 @@ fn a_deadline_with_more_takes_no_turns_of_others_when_it_is_through() {
     state
         .handle
         .insert_source(Burst(None, 2), |(), state: &mut State| {
-            spin(2 * MS);
+            common::spin(2 * MS);
             state.note("burst");
         })
         .unwrap();
@@ -134,7 +129,7 @@ fn a_deadline_with_more_takes_no_turns_of_others_when_it_is_through() {
 fn a_refused_idle_runs_beside_a_flood_after_a_burst() {
     let (mut event_loop, mut state) = new_loop();
     event_loop.set_round_time(MS);
-    state.handle.insert_source(Burst(None, 2), |(), _: &mut State| spin(2 * MS)).unwrap();
+    state.handle.insert_source(Burst(None, 2), |(), _: &mut State| common::spin(2 * MS)).unwrap();
     for _ in 0..3 {
         event_loop.dispatch(ZERO, &mut state).unwrap();
     }
@@ -143,7 +138,7 @@ fn a_refused_idle_runs_beside_a_flood_after_a_burst() {
     state
         .handle
         .insert_source(source, move |(), _: &mut State| {
-            spin(2 * MS);
+            common::spin(2 * MS);
             again.ping();
         })
         .unwrap();
@@ -262,7 +257,7 @@ fn a_level_that_went_is_not_delivered_to_a_source_that_was_stored_late() {
     let reader = theirs.try_clone().unwrap();
     (&ours).write_all(b"x").unwrap();
     for _ in 0..2 {
-        state.handle.visit(token, |_, _: &mut State| spin(2 * MS));
+        state.handle.visit(token, |_, _: &mut State| common::spin(2 * MS));
     }
     state.handle.visit(token, move |_, state: &mut State| {
         assert_eq!((&reader).read(&mut [0; 8]).unwrap(), 1);
@@ -293,7 +288,7 @@ fn a_burst_that_is_disabled_and_enabled_goes_on_from_its_registration() {
     let token = state
         .handle
         .insert_source(Burst(None, 3), |(), state: &mut State| {
-            spin(2 * MS);
+            common::spin(2 * MS);
             state.note("burst");
         })
         .unwrap();
