@@ -22,7 +22,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use client::Client;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use server::{Compositor, PATIENCE, binary};
 use witness::Witness;
 
@@ -221,19 +221,20 @@ mod frames {
             let pid = format!("pid={} ", child.id());
             let mut control = compositor.control();
             let deadline = Instant::now() + PATIENCE;
-            let place = loop {
+            let (x, y) = loop {
                 assert!(Instant::now() < deadline, "no window");
                 if let Some(line) = control.ask("windows").iter().find(|it| it.contains(&pid)) {
-                    let words: Vec<i32> =
-                        line.split(' ').skip(3).take(2).map(|it| it.parse().unwrap()).collect();
-                    break (words[0], words[1]);
+                    break server::position(line);
                 }
             };
-            kill_process(Pid::from_child(&child), Signal::STOP).unwrap();
-            // A press on its title bar gives it the keyboard, and asks it whether it lives.
-            control.ask(&format!("pointer {} {} left", place.0 + 60, place.1 - 10));
-            control.ask("pointer 639 479 left");
-            control.ask(&format!("pointer {} {} left", place.0 + 60, place.1 - 10));
+            let stopped = Pid::from_child(&child);
+            kill_process(stopped, Signal::STOP).unwrap();
+            waitpid(Some(stopped), WaitOptions::UNTRACED).unwrap();
+            // It has the keyboard. Whoever is given it is asked whether they live, and the witness does; by the time the
+            // press on the other's title bar comes, what it answered before it was stopped has been read.
+            let (witness_x, witness_y) = compositor.window("witness");
+            control.ask(&format!("pointer {} {} left", witness_x + 5, witness_y + 5));
+            control.ask(&format!("pointer {} {} left", x + 60, y - 10));
             compositor.stderr_line("has not answered a ping");
             child.kill().unwrap();
             child.wait().unwrap();

@@ -140,8 +140,7 @@ impl Compositor {
         let windows = self.control().ask("windows");
         let line = windows.iter().find(|line| line.contains(&format!("title={title:?}")));
         let line = line.unwrap_or_else(|| panic!("no window {title:?} in {windows:?}"));
-        let words: Vec<&str> = line.split(' ').collect();
-        (words[3].parse().unwrap(), words[4].parse().unwrap())
+        position(line)
     }
 }
 
@@ -151,6 +150,12 @@ impl Drop for Compositor {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Where a window is, by its line of those of the control socket.
+pub fn position(line: &str) -> (i32, i32) {
+    let words: Vec<&str> = line.split(' ').collect();
+    (words[3].parse().unwrap(), words[4].parse().unwrap())
 }
 
 pub fn wait_for_line(lines: &Receiver<String>, words: &str) -> String {
