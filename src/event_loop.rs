@@ -17,7 +17,7 @@ use std::time::Duration;
 use slotmap::SecondaryMap;
 
 use crate::clock::Clock;
-use crate::dispatch::{Orphan, Round};
+use crate::dispatch::{Budget, Orphan, Round};
 use crate::error::{Error, ErrorAction, Outcome, Result};
 use crate::handle::{LoopData, LoopHandle, own_handle};
 use crate::insight::{Counters, Insight};
@@ -76,6 +76,8 @@ pub struct EventLoop<Data> {
     pub(crate) hooks: Vec<SourceKey>,
     /// What was found and is not delivered yet.
     pub(crate) round: Round,
+    /// What a round may take.
+    pub(crate) budget: Budget,
     /// Sources that are gone while their files may still be open, and the kernel may go on to report them.
     pub(crate) orphans: VecDeque<Orphan>,
     /// Where remotes post, and what was posted and has not run yet.
@@ -139,6 +141,7 @@ impl<Data> EventLoop<Data> {
             slots: SecondaryMap::new(),
             hooks: Vec::new(),
             round: Round::new(),
+            budget: Budget::new(),
             orphans: VecDeque::new(),
             mailbox,
             posts: VecDeque::new(),
@@ -217,7 +220,7 @@ impl<Data> EventLoop<Data> {
         Data: LoopData,
     {
         self.round.hold_no_failures();
-        self.round.budget.allow_ops();
+        self.budget.allow_ops();
         let applied = self.apply(data);
         self.round.close(&applied);
         self.publish(data);
@@ -271,7 +274,7 @@ impl<Data> EventLoop<Data> {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn set_round_time(&mut self, time: Duration) {
-        self.round.budget.set_time(time);
+        self.budget.set_time(time);
     }
 
     /// A stored source; `None` if it is gone, or inserted since ops were last applied.
@@ -315,7 +318,9 @@ impl<Data: LoopData> EventLoop<Data> {
         self.before_handle_events(data);
         waited?;
         self.deliver(data)?;
-        self.run_idles(data)
+        self.run_idles(data)?;
+        self.budget.finish();
+        Ok(())
     }
 
     /// Ends a dispatch: whoever watches the loop's fd is told whether there is more to do.
@@ -325,7 +330,7 @@ impl<Data: LoopData> EventLoop<Data> {
             self.publish_readiness(data);
         } else if let Ok(handle) = own_handle(&self.shared, data) {
             let is_due = handle.registrations.is_any_due();
-            self.shared.set_work(handle.has_work() || is_due || self.round.budget.has_refused());
+            self.shared.set_work(handle.has_work() || is_due || self.budget.has_refused());
         }
     }
 
@@ -336,7 +341,7 @@ impl<Data: LoopData> EventLoop<Data> {
         };
         handle.registrations.renew_nearest();
         // The kernel makes no edge for what it goes on to tell of.
-        let delivered_level = std::mem::take(&mut self.round.delivered_level);
+        let delivered_level = self.round.take_delivered_level();
         let may_be_more = delivered_level || self.poller.was_full();
         let work = self.has_work(handle) || may_be_more && self.poller.is_ready();
         self.shared.publish_readiness(work, || self.has_work(handle));

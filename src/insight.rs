@@ -148,8 +148,8 @@ pub(crate) fn instrument<Data: LoopData, R>(
     data: &mut Data,
     run: impl FnOnce(&mut Data) -> R,
 ) -> R {
-    round.ran_user_code = true;
-    round.called = true;
+    round.runs_user_code();
+    round.calls();
     watched(insight, subject, data, run)
 }
 
@@ -419,7 +419,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Shows the loop to `look`. Who observes is a part of what it sees, and is left in its place meanwhile.
     pub(crate) fn run_inspect(&mut self, look: Look<Data>, data: &mut Data) {
-        self.round.ran_user_code = true;
+        self.round.runs_user_code();
         let subject = Subject::INSPECT;
         let insight = self.insight.as_mut();
         let running = insight.map(|insight| insight.begin(&subject, data.loop_handle()));

@@ -141,6 +141,8 @@ const EVENT: u16 = 1 << 7;
 const FOUND: u16 = 1 << 8;
 /// The source said that it has more: it may have read it already, and the kernel then says nothing.
 const MORE: u16 = 1 << 9;
+/// The kernel goes on to say so by itself while that holds.
+const LEVEL: u16 = 1 << 11;
 /// There is no event, but a place in the queue of the round.
 const PLACE: u16 = 1 << 10;
 
@@ -176,6 +178,18 @@ impl ReadinessBits {
     pub(crate) fn wanted(self, wants: InterestBits) -> Self {
         let wanted = u16::from(wants.0) | !(READABLE | PRIORITY | WRITABLE);
         if self.0 & RAW == 0 { self } else { Self(self.0 & wanted) }
+    }
+
+    /// The same, of which the kernel goes on to tell by itself if `level`.
+    #[inline]
+    pub(crate) fn told_again(self, level: bool) -> Self {
+        if level { Self(self.0 | LEVEL) } else { self }
+    }
+
+    /// Whether the kernel goes on to tell of it by itself.
+    #[inline]
+    pub(crate) fn is_told_again(self) -> bool {
+        self.0 & LEVEL != 0
     }
 
     /// Whether there is an event.

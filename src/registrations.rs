@@ -40,6 +40,8 @@ const DISABLED: u8 = 1 << 2;
 const OPTIONS: u8 = 1 << 3;
 /// It goes after its first event.
 const ONCE: u8 = 1 << 4;
+/// To drop it may run code of the user's.
+const DROPS: u8 = 1 << 6;
 /// Its removal was asked for while ops were applied: those that are queued do nothing to it any more.
 const GOING: u8 = 1 << 5;
 
@@ -67,8 +69,9 @@ pub(crate) struct Registrations {
     delivered: Option<(InterestKey, i64)>,
     /// The timers that enable sources again which failed.
     pub(crate) retries: SparseSecondaryMap<SourceKey, AnyToken>,
-    /// Whether there ever was a one-shot interest of which the kernel does not know that it is one.
+    /// Whether there ever was an interest of which the kernel does not know that it is one-shot, or level-triggered.
     emulates_oneshot: bool,
+    emulates_level: bool,
     /// Whether there ever was a mio source.
     has_mio: bool,
     /// The source in which the loop waits, which hosts another loop.
@@ -79,16 +82,21 @@ pub(crate) struct Registrations {
     touched: bool,
 }
 
+/// How a source ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life {
+    /// It goes after its first event.
+    pub(crate) once: bool,
+    /// To drop it, or its callback, may run code of the user's.
+    pub(crate) drops: bool,
+}
+
 /// The turn of a source: what is delivered to it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn {
     pub(crate) source: SourceKey,
     pub(crate) interest: InterestKey,
     pub(crate) readiness: ReadinessBits,
-    /// Whether the mode asks for a re-registration after each event.
-    pub(crate) rearms: bool,
-    /// Whether the kernel goes on to tell of it by itself while it is ready.
-    pub(crate) level: bool,
     /// Whether the source goes after it.
     pub(crate) once: bool,
     has_options: bool,
@@ -154,6 +162,7 @@ impl Registrations {
             delivered: None,
             retries: SparseSecondaryMap::new(),
             emulates_oneshot: false,
+            emulates_level: false,
             has_mio: false,
             host: None,
             running: SourceKey::null(),
@@ -167,28 +176,32 @@ impl Registrations {
     pub(crate) fn add_source<S: EventSource>(
         &mut self,
         options: Option<SourceOptions>,
+        life: Life,
     ) -> SourceKey {
         let kind = mark_of::<S>();
+        let flags = ENABLED | if life.once { ONCE } else { 0 } | if life.drops { DROPS } else { 0 };
         match options.filter(|options| !options.is_default()) {
-            None => self.rows.add_source(kind, Priority::Normal, ENABLED),
+            None => self.rows.add_source(kind, Priority::Normal, flags),
             Some(options) => {
                 self.prioritized |= options.priority != Priority::Normal;
-                let key = self.rows.add_source(kind, options.priority, ENABLED | OPTIONS);
+                let key = self.rows.add_source(kind, options.priority, flags | OPTIONS);
                 self.options.insert(key, options);
                 key
             }
         }
     }
 
-    /// Forgets a source, which holds no interest.
+    /// Forgets a source, which holds no interest; whether to drop it may run code of the user's.
     #[inline]
-    pub(crate) fn forget_source(&mut self, key: SourceKey) {
-        if self.rows.remove_source(key).is_some_and(|row| row.flags & OPTIONS != 0) {
+    pub(crate) fn forget_source(&mut self, key: SourceKey) -> bool {
+        let flags = self.rows.remove_source(key).map_or(0, |row| row.flags);
+        if flags & OPTIONS != 0 {
             self.options.remove(key);
         }
         if !self.retries.is_empty() {
             self.retries.remove(key);
         }
+        flags & DROPS != 0
     }
 
     /// Removes every interest that `source` still holds: a source that is unregistered holds none.
@@ -236,6 +249,12 @@ impl Registrations {
     pub(crate) fn is_live_of<S: EventSource>(&self, key: SourceKey) -> bool {
         let of_kind = |row: &Row| row.flags & REMOVED == 0 && row.kind == mark_of::<S>();
         self.rows.source(key).is_some_and(of_kind)
+    }
+
+    /// Whether the source goes after its first event.
+    #[inline]
+    pub(crate) fn goes_once(&self, key: SourceKey) -> bool {
+        self.has(key, ONCE)
     }
 
     /// Whether the source is registered.
@@ -294,13 +313,6 @@ impl Registrations {
     #[inline]
     pub(crate) fn is_going(&self, key: SourceKey) -> bool {
         self.rows.source(key).is_none_or(|row| row.flags & GOING != 0)
-    }
-
-    /// Notes that the source goes after its first event.
-    pub(crate) fn set_once(&mut self, key: SourceKey) {
-        if let Some(row) = self.rows.source_mut(key) {
-            row.flags |= ONCE;
-        }
     }
 
     pub(crate) fn options(&self, key: SourceKey) -> Option<&SourceOptions> {
@@ -418,14 +430,13 @@ impl Registrations {
     pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<Turn> {
         let (Holder { source, flags, moves, .. }, held) = self.rows.get_with_source(interest)?;
         let mut readiness = std::mem::replace(&mut held.ready, ReadinessBits::NONE);
-        let (mut rearms, mut level) = (false, false);
         if let Watch::Io(io) = held.watch {
-            readiness = readiness.wanted(io.wants);
-            rearms = io.rearm == Rearm::Level;
-            level = io.level;
+            // What a `before_sleep` answered, the kernel need not know of.
+            let again = io.level && readiness.is_found();
+            readiness = readiness.wanted(io.wants).told_again(again);
         }
         let (once, has_options) = (flags & ONCE != 0, flags & OPTIONS != 0);
-        let turn = Turn { source, interest, readiness, rearms, level, once, has_options };
+        let turn = Turn { source, interest, readiness, once, has_options };
         (readiness.is_event() && flags & (REMOVED | DISABLED) == 0 && moves == 0).then_some(turn)
     }
 
@@ -458,6 +469,7 @@ impl Registrations {
     #[inline]
     pub(crate) fn set_io(&mut self, key: InterestKey, io: IoWatch) {
         self.emulates_oneshot |= io.rearm == Rearm::OneShot;
+        self.emulates_level |= io.rearm == Rearm::Level;
         self.has_mio |= io.fd < 0;
         if io.rearm != Rearm::Absent {
             self.fds.set(io.fd, key);
@@ -564,8 +576,13 @@ impl Registrations {
         matches!(self.rows.get(interest), Some((_, Held { watch: Watch::Notifier, .. })))
     }
 
-    /// Whether the mode of `interest` asks for a re-registration after each event.
+    /// Whether there may be an interest whose mode asks for a re-registration after each event.
     #[inline]
+    pub(crate) fn emulates_level(&self) -> bool {
+        self.emulates_level
+    }
+
+    /// Whether the mode of `interest` asks for a re-registration after each event.
     pub(crate) fn needs_rearm(&self, interest: InterestKey) -> bool {
         let io = |(_, held): (_, &Held)| {
             matches!(held.watch, Watch::Io(IoWatch { rearm: Rearm::Level, .. }))

@@ -65,8 +65,6 @@ pub(crate) type Callback<Data> = Box<dyn FnMut(Event<'_>, &mut Data) -> Answer>;
 pub(crate) struct Slot<Data> {
     pub(crate) source: Box<dyn AnySource>,
     pub(crate) callback: Callback<Data>,
-    /// Whether dropping it may run code of the user's.
-    pub(crate) drops: bool,
 }
 
 impl<Data> Slot<Data> {

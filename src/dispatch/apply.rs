@@ -9,7 +9,7 @@ use slotmap::SecondaryMap;
 
 use super::budget::Lane;
 use crate::error::Outcome;
-use crate::handle::{LoopData, Op, own_handle};
+use crate::handle::{LoopData, LoopHandle, Op, own_handle};
 use crate::insight::{Subject, instrument, watched};
 use crate::shrink::pop_front;
 use crate::slot::{Slot, downcast_mut};
@@ -26,13 +26,10 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.round.begin() {
             self.take_up_interrupted(data);
         }
-        if self.is_asked(data)? {
-            let urgent = data.loop_handle().registrations.has_urgent();
-            self.round.budget.begin_without_wait(urgent);
+        let handle = data.loop_handle();
+        if self.is_asked(handle) {
+            self.budget.begin_without_wait(handle.registrations.has_urgent());
             self.apply_all_asked(data)?;
-        }
-        if self.posts.is_empty() && !own_handle(&self.shared, data)?.has_ops() {
-            self.round.budget.is_served(Lane::Apply);
         }
         Ok(())
     }
@@ -40,21 +37,19 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Applies ops and runs what was posted, if there is anything.
     #[inline]
     pub(crate) fn apply_asked(&mut self, data: &mut Data) -> Outcome {
-        if self.is_asked(data)? { self.apply_all_asked(data) } else { Ok(()) }
+        if self.is_asked(data.loop_handle()) { self.apply_all_asked(data) } else { Ok(()) }
     }
 
     /// Whether there is an op to apply, something that was posted, or an error that is to come out.
     #[inline]
-    fn is_asked(&self, data: &mut Data) -> Outcome<bool> {
-        Ok(self.has_ops(data)? || !self.posts.is_empty() || !self.mailbox.is_empty())
+    fn is_asked(&self, handle: &LoopHandle<Data>) -> bool {
+        self.has_ops(handle) || !self.posts.is_empty() || !self.mailbox.is_empty()
     }
 
     /// Whether there is an op to apply, or an error that is to come out.
     #[inline]
-    fn has_ops(&self, data: &mut Data) -> Outcome<bool> {
-        let handle = own_handle(&self.shared, data)?;
-        let has_op = handle.has_ops() || !self.shared.dropped_guards.is_empty();
-        Ok(has_op || self.round.has_failed())
+    fn has_ops(&self, handle: &LoopHandle<Data>) -> bool {
+        handle.has_ops() || !self.shared.dropped_guards.is_empty() || self.round.has_failed()
     }
 
     #[inline(never)]
@@ -85,7 +80,8 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Applies ops in the order in which they were issued.
     #[inline]
     pub(crate) fn apply_ops(&mut self, data: &mut Data) -> Outcome {
-        if self.has_ops(data)? { self.apply_some_ops(data) } else { Ok(()) }
+        let handle = own_handle(&self.shared, data)?;
+        if self.has_ops(handle) { self.apply_some_ops(data) } else { Ok(()) }
     }
 
     #[inline(never)]
@@ -99,7 +95,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     fn apply_while_allowed(&mut self, data: &mut Data) -> Outcome {
-        while let Some(op) = own_handle(&self.shared, data)?.next_op(&mut self.round.budget) {
+        while let Some(op) = own_handle(&self.shared, data)?.next_op(&mut self.budget) {
             self.take_lost(data);
             self.apply_op(op, data);
         }
@@ -110,7 +106,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Whether an item of `lane` may run in this round.
     #[inline]
     pub(crate) fn may_run(&mut self, lane: Lane, data: &mut Data) -> bool {
-        self.round.budget.may_run(lane, &data.loop_handle().registrations.clock)
+        self.budget.may_run(lane, &data.loop_handle().registrations.clock)
     }
 
     fn apply_op(&mut self, op: Op<Data>, data: &mut Data) {
@@ -120,14 +116,11 @@ impl<Data: LoopData> EventLoop<Data> {
                     self.add_hooks(key);
                 }
                 self.slots.insert(key, slot);
-                self.round.called = true;
+                self.round.calls();
             }
             Op::Enable(key) => self.enable(key, data),
             Op::Disable(key) => self.disable(key, data),
-            Op::Remove(key) => {
-                let slot = self.remove(key, data);
-                self.drop_slot(slot);
-            }
+            Op::Remove(key) => drop(self.remove(key, data)),
             Op::SetDeadline(key, deadline) => {
                 let is_last = data.loop_handle().registrations.end_move(key);
                 if let Some((_, slot)) = live_slot(&mut self.slots, key, data)
@@ -155,7 +148,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 }
             }
             Op::Take(key, then) => {
-                if let Some(Slot { source, callback, .. }) = self.remove(key, data) {
+                if let Some(Slot { source, callback }) = self.remove(key, data) {
                     drop(callback);
                     let subject = Subject::op(key, source.type_name());
                     let take = |data: &mut Data| then(source, data);
@@ -251,7 +244,7 @@ impl<Data: LoopData> EventLoop<Data> {
         unregistered
     }
 
-    /// Takes a source out, unregistered. The caller drops what it does not use, when every table is whole again.
+    /// Takes a source out, unregistered. The caller drops what it does not use, when every table is whole.
     pub(crate) fn remove(&mut self, key: SourceKey, data: &mut Data) -> Option<Slot<Data>> {
         data.loop_handle().registrations.mark_removed(key, true);
         let unregistered = self.unregister(key, data);
@@ -262,7 +255,9 @@ impl<Data: LoopData> EventLoop<Data> {
         {
             insight.note_removal(key, slot.source.type_name(), registrations);
         }
-        registrations.forget_source(key);
+        if registrations.forget_source(key) {
+            self.round.runs_user_code();
+        }
         let slot = self.slots.remove(key);
         if self.slots.is_empty() {
             self.shrink_slots();
@@ -281,16 +276,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let registrations = &mut data.loop_handle().registrations;
         registrations.sweep(key);
         if !registrations.is_live(key) {
-            let slot = self.remove(key, data);
-            self.drop_slot(slot);
-        }
-    }
-
-    /// Drops what was removed, when every table is whole.
-    fn drop_slot(&mut self, slot: Option<Slot<Data>>) {
-        if let Some(slot) = slot {
-            self.round.ran_user_code |= slot.drops;
-            drop(slot);
+            drop(self.remove(key, data));
         }
     }
 }

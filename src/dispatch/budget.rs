@@ -49,14 +49,14 @@ pub(crate) struct Budget {
     /// How many items run until the clock is read again, and how many that were the last time.
     unread: u32,
     stride: u32,
-    /// The lanes that were refused since they last ran.
+    /// The lanes that were refused since they last ran, or had nothing to run for a round.
     starved: u8,
     /// The lanes that were starved when the round began, and have not had their share of it.
     owed: u8,
     /// The lanes that this round refused.
     closed: u8,
-    /// What is left over to be applied waits for its turn.
-    holds_apply: bool,
+    /// The lanes that wait for others in this round, and are not refused by that.
+    held: u8,
     /// What had been spent when the last of these was refused.
     shared: i64,
     /// The lane that overdrew last: the next in turn is the first starved one after it.
@@ -86,7 +86,7 @@ impl Budget {
             starved: 0,
             owed: 0,
             closed: 0,
-            holds_apply: false,
+            held: 0,
             shared: 0,
             last: 0,
             overdrawn: false,
@@ -114,7 +114,7 @@ impl Budget {
         self.spent = 0;
         self.owed = self.starved;
         self.closed = 0;
-        self.holds_apply = false;
+        self.held = 0;
         self.shared = 0;
         // The first item needs no look at the clock if it is known when the round began, or if that does not matter.
         self.unread = u32::from(now.is_some() || !urgent);
@@ -149,13 +149,13 @@ impl Budget {
 
     /// Whether no lane was refused, in this round or before: each then has what time there is.
     #[inline]
-    pub(crate) fn is_calm(&self) -> bool {
-        !self.holds_apply && self.starved | self.owed | self.closed == 0
+    fn is_calm(&self) -> bool {
+        u32::from_ne_bytes([self.starved, self.owed, self.closed, self.held]) == 0
     }
 
     #[inline(never)]
     fn decide(&mut self, lane: Lane, clock: &Clock) -> bool {
-        if self.holds_apply && lane == Lane::Apply {
+        if self.held & lane.bit() != 0 {
             return false;
         }
         if self.unread == 0 {
@@ -206,15 +206,10 @@ impl Budget {
         may_run
     }
 
-    /// Notes that `lane` has nothing to run in this round, unless that is since it was refused.
+    /// The round is through: a lane that it did not refuse has no claim to the next one.
     #[inline]
-    pub(crate) fn is_served(&mut self, lane: Lane) {
-        if self.is_calm() {
-            return;
-        }
-        let served = lane.bit() & !self.closed;
-        self.starved &= !served;
-        self.owed &= !served;
+    pub(crate) fn finish(&mut self) {
+        self.starved &= self.closed;
     }
 
     /// Gives what is applied the time of a round, whatever the last one left of its own.
@@ -223,13 +218,18 @@ impl Budget {
         self.started = None;
         self.spent = 0;
         self.unread = 1;
-        self.holds_apply = false;
+        self.held = 0;
         self.closed &= !Lane::Apply.bit();
     }
 
-    /// Has what is applied wait, which was left over, or no longer.
-    pub(crate) fn hold_apply(&mut self, hold: bool) {
-        self.holds_apply = hold;
+    /// Has what a lane was left with wait for others.
+    pub(crate) fn hold(&mut self, lane: Lane) {
+        self.held |= lane.bit();
+    }
+
+    /// Has all lanes go on.
+    pub(crate) fn hold_nothing(&mut self) {
+        self.held = 0;
     }
 
     fn read(&mut self, clock: &Clock) {

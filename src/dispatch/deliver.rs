@@ -15,7 +15,7 @@ use crate::{EventLoop, PostAction};
 
 impl<Data: LoopData> EventLoop<Data> {
     pub(crate) fn deliver(&mut self, data: &mut Data) -> Outcome {
-        if self.round.budget.follows_refusal() {
+        if self.budget.follows_refusal() {
             return self.deliver_after_refusal(data);
         }
         self.apply_asked(data)?;
@@ -27,10 +27,9 @@ impl<Data: LoopData> EventLoop<Data> {
 
     #[inline]
     fn deliver_found(&mut self, data: &mut Data) -> Outcome {
-        let is_calm = self.round.budget.is_calm();
         for priority in Priority::DESCENDING {
             for lane in [Lane::Events(priority), Lane::Timers(priority)] {
-                if self.has_next(lane, data) || !is_calm {
+                if self.has_next(lane, data) {
                     self.deliver_lane(lane, data)?;
                 }
             }
@@ -42,12 +41,13 @@ impl<Data: LoopData> EventLoop<Data> {
     #[cold]
     fn deliver_after_refusal(&mut self, data: &mut Data) -> Outcome {
         // The callbacks of what comes first do not pump what is left over: their own ops are behind it.
-        let is_left_over = own_handle(&self.shared, data)?.has_ops();
-        self.round.budget.hold_apply(is_left_over);
+        if own_handle(&self.shared, data)?.has_ops() {
+            self.budget.hold(Lane::Apply);
+        }
         for priority in Priority::DESCENDING {
             self.deliver_lane(Lane::Timers(priority), data)?;
             if priority == Priority::Normal {
-                self.round.budget.hold_apply(false);
+                self.budget.hold_nothing();
                 self.apply_asked(data)?;
             }
             self.deliver_lane(Lane::Events(priority), data)?;
@@ -55,8 +55,7 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(())
     }
 
-    /// Delivers what one lane has, as far as the budget goes. One that was refused and has nothing any more has no claim to
-    /// the time of others.
+    /// Delivers what one lane has, as far as the budget goes.
     #[inline(never)]
     fn deliver_lane(&mut self, lane: Lane, data: &mut Data) -> Outcome {
         while self.has_next(lane, data) {
@@ -67,7 +66,6 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.call(turn, lane, data)?;
             }
         }
-        self.round.budget.is_served(lane);
         Ok(())
     }
 
@@ -142,7 +140,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let registrations = &mut data.loop_handle().registrations;
         let Some(slot) = self.slots.get_mut(key) else {
             // The op that stores it waits for its turn. What the kernel goes on to tell of may hold no more by then.
-            if !turn.level {
+            if !readiness.is_told_again() {
                 self.round.defer(interest, readiness, registrations);
             }
             return Ok(PostAction::Continue);
@@ -150,12 +148,12 @@ impl<Data: LoopData> EventLoop<Data> {
         registrations.begin_callback(key);
         self.shared.forget_again();
         // What the kernel says again needs no note. What goes after it goes after a panic, too, whatever the kernel says.
-        if !turn.level || turn.once || readiness.has_more() {
+        if !readiness.is_told_again() || turn.once || readiness.has_more() {
             let again = if turn.once { readiness.with_more() } else { readiness };
             self.round.set_running(interest, again);
         }
         self.counters.events += 1;
-        self.round.called = true;
+        self.round.calls();
         let what = What::Process(interest, readiness);
         match &mut self.insight {
             None => slot.call(what, data),
@@ -171,8 +169,9 @@ impl<Data: LoopData> EventLoop<Data> {
     fn end_turn(&mut self, answer: Answer, turn: Turn, data: &mut Data) -> Outcome {
         let has_more = self.shared.is_again();
         let registrations = &mut own_handle(&self.shared, data)?.registrations;
-        self.round.delivered_level |= turn.level;
-        if matches!(answer, Ok(PostAction::Continue)) && !turn.rearms && !has_more {
+        self.round.delivered(turn.readiness);
+        let is_over = matches!(answer, Ok(PostAction::Continue)) && !has_more;
+        if is_over && !registrations.emulates_level() {
             registrations.end_turn();
         } else {
             self.answered(answer, turn, data);
@@ -194,7 +193,7 @@ impl<Data: LoopData> EventLoop<Data> {
             // The source stays, and its registration is brought up to date, which contradicts no op that follows. What
             // goes after its first event goes whatever was asked for.
             Ok(PostAction::Disable | PostAction::Remove)
-                if registrations.was_touched() && !turn.once =>
+                if registrations.was_touched() && !registrations.goes_once(key) =>
             {
                 self.reregister_by_answer(key, data);
             }
@@ -230,7 +229,8 @@ impl<Data: LoopData> EventLoop<Data> {
             drop(slot);
         } else {
             // A deadline that the source asked for by its answer would be lost with it.
-            if turn.rearms || data.loop_handle().registrations.is_deadline(interest) {
+            let registrations = &data.loop_handle().registrations;
+            if registrations.needs_rearm(interest) || registrations.is_deadline(interest) {
                 self.reregister_by_answer(key, data);
             }
             self.report(failure, data);
@@ -241,10 +241,7 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     pub(crate) fn run_idles(&mut self, data: &mut Data) -> Outcome {
         match data.loop_handle().count_idles() {
-            0 => {
-                self.round.budget.is_served(Lane::Idle);
-                Ok(())
-            }
+            0 => Ok(()),
             idles => self.run_some_idles(idles, data),
         }
     }
@@ -260,7 +257,6 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.apply_ops(data)?;
             }
         }
-        self.round.budget.is_served(Lane::Idle);
         Ok(())
     }
 }

@@ -43,7 +43,7 @@ impl<Data: LoopData> EventLoop<Data> {
             (Some(action), _) => action,
             (None, None) => ErrorAction::Report,
             (None, Some(policy)) => {
-                self.round.ran_user_code = true;
+                self.round.runs_user_code();
                 policy(&error, data)
             }
         };
@@ -89,7 +89,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Reports, once each, what the kernel goes on to tell of.
     #[cold]
     pub(crate) fn report_orphans(&mut self, data: &mut Data) {
-        for interest in std::mem::take(&mut self.round.stale) {
+        for interest in self.round.take_stale() {
             let orphan = self.orphans.iter().position(|orphan| orphan.interest == interest);
             if let Some(Orphan { key, name, .. }) = orphan.and_then(|at| self.orphans.remove(at)) {
                 let error = Error::Orphan { token: AnyToken::new(key), name };

@@ -49,6 +49,9 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Calls `before_handle_events`, with what this round has for the source.
     #[inline]
     pub(crate) fn before_handle_events(&mut self, data: &mut Data) {
+        if self.hooks.is_empty() {
+            return;
+        }
         let Ok(handle) = own_handle(&self.shared, data) else { return };
         let registrations = &handle.registrations;
         for &key in &self.hooks {

@@ -6,7 +6,6 @@
 
 use std::collections::VecDeque;
 
-use super::budget::Budget;
 use crate::error::{Error, Outcome};
 use crate::interest::ReadinessBits;
 use crate::options::Priority;
@@ -35,14 +34,13 @@ pub(crate) struct Round {
     /// No error ends this one before: else a source that fails each time would keep others from theirs.
     holds_failures: bool,
     /// What the kernel told of while it is nobody's.
-    pub(crate) stale: Vec<InterestKey>,
-    pub(crate) budget: Budget,
+    stale: Vec<InterestKey>,
     /// Code of the user's ran in this dispatch, before its wait: the wait then does not block.
-    pub(crate) ran_user_code: bool,
+    ran_user_code: bool,
     /// Callbacks ran since the last wait, and may have asked something of a hosted loop.
-    pub(crate) called: bool,
+    called: bool,
     /// An fd of which the kernel tells as long as it is ready was delivered.
-    pub(crate) delivered_level: bool,
+    delivered_level: bool,
 }
 
 impl Round {
@@ -58,7 +56,6 @@ impl Round {
             was_cut: false,
             holds_failures: false,
             stale: Vec::new(),
-            budget: Budget::new(),
             ran_user_code: false,
             called: false,
             delivered_level: false,
@@ -159,6 +156,59 @@ impl Round {
         let interest = pop_front(&mut self.ready[priority.index()])?;
         self.queued -= 1;
         Some(registrations.begin_turn(interest))
+    }
+
+    /// Takes note that the kernel told of what is nobody's.
+    #[cold]
+    pub(crate) fn found_stale(&mut self, interest: InterestKey) {
+        self.stale.push(interest);
+    }
+
+    #[inline]
+    pub(crate) fn has_stale(&self) -> bool {
+        !self.stale.is_empty()
+    }
+
+    /// What the kernel told of while it was nobody's.
+    pub(crate) fn take_stale(&mut self) -> Vec<InterestKey> {
+        std::mem::take(&mut self.stale)
+    }
+
+    // What ran.
+
+    /// Code of the user's runs that may run before a wait: that does not block then.
+    #[inline]
+    pub(crate) fn runs_user_code(&mut self) {
+        self.ran_user_code = true;
+    }
+
+    /// Whether such code ran since the dispatch began; forgets it.
+    #[inline]
+    pub(crate) fn take_user_code(&mut self) -> bool {
+        std::mem::take(&mut self.ran_user_code)
+    }
+
+    /// Something runs that may ask a hosted loop for something.
+    #[inline]
+    pub(crate) fn calls(&mut self) {
+        self.called = true;
+    }
+
+    /// Whether something did since the last wait; forgets it.
+    #[inline]
+    pub(crate) fn take_calls(&mut self) -> bool {
+        std::mem::take(&mut self.called)
+    }
+
+    /// Takes note of what was delivered.
+    #[inline]
+    pub(crate) fn delivered(&mut self, readiness: ReadinessBits) {
+        self.delivered_level |= readiness.is_told_again();
+    }
+
+    /// Whether the kernel goes on to tell of something that was delivered; forgets it.
+    pub(crate) fn take_delivered_level(&mut self) -> bool {
+        std::mem::take(&mut self.delivered_level)
     }
 
     // What a panic interrupts.

@@ -54,9 +54,10 @@ impl<Data: LoopData> EventLoop<Data> {
         let registrations = &mut own_handle(&self.shared, data)?.registrations;
         self.round.take_up_deferred(registrations);
         let now = registrations.expire();
-        self.round.budget.restart(now, registrations.is_prioritized());
-        if !self.round.stale.is_empty() {
+        self.budget.restart(now, registrations.is_prioritized());
+        if self.round.has_stale() {
             self.report_orphans(data);
+            own_handle(&self.shared, data)?;
         }
         waited.map_err(|error| Box::new(Error::Io(error)))?;
         self.round.failure()
@@ -71,9 +72,9 @@ impl<Data: LoopData> EventLoop<Data> {
     ) -> io::Result<()> {
         let handle = data.loop_handle();
         handle.registrations.renew_nearest();
-        let ran_user_code = std::mem::take(&mut self.round.ran_user_code);
+        let ran_user_code = self.round.take_user_code();
         // What callbacks asked of a hosted loop may be something that it does not wait for.
-        let called = std::mem::take(&mut self.round.called);
+        let called = self.round.take_calls();
         let stays_awake = ran_user_code || called && handle.registrations.host().is_some();
         let timeout = if stays_awake { Timeout::Zero } else { timeout.into() };
         let mut passes_time = timeout != Timeout::Zero && handle.registrations.clock.is_manual();
@@ -133,13 +134,14 @@ impl<Data: LoopData> EventLoop<Data> {
             self.counters.wakeups += 1;
         }
         // A hosted callback may have put another loop's handle into the state.
-        let Ok(handle) = own_handle(&self.shared, data) else {
+        if host.is_some() && own_handle(&self.shared, data).is_err() {
             if notified {
                 // The queue is looked at when the handle is back.
                 self.shared.ready.wake();
             }
             return Ok(notified);
-        };
+        }
+        let handle = data.loop_handle();
         if waited.is_ok() {
             self.collect_found(handle);
         }
@@ -218,16 +220,27 @@ impl<Data: LoopData> EventLoop<Data> {
     fn ask_kernel(&mut self, timeout: Timeout) -> io::Result<()> {
         #[cfg(all(loom, test))]
         let timeout = self.shared.ready.wait_in_model(timeout.into()).into();
-        let started = matches!(timeout, Timeout::After(_)).then(Instant::now);
-        let mut left = timeout;
+        if let Timeout::After(timeout) = timeout {
+            return self.ask_kernel_for(timeout);
+        }
         loop {
-            match self.poller.wait(left) {
+            match self.poller.wait(timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 waited => return waited,
             }
-            if let (Timeout::After(timeout), Some(started)) = (timeout, started) {
-                left = Some(timeout.saturating_sub(started.elapsed())).into();
+        }
+    }
+
+    #[inline(never)]
+    fn ask_kernel_for(&mut self, timeout: Duration) -> io::Result<()> {
+        let started = Instant::now();
+        let mut left = timeout;
+        loop {
+            match self.poller.wait(Some(left).into()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                waited => return waited,
             }
+            left = timeout.saturating_sub(started.elapsed());
         }
     }
 
@@ -245,7 +258,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 {
                     counters.stale += 1;
                     if !orphans.is_empty() {
-                        round.stale.push(interest);
+                        round.found_stale(interest);
                     }
                 }
             }

@@ -8,7 +8,7 @@ use super::{LoopHandle, Op};
 use crate::dropped_guards::DroppedGuard;
 use crate::error::{InsertError, InsertOnceError};
 use crate::options::SourceOptions;
-use crate::registrations::Registrations;
+use crate::registrations::{Life, Registrations};
 use crate::slot::{Callback, Slot, once, repeated};
 use crate::token::SourceKey;
 use crate::{EventSource, Registrar, TimeoutAction, Timer, Token};
@@ -50,7 +50,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(None, source, callback, repeated::<S, F, Data>).map_err(Into::into)
+        self.insert_slot(None, source, callback, false, repeated::<S, F, Data>).map_err(Into::into)
     }
 
     /// Inserts a source that has a name, a priority, a budget, an error policy or a scope of its own.
@@ -85,7 +85,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(Some(options), source, callback, repeated::<S, F, Data>)
+        self.insert_slot(Some(options), source, callback, false, repeated::<S, F, Data>)
             .map_err(Into::into)
     }
 
@@ -210,31 +210,30 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        let token = self.insert_slot(options, source, callback, once::<S, F, Data>)?;
-        self.registrations.set_once(token.key());
-        Ok(token)
+        self.insert_slot(options, source, callback, true, once::<S, F, Data>)
     }
 
-    /// Registers a source and has it stored, with what `make` makes of the callback.
+    /// Registers a source and has it stored, with what `make` makes of the callback. `once`: it goes after its first event.
     #[inline]
     pub(crate) fn insert_slot<S: EventSource, C>(
         &mut self,
         options: Option<SourceOptions>,
         source: S,
         callback: C,
+        once: bool,
         make: impl FnOnce(C) -> Callback<Data>,
     ) -> Result<Token<S>, InsertOnceError<S, C>> {
         if self.registrations.shared.ready.is_closed() {
             return Err(InsertOnceError::new(loop_is_gone(), source, callback));
         }
-        let drops = S::DROP_RUNS_CODE || needs_drop::<C>();
+        let life = Life { once, drops: S::DROP_RUNS_CODE || needs_drop::<C>() };
         // Boxed first: what is registered is not moved any more.
         let mut source = Box::new(source);
         let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
-        let attempt = Attempt::new::<S>(&mut self.registrations, options);
+        let attempt = Attempt::new::<S>(&mut self.registrations, options, life);
         match attempt.register(&mut *source) {
             Ok(key) => {
-                self.push(Op::Insert(key, Slot { source, callback: make(callback), drops }));
+                self.push(Op::Insert(key, Slot { source, callback: make(callback) }));
                 let token = Token::new(key);
                 if scoped {
                     self.enter_scope(token);
@@ -273,8 +272,9 @@ impl<'a> Attempt<'a> {
     fn new<S: EventSource>(
         registrations: &'a mut Registrations,
         options: Option<SourceOptions>,
+        life: Life,
     ) -> Self {
-        let key = registrations.add_source::<S>(options);
+        let key = registrations.add_source::<S>(options, life);
         Self { registrations, key, done: false }
     }
 

@@ -144,7 +144,7 @@ impl<Data: 'static> LoopHandle<Data> {
     ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
         let handle = Handle::to(&inner);
         let source = CalloopLoop { inner, way: Way::InWait(None) };
-        let inserted = self.insert_slot(Some(options), source, (), |()| wait_in::<Data>());
+        let inserted = self.insert_slot(Some(options), source, (), false, |()| wait_in::<Data>());
         self.keep_calloop(inserted.map_err(Into::into), handle)
     }
 }
