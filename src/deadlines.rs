@@ -158,44 +158,54 @@ impl Deadlines {
     }
 
     /// Moves `key` from `position` to `at`. It goes behind its equals, but keeps its turn if it is armed for `at`
-    /// already; whether that is a change.
+    /// already; whether that is a change. `None` if it takes [`set`](Self::set), because others have to move as well.
     #[inline]
+    pub(crate) fn set_alone(
+        &mut self,
+        key: InterestKey,
+        position: &mut Position,
+        at: i64,
+    ) -> Option<bool> {
+        let found = self.find(key, *position);
+        match found {
+            Some((_, before)) if before == at => return Some(false),
+            _ if self.sequence == u32::MAX => return None,
+            Some((Place::Heap(_), _)) => return None,
+            Some((Place::Fresh(place), before)) => {
+                self.bound_is_old |= before == self.bound;
+                self.fresh[place] = self.next_entry(key, at);
+                self.lower_bound(at);
+            }
+            Some((Place::Expired(place), _)) => {
+                self.expired[place].at = Deadline::CANCELLED;
+                *position = self.push(key, at);
+            }
+            None => *position = self.push(key, at),
+        }
+        Some(true)
+    }
+
+    /// Moves `key` from `position` to `at`, behind its equals.
     pub(crate) fn set(
         &mut self,
         key: InterestKey,
         position: Position,
         at: i64,
         mut moved: impl FnMut(InterestKey, Position),
-    ) -> bool {
-        let mut found = self.find(key, position);
-        if found.as_ref().is_some_and(|(_, before)| *before == at) {
-            return false;
-        }
-        if self.sequence == u32::MAX {
-            // Its place changes with all others: it leaves first.
-            self.remove(key, position, &mut moved);
-            self.reserve(&mut moved);
-            found = None;
-        }
-        match found {
-            Some((Place::Heap(place), _)) => {
+    ) {
+        match self.find(key, position) {
+            Some((Place::Heap(place), _)) if self.sequence < u32::MAX => {
                 let entry = self.next_entry(key, at);
                 self.heap.put(place, entry, &mut moved);
             }
-            Some((Place::Fresh(place), before)) => {
-                self.bound_is_old |= before == self.bound;
-                self.fresh[place] = self.next_entry(key, at);
-                self.lower_bound(at);
-            }
-            found => {
-                if let Some((Place::Expired(place), _)) = found {
-                    self.expired[place].at = Deadline::CANCELLED;
-                }
+            _ => {
+                // Its place changes with all others: it leaves first.
+                self.remove(key, position, &mut moved);
+                self.reserve(&mut moved);
                 let position = self.push(key, at);
                 moved(key, position);
             }
         }
-        true
     }
 
     /// The place of `key` and its deadline, if it is armed and not delivered.
@@ -336,10 +346,13 @@ mod tests {
         }
 
         fn set(&mut self, key: InterestKey, at: i64) {
-            let position = self.positions[&key];
-            self.queue.set(key, position, at, |key, to| {
-                self.positions.insert(key, to);
-            });
+            let mut position = self.positions[&key];
+            match self.queue.set_alone(key, &mut position, at) {
+                Some(_) => drop(self.positions.insert(key, position)),
+                None => self.queue.set(key, position, at, |key, to| {
+                    self.positions.insert(key, to);
+                }),
+            }
         }
 
         fn cancel(&mut self, key: InterestKey) {

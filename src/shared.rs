@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     work: AtomicBool,
     /// The nearest deadline on the clock's scale.
     nearest: AtomicI64,
+    /// The time when the clock was last read, on its scale: it has passed.
+    latest: AtomicI64,
 }
 
 impl Shared {
@@ -48,14 +50,31 @@ impl Shared {
             exported: AtomicBool::new(false),
             work: AtomicBool::new(false),
             nearest: AtomicI64::new(NEVER),
+            latest: AtomicI64::new(LONG_AGO),
         });
         clock.tell(&shared);
         shared
     }
 
+    // The time.
+
     /// The time on the loop's clock.
     pub(crate) fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// The time on the scale of deadlines.
+    #[inline]
+    pub(crate) fn read_clock(&self) -> i64 {
+        let now = self.clock.now_stamp();
+        self.latest.store(now, Ordering::Relaxed);
+        now
+    }
+
+    /// What [`read_clock`](Self::read_clock) said last.
+    #[inline]
+    pub(crate) fn latest(&self) -> i64 {
+        self.latest.load(Ordering::Relaxed)
     }
 
     // Stops.
@@ -130,11 +149,20 @@ impl Shared {
         self.nearest.store(nearest, Ordering::Relaxed);
     }
 
+    /// There is a deadline at `at`, which may be the nearest.
+    #[inline]
+    pub(crate) fn lower_nearest_deadline(&self, at: i64) {
+        if at < self.nearest.load(Ordering::Relaxed) {
+            self.nearest.store(at, Ordering::Relaxed);
+        }
+    }
+
     /// Whether the nearest deadline has passed and nothing tells of it: an alarm that is set to it does.
     #[inline]
     pub(crate) fn is_due(&self) -> bool {
-        self.nearest_deadline()
-            .is_some_and(|at| !self.alarm.is_set_to(at) && at <= self.clock.now_stamp())
+        self.nearest_deadline().is_some_and(|at| {
+            !self.alarm.is_set_to(at) && (at <= self.latest() || at <= self.read_clock())
+        })
     }
 
     /// Has the loop's fd become readable at `at`, a deadline in the future.

@@ -205,7 +205,8 @@ impl<Data: LoopData> EventLoop<Data> {
         if registrations.clock.is_manual() || self.shared.is_alarm_set_to(nearest) {
             return Ok(timeout);
         }
-        let now = registrations.clock.now_stamp();
+        // It was just read to see that nothing is due.
+        let now = self.shared.latest();
         let needed = self.shared.is_exported() || registrations.host().is_some();
         if Alarm::PRECISE && (needed || !Alarm::OPTIONAL) {
             self.shared.set_alarm(nearest, now)?;

@@ -16,24 +16,34 @@ impl Registrations {
         let queue = &mut self.deadlines[self.priority(source).index()];
         queue.reserve(|key, to| self.rows.set_position(key, to));
         let key = self.rows.add(source, |key| Watch::Deadline(queue.push(key, at)));
-        if self.shared.nearest_deadline().is_none_or(|nearest| at < nearest) {
-            self.shared.set_nearest_deadline(Some(at));
-        }
+        self.shared.lower_nearest_deadline(at);
         key
     }
 
     /// Moves the deadline `key` to `at`, if `source` holds it.
     #[inline]
     pub(crate) fn rearm(&mut self, source: SourceKey, key: InterestKey, at: i64) {
-        let Some((holder, held)) = self.rows.get_mut(key) else { return };
-        if let Watch::Deadline(position) = held.watch
-            && holder == source
-        {
-            // An event that was to be delivered once more was one of the deadline before.
-            held.ready = ReadinessBits::NONE;
-            self.change_deadlines(source, |queue, rows| {
-                queue.set(key, position, at, |key, to| rows.set_position(key, to))
-            });
+        let Some((holder, held)) = self.rows.get_with_source(key) else { return };
+        let Watch::Deadline(position) = &mut held.watch else { return };
+        if holder.source != source {
+            return;
+        }
+        // An event that was to be delivered once more was one of the deadline before.
+        held.ready = ReadinessBits::NONE;
+        let queue = &mut self.deadlines[holder.priority.index()];
+        match queue.set_alone(key, position, at) {
+            Some(false) => {}
+            Some(true) => {
+                self.nearest_is_old |= queue.is_bound_old();
+                self.shared.lower_nearest_deadline(at);
+            }
+            None => {
+                let position = *position;
+                self.change_deadlines(source, |queue, rows| {
+                    queue.set(key, position, at, |key, to| rows.set_position(key, to));
+                    true
+                });
+            }
         }
     }
 
@@ -108,15 +118,17 @@ impl Registrations {
     pub(crate) fn expire(&mut self) -> Option<i64> {
         // There may be nothing at the bound: that is seen then.
         let bound = self.shared.nearest_deadline()?;
-        let now = self.clock.now_stamp();
+        let now = self.shared.read_clock();
         if now >= bound {
             for queue in &mut self.deadlines {
-                queue.expire(now, |key, to| self.rows.set_position(key, to));
+                if queue.nearest_bound().is_some_and(|at| at <= now) {
+                    queue.expire(now, |key, to| self.rows.set_position(key, to));
+                }
             }
             self.nearest_changed();
             self.due = self.count_due();
             // Putting many of them in order takes longer than a look at the clock.
-            return Some(if self.due > 1024 { self.clock.now_stamp() } else { now });
+            return Some(if self.due > 1024 { self.shared.read_clock() } else { now });
         }
         Some(now)
     }
