@@ -131,7 +131,7 @@ impl Wake for LoopWake {
         if !self.woken.swap(true, Ordering::AcqRel)
             && let Some(shared) = self.shared.upgrade()
         {
-            shared.ready.wake();
+            shared.ready().wake();
         }
     }
 }

@@ -63,11 +63,11 @@ impl DroppedGuards {
 impl Shared {
     /// Has the loop do what a guard left at the next application of ops. `false` if the loop is gone.
     pub(crate) fn leave(&self, dropped: DroppedGuard) -> bool {
-        if self.ready.is_closed() {
+        if self.ready().is_closed() {
             return false;
         }
-        self.dropped_guards.add(dropped);
-        self.ready.wake_if_asleep();
+        self.dropped_guards().add(dropped);
+        self.ready().wake_if_asleep();
         true
     }
 }
@@ -143,7 +143,7 @@ impl<Data> LoopHandle<Data> {
     }
 
     pub(crate) fn guard_of(&self, leaves: DroppedGuard) -> Guard {
-        Guard::new(leaves, &self.registrations.shared)
+        Guard::new(leaves, self.registrations().shared())
     }
 }
 

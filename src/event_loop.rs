@@ -329,7 +329,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.shared.is_exported() {
             self.publish_readiness(data);
         } else if let Ok(handle) = own_handle(&self.shared, data) {
-            let is_due = handle.registrations.is_any_due();
+            let is_due = handle.registrations().is_any_due();
             self.shared.set_work(handle.has_work() || is_due || self.budget.has_refused());
         }
     }
@@ -339,7 +339,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let Ok(handle) = own_handle(&self.shared, data) else {
             return self.shared.publish_work();
         };
-        handle.registrations.renew_nearest();
+        handle.registrations_mut().renew_nearest();
         // The kernel makes no edge for what it goes on to tell of.
         let delivered_level = self.round.take_delivered_level();
         let may_be_more = delivered_level || self.poller.was_full();
@@ -395,7 +395,7 @@ mod fd {
 
 impl<Data> Drop for EventLoop<Data> {
     fn drop(&mut self) {
-        self.shared.ready.close();
+        self.shared.ready().close();
         self.mailbox.close();
         self.local_posts.close();
     }

@@ -66,7 +66,7 @@ pub trait LoopData: Sized {
 /// [`EventLoop::apply_pending`](crate::EventLoop::apply_pending). Tokens are valid at once for every
 /// later operation. Like the loop it belongs to its thread: to another one, send a [`Remote`].
 pub struct LoopHandle<Data> {
-    pub(crate) registrations: Registrations,
+    registrations: Registrations,
     ops: Ops<Data>,
     idles: Idles<Data>,
     mailbox: Arc<Mailbox<Post<Data>>>,
@@ -98,7 +98,7 @@ impl<Data> LoopHandle<Data> {
     /// gone already.
     pub fn remove(&mut self, token: impl Into<AnyToken>) -> bool {
         let key = token.into().key();
-        let live = self.registrations.mark_removed(key, self.registrations.shared.is_applying());
+        let live = self.registrations.mark_removed(key, self.registrations.shared().is_applying());
         if live {
             self.cancel_retry(key);
             self.push(Op::Remove(key));
@@ -115,7 +115,7 @@ impl<Data> LoopHandle<Data> {
         let key = token.key();
         let live = self.registrations.is_live_of::<S>(key);
         if live {
-            self.registrations.mark_removed(key, self.registrations.shared.is_applying());
+            self.registrations.mark_removed(key, self.registrations.shared().is_applying());
             self.cancel_retry(key);
             let then = Box::new(move |source: Box<dyn AnySource>, data: &mut Data| {
                 let source: Box<dyn std::any::Any> = source;
@@ -318,7 +318,7 @@ impl<Data> LoopHandle<Data> {
     /// ```
     pub fn current(&self) -> Option<AnyToken> {
         let running = self.registrations.running();
-        running.filter(|_| !self.registrations.shared.is_applying()).map(AnyToken::new)
+        running.filter(|_| !self.registrations.shared().is_applying()).map(AnyToken::new)
     }
 
     /// The typed token of a source whose type got lost, in a list of [`AnyToken`]s, say. `None` if the source is gone, or
@@ -356,28 +356,28 @@ impl<Data> LoopHandle<Data> {
     /// A [`dispatch`](crate::EventLoop::dispatch) outside of them is not stopped: only the wait during which a stop is asked
     /// for ends, and the stop with it.
     pub fn stop(&mut self) {
-        self.registrations.shared.stop();
+        self.registrations.shared().stop();
     }
 
     /// Stops or wakes the loop, from any thread.
     pub fn signal(&self) -> LoopSignal {
-        LoopSignal::new(Arc::clone(&self.registrations.shared))
+        LoopSignal::new(Arc::clone(self.registrations.shared()))
     }
 
     /// Reaches the state from any thread, and from places such as a `Drop`; see [`local_remote`](Self::local_remote) for
     /// what is not `Send`.
     pub fn remote(&self) -> Remote<Data> {
-        Remote::new(Arc::clone(&self.mailbox), Arc::clone(&self.registrations.shared))
+        Remote::new(Arc::clone(&self.mailbox), Arc::clone(self.registrations.shared()))
     }
 
     /// The time on the loop's clock.
     pub fn now(&self) -> Instant {
-        self.registrations.clock.now()
+        self.registrations.clock().now()
     }
 
     /// The loop's clock. A clone of it tells the time to what has no handle.
     pub fn clock(&self) -> &Clock {
-        &self.registrations.clock
+        self.registrations.clock()
     }
 
     /// What a source registers by, for what the source does not own: an fd that a future holds, say, and its source
@@ -440,6 +440,17 @@ impl<Data> LoopHandle<Data> {
         self.registrations.is_enabled(key).then(|| Registrar::new(&mut self.registrations, key))
     }
 
+    /// The tables.
+    #[inline]
+    pub(crate) fn registrations(&self) -> &Registrations {
+        &self.registrations
+    }
+
+    #[inline]
+    pub(crate) fn registrations_mut(&mut self) -> &mut Registrations {
+        &mut self.registrations
+    }
+
     /// Whether there is an op to apply.
     #[inline]
     pub(crate) fn has_ops(&self) -> bool {
@@ -455,10 +466,10 @@ impl<Data> LoopHandle<Data> {
     /// The next op to apply, if `budget` allows it. What guards left that were dropped by now is among them.
     #[inline]
     pub(crate) fn next_op(&mut self, budget: &mut Budget) -> Option<Op<Data>> {
-        if !self.registrations.shared.dropped_guards.is_empty() {
+        if !self.registrations.shared().dropped_guards().is_empty() {
             self.take_dropped_guards();
         }
-        let clock = &self.registrations.clock;
+        let clock = self.registrations.clock();
         self.ops.pop_if(|| budget.may_run(Lane::Apply, clock))
     }
 
@@ -466,7 +477,7 @@ impl<Data> LoopHandle<Data> {
     fn take_dropped_guards(&mut self) {
         // Dropped at the end: a destructor may panic, and the other guards' work is not lost.
         let mut idles = Vec::new();
-        for dropped in self.registrations.shared.dropped_guards.take() {
+        for dropped in self.registrations.shared().dropped_guards().take() {
             match dropped {
                 DroppedGuard::Source(source) => {
                     let key = source.key();
@@ -514,9 +525,7 @@ impl<Data> LoopHandle<Data> {
 
     /// What is asked for explicitly is not undone by a retry that was to come later.
     fn cancel_retry(&mut self, key: SourceKey) {
-        if !self.registrations.retries.is_empty()
-            && let Some(timer) = self.registrations.retries.remove(key)
-        {
+        if let Some(timer) = self.registrations.take_retry(key) {
             self.remove(timer);
         }
     }
@@ -531,7 +540,7 @@ impl<Data> LoopHandle<Data> {
     #[inline]
     fn note_work(&mut self) {
         if !self.has_work() {
-            self.registrations.shared.note_work();
+            self.registrations.shared().note_work();
         }
     }
 }
@@ -545,6 +554,12 @@ impl<Data> fmt::Debug for LoopHandle<Data> {
     }
 }
 
+/// The tables of the handle in `data`.
+#[inline]
+pub(crate) fn tables<Data: LoopData>(data: &mut Data) -> &mut Registrations {
+    &mut data.loop_handle().registrations
+}
+
 /// The handle in `data`, if it is this loop's.
 #[inline]
 pub(crate) fn own_handle<'a, Data: LoopData>(
@@ -552,7 +567,7 @@ pub(crate) fn own_handle<'a, Data: LoopData>(
     data: &'a mut Data,
 ) -> Outcome<&'a mut LoopHandle<Data>> {
     let handle = data.loop_handle();
-    if Arc::ptr_eq(&handle.registrations.shared, shared) {
+    if Arc::ptr_eq(handle.registrations.shared(), shared) {
         Ok(handle)
     } else {
         Err(Box::new(Error::ForeignHandle))

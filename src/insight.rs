@@ -171,7 +171,7 @@ impl Insight {
     fn begin<Data>(&mut self, subject: &Subject, handle: &mut LoopHandle<Data>) -> RunningCallback {
         let is_idle = subject.kind == CallbackKind::Idle;
         let idle_name = if is_idle { handle.take_idle_name() } else { None };
-        let registrations = &handle.registrations;
+        let registrations = handle.registrations();
         if let Some((key, type_name)) = subject.source {
             self.ensure_record(key, type_name, registrations);
         }

@@ -213,12 +213,12 @@ impl RawNotifier {
     #[inline]
     #[must_use]
     pub fn queue_up(&self) -> bool {
-        self.shared.ready.push(Woken::Interest(self.interest))
+        self.shared.ready().push(Woken::Interest(self.interest))
     }
 
     /// The second half of [`notify`](Self::notify).
     pub fn interrupt(&self) {
-        self.shared.ready.interrupt();
+        self.shared.ready().interrupt();
     }
 }
 
@@ -329,7 +329,7 @@ impl Notifier {
     pub fn notify(&self) {
         let NotifierState { raw, queued } = &*self.0;
         if !queued.swap(true, Ordering::AcqRel)
-            && raw.shared.ready.push(Woken::Notifier(Arc::clone(&self.0)))
+            && raw.shared.ready().push(Woken::Notifier(Arc::clone(&self.0)))
         {
             raw.interrupt();
         }

@@ -141,7 +141,7 @@ impl<'a> Registrar<'a> {
         let result = match interest.into_mio() {
             Some(wanted) => self
                 .registrations
-                .registry
+                .registry()
                 .register(io, key.into_mio(), wanted)
                 .map(|()| Rearm::emulating(mode)),
             None => Ok(Rearm::Absent),
@@ -164,7 +164,7 @@ impl<'a> Registrar<'a> {
     ) -> io::Result<()> {
         let key = token.key();
         let before = self.io_watch(key)?.rearm;
-        let registry = &self.registrations.registry;
+        let registry = self.registrations.registry();
         let rearm = match (interest.into_mio(), before) {
             (None, Rearm::Absent) => Rearm::Absent,
             (None, _) => registry.deregister(io).map(|()| Rearm::Absent)?,
@@ -193,7 +193,7 @@ impl<'a> Registrar<'a> {
     ) -> io::Result<()> {
         match self.remove_io(token.key())?.rearm {
             Rearm::Absent => Ok(()),
-            _ => self.registrations.registry.deregister(io),
+            _ => self.registrations.registry().deregister(io),
         }
     }
 
@@ -212,7 +212,7 @@ impl<'a> Registrar<'a> {
         mode: Mode,
     ) -> io::Result<InterestToken> {
         let key = self.registrations.add_io(self.source, fd.as_raw_fd(), interest.into());
-        let result = poller::add(&self.registrations.registry, fd, key, interest, mode);
+        let result = poller::add(self.registrations.registry(), fd, key, interest, mode);
         self.finish_add(key, fd.as_raw_fd(), interest, mode, result)
     }
 
@@ -241,7 +241,7 @@ impl<'a> Registrar<'a> {
         }
         let key = token.key();
         let before = self.io_watch(key)?;
-        let rearm = poller::add(&self.registrations.registry, fd, key, interest, mode)?;
+        let rearm = poller::add(self.registrations.registry(), fd, key, interest, mode)?;
         if before.fd != fd.as_raw_fd() {
             // Nothing is lost if the file was closed: the kernel has forgotten it then.
             let _ = self.registrations.forget_fd(self.source, before, key, false);
@@ -271,7 +271,7 @@ impl<'a> Registrar<'a> {
         if registered != raw || !is_held {
             return Ok(false);
         }
-        let registry = &self.registrations.registry;
+        let registry = self.registrations.registry();
         let Some(rearm) = poller::modify(registry, fd, key, interest, mode, rearm)? else {
             return Ok(false);
         };
@@ -328,7 +328,7 @@ impl<'a> Registrar<'a> {
         interest: Interest,
     ) -> io::Result<(InterestToken, FdGuard)> {
         let token = self.register_fd(fd, interest, Mode::Edge)?;
-        let Registrations { registry, shared, .. } = &*self.registrations;
+        let (registry, shared) = (self.registrations.registry(), self.registrations.shared());
         Ok((token, FdGuard::new(fd, interest, token.key(), registry, shared)))
     }
 
@@ -369,7 +369,7 @@ impl<'a> Registrar<'a> {
     #[inline]
     fn add_notifier(&mut self) -> (InterestToken, Arc<Shared>) {
         let key = self.registrations.add_notifier(self.source);
-        (InterestToken::new(key), Arc::clone(&self.registrations.shared))
+        (InterestToken::new(key), Arc::clone(self.registrations.shared()))
     }
 
     /// Releases a notifier: its clones do nothing any more. Does nothing if `token` is not a notifier
@@ -391,12 +391,12 @@ impl<'a> Registrar<'a> {
 
     /// The time on the loop's clock.
     pub fn now(&self) -> Instant {
-        self.registrations.clock.now()
+        self.registrations.clock().now()
     }
 
     /// The loop's clock, for a source that has to read it while it processes events.
     pub fn clock(&self) -> &Clock {
-        &self.registrations.clock
+        self.registrations.clock()
     }
 
     /// Has the loop wait in this source from now on, and not in the kernel: what it needs for that.
@@ -412,12 +412,12 @@ impl<'a> Registrar<'a> {
                         `insert_calloop_on_demand` hosts any number";
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
         }
-        if self.registrations.shared.is_exported() {
+        if self.registrations.shared().is_exported() {
             return Err(crate::hosting::watched_from_outside());
         }
-        let epoll = self.registrations.registry.as_fd().try_clone_to_owned()?;
+        let epoll = self.registrations.registry().as_fd().try_clone_to_owned()?;
         self.registrations.set_host(Some(self.source));
-        Ok((epoll, Arc::clone(&self.registrations.shared)))
+        Ok((epoll, Arc::clone(self.registrations.shared())))
     }
 
     /// Has the loop wait in the kernel again.

@@ -49,9 +49,9 @@ const GOING: u8 = 1 << 5;
 #[derive(Debug)]
 pub(crate) struct Registrations {
     /// Counted, so that what outlives the loop can tell that it is gone.
-    pub(crate) registry: Arc<mio::Registry>,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) clock: Clock,
+    registry: Arc<mio::Registry>,
+    shared: Arc<Shared>,
+    clock: Clock,
     rows: Rows,
     fds: Fds,
     /// What the kernel could not be told to forget.
@@ -68,7 +68,7 @@ pub(crate) struct Registrations {
     /// The deadline that was delivered last.
     delivered: Option<(InterestKey, i64)>,
     /// The timers that enable sources again which failed.
-    pub(crate) retries: SparseSecondaryMap<SourceKey, AnyToken>,
+    retries: SparseSecondaryMap<SourceKey, AnyToken>,
     /// Whether there ever was an interest of which the kernel does not know that it is one-shot, or level-triggered.
     emulates_oneshot: bool,
     emulates_level: bool,
@@ -170,6 +170,21 @@ impl Registrations {
         }
     }
 
+    #[inline]
+    pub(crate) fn registry(&self) -> &Arc<mio::Registry> {
+        &self.registry
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    #[inline]
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     // Sources.
 
     #[inline]
@@ -198,9 +213,7 @@ impl Registrations {
         if flags & OPTIONS != 0 {
             self.options.remove(key);
         }
-        if !self.retries.is_empty() {
-            self.retries.remove(key);
-        }
+        self.take_retry(key);
         flags & DROPS != 0
     }
 
@@ -231,6 +244,17 @@ impl Registrations {
     /// Removes the interest of an [`FdGuard`](crate::FdGuard) that is gone, which told the kernel or did not.
     pub(crate) fn forget_watched(&mut self, key: InterestKey, told: bool) {
         if told { self.remove_interest(key) } else { self.forget_interest(key) }
+    }
+
+    /// Notes the timer that is to enable a source again, which failed.
+    pub(crate) fn set_retry(&mut self, key: SourceKey, timer: AnyToken) {
+        self.retries.insert(key, timer);
+    }
+
+    /// That timer, if there is one; forgets it.
+    #[inline]
+    pub(crate) fn take_retry(&mut self, key: SourceKey) -> Option<AnyToken> {
+        if self.retries.is_empty() { None } else { self.retries.remove(key) }
     }
 
     #[inline]

@@ -120,7 +120,7 @@ impl<Data> Remote<Data> {
     pub fn post(&self, f: impl FnOnce(&mut Data) + Send + 'static) -> bool {
         let posted = self.mailbox.add(Box::new(f)).is_ok();
         if posted {
-            self.shared.ready.wake_if_asleep();
+            self.shared.ready().wake_if_asleep();
         }
         posted
     }
@@ -140,7 +140,7 @@ impl<Data> Remote<Data> {
 
     /// Ends the current wait, or keeps the next one from blocking.
     pub fn wakeup(&self) {
-        self.shared.ready.wake();
+        self.shared.ready().wake();
     }
 }
 

@@ -17,8 +17,8 @@ const LONG_AGO: i64 = i64::MIN;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) ready: Ready,
-    pub(crate) dropped_guards: DroppedGuards,
+    ready: Ready,
+    dropped_guards: DroppedGuards,
     alarm: Alarm,
     /// The alarm stays off if it is a manual one.
     clock: Clock,
@@ -54,6 +54,17 @@ impl Shared {
         });
         clock.tell(&shared);
         shared
+    }
+
+    /// What other threads made ready, and whether the loop sleeps.
+    #[inline]
+    pub(crate) fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    #[inline]
+    pub(crate) fn dropped_guards(&self) -> &DroppedGuards {
+        &self.dropped_guards
     }
 
     // The time.

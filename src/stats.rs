@@ -153,8 +153,8 @@ impl<Data> EventLoop<Data> {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn sources(&self, handle: &LoopHandle<Data>) -> SourceTable {
-        let registrations = &handle.registrations;
-        if !Arc::ptr_eq(&registrations.shared, &self.shared) {
+        let registrations = handle.registrations();
+        if !Arc::ptr_eq(registrations.shared(), &self.shared) {
             return SourceTable { rows: Vec::new() };
         }
         let rows = self.slots.iter().map(|(key, slot)| {

@@ -9,7 +9,7 @@ use slotmap::SecondaryMap;
 
 use super::budget::Lane;
 use crate::error::Outcome;
-use crate::handle::{LoopData, LoopHandle, Op, own_handle};
+use crate::handle::{LoopData, LoopHandle, Op, own_handle, tables};
 use crate::insight::{Subject, instrument, watched};
 use crate::shrink::pop_front;
 use crate::slot::{Slot, downcast_mut};
@@ -20,15 +20,15 @@ impl<Data: LoopData> EventLoop<Data> {
     /// What comes before the wait: takes up what a panic left, applies ops, and runs what was posted.
     pub(crate) fn apply(&mut self, data: &mut Data) -> Outcome {
         let handle = own_handle(&self.shared, data)?;
-        self.shared.ready.end_rest();
+        self.shared.ready().end_rest();
         // Before hooks answer: what they say of an fd is not the kernel's to say again.
-        self.round.forget_level(&mut handle.registrations);
+        self.round.forget_level(handle.registrations_mut());
         if self.round.begin() {
             self.take_up_interrupted(data);
         }
         let handle = data.loop_handle();
         if self.is_asked(handle) {
-            self.budget.begin_without_wait(handle.registrations.has_urgent());
+            self.budget.begin_without_wait(handle.registrations().has_urgent());
             self.apply_all_asked(data)?;
         }
         Ok(())
@@ -49,7 +49,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Whether there is an op to apply, or an error that is to come out.
     #[inline]
     fn has_ops(&self, handle: &LoopHandle<Data>) -> bool {
-        handle.has_ops() || !self.shared.dropped_guards.is_empty() || self.round.has_failed()
+        handle.has_ops() || !self.shared.dropped_guards().is_empty() || self.round.has_failed()
     }
 
     #[inline(never)]
@@ -70,7 +70,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Takes up what a panic or an error left of the last dispatch.
     #[cold]
     fn take_up_interrupted(&mut self, data: &mut Data) {
-        let registrations = &mut data.loop_handle().registrations;
+        let registrations = tables(data);
         registrations.end_turn();
         if let Some(key) = self.round.take_interrupted(registrations) {
             self.finish_changing(key, data);
@@ -106,7 +106,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Whether an item of `lane` may run in this round.
     #[inline]
     pub(crate) fn may_run(&mut self, lane: Lane, data: &mut Data) -> bool {
-        self.budget.may_run(lane, &data.loop_handle().registrations.clock)
+        self.budget.may_run(lane, tables(data).clock())
     }
 
     fn apply_op(&mut self, op: Op<Data>, data: &mut Data) {
@@ -122,7 +122,7 @@ impl<Data: LoopData> EventLoop<Data> {
             Op::Disable(key) => self.disable(key, data),
             Op::Remove(key) => drop(self.remove(key, data)),
             Op::SetDeadline(key, deadline) => {
-                let is_last = data.loop_handle().registrations.end_move(key);
+                let is_last = tables(data).end_move(key);
                 if let Some((_, slot)) = live_slot(&mut self.slots, key, data)
                     && let Some(timer) = downcast_mut::<Timer>(&mut *slot.source)
                 {
@@ -160,7 +160,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     fn enable(&mut self, key: SourceKey, data: &mut Data) {
-        let registrations = &mut data.loop_handle().registrations;
+        let registrations = tables(data);
         let Some(slot) = self.slots.get_mut(key) else { return };
         if registrations.is_going(key) || !registrations.set_registered(key, true) {
             return;
@@ -192,7 +192,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     fn reregister_as(&mut self, answered: bool, key: SourceKey, data: &mut Data) {
-        let registrations = &mut data.loop_handle().registrations;
+        let registrations = tables(data);
         let Some(slot) = self.slots.get_mut(key) else { return };
         // The last op that moves it does that, too: until then the tables are ahead of it.
         if !registrations.is_registered(key) || registrations.is_moving(key) {
@@ -214,7 +214,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Remembers what the kernel could not be told to forget.
     #[inline]
     fn take_lost(&mut self, data: &mut Data) {
-        let registrations = &mut data.loop_handle().registrations;
+        let registrations = tables(data);
         if registrations.has_lost() {
             for (source, interest) in registrations.take_lost() {
                 self.note_orphan(source, interest, data);
@@ -231,7 +231,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Unregisters a source, if it is registered. One that fails to is unregistered all the same.
     fn unregister(&mut self, key: SourceKey, data: &mut Data) -> std::io::Result<()> {
-        let registrations = &mut data.loop_handle().registrations;
+        let registrations = tables(data);
         let Some(slot) = self.slots.get_mut(key) else { return Ok(()) };
         if !registrations.set_registered(key, false) {
             return Ok(());
@@ -246,10 +246,10 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Takes a source out, unregistered. The caller drops what it does not use, when every table is whole.
     pub(crate) fn remove(&mut self, key: SourceKey, data: &mut Data) -> Option<Slot<Data>> {
-        data.loop_handle().registrations.mark_removed(key, true);
+        tables(data).mark_removed(key, true);
         let unregistered = self.unregister(key, data);
         let failure = unregistered.err().map(|error| self.source_failure(key, error.into(), data));
-        let registrations = &mut data.loop_handle().registrations;
+        let registrations = tables(data);
         if let Some(insight) = &mut self.insight
             && let Some(slot) = self.slots.get(key)
         {
@@ -273,7 +273,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn finish_changing(&mut self, key: SourceKey, data: &mut Data) {
         // It is, if it was being registered.
         self.disable(key, data);
-        let registrations = &mut data.loop_handle().registrations;
+        let registrations = tables(data);
         registrations.sweep(key);
         if !registrations.is_live(key) {
             drop(self.remove(key, data));
@@ -287,7 +287,7 @@ fn live_slot<'a, Data: LoopData>(
     key: SourceKey,
     data: &mut Data,
 ) -> Option<(Subject, &'a mut Slot<Data>)> {
-    if data.loop_handle().registrations.is_going(key) {
+    if tables(data).is_going(key) {
         return None;
     }
     let slot = slots.get_mut(key)?;

@@ -6,7 +6,7 @@
 
 use super::budget::Lane;
 use crate::error::Outcome;
-use crate::handle::{LoopData, own_handle};
+use crate::handle::{LoopData, own_handle, tables};
 use crate::insight::{Subject, instrument, watched};
 use crate::options::Priority;
 use crate::registrations::{SourceBudget, Turn};
@@ -19,7 +19,7 @@ impl<Data: LoopData> EventLoop<Data> {
             return self.deliver_after_refusal(data);
         }
         self.apply_asked(data)?;
-        if self.round.has_queued() || data.loop_handle().registrations.is_any_due() {
+        if self.round.has_queued() || tables(data).is_any_due() {
             self.deliver_found(data)?;
         }
         Ok(())
@@ -73,7 +73,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn has_next(&self, lane: Lane, data: &mut Data) -> bool {
         match lane {
             Lane::Events(priority) => self.round.has_ready(priority),
-            Lane::Timers(priority) => data.loop_handle().registrations.has_due(priority),
+            Lane::Timers(priority) => tables(data).has_due(priority),
             Lane::Apply | Lane::Idle => false,
         }
     }
@@ -81,7 +81,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Starts the next turn; the inner `None` if the source gets no events.
     #[inline]
     fn next_turn(&mut self, lane: Lane, data: &mut Data) -> Option<Option<Turn>> {
-        let registrations = &mut data.loop_handle().registrations;
+        let registrations = tables(data);
         match lane {
             Lane::Events(priority) => self.round.next_ready(priority, registrations),
             Lane::Timers(priority) => registrations.begin_next_due(priority),
@@ -92,7 +92,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Calls back for one event, again and again while the source says so and has budget left.
     #[inline]
     fn call(&mut self, mut turn: Turn, lane: Lane, data: &mut Data) -> Outcome {
-        let mut budget = data.loop_handle().registrations.source_budget(turn);
+        let mut budget = tables(data).source_budget(turn);
         loop {
             match self.call_once(turn, data) {
                 Ok(PostAction::Again) => {
@@ -118,13 +118,13 @@ impl<Data: LoopData> EventLoop<Data> {
         // It has more, also if one of the ops panics.
         self.round.set_running(turn.interest, turn.readiness);
         let applied = self.apply_ops(data);
-        let registrations = &mut own_handle(&self.shared, data)?.registrations;
+        let registrations = own_handle(&self.shared, data)?.registrations_mut();
         self.round.set_done();
         let may_go_on = registrations.may_go_on(turn.interest);
-        let has_budget = applied.is_ok() && budget.goes_on(&registrations.clock);
+        let has_budget = applied.is_ok() && budget.goes_on(registrations.clock());
         let goes_on = may_go_on && has_budget && self.may_run(lane, data);
         if !goes_on {
-            let registrations = &mut data.loop_handle().registrations;
+            let registrations = tables(data);
             if may_go_on {
                 self.round.defer(turn.interest, turn.readiness, registrations);
             }
@@ -137,7 +137,7 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     fn call_once(&mut self, turn: Turn, data: &mut Data) -> Answer {
         let Turn { source: key, interest, readiness, .. } = turn;
-        let registrations = &mut data.loop_handle().registrations;
+        let registrations = tables(data);
         let Some(slot) = self.slots.get_mut(key) else {
             // The op that stores it waits for its turn. What the kernel goes on to tell of may hold no more by then.
             if !readiness.is_told_again() {
@@ -168,14 +168,14 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     fn end_turn(&mut self, answer: Answer, turn: Turn, data: &mut Data) -> Outcome {
         let has_more = self.shared.is_again();
-        let registrations = &mut own_handle(&self.shared, data)?.registrations;
+        let registrations = own_handle(&self.shared, data)?.registrations_mut();
         self.round.delivered(turn.readiness);
         let is_over = matches!(answer, Ok(PostAction::Continue)) && !has_more;
         if is_over && !registrations.emulates_level() {
             registrations.end_turn();
         } else {
             self.answered(answer, turn, data);
-            let registrations = &mut own_handle(&self.shared, data)?.registrations;
+            let registrations = own_handle(&self.shared, data)?.registrations_mut();
             if has_more {
                 self.round.defer(turn.interest, turn.readiness, registrations);
             }
@@ -188,7 +188,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Does what the source answered, unless its callback asked for something else.
     fn answered(&mut self, answer: Answer, turn: Turn, data: &mut Data) {
         let Turn { source: key, .. } = turn;
-        let registrations = &mut data.loop_handle().registrations;
+        let registrations = tables(data);
         match answer {
             // The source stays, and its registration is brought up to date, which contradicts no op that follows. What
             // goes after its first event goes whatever was asked for.
@@ -208,7 +208,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Has a source that goes on told of its next event, if its mode asks for something.
     fn rearm(&mut self, turn: Turn, data: &mut Data) {
-        if data.loop_handle().registrations.needs_rearm(turn.interest) {
+        if tables(data).needs_rearm(turn.interest) {
             self.reregister_by_answer(turn.source, data);
         }
     }
@@ -217,7 +217,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn failed(&mut self, failure: Failure, turn: Turn, data: &mut Data) {
         let Turn { source: key, interest, readiness, .. } = turn;
         let Failure { error, last } = failure;
-        let registrations = &mut data.loop_handle().registrations;
+        let registrations = tables(data);
         if registrations.is_notifier(interest) {
             // It may have more, and tells of it only once.
             self.round.defer(interest, readiness, registrations);
@@ -229,7 +229,7 @@ impl<Data: LoopData> EventLoop<Data> {
             drop(slot);
         } else {
             // A deadline that the source asked for by its answer would be lost with it.
-            let registrations = &data.loop_handle().registrations;
+            let registrations = &*tables(data);
             if registrations.needs_rearm(interest) || registrations.is_deadline(interest) {
                 self.reregister_by_answer(key, data);
             }

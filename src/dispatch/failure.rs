@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{BoxError, Error, ErrorAction};
-use crate::handle::{LoopData, own_handle};
+use crate::handle::{LoopData, own_handle, tables};
 use crate::token::{InterestKey, SourceKey};
 use crate::type_name::without_paths;
 use crate::{AnyToken, EventLoop, SourceOptions, TimeoutAction, Timer};
@@ -27,7 +27,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let name = self.name_of(key, data);
         let error = Error::Source { token: AnyToken::new(key), name, error };
         let type_name = self.slots.get(key).map_or("", |slot| slot.source.type_name());
-        let registrations = &data.loop_handle().registrations;
+        let registrations = &*tables(data);
         let policy = registrations.options(key).and_then(|options| options.on_error);
         if let Some(insight) = &mut self.insight {
             insight.note_error(key, type_name, &error, registrations);
@@ -100,7 +100,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// The name of a source: that of its options, or of its type.
     pub(crate) fn name_of(&self, key: SourceKey, data: &mut Data) -> String {
-        let options = data.loop_handle().registrations.options(key);
+        let options = tables(data).options(key);
         match options.and_then(|options| options.name.as_deref()) {
             Some(name) => name.to_owned(),
             None => without_paths(self.slots.get(key).map_or("", |slot| slot.source.type_name())),
@@ -122,13 +122,13 @@ fn retry<Data: LoopData>(key: SourceKey, delay: Duration, error: &Error, data: &
     let enable = move |_, data: &mut Data| {
         let handle = data.loop_handle();
         // It is this timer's own: `enable` would remove the timer that is running.
-        handle.registrations.retries.remove(key);
+        handle.registrations_mut().take_retry(key);
         handle.enable(source);
         TimeoutAction::Drop
     };
     let options = SourceOptions::new().name(name);
     // A timer is registered with nothing that could refuse it.
     if let Ok(timer) = handle.insert_source_with(options, Timer::from_duration(delay), enable) {
-        handle.registrations.retries.insert(key, timer.into());
+        handle.registrations_mut().set_retry(key, timer.into());
     }
 }

@@ -27,7 +27,7 @@ impl<Data: LoopData> EventLoop<Data> {
         self.hooks.retain(|key| self.slots.contains_key(*key));
         for index in 0..self.hooks.len() {
             let key = self.hooks[index];
-            let registrations = &mut own_handle(&self.shared, data)?.registrations;
+            let registrations = own_handle(&self.shared, data)?.registrations_mut();
             let Some(slot) = self.slots.get_mut(key).filter(|_| registrations.is_registered(key))
             else {
                 continue;
@@ -53,7 +53,7 @@ impl<Data: LoopData> EventLoop<Data> {
             return;
         }
         let Ok(handle) = own_handle(&self.shared, data) else { return };
-        let registrations = &handle.registrations;
+        let registrations = handle.registrations();
         for &key in &self.hooks {
             if let Some(slot) = self.slots.get_mut(key)
                 && registrations.is_registered(key)

@@ -19,9 +19,9 @@ impl<Data> EventLoop<Data> {
     pub(crate) fn has_own_work(&self) -> bool {
         !self.posts.is_empty()
             || !self.mailbox.is_empty()
-            || !self.shared.dropped_guards.is_empty()
+            || !self.shared.dropped_guards().is_empty()
             || !self.round.is_empty()
-            || self.shared.ready.is_notified()
+            || self.shared.ready().is_notified()
     }
 }
 
@@ -31,7 +31,7 @@ impl<Data: LoopData> EventLoop<Data> {
     pub(crate) fn has_work(&self, handle: &LoopHandle<Data>) -> bool {
         handle.has_work()
             || self.has_own_work()
-            || handle.registrations.is_any_due()
+            || handle.registrations().is_any_due()
             || self.shared.is_due()
     }
 
@@ -51,7 +51,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.insight.is_some() {
             self.end_wait();
         }
-        let registrations = &mut own_handle(&self.shared, data)?.registrations;
+        let registrations = own_handle(&self.shared, data)?.registrations_mut();
         self.round.take_up_deferred(registrations);
         let now = registrations.expire();
         self.budget.restart(now, registrations.is_prioritized());
@@ -71,13 +71,14 @@ impl<Data: LoopData> EventLoop<Data> {
         data: &mut Data,
     ) -> io::Result<()> {
         let handle = data.loop_handle();
-        handle.registrations.renew_nearest();
+        handle.registrations_mut().renew_nearest();
         let ran_user_code = self.round.take_user_code();
         // What callbacks asked of a hosted loop may be something that it does not wait for.
         let called = self.round.take_calls();
-        let stays_awake = ran_user_code || called && handle.registrations.host().is_some();
+        let stays_awake = ran_user_code || called && handle.registrations().host().is_some();
         let timeout = if stays_awake { Timeout::Zero } else { timeout.into() };
-        let mut passes_time = timeout != Timeout::Zero && handle.registrations.clock.is_manual();
+        let mut passes_time =
+            timeout != Timeout::Zero && handle.registrations().clock().is_manual();
         let mut asked = if passes_time { Timeout::Zero } else { timeout };
         loop {
             let notified = self.poll(asked, in_run, data)?;
@@ -96,7 +97,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.has_work(handle) || in_run && self.shared.is_stopping() {
             return false;
         }
-        let clock = &handle.registrations.clock;
+        let clock = handle.registrations().clock();
         let until = self.shared.nearest_deadline().map(|at| {
             Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
         });
@@ -114,22 +115,22 @@ impl<Data: LoopData> EventLoop<Data> {
     fn poll(&mut self, timeout: Timeout, in_run: bool, data: &mut Data) -> io::Result<bool> {
         let handle = data.loop_handle();
         #[cfg(all(unix, feature = "calloop"))]
-        if handle.registrations.host().is_some() && self.shared.is_exported() {
+        if handle.registrations().host().is_some() && self.shared.is_exported() {
             return Err(crate::hosting::watched_from_outside());
         }
         let stops = self.shared.is_stopping();
         let timeout = match self.fall_asleep(timeout, in_run, handle) {
             Ok(timeout) => timeout,
             Err(error) => {
-                self.shared.ready.end_rest();
+                self.shared.ready().end_rest();
                 return Err(error);
             }
         };
-        let host = handle.registrations.host();
+        let host = handle.registrations().host();
         let left = host.map_or(Some(timeout), |host| self.wait_in_host(host, timeout, data));
         let waited = left.map_or(Ok(()), |timeout| self.ask_kernel(timeout));
         // Also if it failed: no notification is lost.
-        let notified = self.shared.ready.mark_awake();
+        let notified = self.shared.ready().mark_awake();
         if notified || timeout != Timeout::Zero {
             self.counters.wakeups += 1;
         }
@@ -137,7 +138,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if host.is_some() && own_handle(&self.shared, data).is_err() {
             if notified {
                 // The queue is looked at when the handle is back.
-                self.shared.ready.wake();
+                self.shared.ready().wake();
             }
             return Ok(notified);
         }
@@ -185,7 +186,7 @@ impl<Data: LoopData> EventLoop<Data> {
     ) -> io::Result<Timeout> {
         // Looked at while it sleeps already: what comes later wakes it.
         let has_work = || in_run && self.shared.is_stopping() || self.has_work(handle);
-        if timeout == Timeout::Zero || !self.shared.ready.fall_asleep(has_work) {
+        if timeout == Timeout::Zero || !self.shared.ready().fall_asleep(has_work) {
             return Ok(Timeout::Zero);
         }
         match self.shared.nearest_deadline() {
@@ -201,8 +202,8 @@ impl<Data: LoopData> EventLoop<Data> {
         timeout: Timeout,
         handle: &LoopHandle<Data>,
     ) -> io::Result<Timeout> {
-        let registrations = &handle.registrations;
-        if registrations.clock.is_manual() || self.shared.is_alarm_set_to(nearest) {
+        let registrations = handle.registrations();
+        if registrations.clock().is_manual() || self.shared.is_alarm_set_to(nearest) {
             return Ok(timeout);
         }
         // It was just read to see that nothing is due.
@@ -220,7 +221,7 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     fn ask_kernel(&mut self, timeout: Timeout) -> io::Result<()> {
         #[cfg(all(loom, test))]
-        let timeout = self.shared.ready.wait_in_model(timeout.into()).into();
+        let timeout = self.shared.ready().wait_in_model(timeout.into()).into();
         if let Timeout::After(timeout) = timeout {
             return self.ask_kernel_for(timeout);
         }
@@ -248,7 +249,7 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     fn collect_found(&mut self, handle: &mut LoopHandle<Data>) {
         let Self { poller, round, shared, counters, orphans, .. } = self;
-        let registrations = &mut handle.registrations;
+        let registrations = handle.registrations_mut();
         poller.each(|token, readiness| match token {
             WAKER => {}
             ALARM => shared.alarm_fired(),
@@ -268,13 +269,13 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Empties the ready queue into the round.
     fn collect_woken(&mut self, handle: &mut LoopHandle<Data>) {
-        self.shared.ready.take(&mut self.woken);
+        self.shared.ready().take(&mut self.woken);
         for woken in self.woken.drain(..) {
             let interest = match woken {
                 Woken::Interest(interest) => interest,
                 Woken::Notifier(notifier) => notifier.dequeued(),
             };
-            self.round.found(interest, ReadinessBits::NOTIFIED, &mut handle.registrations);
+            self.round.found(interest, ReadinessBits::NOTIFIED, handle.registrations_mut());
         }
         shrink(&mut self.woken);
     }

@@ -223,7 +223,7 @@ impl<Data> LoopHandle<Data> {
         once: bool,
         make: impl FnOnce(C) -> Callback<Data>,
     ) -> Result<Token<S>, InsertOnceError<S, C>> {
-        if self.registrations.shared.ready.is_closed() {
+        if self.registrations.shared().ready().is_closed() {
             return Err(InsertOnceError::new(loop_is_gone(), source, callback));
         }
         let life = Life { once, drops: S::DROP_RUNS_CODE || needs_drop::<C>() };

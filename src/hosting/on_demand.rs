@@ -155,9 +155,10 @@ impl<Data: 'static> LoopHandle<Data> {
             error,
             source: source.into_inner(),
         })?;
-        let Self { calloops, registrations, .. } = self;
-        calloops.retain(|kept| registrations.is_live(kept.key));
-        calloops.push(Handle { key: token.key(), upgrade: handle });
+        let mut calloops = std::mem::take(&mut self.calloops);
+        calloops.retain(|kept| self.registrations().is_live(kept.key));
+        self.calloops = calloops;
+        self.calloops.push(Handle { key: token.key(), upgrade: handle });
         Ok(token)
     }
 }

@@ -361,7 +361,7 @@ impl calloop::EventSource for Marker {
     }
 
     fn before_handle_events(&mut self, _: calloop::EventIterator<'_>) {
-        self.0.ready.end_rest();
+        self.0.ready().end_rest();
     }
 }
 

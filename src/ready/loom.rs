@@ -85,14 +85,14 @@ fn every_notification_is_seen(threads: usize, times: usize, common: bool) {
             })
             .collect();
         while done.iter().any(|done| done.load(Ordering::Relaxed) < times) {
-            for woken in wait(&shared.ready) {
+            for woken in wait(shared.ready()) {
                 if let Woken::Notifier(notifier) = woken {
                     NotifierState::dequeued(&notifier);
                 }
             }
         }
         others.into_iter().for_each(|thread| thread.join().unwrap());
-        shared.ready.close();
+        shared.ready().close();
     });
 }
 
@@ -122,9 +122,9 @@ fn loom_a_wake_up_without_an_event_ends_the_wait() {
         let shared = shared();
         let waking = thread::spawn({
             let shared = Arc::clone(&shared);
-            move || shared.ready.wake()
+            move || shared.ready().wake()
         });
-        wait(&shared.ready);
+        wait(shared.ready());
         waking.join().unwrap();
     });
 }
@@ -136,7 +136,7 @@ fn loom_a_closed_queue_keeps_nothing() {
         let notifier = Notifier::new(InterestKey::from_mio(WAKER), Arc::clone(&shared));
         let state = Arc::downgrade(&notifier.0);
         let notifying = thread::spawn(move || notifier.notify());
-        shared.ready.close();
+        shared.ready().close();
         notifying.join().unwrap();
         assert_eq!(state.strong_count(), 0, "what is pushed after the end is dropped");
     });
@@ -215,7 +215,7 @@ fn until(
                 Wait::IsWatched => {
                     // The alarm and the waker are what makes it readable.
                     if !shared.is_alarm_set_to(i64::MIN) {
-                        shared.ready.waker.watch();
+                        shared.ready().waker.watch();
                     }
                     let seen = state.count_seen();
                     event_loop.dispatch(Duration::ZERO, &mut state).unwrap();
@@ -452,7 +452,7 @@ fn time(_: &mut EventLoop<State>, state: &mut State) -> Vec<Work> {
         TimeoutAction::Drop
     };
     state.handle.insert_source(timer, callback).unwrap();
-    let clock = state.handle.registrations.clock.clone();
+    let clock = state.handle.registrations().clock().clone();
     vec![work(move || clock.advance(Duration::from_secs(1)))]
 }
 
