@@ -19,7 +19,7 @@ use slotmap::SecondaryMap;
 use crate::clock::Clock;
 use crate::dispatch::{Budget, Orphan, Round};
 use crate::error::{Error, ErrorAction, Outcome, Result};
-use crate::handle::{LoopData, LoopHandle, own_handle};
+use crate::handle::{LoopData, LoopHandle, own_handle, tables};
 use crate::insight::{Counters, Insight};
 use crate::local_remote::LocalPost;
 use crate::poller::{Alarm, Poller, WAKER};
@@ -313,6 +313,8 @@ impl<Data: LoopData> EventLoop<Data> {
     /// The steps of a dispatch. An error ends it; what it has not done, the next one does.
     fn steps(&mut self, timeout: Option<Duration>, in_run: bool, data: &mut Data) -> Outcome {
         self.apply(data)?;
+        // Before hooks answer: what they say of an fd is not the kernel's to say again.
+        self.round.forget_level(tables(data));
         let prepared = self.before_sleep(data);
         let waited = prepared.and_then(|()| self.wait(timeout, in_run, data));
         self.before_handle_events(data);

@@ -19,10 +19,8 @@ use crate::{EventLoop, Registrar, Timer};
 impl<Data: LoopData> EventLoop<Data> {
     /// What comes before the wait: takes up what a panic left, applies ops, and runs what was posted.
     pub(crate) fn apply(&mut self, data: &mut Data) -> Outcome {
-        let handle = own_handle(&self.shared, data)?;
+        own_handle(&self.shared, data)?;
         self.shared.ready().end_rest();
-        // Before hooks answer: what they say of an fd is not the kernel's to say again.
-        self.round.forget_level(handle.registrations_mut());
         if self.round.begin() {
             self.take_up_interrupted(data);
         }

@@ -201,3 +201,101 @@ mod a_waker_that_panics {
         assert_eq!(woken, [1; 3]);
     }
 }
+
+/// The event of an edge-triggered fd comes once more after a panic, for it may be all that tells of a backlog. If the fd
+/// was made level-triggered meanwhile, the kernel tells of what is left, and of nothing that was read: a callback may then
+/// read without the flag that keeps it from blocking.
+#[cfg(not(mio_unsupported_force_poll_poll))] // Its modes are emulated.
+#[test]
+fn an_fd_that_panicked_and_became_level_triggered_is_not_reported_with_nothing_to_read() {
+    for reads in [true, false] {
+        let (mut event_loop, mut state) = new_loop();
+        let (mut writer, source) = pair(Mode::Edge);
+        source.get_ref().set_nonblocking(true).unwrap();
+        let mut panicked = false;
+        let token = state
+            .handle
+            .insert_source(source, move |ready, state: &mut State| {
+                if reads {
+                    assert_eq!(ready.io.read(&mut [0; 8]).unwrap(), 1);
+                }
+                assert!(std::mem::replace(&mut panicked, true), "on purpose");
+                state.note("called");
+                Ok(PostAction::Disable)
+            })
+            .unwrap();
+        writer.write_all(b"x").unwrap();
+        panics(|| event_loop.dispatch(ZERO, &mut state));
+        state.handle.update(token, |source| source.mode = Mode::Level);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        let expected: &[&str] = if reads { &[] } else { &["called"] };
+        assert_eq!(state.log, expected);
+    }
+}
+
+/// Answers `before_sleep` with the token of its fd, once.
+struct Buffered {
+    fd: UnixStream,
+    token: Option<InterestToken>,
+    buffered: bool,
+}
+
+impl EventSource for Buffered {
+    type Event<'a> = ();
+    type Ret = ();
+    type Error = Infallible;
+
+    const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = true;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let fd = self.fd.as_fd();
+        self.token = Some(registrar.register_fd(fd, Interest::READ, Mode::Level)?);
+        Ok(())
+    }
+
+    fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let Some(token) = self.token.take() else { return Ok(()) };
+        registrar.unregister_fd(token, self.fd.as_fd())
+    }
+
+    fn process_events<F>(
+        &mut self,
+        _: Readiness,
+        _: InterestToken,
+        mut callback: F,
+    ) -> Result<PostAction, Infallible>
+    where
+        F: FnMut(()),
+    {
+        callback(());
+        Ok(PostAction::Continue)
+    }
+
+    fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
+        let answer = self.token.map(|token| (Readiness::EMPTY, token));
+        Ok(answer.filter(|_| std::mem::take(&mut self.buffered)))
+    }
+}
+
+/// The kernel knows nothing of it: nobody else tells again.
+#[test]
+fn what_before_sleep_answers_comes_again_after_a_panic_also_of_a_level_triggered_fd() {
+    let (mut event_loop, mut state) = new_loop();
+    let (_writer, reader) = UnixStream::pair().unwrap();
+    let source = Buffered { fd: reader, token: None, buffered: true };
+    let mut panicked = false;
+    let inserted = state.handle.insert_source(source, move |(), state: &mut State| {
+        assert!(std::mem::replace(&mut panicked, true), "on purpose");
+        state.note("called");
+    });
+    inserted.unwrap();
+    panics(|| event_loop.dispatch(ZERO, &mut state));
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(state.log, ["called"]);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(state.log, ["called"]);
+}
