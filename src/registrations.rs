@@ -59,8 +59,6 @@ pub(crate) struct Registrations {
     options: SparseSecondaryMap<SourceKey, SourceOptions>,
     /// One queue a priority.
     deadlines: [Deadlines; Priority::COUNT],
-    /// Whether the nearest deadline of any of them may be later than its bound.
-    nearest_is_old: bool,
     /// How many deadlines expired and are not delivered, or taken off the lists.
     due: usize,
     /// Whether any source ever had a priority other than the default.
@@ -156,7 +154,6 @@ impl Registrations {
             lost: Vec::new(),
             options: SparseSecondaryMap::new(),
             deadlines: Default::default(),
-            nearest_is_old: false,
             due: 0,
             prioritized: false,
             delivered: None,

@@ -33,10 +33,7 @@ impl Registrations {
         let queue = &mut self.deadlines[holder.priority.index()];
         match queue.set_alone(key, position, at) {
             Some(false) => {}
-            Some(true) => {
-                self.nearest_is_old |= queue.is_bound_old();
-                self.shared.lower_nearest_deadline(at);
-            }
+            Some(true) => self.shared.lower_nearest_deadline(at),
             None => {
                 let position = *position;
                 self.change_deadlines(source, |queue, rows| {
@@ -106,7 +103,6 @@ impl Registrations {
         if !change(queue, &mut self.rows) {
             return;
         }
-        self.nearest_is_old |= queue.is_bound_old();
         if queue.nearest_bound() != before {
             self.nearest_changed();
         }
@@ -182,14 +178,15 @@ impl Registrations {
     /// Looks what the nearest deadline is, if the one that was has gone.
     #[inline]
     pub(crate) fn renew_nearest(&mut self) {
-        if self.nearest_is_old {
+        if self.shared.nearest_deadline().is_some()
+            && self.deadlines.iter().any(Deadlines::is_bound_old)
+        {
             self.renew_bounds();
         }
     }
 
     #[inline(never)]
     fn renew_bounds(&mut self) {
-        self.nearest_is_old = false;
         for queue in &mut self.deadlines {
             queue.renew_bound(|key, to| self.rows.set_position(key, to));
         }
