@@ -19,7 +19,7 @@ use slotmap::SecondaryMap;
 use crate::clock::Clock;
 use crate::dispatch::{Orphan, Round};
 use crate::error::{Error, ErrorAction, Outcome, Result};
-use crate::handle::{LoopData, LoopHandle, own_handle};
+use crate::handle::{LoopData, LoopHandle, SendARemote, own_handle};
 use crate::insight::{Counters, Insight};
 use crate::local_remote::LocalPost;
 use crate::poller::{Alarm, Poller, WAKER};
@@ -70,6 +70,7 @@ pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAct
 /// # Ok::<(), soloop::Error>(())
 /// ```
 pub struct EventLoop<Data> {
+    _thread: SendARemote,
     pub(crate) poller: Poller,
     pub(crate) slots: SecondaryMap<SourceKey, Slot<Data>>,
     /// The sources with lifecycle hooks, and some that are gone.
@@ -135,6 +136,7 @@ impl<Data> EventLoop<Data> {
         let registrations = Registrations::new(registry, Arc::clone(&shared), clock);
         let handle = LoopHandle::new(registrations, Arc::clone(&mailbox), Arc::clone(&local_posts));
         let event_loop = Self {
+            _thread: SendARemote::INSTEAD,
             poller,
             slots: SecondaryMap::new(),
             hooks: Vec::new(),

@@ -26,6 +26,7 @@ mod one;
 mod ops;
 
 use idles::Idles;
+pub(crate) use one::SendARemote;
 use ops::Ops;
 pub(crate) use ops::{Look, Op};
 
@@ -66,6 +67,8 @@ pub trait LoopData: Sized {
 /// [`EventLoop::apply_pending`](crate::EventLoop::apply_pending). Tokens are valid at once for every
 /// later operation. Like the loop it belongs to its thread: to another one, send a [`Remote`].
 pub struct LoopHandle<Data> {
+    /// First, so that the compiler names it first.
+    _thread: SendARemote,
     pub(crate) registrations: Registrations,
     ops: Ops<Data>,
     idles: Idles<Data>,
@@ -83,6 +86,7 @@ impl<Data> LoopHandle<Data> {
         local_posts: Arc<Mailbox<LocalPost<Data>>>,
     ) -> Self {
         Self {
+            _thread: SendARemote::INSTEAD,
             registrations,
             ops: Ops::new(),
             idles: Idles::new(),
