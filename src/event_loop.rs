@@ -123,6 +123,26 @@ impl<Data> EventLoop<Data> {
     /// # Errors
     ///
     /// As [`new`](Self::new).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{Clock, EventLoop, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+    /// let mut state = State { handle };
+    /// state.handle.insert_timer(Timer::from_duration(Duration::from_secs(3600)), |_, state| {
+    ///     state.handle.stop();
+    ///     TimeoutAction::Drop
+    /// });
+    /// event_loop.run(None, &mut state, |_| ())?; // an hour, in no time
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn with_clock(clock: Clock) -> Result<(Self, LoopHandle<Data>)>
     where
         Data: LoopData,
@@ -201,6 +221,27 @@ impl<Data> EventLoop<Data> {
     ///
     /// Only with a callback. The loop can go on afterwards: the next dispatch delivers that event again (but for what
     /// the callback was handed by value), and the rest of the round.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, heard: bool }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    ///
+    /// let (mut event_loop, handle) = soloop::EventLoop::new()?;
+    /// let mut state = State { handle, heard: false };
+    /// let (ping, source) = soloop::make_ping();
+    /// state.handle.insert_source(source, |(), state| state.heard = true)?;
+    /// event_loop.dispatch(Duration::ZERO, &mut state)?; // nothing yet
+    /// assert!(!state.heard);
+    /// ping.ping();
+    /// event_loop.dispatch(None, &mut state)?; // waits until something happens
+    /// assert!(state.heard);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn dispatch(&mut self, timeout: impl Into<Option<Duration>>, data: &mut Data) -> Result<()>
     where
         Data: LoopData,
@@ -284,6 +325,25 @@ impl<Data> EventLoop<Data> {
 
     /// A stored source, to change it between dispatches; `None` as for [`get`](Self::get). A change that
     /// concerns its registration takes effect with [`LoopHandle::update`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let timer = state.handle.insert_timer(Timer::never(), |_, _| TimeoutAction::Drop);
+    /// assert!(event_loop.get(timer).is_none()); // ops are not applied yet
+    /// event_loop.apply_pending(&mut state)?;
+    /// assert_eq!(event_loop.get_mut(timer).and_then(|timer| timer.current_deadline()), None);
+    /// assert!(event_loop.get(timer).is_some());
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn get_mut<S: EventSource>(&mut self, token: Token<S>) -> Option<&mut S> {
         downcast_mut(&mut *self.slots.get_mut(token.key())?.source)
     }
