@@ -12,7 +12,9 @@ pub struct Log {
 
 impl Log {
     pub fn push(&self, entry: Entry) {
-        self.lock().push(entry);
+        let mut entries = self.lock();
+        assert!(entries.len() < 100_000, "the program does not end: {entry:?}");
+        entries.push(entry);
     }
 
     /// What was noted since the last time.
@@ -20,7 +22,7 @@ impl Log {
         std::mem::take(&mut self.lock())
     }
 
-    /// Notes that a future was polled, which calls nobody back.
+    /// Notes that a future was polled, or an event came that a future waits for, which calls nobody back.
     pub fn polled(&self) {
         self.polls.fetch_add(1, Ordering::Relaxed);
     }
@@ -75,6 +77,8 @@ pub enum Data {
     Task,
     /// What the other task came to.
     Joined(Option<u32>),
+    /// Whether the event came that it waited for.
+    Heard(bool),
 }
 
 /// What a closure sees of the loop.

@@ -172,6 +172,23 @@ impl Model {
         Ok(())
     }
 
+    pub fn run_until(&mut self, after: u8) {
+        if self.kinds().all(Kind::lets_time_pass) {
+            let ran = self.turns_until(self.now + i64::from(after));
+            self.note(ran);
+        }
+    }
+
+    fn turns_until(&mut self, deadline: i64) -> Flow {
+        while !take(&mut self.stops) {
+            self.turn((deadline - self.now).max(0), true)?;
+            if self.now >= deadline {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     pub fn apply_pending(&mut self) {
         self.holds_failures = false;
         let applied = self.apply();

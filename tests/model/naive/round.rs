@@ -88,8 +88,9 @@ impl Model {
         let level = self.sources[id].is_level();
         for _ in 0..self.sources[id].budget {
             self.sources[id].touched = false;
-            // The kernel tells again of what is ready still.
-            self.running = (!level || more).then_some((interest, more));
+            // The kernel tells again of what is ready still; but one that goes after it goes whatever the kernel says.
+            let again = more || self.sources[id].once;
+            self.running = (!level || again).then_some((interest, again));
             let answer = self.process(id)?;
             if answer != Some(End::Again) {
                 self.answered(answer, interest);

@@ -94,6 +94,7 @@ impl World {
         match op {
             Op::Dispatch(timeout) => self.dispatch(event_loop, *timeout),
             Op::Run(timeout) => self.run(event_loop, *timeout),
+            Op::RunUntil(after) => self.run_until(event_loop, *after),
             Op::Settle => self.attempt(|world| event_loop.apply_pending(world)),
             op => self.execute(op.clone(), 1),
         }
@@ -115,6 +116,13 @@ impl World {
             world.wait_for_expiry();
         };
         self.attempt(|world| event_loop.run(ms(timeout), world, after_each));
+    }
+
+    fn run_until(&mut self, event_loop: &mut EventLoop<Self>, after: u8) {
+        if self.kinds.iter().all(|kind| kind.lets_time_pass()) {
+            let deadline = self.clock.now() + ms(after);
+            self.attempt(|world| event_loop.run_until(deadline, world));
+        }
     }
 
     /// Returns when what a callback made due on the wall's clock has expired.
@@ -244,7 +252,7 @@ impl World {
                 self.advanced += ms(by);
                 ("advance", true)
             }
-            Op::Dispatch(_) | Op::Run(_) | Op::Settle => return,
+            Op::Dispatch(_) | Op::Run(_) | Op::RunUntil(_) | Op::Settle => return,
         };
         self.log.push(Entry::Did(answer.0, answer.1));
     }
@@ -374,7 +382,7 @@ impl World {
     /// Removes everything, and checks that nothing is left of it.
     pub fn end(mut self, mut event_loop: EventLoop<Self>) {
         self.policy = Policy::Ignore;
-        self.remove_all();
+        self.remove_all(&event_loop);
         for idle in std::mem::take(&mut self.idles) {
             self.handle.cancel_idle(idle);
         }
@@ -384,7 +392,7 @@ impl World {
             self.dispatch(&mut event_loop, 0);
             rounds += 1;
             assert!(rounds < 10_000, "the loop holds on to {}", Arc::strong_count(&self.held) - 1);
-            self.remove_all();
+            self.remove_all(&event_loop);
         }
         self.dispatch(&mut event_loop, 0);
         assert!(self.sources.iter().all(|source| !self.handle.contains(source.token.any())));
@@ -394,11 +402,14 @@ impl World {
         assert_eq!(format!("{:?}", self.handle), format!("{:?}", new.handle));
     }
 
-    fn remove_all(&mut self) {
+    fn remove_all(&mut self, event_loop: &EventLoop<Self>) {
         for source in &self.sources {
             self.handle.remove(source.token.any());
         }
         // Of the others the tokens are not known.
         self.scopes.iter().for_each(Scope::clear);
+        for row in event_loop.sources(&self.handle).rows {
+            self.handle.remove(row.token);
+        }
     }
 }
