@@ -49,7 +49,8 @@ pub enum Op {
     /// `run`, likewise, with that timeout, stopped after `RUN` dispatches, if nothing stops it before.
     Run(u8),
     /// `run_until` so many milliseconds from now, likewise. Nothing after an interval or a timer on the wall's clock was
-    /// inserted: one without a period keeps the time from passing, and the other is due at a time of its own.
+    /// inserted, and one that is inserted meanwhile stops it: an interval without a period keeps the time from passing, and
+    /// a timer on the wall's clock is due at a time of its own.
     RunUntil(u8),
     /// `apply_pending`, likewise.
     Settle,

@@ -290,6 +290,7 @@ impl Model {
             }
             self.children += 1;
         }
+        self.stops |= self.runs_until && !kind.lets_time_pass();
         let id = self.sources.len();
         let task = self.new_task(kind, options);
         let own = if kind == Kind::Parent { steps.len().min(1) } else { steps.len() };

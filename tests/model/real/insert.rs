@@ -59,6 +59,9 @@ impl World {
             self.children += 1;
         }
         self.kinds.push(kind);
+        if self.runs_until && !kind.lets_time_pass() {
+            self.handle.stop();
+        }
         let mut script = Script {
             caller: Caller { id: self.sources.len(), depth },
             steps: steps.into(),

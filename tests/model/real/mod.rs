@@ -45,6 +45,7 @@ pub struct World {
     /// By how much the clock was moved.
     advanced: Duration,
     children: usize,
+    runs_until: bool,
     /// A callback made a timer on the wall's clock due.
     wall_due: bool,
     pub log: Log,
@@ -82,6 +83,7 @@ impl World {
             kinds: Vec::new(),
             advanced: Duration::ZERO,
             children: 0,
+            runs_until: false,
             wall_due: false,
             log: Log::default(),
             held: Arc::new(()),
@@ -121,7 +123,9 @@ impl World {
     fn run_until(&mut self, event_loop: &mut EventLoop<Self>, after: u8) {
         if self.kinds.iter().all(|kind| kind.lets_time_pass()) {
             let deadline = self.clock.now() + ms(after);
+            self.runs_until = true;
             self.attempt(|world| event_loop.run_until(deadline, world));
+            self.runs_until = false;
         }
     }
 
