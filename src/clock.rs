@@ -72,7 +72,7 @@ impl Clock {
     /// let clock = Clock::manual();
     /// let (mut event_loop, handle) = EventLoop::with_clock(clock.clone())?;
     /// let mut state = State { handle, frames: 0 };
-    /// state.handle.insert_source(Timer::from_duration(FRAME), |deadline, state: &mut State| {
+    /// state.handle.insert_source(Timer::from_duration(FRAME), |deadline, state| {
     ///     state.frames += 1;
     ///     TimeoutAction::ToInstant(deadline + FRAME)
     /// })?;

@@ -58,7 +58,7 @@ pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAct
 ///
 /// let (mut event_loop, handle) = EventLoop::new()?;
 /// let mut state = State { handle, ticks: 0 };
-/// state.handle.insert_source(Timer::immediate(), |_deadline, state: &mut State| {
+/// state.handle.insert_source(Timer::immediate(), |_deadline, state| {
 ///     state.ticks += 1;
 ///     if state.ticks == 3 {
 ///         state.handle.stop();

@@ -230,7 +230,7 @@ impl<Data> LoopHandle<Data> {
     /// let mut state = State { handle, answer: String::new() };
     /// let (question, source) = make_ping();
     /// let options = SourceOptions::new().name("control");
-    /// state.handle.insert_source_with(options, source, |(), state: &mut State| {
+    /// state.handle.insert_source_with(options, source, |(), state| {
     ///     state.handle.inspect(|event_loop, state| {
     ///         state.answer = event_loop.sources(&state.handle).to_string();
     ///     });
@@ -309,7 +309,7 @@ impl<Data> LoopHandle<Data> {
     /// let mut state = State { handle, fired: Vec::new() };
     /// let minute = Duration::from_secs(60);
     /// let idle = Timer::from_duration(minute);
-    /// let idle = state.handle.insert_source(idle, |deadline, state: &mut State| {
+    /// let idle = state.handle.insert_source(idle, |deadline, state| {
     ///     state.fired.push(deadline);
     ///     TimeoutAction::Drop
     /// })?;
@@ -573,7 +573,7 @@ impl<Data> LoopHandle<Data> {
     ///
     /// let (mut event_loop, handle) = EventLoop::new()?;
     /// let mut state = State { handle, told: 0 };
-    /// let waker = state.handle.insert_source(Waker, |_, state: &mut State| state.told += 1)?;
+    /// let waker = state.handle.insert_source(Waker, |_, state| state.told += 1)?;
     /// let (fd, mut peer) = UnixStream::pair()?;
     /// let mut registrar = state.handle.registrar(waker).expect("it was just inserted");
     /// let (_token, guard) = registrar.watch_fd(fd.as_fd(), Interest::READ)?;

@@ -156,7 +156,7 @@ pub struct RoundReport {
 /// let (mut event_loop, handle) = EventLoop::new()?;
 /// let mut state = State { handle };
 /// event_loop.set_observer(Lateness::default());
-/// state.handle.insert_source(Timer::immediate(), |_, _: &mut State| TimeoutAction::Drop)?;
+/// state.handle.insert_source(Timer::immediate(), |_, _| TimeoutAction::Drop)?;
 /// event_loop.dispatch(None, &mut state)?;
 /// let lateness = event_loop.observer::<Lateness>().unwrap();
 /// assert!(lateness.worst > Duration::ZERO);

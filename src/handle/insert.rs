@@ -33,7 +33,7 @@ impl<Data> LoopHandle<Data> {
     ///
     /// let (mut event_loop, handle) = soloop::EventLoop::new()?;
     /// let mut state = State { handle };
-    /// let token = state.handle.insert_source(Timer::immediate(), |_deadline, state: &mut State| {
+    /// let token = state.handle.insert_source(Timer::immediate(), |_deadline, state| {
     ///     state.handle.stop();
     ///     TimeoutAction::Drop
     /// })?;
@@ -200,7 +200,7 @@ impl<Data> LoopHandle<Data> {
     /// let mut state = State { handle, title: String::new() };
     /// let title = String::from("consumed, not cloned");
     /// let options = SourceOptions::new().name("new title");
-    /// state.handle.insert_once_with(options, Timer::immediate(), |_, state: &mut State| {
+    /// state.handle.insert_once_with(options, Timer::immediate(), |_, state| {
     ///     state.title = title;
     ///     TimeoutAction::Drop
     /// })?;
