@@ -21,24 +21,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut state = State { handle, rung: 0 };
     let start = SystemTime::now();
     let snooze = Duration::from_millis(20);
-    state.handle.insert_source(
-        WallTimer::new(start + snooze)?,
-        move |event, state: &mut State| {
-            match event {
-                WallEvent::ClockChanged => {
-                    println!("somebody set the clock: the alarm stays where it is on it");
-                    return WallAction::Keep;
-                }
-                _ => state.rung += 1,
+    state.handle.insert_source(WallTimer::new(start + snooze)?, move |event, state| {
+        match event {
+            WallEvent::ClockChanged => {
+                println!("somebody set the clock: the alarm stays where it is on it");
+                return WallAction::Keep;
             }
-            println!("ring {}", state.rung);
-            if state.rung == 3 {
-                state.handle.stop();
-                return WallAction::Drop;
-            }
-            WallAction::ToTime(start + snooze * (state.rung + 1))
-        },
-    )?;
+            _ => state.rung += 1,
+        }
+        println!("ring {}", state.rung);
+        if state.rung == 3 {
+            state.handle.stop();
+            return WallAction::Drop;
+        }
+        WallAction::ToTime(start + snooze * (state.rung + 1))
+    })?;
     event_loop.run(None, &mut state, |_| ())?;
     assert_eq!(state.rung, 3);
     Ok(())

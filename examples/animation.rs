@@ -54,19 +54,19 @@ fn animate(clock: &Clock, length: Duration) -> Result<State, soloop::Error> {
     let mut state = State { handle, ball, frames: 0, pushes: 0 };
 
     let handle = &mut state.handle;
-    handle.insert_source(Interval::new(FRAME), |tick, state: &mut State| {
+    handle.insert_source(Interval::new(FRAME), |tick, state| {
         assert_eq!(tick.missed, 0, "time does not pass while a callback runs");
         state.frames += 1;
         state.ball.step(tick.deadline);
         PostAction::Continue
     })?;
     let minute = Duration::from_secs(60);
-    handle.insert_source(Timer::from_duration(minute), move |deadline, state: &mut State| {
+    handle.insert_source(Timer::from_duration(minute), move |deadline, state| {
         state.pushes += 1;
         state.ball.speed = 0.25_f64.copysign(state.ball.speed);
         TimeoutAction::ToInstant(deadline + minute)
     })?;
-    handle.insert_source(Timer::from_duration(length), |_, state: &mut State| {
+    handle.insert_source(Timer::from_duration(length), |_, state| {
         state.handle.stop();
         TimeoutAction::Drop
     })?;

@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut event_loop, handle) = EventLoop::new()?;
     let mut state = State { handle, globals: Vec::new() };
     let source = WaylandSource::new(connection, queue);
-    state.handle.insert_source(source, |queue, state: &mut State| queue.dispatch_pending(state))?;
+    state.handle.insert_source(source, |queue, state| queue.dispatch_pending(state))?;
     event_loop.run(None, &mut state, |_| ())?;
     for global in &state.globals {
         println!("{global}");

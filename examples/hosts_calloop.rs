@@ -98,7 +98,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // A callback of this loop's that reaches into the other one, through the library.
     let hold = Duration::from_millis(28);
-    state.handle.insert_source(Timer::from_duration(hold), |_deadline, state: &mut State| {
+    state.handle.insert_source(Timer::from_duration(hold), |_deadline, state| {
         state.keyboard.release();
         state.handle.stop();
         TimeoutAction::Drop

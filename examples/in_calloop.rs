@@ -33,7 +33,7 @@ impl Notifications {
         println!("shows {text:?}");
         self.shown.push(text);
         let timeout = Timer::from_duration(Duration::from_millis(20));
-        self.handle.insert_source(timeout, |_deadline, notifications: &mut Self| {
+        self.handle.insert_source(timeout, |_deadline, notifications| {
             println!("hides {:?}", notifications.shown.remove(0));
             notifications.expired += 1;
             TimeoutAction::Drop

@@ -46,7 +46,7 @@ fn main() -> soloop::Result<()> {
     let mut state = State { handle, done: Vec::new(), open: 4 };
 
     let (executor, scheduler) = executor();
-    state.handle.insert_source(executor, |result: String, state: &mut State| {
+    state.handle.insert_source(executor, |result: String, state| {
         state.done.push(result);
         state.finish();
     })?;
@@ -61,7 +61,7 @@ fn main() -> soloop::Result<()> {
 
     let mut sum = 0;
     let stream = StreamSource::new(Fibonacci(0, 1, 100));
-    state.handle.insert_source(stream, move |item, state: &mut State| match item {
+    state.handle.insert_source(stream, move |item, state| match item {
         Some(number) => sum += number,
         None => {
             state.done.push(format!("sum {sum}"));

@@ -135,7 +135,7 @@ impl State {
             *most_unsent = client.unsent.len().max(*most_unsent);
             // One that waits is sent the rest when it is writable.
             if !waits && !lines.is_empty() {
-                handle.visit(client.socket, move |socket, state: &mut Self| {
+                handle.visit(client.socket, move |socket, state| {
                     if state.send(to, socket.get_mut()).is_err() {
                         state.clients.remove(&to);
                     }

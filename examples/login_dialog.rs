@@ -113,7 +113,7 @@ fn script(state: &mut State, lines: &[(u64, &'static str)]) -> soloop::Result<()
     let started = state.handle.now();
     for &(second, line) in lines {
         let timer = Timer::from_deadline(started + Duration::from_secs(second));
-        state.handle.insert_source(timer, move |_, state: &mut State| {
+        state.handle.insert_source(timer, move |_, state| {
             state.typed(line);
             TimeoutAction::Drop
         })?;

@@ -68,7 +68,7 @@ fn count_primes(limit: u32, cancelled: &AtomicBool, reports: &Sender<Report>) ->
 impl State {
     fn start(&mut self, limit: u32, patience: u32) -> soloop::Result<()> {
         let (sender, reports) = soloop::channel();
-        self.handle.insert_source(reports, |event, state: &mut State| match event {
+        self.handle.insert_source(reports, |event, state| match event {
             channel::Event::Msg(report) => {
                 if state.heard(report).is_break() {
                     println!();

@@ -114,7 +114,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let (mut event_loop, handle) = EventLoop::new()?;
     let mut state = State { handle, heard: String::new() };
-    state.handle.insert_source(Reconnecting::new(address), |bytes, state: &mut State| {
+    state.handle.insert_source(Reconnecting::new(address), |bytes, state| {
         state.heard.push_str(&String::from_utf8_lossy(bytes));
         if state.heard.ends_with("found") {
             state.handle.stop();

@@ -57,8 +57,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let (mut event_loop, handle) = EventLoop::new()?;
     let mut state = State { handle, caught: 0, permit };
-    state.handle.insert_source(signals, |signal, state: &mut State| state.arrived(signal))?;
-    state.handle.insert_source(Child::new(child)?, |status, state: &mut State| {
+    state.handle.insert_source(signals, |signal, state| state.arrived(signal))?;
+    state.handle.insert_source(Child::new(child)?, |status, state| {
         println!("the child is done: {status}");
         state.handle.stop();
     })?;

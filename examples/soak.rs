@@ -114,7 +114,7 @@ impl Soak {
                 if drain(&mut theirs.get_ref()) {
                     return;
                 }
-                cx.with(|soak: &mut Self| soak.events += 1).await;
+                cx.with(|soak| soak.events += 1).await;
                 cx.sleep(Duration::from_micros(100)).await;
             }
         });
@@ -129,7 +129,7 @@ impl Soak {
         let token = self.handle.insert_source(part, move |_, soak: &mut Self| {
             soak.events += 1;
             let (token, after) = (soak.parts[place], Duration::from_micros(soak.random(2000)));
-            soak.handle.insert_idle(move |soak: &mut Self| {
+            soak.handle.insert_idle(move |soak| {
                 soak.handle.update(token, move |part| part.replace(Timer::from_duration(after)));
             });
             TimeoutAction::Drop
@@ -141,7 +141,7 @@ impl Soak {
     fn insert_child(&mut self) -> Result<(), Failure> {
         let child = Child::new(Command::new("true").spawn()?)?;
         self.children += 1;
-        self.handle.insert_source(child, |status, soak: &mut Self| {
+        self.handle.insert_source(child, |status, soak| {
             assert!(status.success());
             soak.events += 1;
             soak.children -= 1;
@@ -171,13 +171,13 @@ impl Soak {
     fn insert_the_steady_ones(&mut self) -> Result<(), Failure> {
         for _ in 0..20 {
             let (ping, source) = make_ping();
-            self.handle.insert_source(source, |(), soak: &mut Self| soak.events += 1)?;
+            self.handle.insert_source(source, |(), soak| soak.events += 1)?;
             self.pings.push(ping);
         }
         for _ in 0..20 {
             self.insert_part()?;
         }
-        self.handle.insert_source(Interval::new(BEAT), |tick: Tick, soak: &mut Self| {
+        self.handle.insert_source(Interval::new(BEAT), |tick: Tick, soak| {
             soak.events += 1;
             soak.beats += 1 + tick.missed;
             // The first may have missed some before it.
@@ -189,24 +189,21 @@ impl Soak {
             PostAction::Continue
         })?;
         let every = Duration::from_millis(2);
-        self.handle.insert_source(WallTimer::after(every)?, move |_, soak: &mut Self| {
+        self.handle.insert_source(WallTimer::after(every)?, move |_, soak| {
             soak.events += 1;
             WallAction::ToDuration(every)
         })?;
-        self.handle.insert_source(
-            Signals::new([SIGUSR2.as_raw()])?,
-            |signal, soak: &mut Self| {
-                assert_eq!(signal.number, SIGUSR2.as_raw());
-                soak.events += 1;
-            },
-        )?;
+        self.handle.insert_source(Signals::new([SIGUSR2.as_raw()])?, |signal, soak| {
+            assert_eq!(signal.number, SIGUSR2.as_raw());
+            soak.events += 1;
+        })?;
         Ok(())
     }
 
     /// A sender whose messages count.
     fn insert_channel(&mut self, bound: usize) -> Result<SyncSender<()>, Failure> {
         let (sender, receiver) = sync_channel(bound);
-        self.handle.insert_source(receiver, |event, soak: &mut Self| {
+        self.handle.insert_source(receiver, |event, soak| {
             if let channel::Event::Msg(()) = event {
                 soak.events += 1;
             }
@@ -253,7 +250,7 @@ impl Soak {
             2 => {
                 let (_, token) = self.sockets[3];
                 self.handle.disable(token);
-                self.handle.insert_idle(move |soak: &mut Self| {
+                self.handle.insert_idle(move |soak| {
                     soak.handle.enable(token);
                 });
             }

@@ -172,7 +172,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         reloads: 0,
     };
     let clock = WallTimer::new(state.show_time())?;
-    state.handle.insert_source(clock, |event, state: &mut State| match event {
+    state.handle.insert_source(clock, |event, state| match event {
         WallEvent::Fired | WallEvent::ClockChanged => WallAction::ToTime(state.show_time()),
         _ => WallAction::Keep,
     })?;
@@ -183,7 +183,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         state.reload();
         TimeoutAction::Keep
     }));
-    state.handle.insert_source(Signals::new([SIGHUP])?, |_, state: &mut State| state.reload())?;
+    state.handle.insert_source(Signals::new([SIGHUP])?, |_, state| state.reload())?;
     state.reload();
     if argument.is_some() {
         event_loop.run(None, &mut state, |_| ())?;

@@ -140,7 +140,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         left: 0,
     };
     let ends = Signals::new([SIGINT, SIGTERM])?;
-    state.handle.insert_source(ends, |signal, state: &mut State| {
+    state.handle.insert_source(ends, |signal, state| {
         state.say(format!("{}: the end", signal.name().unwrap_or("signal")));
         state.shut_down();
     })?;

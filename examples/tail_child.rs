@@ -74,7 +74,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         status: None,
     };
     let output = Generic::new(stdout, Interest::READ, Mode::Level);
-    state.handle.insert_source(output, |ready, state: &mut State| {
+    state.handle.insert_source(output, |ready, state| {
         let mut buffer = [0; 4096];
         match ready.io.read(&mut buffer) {
             Ok(0) => {
@@ -92,7 +92,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
             Err(error) => Err(error),
         }
     })?;
-    state.handle.insert_source(Child::new(child)?, |status, state: &mut State| {
+    state.handle.insert_source(Child::new(child)?, |status, state| {
         state.say(status);
         state.status = Some(status);
         state.stop_if_over();

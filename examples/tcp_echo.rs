@@ -180,7 +180,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         Ok(PostAction::Continue)
     })?;
-    event_loop.on_error(move |error, state: &mut State| {
+    event_loop.on_error(move |error, state| {
         eprintln!("{error}");
         if let Some(peer) = state.client(error.token()) {
             state.failed += 1;

@@ -42,7 +42,7 @@ impl State {
         self.hours += 1 + tick.missed as u32;
         self.say(&format!("the clock strikes {}", self.hours));
         // Later, with the state: when the loop has delivered everything else.
-        self.handle.insert_idle(|state: &mut State| state.notes += 1);
+        self.handle.insert_idle(|state| state.notes += 1);
         if self.hours >= 12
             && let Some(alarm) = self.alarm.take()
         {
@@ -77,16 +77,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let started = handle.now();
     let mut state = State { handle, started, hour, alarm: None, hours: 0, snoozed: 0, notes: 0 };
 
-    state
-        .handle
-        .insert_source(Interval::new(hour), |tick, state: &mut State| state.struck(tick))?;
+    state.handle.insert_source(Interval::new(hour), |tick, state| state.struck(tick))?;
     // Two days away, unless someone moves it.
     let alarm = Timer::from_duration(48 * hour);
-    let alarm =
-        state.handle.insert_source(alarm, |deadline, state: &mut State| state.rang(deadline))?;
+    let alarm = state.handle.insert_source(alarm, |deadline, state| state.rang(deadline))?;
     state.alarm = Some(alarm);
     let end = Timer::from_deadline(started + 24 * hour + hour / 2);
-    state.handle.insert_once(end, |_, state: &mut State| {
+    state.handle.insert_once(end, |_, state| {
         state.say("the day is over");
         state.handle.stop();
         TimeoutAction::Drop

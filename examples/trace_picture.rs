@@ -200,7 +200,7 @@ fn record() -> Result<String, Box<dyn Error>> {
     state.handle.insert_source_with(options, Interval::new(frame), |_, _| PostAction::Continue)?;
     let options = SourceOptions::new().name("the end");
     let end = Timer::from_duration(10 * frame + frame / 2);
-    state.handle.insert_once_with(options, end, |_, state: &mut State| {
+    state.handle.insert_once_with(options, end, |_, state| {
         state.handle.stop();
         TimeoutAction::Drop
     })?;

@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = socket.local_addr()?;
     // Level-triggered: one datagram a call, and it is called again as long as there are more.
     let service = MioSource::new(socket, Interest::READ, Mode::Level);
-    state.handle.insert_source(service, |ready, state: &mut State| {
+    state.handle.insert_source(service, |ready, state| {
         let mut datagram = [0; 8];
         let (length, client) = ready.io.recv_from(&mut datagram)?;
         if length == datagram.len() {
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     })?;
 
     let (ping, pings) = make_ping();
-    state.handle.insert_source(pings, |(), state: &mut State| state.handle.stop())?;
+    state.handle.insert_source(pings, |(), state| state.handle.stop())?;
 
     let client = std::thread::spawn(move || -> std::io::Result<Vec<u64>> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;

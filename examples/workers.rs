@@ -73,7 +73,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let longest = (0, PathBuf::new());
     let mut state = State { handle, files: 0, lines: 0, longest, complaints: Vec::new() };
     let (sender, results) = soloop::sync_channel(4);
-    state.handle.insert_source(results, |event, state: &mut State| match event {
+    state.handle.insert_source(results, |event, state| match event {
         channel::Event::Msg(Counted { path, lines }) => {
             state.files += 1;
             state.lines += lines;

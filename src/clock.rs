@@ -72,7 +72,7 @@ impl Clock {
     /// let clock = Clock::manual();
     /// let (mut event_loop, handle) = EventLoop::with_clock(clock.clone())?;
     /// let mut state = State { handle, frames: 0 };
-    /// state.handle.insert_source(Timer::from_duration(FRAME), |deadline, state: &mut State| {
+    /// state.handle.insert_source(Timer::from_duration(FRAME), |deadline, state| {
     ///     state.frames += 1;
     ///     TimeoutAction::ToInstant(deadline + FRAME)
     /// })?;
@@ -101,6 +101,18 @@ impl Clock {
     }
 
     /// Moves a manual clock on by `duration`. Does nothing to the system's clock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use soloop::Clock;
+    ///
+    /// let clock = Clock::manual();
+    /// let start = clock.now();
+    /// clock.advance(Duration::from_secs(60));
+    /// assert_eq!(clock.now() - start, Duration::from_secs(60));
+    /// ```
     pub fn advance(&self, duration: Duration) {
         let Some(manual) = &self.manual else { return };
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);

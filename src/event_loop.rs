@@ -19,7 +19,7 @@ use slotmap::SecondaryMap;
 use crate::clock::Clock;
 use crate::dispatch::{Budget, Orphan, Round};
 use crate::error::{Error, ErrorAction, Outcome, Result};
-use crate::handle::{LoopData, LoopHandle, own_handle, tables};
+use crate::handle::{LoopData, LoopHandle, SendARemote, own_handle, tables};
 use crate::insight::{Counters, Insight};
 use crate::local_remote::LocalPost;
 use crate::poller::{Alarm, Poller, WAKER};
@@ -58,7 +58,7 @@ pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAct
 ///
 /// let (mut event_loop, handle) = EventLoop::new()?;
 /// let mut state = State { handle, ticks: 0 };
-/// state.handle.insert_source(Timer::immediate(), |_deadline, state: &mut State| {
+/// state.handle.insert_source(Timer::immediate(), |_deadline, state| {
 ///     state.ticks += 1;
 ///     if state.ticks == 3 {
 ///         state.handle.stop();
@@ -70,6 +70,7 @@ pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAct
 /// # Ok::<(), soloop::Error>(())
 /// ```
 pub struct EventLoop<Data> {
+    _thread: SendARemote,
     pub(crate) poller: Poller,
     pub(crate) slots: SecondaryMap<SourceKey, Slot<Data>>,
     /// The sources with lifecycle hooks, and some that are gone.
@@ -124,6 +125,26 @@ impl<Data> EventLoop<Data> {
     /// # Errors
     ///
     /// As [`new`](Self::new).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{Clock, EventLoop, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+    /// let mut state = State { handle };
+    /// state.handle.insert_timer(Timer::from_duration(Duration::from_secs(3600)), |_, state| {
+    ///     state.handle.stop();
+    ///     TimeoutAction::Drop
+    /// });
+    /// event_loop.run(None, &mut state, |_| ())?; // an hour, in no time
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn with_clock(clock: Clock) -> Result<(Self, LoopHandle<Data>)>
     where
         Data: LoopData,
@@ -137,6 +158,7 @@ impl<Data> EventLoop<Data> {
         let registrations = Registrations::new(registry, Arc::clone(&shared), clock);
         let handle = LoopHandle::new(registrations, Arc::clone(&mailbox), Arc::clone(&local_posts));
         let event_loop = Self {
+            _thread: SendARemote::INSTEAD,
             poller,
             slots: SecondaryMap::new(),
             hooks: Vec::new(),
@@ -202,6 +224,27 @@ impl<Data> EventLoop<Data> {
     ///
     /// Only with a callback. The loop can go on afterwards: the next dispatch delivers that event again (but for what
     /// the callback was handed by value), and the rest of the round.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, heard: bool }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    ///
+    /// let (mut event_loop, handle) = soloop::EventLoop::new()?;
+    /// let mut state = State { handle, heard: false };
+    /// let (ping, source) = soloop::make_ping();
+    /// state.handle.insert_source(source, |(), state| state.heard = true)?;
+    /// event_loop.dispatch(Duration::ZERO, &mut state)?; // nothing yet
+    /// assert!(!state.heard);
+    /// ping.ping();
+    /// event_loop.dispatch(None, &mut state)?; // waits until something happens
+    /// assert!(state.heard);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn dispatch(&mut self, timeout: impl Into<Option<Duration>>, data: &mut Data) -> Result<()>
     where
         Data: LoopData,
@@ -285,6 +328,25 @@ impl<Data> EventLoop<Data> {
 
     /// A stored source, to change it between dispatches; `None` as for [`get`](Self::get). A change that
     /// concerns its registration takes effect with [`LoopHandle::update`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let timer = state.handle.insert_timer(Timer::never(), |_, _| TimeoutAction::Drop);
+    /// assert!(event_loop.get(timer).is_none()); // ops are not applied yet
+    /// event_loop.apply_pending(&mut state)?;
+    /// assert_eq!(event_loop.get_mut(timer).and_then(|timer| timer.current_deadline()), None);
+    /// assert!(event_loop.get(timer).is_some());
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn get_mut<S: EventSource>(&mut self, token: Token<S>) -> Option<&mut S> {
         downcast_mut(&mut *self.slots.get_mut(token.key())?.source)
     }

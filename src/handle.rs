@@ -26,6 +26,7 @@ mod one;
 mod ops;
 
 use idles::Idles;
+pub(crate) use one::SendARemote;
 use ops::Ops;
 pub(crate) use ops::{Look, Op};
 
@@ -66,6 +67,8 @@ pub trait LoopData: Sized {
 /// [`EventLoop::apply_pending`](crate::EventLoop::apply_pending). Tokens are valid at once for every
 /// later operation. Like the loop it belongs to its thread: to another one, send a [`Remote`].
 pub struct LoopHandle<Data> {
+    /// First, so that the compiler names it first.
+    _thread: SendARemote,
     registrations: Registrations,
     ops: Ops<Data>,
     idles: Idles<Data>,
@@ -83,6 +86,7 @@ impl<Data> LoopHandle<Data> {
         local_posts: Arc<Mailbox<LocalPost<Data>>>,
     ) -> Self {
         Self {
+            _thread: SendARemote::INSTEAD,
             registrations,
             ops: Ops::new(),
             idles: Idles::new(),
@@ -96,6 +100,27 @@ impl<Data> LoopHandle<Data> {
     /// Removes and drops a source. It gets no further event, not even of the current round. If this is asked for
     /// by a visitor or a destructor, visits and updates of it that are queued do not run any more. `false` if it was
     /// gone already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, pinged: u32 }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    ///
+    /// let (mut event_loop, handle) = soloop::EventLoop::new()?;
+    /// let mut state = State { handle, pinged: 0 };
+    /// let (ping, source) = soloop::make_ping();
+    /// let token = state.handle.insert_source(source, |(), state| state.pinged += 1)?;
+    /// ping.ping();
+    /// assert!(state.handle.remove(token));
+    /// assert!(!state.handle.remove(token)); // gone already
+    /// event_loop.dispatch(Duration::ZERO, &mut state)?;
+    /// assert_eq!(state.pinged, 0);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn remove(&mut self, token: impl Into<AnyToken>) -> bool {
         let key = token.into().key();
         let live = self.registrations.mark_removed(key, self.registrations.shared().is_applying());
@@ -107,6 +132,27 @@ impl<Data> LoopHandle<Data> {
     }
 
     /// Removes a source and hands it to `then`, unregistered. `false` if it was gone already, or is no `S`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, back: Option<std::net::UdpSocket> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, Generic, Interest, Mode, PostAction};
+    ///
+    /// # #[cfg(unix)] {
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, back: None };
+    /// let source = Generic::new(std::net::UdpSocket::bind("127.0.0.1:0")?, Interest::READ, Mode::Level);
+    /// let token = state.handle.insert_source(source, |_, _| Ok(PostAction::Continue))?;
+    /// state.handle.take(token, |source, state| state.back = Some(source.into_inner()));
+    /// event_loop.apply_pending(&mut state)?;
+    /// assert!(state.back.is_some());
+    /// # }
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn take<S: EventSource>(
         &mut self,
         token: Token<S>,
@@ -130,6 +176,25 @@ impl<Data> LoopHandle<Data> {
 
     /// Has `visitor` run with the source and the state, as soon as the current callback returns.
     /// `false` if the source is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, due: Option<std::time::Instant> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, due: None };
+    /// let deadline = state.handle.now() + std::time::Duration::from_secs(60);
+    /// let timer = state.handle.insert_timer(Timer::from_deadline(deadline), |_, _| TimeoutAction::Drop);
+    /// state.handle.visit(timer, |timer, state| state.due = timer.current_deadline());
+    /// event_loop.apply_pending(&mut state)?;
+    /// assert_eq!(state.due, Some(deadline));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn visit<S: EventSource>(
         &mut self,
         token: Token<S>,
@@ -165,7 +230,7 @@ impl<Data> LoopHandle<Data> {
     /// let mut state = State { handle, answer: String::new() };
     /// let (question, source) = make_ping();
     /// let options = SourceOptions::new().name("control");
-    /// state.handle.insert_source_with(options, source, |(), state: &mut State| {
+    /// state.handle.insert_source_with(options, source, |(), state| {
     ///     state.handle.inspect(|event_loop, state| {
     ///         state.answer = event_loop.sources(&state.handle).to_string();
     ///     });
@@ -181,6 +246,29 @@ impl<Data> LoopHandle<Data> {
 
     /// Changes a source as soon as the current callback returns, and re-registers it. A failure to do
     /// so comes out of the dispatch. `false` if the source is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, ticks: u32 }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{Clock, EventLoop, Interval, PostAction};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+    /// let mut state = State { handle, ticks: 0 };
+    /// let ticking = state.handle.insert_source(Interval::new(Duration::from_secs(60)), |_, state| {
+    ///     state.ticks += 1;
+    ///     PostAction::Continue
+    /// })?;
+    /// state.handle.update(ticking, |interval| interval.set_period(Duration::from_secs(1)));
+    /// let end = state.handle.now() + Duration::from_secs(10);
+    /// event_loop.run_until(end, &mut state)?;
+    /// assert_eq!(state.ticks, 10);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn update<S: EventSource>(
         &mut self,
         token: Token<S>,
@@ -221,7 +309,7 @@ impl<Data> LoopHandle<Data> {
     /// let mut state = State { handle, fired: Vec::new() };
     /// let minute = Duration::from_secs(60);
     /// let idle = Timer::from_duration(minute);
-    /// let idle = state.handle.insert_source(idle, |deadline, state: &mut State| {
+    /// let idle = state.handle.insert_source(idle, |deadline, state| {
     ///     state.fired.push(deadline);
     ///     TimeoutAction::Drop
     /// })?;
@@ -259,6 +347,34 @@ impl<Data> LoopHandle<Data> {
 
     /// Unregisters a source but keeps it: its messages, signals and due timers wait until it is enabled
     /// again. It gets no further event, not even of the current round. `false` if the source is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, heard: Vec<u32> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::channel::Event;
+    ///
+    /// let (mut event_loop, handle) = soloop::EventLoop::new()?;
+    /// let mut state = State { handle, heard: Vec::new() };
+    /// let (sender, messages) = soloop::channel();
+    /// let token = state.handle.insert_source(messages, |event, state| {
+    ///     if let Event::Msg(n) = event {
+    ///         state.heard.push(n);
+    ///     }
+    /// })?;
+    /// state.handle.disable(token);
+    /// sender.send(1).unwrap();
+    /// event_loop.dispatch(Duration::ZERO, &mut state)?;
+    /// assert!(state.heard.is_empty());
+    /// state.handle.enable(token);
+    /// event_loop.dispatch(Duration::ZERO, &mut state)?;
+    /// assert_eq!(state.heard, [1]);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn disable(&mut self, token: impl Into<AnyToken>) -> bool {
         let key = token.into().key();
         self.push_if_live(key, true, Op::Disable(key))
@@ -355,11 +471,46 @@ impl<Data> LoopHandle<Data> {
     ///
     /// A [`dispatch`](crate::EventLoop::dispatch) outside of them is not stopped: only the wait during which a stop is asked
     /// for ends, and the stop with it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// state.handle.insert_timer(Timer::immediate(), |_, state| {
+    ///     state.handle.stop();
+    ///     TimeoutAction::Drop
+    /// });
+    /// event_loop.run(None, &mut state, |_| ())?; // returns
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn stop(&mut self) {
         self.registrations.shared().stop();
     }
 
     /// Stops or wakes the loop, from any thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// let (mut event_loop, handle) = soloop::EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let signal = state.handle.signal();
+    /// let thread = std::thread::spawn(move || signal.stop());
+    /// event_loop.run(None, &mut state, |_| ())?;
+    /// thread.join().unwrap();
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn signal(&self) -> LoopSignal {
         LoopSignal::new(Arc::clone(self.registrations.shared()))
     }
@@ -422,7 +573,7 @@ impl<Data> LoopHandle<Data> {
     ///
     /// let (mut event_loop, handle) = EventLoop::new()?;
     /// let mut state = State { handle, told: 0 };
-    /// let waker = state.handle.insert_source(Waker, |_, state: &mut State| state.told += 1)?;
+    /// let waker = state.handle.insert_source(Waker, |_, state| state.told += 1)?;
     /// let (fd, mut peer) = UnixStream::pair()?;
     /// let mut registrar = state.handle.registrar(waker).expect("it was just inserted");
     /// let (_token, guard) = registrar.watch_fd(fd.as_fd(), Interest::READ)?;

@@ -57,7 +57,7 @@
 //! # impl LoopData for State { fn loop_handle(&mut self) -> &mut LoopHandle<Self> { &mut self.handle } }
 //! let (mut event_loop, handle) = EventLoop::new()?;
 //! let mut state = State { handle };
-//! let timer = state.handle.insert_source(Timer::immediate(), |_, _: &mut State| TimeoutAction::Drop)?;
+//! let timer = state.handle.insert_source(Timer::immediate(), |_, _| TimeoutAction::Drop)?;
 //! event_loop.apply_pending(&mut state)?;
 //! let due = event_loop.get(timer).and_then(Timer::current_deadline);
 //! if due.is_some_and(|due| due < state.handle.now()) {

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::handle::SendARemote;
 use crate::remote::Mailbox;
 use crate::{LoopData, LoopHandle, Remote};
 
@@ -58,6 +59,7 @@ pub(crate) type LocalPost<Data> = Box<dyn FnOnce(&mut Data)>;
 /// # Ok::<(), soloop::Error>(())
 /// ```
 pub struct LocalRemote<Data> {
+    _thread: SendARemote,
     posts: Arc<Mailbox<LocalPost<Data>>>,
     remote: Remote<Data>,
 }
@@ -66,7 +68,8 @@ impl<Data> LoopHandle<Data> {
     /// Reaches the state from elsewhere on this thread, with what is not `Send`; see [`remote`](Self::remote) for other
     /// threads.
     pub fn local_remote(&self) -> LocalRemote<Data> {
-        LocalRemote { posts: Arc::clone(&self.local_posts), remote: self.remote() }
+        let posts = Arc::clone(&self.local_posts);
+        LocalRemote { _thread: SendARemote::INSTEAD, posts, remote: self.remote() }
     }
 }
 
@@ -86,7 +89,8 @@ fn run_next<Data: LoopData>(data: &mut Data) {
 
 impl<Data> Clone for LocalRemote<Data> {
     fn clone(&self) -> Self {
-        Self { posts: Arc::clone(&self.posts), remote: self.remote.clone() }
+        let posts = Arc::clone(&self.posts);
+        Self { _thread: SendARemote::INSTEAD, posts, remote: self.remote.clone() }
     }
 }
 

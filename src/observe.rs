@@ -156,7 +156,7 @@ pub struct RoundReport {
 /// let (mut event_loop, handle) = EventLoop::new()?;
 /// let mut state = State { handle };
 /// event_loop.set_observer(Lateness::default());
-/// state.handle.insert_source(Timer::immediate(), |_, _: &mut State| TimeoutAction::Drop)?;
+/// state.handle.insert_source(Timer::immediate(), |_, _| TimeoutAction::Drop)?;
 /// event_loop.dispatch(None, &mut state)?;
 /// let lateness = event_loop.observer::<Lateness>().unwrap();
 /// assert!(lateness.worst > Duration::ZERO);
@@ -336,6 +336,26 @@ impl<Data> EventLoop<Data> {
     /// Adds an observer that sees rounds, waits and callbacks, in the place of one of the same type, if there is one.
     /// [`observer`](Self::observer) lends it out and [`take_observer`](Self::take_observer) gives it back, both by its
     /// type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{EventLoop, SlowestCallbacks};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// event_loop.set_observer(SlowestCallbacks::new(5));
+    /// state.handle.insert_idle(|_| std::thread::sleep(Duration::from_millis(1)));
+    /// event_loop.dispatch(None, &mut state)?;
+    /// let slowest = event_loop.observer::<SlowestCallbacks>().and_then(|slowest| slowest.iter().next());
+    /// assert!(slowest.is_some_and(|callback| callback.duration >= Duration::from_millis(1)));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn set_observer(&mut self, observer: impl Observer + 'static) {
         self.insight.get_or_insert_default().set_observer(observer);
     }

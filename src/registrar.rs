@@ -96,7 +96,7 @@ use crate::{Interest, InterestToken, Mode};
 /// let now = state.handle.now();
 /// let deadlines = [3, 2, 1].map(|hours| now + hours * Duration::from_secs(3600)).to_vec();
 /// let agenda = Agenda { deadlines, token: None };
-/// let token = state.handle.insert_source(agenda, |_, state: &mut State| state.fired += 1)?;
+/// let token = state.handle.insert_source(agenda, |_, state| state.fired += 1)?;
 /// for _ in 0..3 {
 ///     event_loop.dispatch(None, &mut state)?; // a manual clock jumps to the next deadline
 /// }

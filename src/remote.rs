@@ -128,6 +128,36 @@ impl<Data> Remote<Data> {
     /// Removes a source, as [`LoopHandle::remove`](crate::LoopHandle::remove) does, but from anywhere: when ops are
     /// applied the next time, before any other callback, and before what was posted and has not run. So a destructor that
     /// runs in a callback can keep a source from being called in the same round. `false` if the loop is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, Remote, TimeoutAction, Timer, Token};
+    ///
+    /// /// Has no state at hand when it is dropped.
+    /// struct Notification {
+    ///     timer: Token<Timer>,
+    ///     remote: Remote<State>,
+    /// }
+    ///
+    /// impl Drop for Notification {
+    ///     fn drop(&mut self) {
+    ///         self.remote.remove(self.timer);
+    ///     }
+    /// }
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let timer = state.handle.insert_timer(Timer::never(), |_, _| TimeoutAction::Drop);
+    /// drop(Notification { timer, remote: state.handle.remote() });
+    /// event_loop.apply_pending(&mut state)?;
+    /// assert!(!state.handle.contains(timer));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn remove(&self, token: impl Into<AnyToken>) -> bool {
         self.shared.leave(DroppedGuard::Source(token.into()))
     }

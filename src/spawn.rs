@@ -164,6 +164,24 @@ impl<Data: 'static> TaskContext<Data> {
     ///
     /// What `f` asks of the [`LoopHandle`] is applied before the task goes on. Dropped before it was polled
     /// to the end, it takes `f` back if that has not run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, clients: u32 }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, TaskContext};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, clients: 3 };
+    /// let task = state.handle.spawn_with(Default::default(), |cx: TaskContext<State>| async move {
+    ///     cx.with(|state| state.clients).await
+    /// });
+    /// assert_eq!(event_loop.block_on(task, &mut state)?, Some(Ok(3)));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn with<F, R>(&self, f: F) -> impl Future<Output = R> + use<Data, F, R>
     where
         F: FnOnce(&mut Data) -> R + 'static,

@@ -46,6 +46,8 @@ fn kind() -> impl Strategy<Value = Kind> {
         1 => (0..4_u8).prop_map(Kind::Wall),
         3 => Just(Kind::Task),
         2 => pick().prop_map(Kind::Waiter),
+        2 => (0..20_u8).prop_map(Kind::Once),
+        1 => Just(Kind::Parent),
         2 => Just(if Kind::Stream.is_there() { Kind::Stream } else { Kind::Task }),
         // These take a millisecond each.
         1 => prop_oneof![Just(Kind::Child), Just(Kind::EndedChild)],
@@ -138,7 +140,8 @@ fn moves() -> impl Strategy<Value = Vec<Op>> {
 fn program() -> impl Strategy<Value = Vec<Op>> {
     let dispatch = prop_oneof![Just(0_u8), 1..30_u8].prop_map(Op::Dispatch);
     let run = (0..30_u8).prop_map(Op::Run);
-    let one = prop_oneof![20 => op(), 10 => dispatch, 1 => run, 1 => Just(Op::Settle)];
+    let until = (0..30_u8).prop_map(Op::RunUntil);
+    let one = prop_oneof![20 => op(), 10 => dispatch, 1 => run, 1 => until, 1 => Just(Op::Settle)];
     let some = prop_oneof![32 => one.prop_map(|op| vec![op]), 1 => moves()];
     vec(some, 0..60).prop_map(|pieces| pieces.concat())
 }
@@ -181,7 +184,13 @@ fn all_is_reached(tally: &Tally) {
         let (inserted, called) = tally.of(kind);
         assert!(inserted > 0 && called > 0, "{kind:?}: inserted {inserted} times, called {called}");
     }
-    for data in [Data::Closed, Data::Fd(0, true), Data::Joined(None), Data::Joined(Some(0))] {
+    for data in [
+        Data::Closed,
+        Data::Fd(0, true),
+        Data::Joined(None),
+        Data::Joined(Some(0)),
+        Data::Heard(true),
+    ] {
         assert!(tally.told(data) > 0, "nobody was told {data:?}");
     }
     assert_eq!(tally.idle_ops().collect::<Vec<_>>(), [""; 0]);
@@ -360,6 +369,19 @@ mod once_failed {
             Op::Dispatch(0),
         ]);
     }
+
+    #[test]
+    fn one_that_goes_after_its_event_goes_first_after_a_panic() {
+        let once = Options { once: true, ..PLAIN };
+        let looks = Op::Inspect(Pick(0), body(vec![]));
+        check(&[
+            insert(Kind::EndedChild, PLAIN, vec![(vec![looks], End::Continue)]),
+            insert(Kind::Wall(0), once, vec![(vec![], End::Panic)]),
+            Op::Dispatch(0),
+            Op::Dispatch(0),
+        ]);
+    }
+
     #[test]
     fn what_leaves_a_scope_late_takes_nobody_with_it() {
         let member = || insert(Kind::Timer(9), Options { scope: 1, ..PLAIN }, vec![]);

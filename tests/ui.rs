@@ -2,8 +2,9 @@
 //!
 //! A case of `fail` begins with two comments: what calloop does with the mistake, and the headline of the
 //! error that forbids it. What else the compiler says is in the `.stderr` file beside the case, unless a third
-//! comment says why only the headline counts. The wording is that of one compiler ([`written_here`]); any
-//! other has to refuse every case with an error of the same code.
+//! comment says why only the headline counts: that of the first error, if there are several. A fourth may quote what
+//! the compiler shows below it. The wording is that of one compiler ([`written_here`]); any other has to refuse every
+//! case with errors of the same code.
 //!
 //! After a change of a signature or of a message: `TRYBUILD=overwrite cargo test --test ui`, and read the diff.
 
@@ -107,6 +108,7 @@ struct Case {
     path: PathBuf,
     headline: String,
     headline_only: bool,
+    shown: Option<String>,
 }
 
 impl Case {
@@ -120,8 +122,8 @@ impl Case {
 
     fn read(path: PathBuf) -> Self {
         let source = fs::read_to_string(&path).unwrap();
-        let lines: Vec<_> = source.lines().take(3).collect();
-        let [calloop, headline, more] = lines[..] else {
+        let lines: Vec<_> = source.lines().take(4).collect();
+        let [calloop, headline, more, shown] = lines[..] else {
             panic!("{}: too short", path.display());
         };
         assert!(calloop.starts_with("// calloop: "), "{}", path.display());
@@ -129,6 +131,7 @@ impl Case {
         Self {
             headline: headline["// ".len()..].to_owned(),
             headline_only: more.starts_with("// Headline only: "),
+            shown: shown.strip_prefix("// Shown: ").map(str::to_owned),
             path,
         }
     }
@@ -137,17 +140,22 @@ impl Case {
         self.path.file_name().unwrap().to_str().unwrap()
     }
 
-    /// Each error in what a compiler said is the one announced.
+    /// The first error in what a compiler said is the one announced, and any other has its code.
     fn check(&self, said: &str) {
-        let announced = match self.headline.split_once(": ") {
+        let code = match self.headline.split_once(": ") {
             // An `error: …` without a code has nothing else to go by.
-            Some((code, _)) if !written_here() && code != "error" => code,
+            Some((code, _)) if code != "error" => code,
             _ => &self.headline,
         };
+        let announced = if written_here() { &self.headline } else { code };
         let (beginning, end) = announced.split_once('…').unwrap_or((announced, ""));
+        let first = errors(said).next().unwrap_or_default();
+        let shown = self.shown.as_ref().is_none_or(|shown| said.contains(shown));
         assert!(
-            errors(said).count() > 0
-                && errors(said).all(|error| error.starts_with(beginning) && error.ends_with(end)),
+            first.starts_with(beginning)
+                && first.ends_with(end)
+                && errors(said).all(|error| error.starts_with(code))
+                && (shown || !written_here()),
             "{} is to fail with `{announced}`, and the compiler says\n{said}",
             self.name()
         );

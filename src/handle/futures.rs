@@ -20,6 +20,33 @@ impl<Data> LoopHandle<Data> {
     /// Those of `epoll_ctl(2)` on Linux: `EPERM` for a regular file or a directory, `EEXIST` for an fd that is
     /// registered with this loop already, `ENOSPC` beyond the user's limit. `fd` comes back with the error, in the
     /// mode in which it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (mut event_loop, handle) = soloop::EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let (mut theirs, ours) = UnixStream::pair()?;
+    /// let mut ours = state.handle.adapt_io(ours)?;
+    /// theirs.write_all(b"hello")?;
+    /// let read = event_loop.block_on(
+    ///     async move {
+    ///         let mut heard = [0; 16];
+    ///         ours.readable().await;
+    ///         ours.get_mut().read(&mut heard)
+    ///     },
+    ///     &mut state,
+    /// )?;
+    /// assert_eq!(read.transpose()?, Some(5));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn adapt_io<F: AsFd>(&mut self, fd: F) -> Result<Async<F>, InsertError<F>> {
         Async::new(self, fd)
     }

@@ -82,6 +82,26 @@ impl<Data> Idles<Data> {
 impl<Data> LoopHandle<Data> {
     /// Has `callback` run once, after the events of the current round (or of the next one, if none is
     /// under way) are processed. As long as one is queued, the loop does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, log: Vec<&'static str> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    ///
+    /// let (mut event_loop, handle) = soloop::EventLoop::new()?;
+    /// let mut state = State { handle, log: Vec::new() };
+    /// let (ping, source) = soloop::make_ping();
+    /// state.handle.insert_source(source, |(), state| state.log.push("event"))?;
+    /// state.handle.insert_idle(|state| state.log.push("idle"));
+    /// ping.ping();
+    /// event_loop.dispatch(Duration::ZERO, &mut state)?;
+    /// assert_eq!(state.log, ["event", "idle"]);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     #[doc(alias = "defer")]
     pub fn insert_idle(&mut self, callback: impl FnOnce(&mut Data) + 'static) -> IdleToken {
         self.note_work();
@@ -136,6 +156,23 @@ impl<Data> LoopHandle<Data> {
     }
 
     /// Drops an idle callback before it runs. `false` if it has run, is running or was cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    ///
+    /// let (mut event_loop, handle) = soloop::EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let idle = state.handle.insert_idle(|_| unreachable!("it is cancelled"));
+    /// assert!(state.handle.cancel_idle(idle));
+    /// event_loop.dispatch(Duration::ZERO, &mut state)?;
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn cancel_idle(&mut self, token: IdleToken) -> bool {
         self.idles.cancel(token).is_some()
     }

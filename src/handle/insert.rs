@@ -33,7 +33,7 @@ impl<Data> LoopHandle<Data> {
     ///
     /// let (mut event_loop, handle) = soloop::EventLoop::new()?;
     /// let mut state = State { handle };
-    /// let token = state.handle.insert_source(Timer::immediate(), |_deadline, state: &mut State| {
+    /// let token = state.handle.insert_source(Timer::immediate(), |_deadline, state| {
     ///     state.handle.stop();
     ///     TimeoutAction::Drop
     /// })?;
@@ -142,6 +142,27 @@ impl<Data> LoopHandle<Data> {
     /// # Panics
     ///
     /// A dispatch panics if the source breaks its contract and emits two events in one call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, title: String }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, title: String::new() };
+    /// let title = String::from("consumed, not cloned");
+    /// state.handle.insert_once(Timer::immediate(), |_, state| {
+    ///     state.title = title;
+    ///     TimeoutAction::Drop
+    /// })?;
+    /// event_loop.dispatch(None, &mut state)?;
+    /// assert_eq!(state.title, "consumed, not cloned");
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     #[doc(alias = "oneshot")]
     pub fn insert_once<S, F>(
         &mut self,
@@ -179,7 +200,7 @@ impl<Data> LoopHandle<Data> {
     /// let mut state = State { handle, title: String::new() };
     /// let title = String::from("consumed, not cloned");
     /// let options = SourceOptions::new().name("new title");
-    /// state.handle.insert_once_with(options, Timer::immediate(), |_, state: &mut State| {
+    /// state.handle.insert_once_with(options, Timer::immediate(), |_, state| {
     ///     state.title = title;
     ///     TimeoutAction::Drop
     /// })?;

@@ -1,4 +1,7 @@
-//! One loop has one handle: what the compiler says to whoever clones it.
+//! One loop has one handle, in one thread: what the compiler says to whoever clones it, or moves it to another.
+
+use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::LoopHandle;
 
@@ -21,4 +24,17 @@ where
     fn clone(&self) -> Self {
         self.clone_handle()
     }
+}
+
+/// What the compiler names first when a state, its handle or its loop is moved to another thread.
+///
+/// Each part that is not `Send` is an error of its own, and no attribute of this crate has a say in their words. So the
+/// names here say what to do, and the comment, as the compiler shows the line that a type begins on.
+trait StaysInTheThreadOfItsLoop: Unpin + UnwindSafe + RefUnwindSafe {}
+
+#[rustfmt::skip]
+pub(crate) struct SendARemote(PhantomData<dyn StaysInTheThreadOfItsLoop>); // of `handle.remote()`; or make the loop in that thread
+
+impl SendARemote {
+    pub(crate) const INSTEAD: Self = Self(PhantomData);
 }

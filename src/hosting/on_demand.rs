@@ -91,11 +91,11 @@ impl<Data: 'static> LoopHandle<Data> {
     /// let kept = inner.handle(); // by a library that sets timers when it is told of input, say
     /// let token = state.handle.insert_calloop_on_demand(inner)?;
     ///
-    /// state.handle.insert_idle(move |state: &mut State| {
+    /// state.handle.insert_idle(move |state| {
     ///     // The place where the library is used.
     ///     state.handle.calloop(token);
     ///     let soon = Timer::from_duration(Duration::from_millis(1));
-    ///     kept.insert_source(soon, |_, _, state: &mut State| {
+    ///     kept.insert_source(soon, |_, _, state| {
     ///         state.idle = true;
     ///         TimeoutAction::Drop
     ///     }).unwrap();

@@ -146,7 +146,7 @@ impl<Data> LoopHandle<Data> {
     /// let mut state = State { handle, pings: 0 };
     ///
     /// let (ping, source) = calloop::ping::make_ping()?;
-    /// let token = state.handle.insert_calloop_source(source, |(), _metadata, state: &mut State| {
+    /// let token = state.handle.insert_calloop_source(source, |(), _metadata, state| {
     ///     state.pings += 1;
     /// })?;
     /// ping.ping();
@@ -194,7 +194,7 @@ impl<Data> LoopHandle<Data> {
     /// let mut state = State { handle, frames: 0 };
     /// let options = SourceOptions::new().name("frame").priority(Priority::High);
     /// let timer = Timer::from_duration(Duration::from_millis(1));
-    /// state.handle.insert_calloop_source_with(options, timer, |_, _, state: &mut State| {
+    /// state.handle.insert_calloop_source_with(options, timer, |_, _, state| {
     ///     state.frames += 1;
     ///     TimeoutAction::Drop
     /// })?;

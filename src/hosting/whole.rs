@@ -113,7 +113,7 @@ impl<Data: 'static> LoopHandle<Data> {
     /// state.handle.insert_calloop(hosted)?;
     ///
     /// let every = Duration::from_millis(1);
-    /// calloop_handle.insert_source(Timer::from_duration(every), move |_, (), state: &mut State| {
+    /// calloop_handle.insert_source(Timer::from_duration(every), move |_, (), state| {
     ///     state.ticks += 1;
     ///     if state.ticks == 3 {
     ///         state.handle.stop();

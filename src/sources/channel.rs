@@ -48,7 +48,7 @@ pub enum Event<T> {
 /// let (mut event_loop, handle) = EventLoop::new()?;
 /// let mut state = State { handle, sum: 0 };
 /// let (sender, channel) = soloop::channel();
-/// state.handle.insert_source(channel, |event, state: &mut State| match event {
+/// state.handle.insert_source(channel, |event, state| match event {
 ///     channel::Event::Msg(n) => state.sum += n,
 ///     channel::Event::Closed => state.handle.stop(),
 /// })?;
@@ -86,7 +86,7 @@ pub fn channel<T>() -> (Sender<T>, Channel<T>) {
 /// let (mut event_loop, handle) = EventLoop::new()?;
 /// let mut state = State { handle, words: Vec::new() };
 /// let (sender, channel) = soloop::sync_channel(0);
-/// state.handle.insert_source(channel, |event, state: &mut State| match event {
+/// state.handle.insert_source(channel, |event, state| match event {
 ///     channel::Event::Msg(word) => state.words.push(word),
 ///     channel::Event::Closed => state.handle.stop(),
 /// })?;

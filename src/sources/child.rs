@@ -61,7 +61,7 @@ use crate::{Interest, Mode};
 /// let (mut event_loop, handle) = EventLoop::new()?;
 /// let mut state = State { handle, code: None };
 /// let child = Command::new("sh").args(["-c", "exit 3"]).spawn()?;
-/// state.handle.insert_source(Child::new(child)?, |status, state: &mut State| {
+/// state.handle.insert_source(Child::new(child)?, |status, state| {
 ///     state.code = status.code();
 ///     state.handle.stop();
 /// })?;

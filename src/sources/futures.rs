@@ -48,7 +48,7 @@ use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 /// let (mut event_loop, handle) = EventLoop::new()?;
 /// let mut state = State { handle, sum: 0 };
 /// let (executor, scheduler) = executor();
-/// state.handle.insert_source(executor, |value: u32, state: &mut State| {
+/// state.handle.insert_source(executor, |value: u32, state| {
 ///     state.sum += value;
 ///     if state.sum == 42 {
 ///         state.handle.stop();

@@ -56,7 +56,7 @@ impl<'a, T> Ready<'a, T> {
 /// let mut state = State { handle, heard: Vec::new() };
 /// let (mut ours, theirs) = UnixStream::pair()?;
 /// let source = Generic::new(theirs, Interest::READ, Mode::Level);
-/// state.handle.insert_source(source, |ready, state: &mut State| {
+/// state.handle.insert_source(source, |ready, state| {
 ///     let mut buffer = [0; 64];
 ///     match ready.io.read(&mut buffer)? {
 ///         0 => return Ok(PostAction::Remove),

@@ -51,7 +51,7 @@ pub struct Tick {
 /// let (mut event_loop, handle) = EventLoop::with_clock(clock.clone())?;
 /// let mut state = State { handle, missed: Vec::new() };
 /// let frame = Duration::from_millis(16);
-/// state.handle.insert_source(Interval::new(frame), |tick: Tick, state: &mut State| {
+/// state.handle.insert_source(Interval::new(frame), |tick: Tick, state| {
 ///     state.missed.push(tick.missed);
 ///     PostAction::Continue
 /// })?;

@@ -59,7 +59,7 @@ mod ready {
 /// let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
 /// let address = listener.local_addr()?;
 /// let source = MioSource::new(listener, Interest::READ, Mode::Level);
-/// state.handle.insert_source(source, |ready, state: &mut State| {
+/// state.handle.insert_source(source, |ready, state| {
 ///     ready.io.accept()?;
 ///     state.visitors += 1;
 ///     Ok(PostAction::Continue)

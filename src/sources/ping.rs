@@ -30,7 +30,7 @@ use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 /// let (mut event_loop, handle) = EventLoop::new()?;
 /// let mut state = State { handle, pings: 0 };
 /// let (ping, source) = make_ping();
-/// state.handle.insert_source(source, |(), state: &mut State| state.pings += 1)?;
+/// state.handle.insert_source(source, |(), state| state.pings += 1)?;
 /// std::thread::spawn(move || {
 ///     ping.ping();
 ///     ping.ping();

@@ -89,7 +89,7 @@ pub struct Sender {
 ///
 /// let (mut event_loop, handle) = EventLoop::new()?;
 /// let mut state = State { handle };
-/// state.handle.insert_source(Signals::new([SIGUSR1])?, |signal, state: &mut State| {
+/// state.handle.insert_source(Signals::new([SIGUSR1])?, |signal, state| {
 ///     assert_eq!(signal.name(), Some("SIGUSR1"));
 ///     state.handle.stop();
 /// })?;

@@ -36,7 +36,7 @@ use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 /// let (mut event_loop, handle) = EventLoop::new()?;
 /// let mut state = State { handle, words: Vec::new() };
 /// let source = StreamSource::new(stream::iter(["over", "and", "out"]));
-/// state.handle.insert_source(source, |item, state: &mut State| match item {
+/// state.handle.insert_source(source, |item, state| match item {
 ///     Some(word) => state.words.push(word),
 ///     None => state.handle.stop(),
 /// })?;

@@ -59,7 +59,7 @@ pub enum TimeoutAction {
 /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
 /// let mut state = State { handle, fired: 0 };
 /// let hour = Duration::from_secs(3600);
-/// state.handle.insert_source(Timer::from_duration(hour), move |deadline, state: &mut State| {
+/// state.handle.insert_source(Timer::from_duration(hour), move |deadline, state| {
 ///     state.fired += 1;
 ///     TimeoutAction::ToInstant(deadline + hour)
 /// })?;
@@ -119,7 +119,7 @@ impl Timer {
     ///
     /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
     /// let mut state = State { handle, saved: 0 };
-    /// let save = state.handle.insert_timer(Timer::never(), |_, state: &mut State| {
+    /// let save = state.handle.insert_timer(Timer::never(), |_, state| {
     ///     state.saved += 1;
     ///     TimeoutAction::Keep
     /// });

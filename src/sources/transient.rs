@@ -90,7 +90,7 @@ use crate::{EventIterator, EventSource, InterestToken, PostAction, Readiness, Re
 /// let mut state = State { handle, timeouts: 0 };
 /// let (ping, pings) = make_ping();
 /// let watchdog = Watchdog { pings, timeout: TransientSource::default() };
-/// let token = state.handle.insert_source(watchdog, |_, state: &mut State| state.timeouts += 1)?;
+/// let token = state.handle.insert_source(watchdog, |_, state| state.timeouts += 1)?;
 /// for _ in 0..2 {
 ///     ping.ping();
 ///     event_loop.dispatch(None, &mut state)?;

@@ -77,7 +77,7 @@ pub enum WallAction {
 /// // The last full hour, which has passed; then the next ones.
 /// let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
 /// let mut hour = SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs() / 3600 * 3600);
-/// state.handle.insert_source(WallTimer::new(hour)?, move |event, state: &mut State| match event {
+/// state.handle.insert_source(WallTimer::new(hour)?, move |event, state| match event {
 ///     WallEvent::Fired => {
 ///         state.hours += 1;
 ///         hour += Duration::from_secs(3600);

@@ -69,7 +69,7 @@ use crate::{
 /// let (mut event_loop, handle) = EventLoop::new()?;
 /// let mut state = State { handle };
 /// let source = WaylandSource::new(connection, queue);
-/// state.handle.insert_source(source, |queue, state: &mut State| queue.dispatch_pending(state))?;
+/// state.handle.insert_source(source, |queue, state| queue.dispatch_pending(state))?;
 /// event_loop.run(None, &mut state, |_state| ())?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

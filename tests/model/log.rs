@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::panicking;
 
 /// What the loop does is noted from the state, and from what it drops.
 #[derive(Clone, Default)]
@@ -12,7 +13,9 @@ pub struct Log {
 
 impl Log {
     pub fn push(&self, entry: Entry) {
-        self.lock().push(entry);
+        let mut entries = self.lock();
+        assert!(entries.len() < 100_000 || panicking(), "the program does not end: {entry:?}");
+        entries.push(entry);
     }
 
     /// What was noted since the last time.
@@ -20,7 +23,7 @@ impl Log {
         std::mem::take(&mut self.lock())
     }
 
-    /// Notes that a future was polled, which calls nobody back.
+    /// Notes that a future was polled, or an event came that a future waits for, which calls nobody back.
     pub fn polled(&self) {
         self.polls.fetch_add(1, Ordering::Relaxed);
     }
@@ -75,6 +78,8 @@ pub enum Data {
     Task,
     /// What the other task came to.
     Joined(Option<u32>),
+    /// Whether the event came that it waited for.
+    Heard(bool),
 }
 
 /// What a closure sees of the loop.

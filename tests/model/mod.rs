@@ -29,6 +29,7 @@ pub fn check(program: &[Op]) -> Tally {
         match op {
             Op::Dispatch(timeout) => model.dispatch(*timeout),
             Op::Run(timeout) => model.run(*timeout),
+            Op::RunUntil(after) => model.run_until(*after),
             Op::Settle => model.apply_pending(),
             op => model.execute(op, 1),
         }

@@ -48,6 +48,10 @@ pub enum Op {
     Dispatch(u8),
     /// `run`, likewise, with that timeout, stopped after `RUN` dispatches, if nothing stops it before.
     Run(u8),
+    /// `run_until` so many milliseconds from now, likewise. Nothing after an interval or a timer on the wall's clock was
+    /// inserted, and one that is inserted meanwhile stops it: an interval without a period keeps the time from passing, and
+    /// a timer on the wall's clock is due at a time of its own.
+    RunUntil(u8),
     /// `apply_pending`, likewise.
     Settle,
 }
@@ -101,11 +105,17 @@ pub enum Kind {
     Task,
     /// A task that first waits for the result of another one, once for each.
     Waiter(Pick),
+    /// A task that first waits, by its context, for the one event of a source that it inserts: a timer due after so many
+    /// milliseconds, or a ping if that is odd. The source is the next one after it, and no op reaches it but a poke.
+    Once(u8),
+    /// A task that first spawns another one by its context, which takes all of its steps but the first. That is the next
+    /// one after it, and no op reaches it but a poke.
+    Parent,
 }
 
 impl Kind {
     /// One of each, for those who count them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Timer(0),
         Self::Part(0),
         Self::Interval(0),
@@ -127,11 +137,32 @@ impl Kind {
         Self::Stream,
         Self::Task,
         Self::Waiter(Pick(0)),
+        Self::Once(0),
+        Self::Parent,
     ];
 
     /// Whether this build of the loop has it.
     pub fn is_there(self) -> bool {
         self != Self::Stream || cfg!(feature = "futures-core")
+    }
+
+    pub fn is_task(self) -> bool {
+        matches!(self, Self::Task | Self::Waiter(_) | Self::Once(_) | Self::Parent)
+    }
+
+    /// What a task of this kind has inserted, as the source after it.
+    pub fn brings(self) -> Option<Self> {
+        match self {
+            Self::Once(after) if after % 2 == 0 => Some(Self::Timer(after)),
+            Self::Once(_) => Some(Self::Ping),
+            Self::Parent => Some(Self::Task),
+            _ => None,
+        }
+    }
+
+    /// Whether there may be a `RunUntil` beside it.
+    pub fn lets_time_pass(self) -> bool {
+        !matches!(self, Self::Interval(_) | Self::Wall(_))
     }
 
     pub fn is_child(self) -> bool {

@@ -1,6 +1,7 @@
 // calloop: it is one of its own.
 // error[E0277]: `calloop::generic::Generic<UnixStream>` is not an event source of soloop
 // Headline only: what follows lists the sources there are, by the features of the crate.
+// Shown: a source that is written for calloop is inserted by `insert_calloop_source` (feature `calloop`)
 
 use std::os::unix::net::UnixStream;
 

@@ -1,6 +1,7 @@
 // calloop: refused as well (`Rc`). Here too a loop is made in the thread it runs in.
-// error[E0277]: `…` cannot be sent between threads safely
-// Headline only: what follows names the insides of the loop and types of std.
+// error[E0277]: `(dyn soloop::handle::one::StaysInTheThreadOfItsLoop + 'static)` cannot be sent between threads safely
+// Headline only: each part of the loop that is not `Send` is an error of its own, and shows types of std.
+// Shown: SendARemote(PhantomData<dyn StaysInTheThreadOfItsLoop>); // of `handle.remote()`; or make the loop in that thread
 
 use std::thread;
 

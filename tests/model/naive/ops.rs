@@ -109,7 +109,7 @@ impl Model {
                 self.now += i64::from(*by);
                 ("advance", true)
             }
-            Op::Dispatch(_) | Op::Run(_) | Op::Settle => return,
+            Op::Dispatch(_) | Op::Run(_) | Op::RunUntil(_) | Op::Settle => return,
         };
         self.log.push(Entry::Did(name, done));
     }
@@ -200,7 +200,7 @@ impl Model {
                 }
                 open
             }
-            Kind::Task | Kind::Waiter(_) => {
+            kind if kind.is_task() => {
                 source.pokes += 1;
                 self.unpark(id);
                 true
@@ -257,14 +257,19 @@ impl Model {
 
     /// What a remote inserts, when the post runs.
     pub(super) fn insert_posted(&mut self, id: usize, scope: usize, dropped: u32) {
-        self.register(id);
-        self.pending.push_back(Pending::Stored(id));
+        self.begin(id);
         if dropped == self.dropped_scopes[scope] {
             self.sources[id].scope = Some(scope);
             self.scopes[scope].push(id);
         } else {
             self.abandoned.push(vec![id]);
         }
+    }
+
+    /// What the handle does when something is inserted.
+    pub(super) fn begin(&mut self, id: usize) {
+        self.register(id);
+        self.pending.push_back(Pending::Stored(id));
     }
 
     fn let_go(&mut self, which: u8) {
@@ -285,13 +290,18 @@ impl Model {
             }
             self.children += 1;
         }
+        self.stops |= self.runs_until && !kind.lets_time_pass();
         let id = self.sources.len();
         let task = self.new_task(kind, options);
-        let mut source = Source::new(kind, options, steps, depth);
+        let own = if kind == Kind::Parent { steps.len().min(1) } else { steps.len() };
+        let mut source = Source::new(kind, options, &steps[..own], depth);
         source.task = task;
         self.sources.push(source);
-        self.register(id);
-        self.pending.push_back(Pending::Stored(id));
+        if let Some(kind) = kind.brings() {
+            let brought = self.brought(kind, &steps[own..], depth);
+            self.sources.push(brought);
+        }
+        self.begin(id);
         match usize::from(options.scope % 4) {
             0 => {}
             _ if self.sources[id].is_task() && options.once => {}

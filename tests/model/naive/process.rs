@@ -14,10 +14,17 @@ impl Model {
         if self.sources[id].is_task() {
             return self.go_on(id).map(Some);
         }
+        if self.sources[id].awaited {
+            self.log.push(Entry::Asked(id));
+        }
         let data = match self.next_event(id) {
             Ok(data) => data,
             Err(answer) => return Ok(Some(answer)),
         };
+        if self.sources[id].awaited {
+            self.hear(id);
+            return Ok(Some(End::Remove));
+        }
         let end = self.call_back(id, data)?;
         Ok(match self.answer(id, data, end) {
             Some(_) if self.sources[id].once => Some(End::Remove),

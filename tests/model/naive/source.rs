@@ -45,6 +45,10 @@ pub struct Source {
     pub live: bool,
     /// Nobody has its token.
     pub unnamed: bool,
+    /// A task waits for its one event, which came; and is to be woken by it.
+    pub awaited: bool,
+    pub heard: bool,
+    pub waiter: Option<usize>,
     /// Its removal was asked for while ops were applied: they do nothing to it any more.
     pub going: bool,
     /// Its slot is there.
@@ -115,8 +119,7 @@ impl Source {
         };
         let inserted_as = kind;
         let plain = Options { priority: 0, budget: 0, scope: 0, once: false, part: false };
-        let is_task = matches!(kind, Kind::Task | Kind::Waiter(_));
-        let options = if is_task && options.once { plain } else { options };
+        let options = if kind.is_task() && options.once { plain } else { options };
         let (kind, emulated) = match kind {
             Kind::MioLevel => (Kind::Level, true),
             Kind::MioEdge => (Kind::Edge, true),
@@ -140,6 +143,9 @@ impl Source {
             depth,
             live: true,
             unnamed: false,
+            awaited: false,
+            heard: false,
+            waiter: None,
             going: false,
             stored: false,
             dropped: false,
@@ -160,7 +166,7 @@ impl Source {
             pulls: 0,
             messages: VecDeque::new(),
             told: false,
-            rung: matches!(kind, Kind::Stream | Kind::Task | Kind::Waiter(_)),
+            rung: kind == Kind::Stream || kind.is_task(),
             parked: false,
             pokes: 0,
             over: false,
@@ -252,7 +258,7 @@ impl Source {
     }
 
     pub fn is_task(&self) -> bool {
-        matches!(self.kind, Kind::Task | Kind::Waiter(_))
+        self.kind.is_task()
     }
 
     /// Whether the kernel tells again only of what is new, or after a re-registration.
@@ -282,7 +288,7 @@ impl Source {
             Kind::Channel | Kind::SyncChannel => !self.messages.is_empty() || self.hung_up,
             Kind::Executor => !self.messages.is_empty(),
             Kind::Bell => self.pulls > 0,
-            Kind::Stream | Kind::Task | Kind::Waiter(_) => self.rung,
+            kind if kind == Kind::Stream || kind.is_task() => self.rung,
             _ => true,
         }
     }

@@ -4,6 +4,8 @@ use super::{Flow, Model, Stop};
 use crate::model::log::{Data, Entry};
 use crate::model::ops::{End, Kind, Options, Step};
 
+use super::source::Source;
+
 pub struct Task {
     /// Where its future is; `None` when that is gone.
     stage: Option<Stage>,
@@ -15,6 +17,10 @@ pub struct Task {
 enum Stage {
     /// For the result of another.
     Joining(usize),
+    /// To insert a source, for the closure that does it to be run, and for its event.
+    Bringing(usize),
+    Brings(usize),
+    Hearing(usize),
     /// About to take the next step.
     Next(Data),
     /// For a poke.
@@ -37,6 +43,8 @@ impl Model {
     pub(super) fn new_task(&mut self, kind: Kind, options: Options) -> Option<Task> {
         let stage = match kind {
             Kind::Task => Stage::Next(Data::Task),
+            // The source that comes after it.
+            Kind::Once(_) | Kind::Parent => Stage::Bringing(self.sources.len() + 1),
             Kind::Waiter(pick) => {
                 let other = pick.of(self.sources.len()).filter(|&id| {
                     let task = self.sources[id].task.as_mut();
@@ -50,6 +58,29 @@ impl Model {
         Some(Task { stage: Some(stage), outcome, spoken_for: options.once })
     }
 
+    /// What a task inserts later: a source for it to wait for, or another task.
+    pub(super) fn brought(&mut self, kind: Kind, steps: &[Step], depth: usize) -> Source {
+        let is_task = kind.is_task();
+        let options = Options { priority: 0, budget: 0, scope: 0, once: !is_task, part: false };
+        let spawned = Options { once: true, ..options };
+        let mut source = Source::new(kind, options, steps, depth);
+        source.task = self.new_task(kind, spawned);
+        source.awaited = !is_task;
+        source.unnamed = true;
+        // Its future is made when it is first polled.
+        source.forgotten = true;
+        source
+    }
+
+    /// The event that a task waits for came.
+    pub(super) fn hear(&mut self, id: usize) {
+        let source = &mut self.sources[id];
+        (source.spent, source.heard) = (true, true);
+        if let Some(task) = source.waiter.take() {
+            self.wake(task);
+        }
+    }
+
     fn task(&mut self, id: usize) -> &mut Task {
         self.sources[id].task.as_mut().expect("it is one")
     }
@@ -61,6 +92,11 @@ impl Model {
             Some(Stage::Sent(data, step)) => {
                 let end = self.run_closure(id, data, step)?;
                 self.task(id).stage = Some(Stage::Ran(end));
+                self.wake(id);
+            }
+            Some(Stage::Brings(other)) => {
+                self.begin(other);
+                self.task(id).stage = Some(Stage::Hearing(other));
                 self.wake(id);
             }
             stage => {
@@ -87,6 +123,7 @@ impl Model {
 
     /// Goes on to the next await that has to wait; whether the task is done.
     fn poll(&mut self, id: usize) -> Flow<bool> {
+        self.sources[id].forgotten = false;
         while let Some(stage) = self.task(id).stage.take() {
             let (next, waits) = match stage {
                 Stage::Joining(other) => self.join(id, other),
@@ -102,7 +139,21 @@ impl Model {
                     self.sources[id].parked = true;
                     (stage, true)
                 }
-                Stage::Sent(..) => (stage, true),
+                Stage::Bringing(other) => {
+                    self.wake(id);
+                    (Stage::Brings(other), true)
+                }
+                Stage::Hearing(other) if self.sources[other].is_task() => {
+                    (Stage::Next(Data::Task), false)
+                }
+                Stage::Hearing(other) if self.sources[other].heard => {
+                    (Stage::Next(Data::Heard(true)), false)
+                }
+                Stage::Hearing(other) => {
+                    self.sources[other].waiter = Some(id);
+                    (stage, true)
+                }
+                Stage::Sent(..) | Stage::Brings(_) => (stage, true),
                 Stage::Ran(None | Some(End::Remove)) => {
                     self.end(id, Outcome::Done(id as u32));
                     return Ok(true);
@@ -146,7 +197,11 @@ impl Model {
 
     /// The future of a task ends, and whoever waits for it is woken.
     fn end(&mut self, id: usize, outcome: Outcome) {
-        self.task(id).stage = None;
+        if let Some(Stage::Hearing(other)) = self.task(id).stage.take()
+            && self.sources[other].awaited
+        {
+            self.abandoned.push(vec![other]);
+        }
         if let Outcome::Running(waiter) = self.task(id).outcome {
             self.task(id).outcome = outcome;
             if !std::mem::replace(&mut self.sources[id].forgotten, true) {

@@ -14,7 +14,7 @@ use super::named::{Named, OtherEnd, Source};
 use super::script::{Caller, Script};
 use super::sources::{Bell, Noted, Rope};
 use super::system::{Leash, numbers, wall_timer};
-use super::tasks::{self, Gate};
+use super::tasks::{self, First, Gate};
 use super::{World, ms};
 use crate::model::ops::{BOUND, CHILDREN, Kind, Options, Pick, SCOPES, Step, signals};
 
@@ -59,22 +59,55 @@ impl World {
             self.children += 1;
         }
         self.kinds.push(kind);
-        let script = Script {
+        if self.runs_until && !kind.lets_time_pass() {
+            self.handle.stop();
+        }
+        let mut script = Script {
             caller: Caller { id: self.sources.len(), depth },
             steps: steps.into(),
             log: self.log.clone(),
             _held: Arc::clone(&self.held),
         };
-        let source = match kind {
-            Kind::Task => self.insert_task(options, script, None),
+        let (source, brought) = match kind {
+            Kind::Task => (self.insert_task(options, script, First::Nothing), None),
             Kind::Waiter(pick) => {
                 let other = self.take_join_handle(pick);
-                self.insert_task(options, script, other)
+                (self.insert_task(options, script, other.map_or(First::Nothing, First::Join)), None)
             }
-            kind => self.insert_source(kind, options, script),
+            Kind::Once(_) | Kind::Parent => {
+                let (first, end) = self.bring(kind, &mut script);
+                let token = Named::Timer(dead_token());
+                (self.insert_task(options, script, first), Some(Source { token, end }))
+            }
+            kind => (self.insert_source(kind, options, script), None),
         };
+        self.kinds.extend(kind.brings());
         self.sources.push(source);
+        self.sources.extend(brought);
         true
+    }
+
+    /// What a task of this kind inserts, and the other end of that.
+    fn bring(&self, kind: Kind, script: &mut Script) -> (First, OtherEnd) {
+        let (id, log) = (script.caller.id + 1, self.log.clone());
+        match kind {
+            Kind::Once(after) if kind.brings() == Some(Kind::Timer(after)) => {
+                let source = Timer::from_duration(ms(after));
+                (First::Timer(Noted { source, id, log }), OtherEnd::None)
+            }
+            Kind::Once(_) => {
+                let (ping, source) = make_ping();
+                (First::Ping(Noted { source, id, log }), OtherEnd::Ping(ping))
+            }
+            _ => {
+                let steps = script.steps.split_off(script.steps.len().min(1));
+                let caller = Caller { id, depth: script.caller.depth };
+                let held = Arc::clone(&self.held);
+                let script = move || Script { caller, steps, log, _held: held };
+                let gate = Arc::<Gate>::default();
+                (First::Spawn(Box::new(script), Arc::clone(&gate)), OtherEnd::Task(gate, None))
+            }
+        }
     }
 
     /// Has a remote insert a timer: its number is known at once, and its token to nobody.
@@ -134,22 +167,17 @@ impl World {
         }
     }
 
-    fn insert_task(
-        &mut self,
-        options: Options,
-        script: Script,
-        other: Option<JoinHandle<u32>>,
-    ) -> Source {
+    fn insert_task(&mut self, options: Options, script: Script, first: First) -> Source {
         let gate = Arc::<Gate>::default();
         let ours = Arc::clone(&gate);
         let (token, join) = if options.once {
             let token = self.handle.spawn(|cx| async {
-                tasks::run(cx, script, ours, other).await;
+                tasks::run(cx, script, ours, first).await;
             });
             (token, None)
         } else {
             let settings = self.settings(options).unwrap_or_default();
-            let join = self.handle.spawn_with(settings, |cx| tasks::run(cx, script, ours, other));
+            let join = self.handle.spawn_with(settings, |cx| tasks::run(cx, script, ours, first));
             (join.token(), Some(join))
         };
         Source { token: Named::Task(token), end: OtherEnd::Task(gate, join) }
@@ -250,7 +278,9 @@ impl World {
                 (Named::Wall(token), OtherEnd::None)
             }
             Kind::Stream => insert_stream(insertion, script),
-            Kind::Task | Kind::Waiter(_) => unreachable!("it is spawned"),
+            Kind::Task | Kind::Waiter(_) | Kind::Once(_) | Kind::Parent => {
+                unreachable!("it is spawned")
+            }
         };
         Source { token, end }
     }

@@ -45,6 +45,7 @@ pub struct World {
     /// By how much the clock was moved.
     advanced: Duration,
     children: usize,
+    runs_until: bool,
     /// A callback made a timer on the wall's clock due.
     wall_due: bool,
     pub log: Log,
@@ -82,6 +83,7 @@ impl World {
             kinds: Vec::new(),
             advanced: Duration::ZERO,
             children: 0,
+            runs_until: false,
             wall_due: false,
             log: Log::default(),
             held: Arc::new(()),
@@ -94,6 +96,7 @@ impl World {
         match op {
             Op::Dispatch(timeout) => self.dispatch(event_loop, *timeout),
             Op::Run(timeout) => self.run(event_loop, *timeout),
+            Op::RunUntil(after) => self.run_until(event_loop, *after),
             Op::Settle => self.attempt(|world| event_loop.apply_pending(world)),
             op => self.execute(op.clone(), 1),
         }
@@ -115,6 +118,15 @@ impl World {
             world.wait_for_expiry();
         };
         self.attempt(|world| event_loop.run(ms(timeout), world, after_each));
+    }
+
+    fn run_until(&mut self, event_loop: &mut EventLoop<Self>, after: u8) {
+        if self.kinds.iter().all(|kind| kind.lets_time_pass()) {
+            let deadline = self.clock.now() + ms(after);
+            self.runs_until = true;
+            self.attempt(|world| event_loop.run_until(deadline, world));
+            self.runs_until = false;
+        }
     }
 
     /// Returns when what a callback made due on the wall's clock has expired.
@@ -244,7 +256,7 @@ impl World {
                 self.advanced += ms(by);
                 ("advance", true)
             }
-            Op::Dispatch(_) | Op::Run(_) | Op::Settle => return,
+            Op::Dispatch(_) | Op::Run(_) | Op::RunUntil(_) | Op::Settle => return,
         };
         self.log.push(Entry::Did(answer.0, answer.1));
     }
@@ -374,7 +386,7 @@ impl World {
     /// Removes everything, and checks that nothing is left of it.
     pub fn end(mut self, mut event_loop: EventLoop<Self>) {
         self.policy = Policy::Ignore;
-        self.remove_all();
+        self.remove_all(&event_loop);
         for idle in std::mem::take(&mut self.idles) {
             self.handle.cancel_idle(idle);
         }
@@ -384,7 +396,7 @@ impl World {
             self.dispatch(&mut event_loop, 0);
             rounds += 1;
             assert!(rounds < 10_000, "the loop holds on to {}", Arc::strong_count(&self.held) - 1);
-            self.remove_all();
+            self.remove_all(&event_loop);
         }
         self.dispatch(&mut event_loop, 0);
         assert!(self.sources.iter().all(|source| !self.handle.contains(source.token.any())));
@@ -394,11 +406,14 @@ impl World {
         assert_eq!(format!("{:?}", self.handle), format!("{:?}", new.handle));
     }
 
-    fn remove_all(&mut self) {
+    fn remove_all(&mut self, event_loop: &EventLoop<Self>) {
         for source in &self.sources {
             self.handle.remove(source.token.any());
         }
         // Of the others the tokens are not known.
         self.scopes.iter().for_each(Scope::clear);
+        for row in event_loop.sources(&self.handle).rows {
+            self.handle.remove(row.token);
+        }
     }
 }

@@ -111,12 +111,15 @@ impl<S: EventSource> EventSource for Noted<S> {
         &mut self,
         readiness: Readiness,
         token: InterestToken,
-        callback: F,
+        mut callback: F,
     ) -> Result<PostAction, S::Error>
     where
         F: FnMut(S::Event<'_>) -> S::Ret,
     {
         self.log.push(Entry::Asked(self.id));
-        self.source.process_events(readiness, token, callback)
+        self.source.process_events(readiness, token, |event| {
+            self.log.polled();
+            callback(event)
+        })
     }
 }

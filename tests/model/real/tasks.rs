@@ -5,10 +5,11 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-use soloop::{JoinHandle, TaskContext};
+use soloop::{JoinHandle, PingSource, TaskContext, Timer};
 
 use super::World;
 use super::script::{Script, planned_panic};
+use super::sources::Noted;
 use crate::model::log::Data;
 use crate::model::ops::End;
 
@@ -41,15 +42,42 @@ impl Gate {
     }
 }
 
+/// What a task waits for before it takes its steps.
+pub enum First {
+    Nothing,
+    Join(JoinHandle<u32>),
+    Timer(Noted<Timer>),
+    Ping(Noted<PingSource>),
+    Spawn(Box<dyn FnOnce() -> Script>, Arc<Gate>),
+}
+
+impl First {
+    async fn done(self, cx: &TaskContext<World>) -> Data {
+        match self {
+            Self::Nothing => Data::Task,
+            Self::Join(other) => Data::Joined(other.await.ok()),
+            Self::Timer(timer) => Data::Heard(cx.once(timer).await.is_ok()),
+            Self::Ping(ping) => Data::Heard(cx.once(ping).await.is_ok()),
+            Self::Spawn(script, gate) => {
+                let task = move |cx| async move {
+                    run(cx, script(), gate, Self::Nothing).await;
+                };
+                cx.spawn(task).await;
+                Data::Task
+            }
+        }
+    }
+}
+
 /// What a task does, and comes to: its number.
 pub fn run(
     cx: TaskContext<World>,
     script: Script,
     gate: Arc<Gate>,
-    other: Option<JoinHandle<u32>>,
-) -> impl Future<Output = u32> {
+    first: First,
+) -> impl Future<Output = u32> + use<> {
     let log = script.log.clone();
-    let mut steps = Box::pin(run_steps(cx, script, gate, other));
+    let mut steps = Box::pin(run_steps(cx, script, gate, first));
     poll_fn(move |cx| {
         log.polled();
         steps.as_mut().poll(cx)
@@ -60,13 +88,10 @@ async fn run_steps(
     cx: TaskContext<World>,
     mut script: Script,
     gate: Arc<Gate>,
-    other: Option<JoinHandle<u32>>,
+    first: First,
 ) -> u32 {
     let caller = script.caller;
-    let mut data = match other {
-        Some(other) => Data::Joined(other.await.ok()),
-        None => Data::Task,
-    };
+    let mut data = first.done(&cx).await;
     loop {
         let step = script.step();
         if step.as_ref().is_some_and(|step| step.read) {
