@@ -24,10 +24,6 @@ pub enum Damaged {
 /// What a frame took.
 #[derive(Debug)]
 pub struct Cost {
-    /// From one frame to the next, for nine in ten.
-    pub interval: Duration,
-    /// Of the processor, in the compositor.
-    pub busy: Duration,
     /// Copied from the clients, in KiB.
     pub copied: u64,
 }
@@ -61,7 +57,7 @@ pub fn fifty_clients(damaged: Damaged) -> Cost {
             at(100)
         );
         println!("{CLIENTS} clients, {damaged:?}: {}", after.rendering);
-        Cost { interval: at(90), busy, copied }
+        Cost { copied }
     })
 }
 
@@ -94,15 +90,16 @@ fn animate(mut client: Client, number: usize, damaged: Damaged, begin: &Barrier)
 }
 
 /// What the compositor has done so far.
-struct Snapshot {
+pub struct Snapshot {
     rendering: String,
-    frames: u64,
-    copied: u64,
+    pub frames: u64,
+    /// In KiB.
+    pub copied: u64,
     busy: Duration,
 }
 
 impl Snapshot {
-    fn of(compositor: &Compositor) -> Self {
+    pub fn of(compositor: &Compositor) -> Self {
         let stats = compositor.control().ask("stats");
         let line = |name: &str| stats.iter().find(|line| line.starts_with(name)).unwrap().clone();
         let number = |line: &str, before: &str| -> u64 {
@@ -114,17 +111,8 @@ impl Snapshot {
         Self {
             frames: number(&rendering, "frames"),
             copied: number(&line("protocol: "), "KiB"),
-            busy: processor_time(compositor.child.id()),
+            busy: compositor.computed(),
             rendering,
         }
     }
-}
-
-/// What a process has had of the processor, in user and system mode.
-fn processor_time(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    // The name of the program, in brackets, may have spaces in it; the ticks are of 10 ms.
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-    let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
-    Duration::from_millis(10 * ticks)
 }

@@ -125,6 +125,13 @@ impl Compositor {
         self.child.wait().unwrap()
     }
 
+    /// The time that its first thread has computed for: what else the machine has to do does not matter.
+    pub fn computed(&self) -> Duration {
+        let path = format!("/proc/{}/schedstat", self.child.id());
+        let schedstat = std::fs::read_to_string(path).unwrap();
+        Duration::from_nanos(schedstat.split(' ').next().unwrap().parse().unwrap())
+    }
+
     /// Takes a screenshot over the control socket.
     pub fn screenshot(&self) -> Picture {
         let path = self.path("shot.png");
