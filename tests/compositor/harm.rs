@@ -96,7 +96,7 @@ pub fn flood_that_is_not_read(compositor: &Compositor, witness: &mut Witness, wo
 pub fn twenty_floods(compositor: &Compositor, witness: &mut Witness) {
     let (message, mut answers) = (syncs(2, 1000), vec![0; 12 * 2 * 1000]);
     let mut streams: Vec<_> = (0..20).map(|_| compositor.raw_client()).collect();
-    let mut floods = witness.beside(10);
+    let mut floods = witness.beside(20);
     // While one is answered, the next thousand of it waits.
     streams.iter_mut().for_each(|stream| stream.write_all(&message).unwrap());
     while floods.goes_on() {
@@ -183,7 +183,8 @@ pub fn many_surfaces_go(most: usize) {
 
 /// Connections that come and go.
 pub fn two_thousand_connections(compositor: &Compositor, witness: &mut Witness) {
-    let mut connections = witness.beside(5000);
+    // The queue of the socket has room for thousands.
+    let mut connections = witness.beside(20_000);
     while connections.goes_on() | (connections.steps < 2000) {
         drop(compositor.raw_client());
     }

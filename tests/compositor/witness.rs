@@ -51,7 +51,8 @@ impl Witness {
 
     /// Counts steps of harm. No more than `most` go with a frame: a compositor that does the harm first makes more.
     pub fn beside(&mut self, most: usize) -> Harm<'_> {
-        Harm { first: self.frames(), witness: self, most, steps: 0 }
+        let first = self.frames();
+        Harm { witness: self, first, seen: first, since: 0, most, steps: 0 }
     }
 
     /// Waits until it has had its frames beside harm that lasts.
@@ -82,6 +83,9 @@ impl Witness {
 pub struct Harm<'a> {
     witness: &'a mut Witness,
     first: usize,
+    /// How many frames it had had when it was last looked, and how many steps there were since.
+    seen: usize,
+    since: usize,
     most: usize,
     pub steps: usize,
 }
@@ -89,10 +93,13 @@ pub struct Harm<'a> {
 impl Harm<'_> {
     /// Another step. Whether the witness has not yet had its frames.
     pub fn goes_on(&mut self) -> bool {
-        let Self { first, most, steps, .. } = *self;
-        let frames = self.witness.frames() - first;
-        assert!(steps < most * (frames + 1), "{frames} frames beside {steps} steps of harm");
+        let frames = self.witness.frames();
+        if std::mem::replace(&mut self.seen, frames) < frames {
+            self.since = 0;
+        }
+        assert!(self.since < self.most, "{} steps of harm without a frame", self.since);
+        self.since += 1;
         self.steps += 1;
-        frames < FRAMES
+        frames < self.first + FRAMES
     }
 }
