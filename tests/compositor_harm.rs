@@ -59,7 +59,7 @@ mod frames_come {
             let buffers =
                 [0xff00ff00, 0xff0000ff].map(|colour| client.buffer((1024, 1024), colour));
             let before = Snapshot::of(compositor);
-            let mut flood = witness.beside(200);
+            let mut flood = witness.beside(1000);
             while flood.goes_on() {
                 for buffer in buffers.iter().cycle().take(100) {
                     window.surface.attach(Some(buffer), 0, 0);
@@ -71,7 +71,9 @@ mod frames_come {
             let steps = flood.steps;
             let after = Snapshot::of(compositor);
             let (copied, frames) = (after.copied - before.copied, after.frames - before.frames);
-            println!("a flood of buffers: {steps}00 of 4 MiB, {copied} KiB copied in {frames} frames");
+            println!(
+                "a flood of buffers: {steps}00 of 4 MiB, {copied} KiB copied in {frames} frames"
+            );
             // At the end of a round, and as the frame is painted. The witness has 4 KiB.
             assert!(copied <= 2 * (4096 + 4) * (frames + 1), "{copied} KiB for {frames} frames");
         });
@@ -173,7 +175,7 @@ fn x3_many_surfaces_go_faster_than_they_came() {
     harm::many_surfaces_go(1024);
 }
 
-/// The time is printed: it is of a frame in release.
+/// The times are printed: it fits into a frame in release.
 #[test]
 fn x9_fifty_clients_that_draw_are_copied_once_a_frame() {
     let _alone = alone();
@@ -182,6 +184,10 @@ fn x9_fifty_clients_that_draw_are_copied_once_a_frame() {
     // What has not changed is not copied: of each window 1 KiB has, of 256.
     assert!(corners.copied * 50 < everything.copied, "{corners:?} {everything:?}");
     assert!(everything.copied <= 2 * 256 * load::CLIENTS as u64, "{everything:?}");
+    // What is not optimized takes longer.
+    if !cfg!(debug_assertions) {
+        assert!(everything.busy < 20 * everything.copying, "{everything:?}");
+    }
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub fn flood_that_is_read(compositor: &Compositor, witness: &mut Witness) {
         stream
     };
     let mut stream = connect();
-    let mut flood = witness.beside(200);
+    let mut flood = witness.beside(2000);
     while flood.goes_on() {
         while stream.write_all(&message).is_err() {
             stream = connect();
@@ -96,7 +96,7 @@ pub fn flood_that_is_not_read(compositor: &Compositor, witness: &mut Witness, wo
 pub fn twenty_floods(compositor: &Compositor, witness: &mut Witness) {
     let (message, mut answers) = (syncs(2, 1000), vec![0; 12 * 2 * 1000]);
     let mut streams: Vec<_> = (0..20).map(|_| compositor.raw_client()).collect();
-    let mut floods = witness.beside(20);
+    let mut floods = witness.beside(50);
     // While one is answered, the next thousand of it waits.
     streams.iter_mut().for_each(|stream| stream.write_all(&message).unwrap());
     while floods.goes_on() {
@@ -280,6 +280,7 @@ pub fn five_hundred_clients() {
         .collect();
     println!("500 clients: they came in {:.2?}", start.elapsed());
     witness.end("500 clients come");
+    compositor.stderr_line("hung up");
     assert_eq!(compositor.control().ask("windows").last().unwrap(), "ok 500 windows");
     let witness = Witness::start(&compositor);
     for (client, window) in &mut clients {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use wayland_client::protocol::wl_shm::Format;
 
 use super::client::Client;
-use super::server::Compositor;
+use super::server::{self, Compositor};
 
 pub const CLIENTS: usize = 50;
 const SIDE: i32 = 256;
@@ -24,8 +24,12 @@ pub enum Damaged {
 /// What a frame took.
 #[derive(Debug)]
 pub struct Cost {
+    /// Of the processor, in the compositor.
+    pub busy: Duration,
     /// Copied from the clients, in KiB.
     pub copied: u64,
+    /// Of the processor, to copy as much and do nothing else.
+    pub copying: Duration,
 }
 
 /// Fifty windows on an output of 1280x720, repainted in each frame.
@@ -49,16 +53,30 @@ pub fn fifty_clients(damaged: Damaged) -> Cost {
         let frames = after.frames - before.frames;
         let busy = (after.busy - before.busy) / frames as u32;
         let copied = (after.copied - before.copied) / frames;
+        let copying = copying(copied);
         println!(
             "{CLIENTS} clients, {damaged:?}: from one frame to the next {:.2?} (median), {:.2?} (90 of 100), \
-             {:.2?} (all); {busy:.2?} of the processor and {copied} KiB copied for each",
+             {:.2?} (all); {busy:.2?} of the processor and {copied} KiB copied for each, which alone takes {:.2?}",
             at(50),
             at(90),
-            at(100)
+            at(100),
+            copying
         );
         println!("{CLIENTS} clients, {damaged:?}: {}", after.rendering);
-        Cost { copied }
+        Cost { busy, copied, copying }
     })
+}
+
+/// What this machine takes to copy so many KiB, of memory that is not in its caches.
+fn copying(kib: u64) -> Duration {
+    let from = vec![1_u8; (kib << 10) as usize];
+    let mut to = vec![2_u8; from.len()];
+    let before = server::computed("/proc/thread-self/schedstat");
+    for _ in 0..10 {
+        to.copy_from_slice(std::hint::black_box(&from));
+        std::hint::black_box(&mut to);
+    }
+    (server::computed("/proc/thread-self/schedstat") - before) / 10
 }
 
 /// A window with two buffers, shown in turns.

@@ -125,11 +125,9 @@ impl Compositor {
         self.child.wait().unwrap()
     }
 
-    /// The time that its first thread has computed for: what else the machine has to do does not matter.
+    /// The time that its first thread has computed for.
     pub fn computed(&self) -> Duration {
-        let path = format!("/proc/{}/schedstat", self.child.id());
-        let schedstat = std::fs::read_to_string(path).unwrap();
-        Duration::from_nanos(schedstat.split(' ').next().unwrap().parse().unwrap())
+        computed(&format!("/proc/{}/schedstat", self.child.id()))
     }
 
     /// Takes a screenshot over the control socket.
@@ -157,6 +155,12 @@ impl Drop for Compositor {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The time that a thread has computed for: what else the machine has to do does not matter.
+pub fn computed(schedstat: &str) -> Duration {
+    let schedstat = std::fs::read_to_string(schedstat).unwrap();
+    Duration::from_nanos(schedstat.split(' ').next().unwrap().parse().unwrap())
 }
 
 /// Where a window is, by its line of those of the control socket.
