@@ -170,7 +170,7 @@ fn x9_who_asks_behind_a_flood_is_answered_in_turn() {
 }
 
 #[test]
-fn x3_many_surfaces_go_faster_than_they_came() {
+fn x3_many_surfaces_go_about_as_fast_as_they_come() {
     let _alone = alone();
     harm::many_surfaces_go(1024);
 }

@@ -145,7 +145,7 @@ fn x2_a_screenshot_for_which_there_is_no_thread_is_a_clear_error() {
 }
 
 #[test]
-fn x3_many_surfaces_go_faster_than_they_came() {
+fn x3_many_surfaces_go_about_as_fast_as_they_come() {
     harm::many_surfaces_go(MOST);
 }
 
