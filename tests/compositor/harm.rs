@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use super::client::Client;
 use super::server::{self, Compositor, PATIENCE, binary};
-use super::witness::Witness;
+use super::witness::{Witness, computed_by};
 
 const RED: u32 = 0xffff0000;
 const GREEN: u32 = 0xff00ff00;
@@ -161,7 +161,7 @@ pub fn many_surfaces_go(most: usize) {
     let come_and_go = |count: usize| {
         let mut client = Client::connect(&compositor);
         let parent = client.window("many", (32, 32), RED);
-        let start = compositor.computed();
+        let start = computed_by(&compositor);
         for number in 1..count {
             let surface = client.surface();
             if number % 2 == 0 {
@@ -172,11 +172,11 @@ pub fn many_surfaces_go(most: usize) {
         }
         parent.surface.commit();
         client.roundtrip();
-        let came = compositor.computed();
+        let came = computed_by(&compositor);
         drop((parent, client));
         compositor.stderr_line("hung up");
         assert_eq!(compositor.control().ask("windows"), ["ok 0 windows"]);
-        (came - start, compositor.computed() - came)
+        (came - start, computed_by(&compositor) - came)
     };
     let came = (0..5).map(|_| come_and_go(FEW).0).min().unwrap();
     let went = (0..5).map(|_| come_and_go(most).1).min().unwrap();
@@ -229,12 +229,13 @@ fn program(compositor: &Compositor, command: &mut Command) -> (Child, (i32, i32)
     let pid = format!("pid={} ", child.id());
     let mut control = compositor.control();
     let deadline = Instant::now() + PATIENCE;
-    loop {
+    let position = loop {
         if let Some(line) = control.ask("windows").iter().find(|line| line.contains(&pid)) {
-            return (child, server::position(line));
+            break server::position(line);
         }
         assert!(Instant::now() < deadline, "no window");
-    }
+    };
+    (child, position)
 }
 
 fn kill(compositor: &Compositor, mut child: Child) {

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use wayland_client::protocol::wl_shm::Format;
 
 use super::client::Client;
-use super::server::{self, Compositor};
+use super::server::Compositor;
+use super::witness::{computed, computed_by};
 
 pub const CLIENTS: usize = 50;
 const SIDE: i32 = 256;
@@ -71,12 +72,12 @@ pub fn fifty_clients(damaged: Damaged) -> Cost {
 fn copying(kib: u64) -> Duration {
     let from = vec![1_u8; (kib << 10) as usize];
     let mut to = vec![2_u8; from.len()];
-    let before = server::computed("/proc/thread-self/schedstat");
+    let before = computed("/proc/thread-self/schedstat");
     for _ in 0..10 {
         to.copy_from_slice(std::hint::black_box(&from));
         std::hint::black_box(&mut to);
     }
-    (server::computed("/proc/thread-self/schedstat") - before) / 10
+    (computed("/proc/thread-self/schedstat") - before) / 10
 }
 
 /// A window with two buffers, shown in turns.
@@ -129,7 +130,7 @@ impl Snapshot {
         Self {
             frames: number(&rendering, "frames"),
             copied: number(&line("protocol: "), "KiB"),
-            busy: compositor.computed(),
+            busy: computed_by(compositor),
             rendering,
         }
     }

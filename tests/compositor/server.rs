@@ -125,11 +125,6 @@ impl Compositor {
         self.child.wait().unwrap()
     }
 
-    /// The time that its first thread has computed for.
-    pub fn computed(&self) -> Duration {
-        computed(&format!("/proc/{}/schedstat", self.child.id()))
-    }
-
     /// Takes a screenshot over the control socket.
     pub fn screenshot(&self) -> Picture {
         let path = self.path("shot.png");
@@ -155,12 +150,6 @@ impl Drop for Compositor {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The time that a thread has computed for: what else the machine has to do does not matter.
-pub fn computed(schedstat: &str) -> Duration {
-    let schedstat = std::fs::read_to_string(schedstat).unwrap();
-    Duration::from_nanos(schedstat.split(' ').next().unwrap().parse().unwrap())
 }
 
 /// Where a window is, by its line of those of the control socket.

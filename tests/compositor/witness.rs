@@ -103,3 +103,14 @@ impl Harm<'_> {
         frames < self.first + FRAMES
     }
 }
+
+/// The time that the first thread of a compositor has computed for.
+pub fn computed_by(compositor: &Compositor) -> Duration {
+    computed(&format!("/proc/{}/schedstat", compositor.child.id()))
+}
+
+/// The time that a thread has computed for: what else the machine has to do does not matter.
+pub fn computed(schedstat: &str) -> Duration {
+    let schedstat = std::fs::read_to_string(schedstat).unwrap();
+    Duration::from_nanos(schedstat.split(' ').next().unwrap().parse().unwrap())
+}
