@@ -20,7 +20,7 @@ fn a_whole_desktop() {
     let compositor = Compositor::start(&["--serve", "--size", "1280x720"]);
     let browser = ["--ozone-platform=wayland", "--window-size=480,300"];
     let _programs = [
-        large::chromium(&compositor, &browser),
+        large::chromium(&compositor, &[], &browser),
         Program::start(&compositor, &["GSK_RENDERER=cairo", "gtk4-demo", "--run=search_entry2"]),
         Program::start(&compositor, &["QT_QPA_PLATFORM=wayland", "qt6ct"]),
         Program::start(&compositor, &["es2gears_wayland"]),

@@ -47,6 +47,8 @@ pub struct Heard {
     pub releases: usize,
     /// How many configure events there were for each surface; they are acknowledged.
     pub configured: Vec<XdgSurface>,
+    /// Of the configure events.
+    pub serials: Vec<u32>,
     pub popup: Option<(i32, i32, i32, i32)>,
     pub keymap: Option<u32>,
     pub keys: Vec<(u32, bool)>,
@@ -237,6 +239,7 @@ impl Dispatch<XdgSurface, ()> for Heard {
         if let xdg_surface::Event::Configure { serial } = event {
             xdg.ack_configure(serial);
             heard.configured.push(xdg.clone());
+            heard.serials.push(serial);
         }
     }
 }

@@ -16,19 +16,23 @@ const BROWN: u32 = 0xc0_60_10;
 const GREEN: u32 = 0x10_90_30;
 
 /// Starts Chromium with the page.
-pub fn chromium(compositor: &Compositor, words: &[&str]) -> Program {
+pub fn chromium(compositor: &Compositor, variables: &[&str], words: &[&str]) -> Program {
     let page = compositor.path("page.html");
     std::fs::write(&page, PAGE).unwrap();
     let app = format!("--app=file://{}", page.display());
     let profile = format!("--user-data-dir={}", compositor.path("profile").display());
     let own = ["chromium", "--no-sandbox", "--no-first-run", "--disable-gpu", &profile, &app];
-    Program::start(compositor, &[&own, words].concat())
+    Program::start(compositor, &[variables, &own, words].concat())
 }
 
 #[test]
 fn chromium_is_clicked_on_and_typed_into() {
     let compositor = Compositor::serve();
-    let _chromium = chromium(&compositor, &["--ozone-platform=wayland"]);
+    let debug = ["WAYLAND_DEBUG=client"];
+    let chromium = chromium(&compositor, &debug, &["--ozone-platform=wayland"]);
+    // In 120ths.
+    chromium.says("wp_fractional_scale_v1#");
+    chromium.says(".preferred_scale(120)");
     let area = window(&compositor, "title=\"a page\"");
     let [x, y, width, height] = area;
     let most = (width * height / 2) as usize;

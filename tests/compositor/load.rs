@@ -7,6 +7,7 @@ use wayland_client::protocol::wl_shm::Format;
 
 use super::client::Client;
 use super::server::Compositor;
+use super::witness::{computed, computed_by};
 
 pub const CLIENTS: usize = 50;
 const SIDE: i32 = 256;
@@ -24,12 +25,12 @@ pub enum Damaged {
 /// What a frame took.
 #[derive(Debug)]
 pub struct Cost {
-    /// From one frame to the next, for nine in ten.
-    pub interval: Duration,
     /// Of the processor, in the compositor.
     pub busy: Duration,
     /// Copied from the clients, in KiB.
     pub copied: u64,
+    /// Of the processor, to copy as much and do nothing else.
+    pub copying: Duration,
 }
 
 /// Fifty windows on an output of 1280x720, repainted in each frame.
@@ -53,16 +54,30 @@ pub fn fifty_clients(damaged: Damaged) -> Cost {
         let frames = after.frames - before.frames;
         let busy = (after.busy - before.busy) / frames as u32;
         let copied = (after.copied - before.copied) / frames;
+        let copying = copying(copied);
         println!(
             "{CLIENTS} clients, {damaged:?}: from one frame to the next {:.2?} (median), {:.2?} (90 of 100), \
-             {:.2?} (all); {busy:.2?} of the processor and {copied} KiB copied for each",
+             {:.2?} (all); {busy:.2?} of the processor and {copied} KiB copied for each, which alone takes {:.2?}",
             at(50),
             at(90),
-            at(100)
+            at(100),
+            copying
         );
         println!("{CLIENTS} clients, {damaged:?}: {}", after.rendering);
-        Cost { interval: at(90), busy, copied }
+        Cost { busy, copied, copying }
     })
+}
+
+/// What this machine takes to copy so many KiB, of memory that is not in its caches.
+fn copying(kib: u64) -> Duration {
+    let from = vec![1_u8; (kib << 10) as usize];
+    let mut to = vec![2_u8; from.len()];
+    let before = computed("/proc/thread-self/schedstat");
+    for _ in 0..10 {
+        to.copy_from_slice(std::hint::black_box(&from));
+        std::hint::black_box(&mut to);
+    }
+    (computed("/proc/thread-self/schedstat") - before) / 10
 }
 
 /// A window with two buffers, shown in turns.
@@ -94,15 +109,16 @@ fn animate(mut client: Client, number: usize, damaged: Damaged, begin: &Barrier)
 }
 
 /// What the compositor has done so far.
-struct Snapshot {
+pub struct Snapshot {
     rendering: String,
-    frames: u64,
-    copied: u64,
+    pub frames: u64,
+    /// In KiB.
+    pub copied: u64,
     busy: Duration,
 }
 
 impl Snapshot {
-    fn of(compositor: &Compositor) -> Self {
+    pub fn of(compositor: &Compositor) -> Self {
         let stats = compositor.control().ask("stats");
         let line = |name: &str| stats.iter().find(|line| line.starts_with(name)).unwrap().clone();
         let number = |line: &str, before: &str| -> u64 {
@@ -114,17 +130,8 @@ impl Snapshot {
         Self {
             frames: number(&rendering, "frames"),
             copied: number(&line("protocol: "), "KiB"),
-            busy: processor_time(compositor.child.id()),
+            busy: computed_by(compositor),
             rendering,
         }
     }
-}
-
-/// What a process has had of the processor, in user and system mode.
-fn processor_time(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    // The name of the program, in brackets, may have spaces in it; the ticks are of 10 ms.
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-    let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
-    Duration::from_millis(10 * ticks)
 }

@@ -264,7 +264,8 @@ pub fn bury(state: &mut State) {
         .cloned()
         .collect();
     for client in dead {
-        forget(state, &client, "a protocol error");
+        // Behind what the backend has told in this round, and with a cause.
+        state.remote.post(move |state| forget(state, &client, "a protocol error"));
     }
 }
 

@@ -67,6 +67,8 @@ pub struct State {
     pub display: DisplayHandle,
     pub globals: Globals,
     pub connections: Connections,
+    /// How many the loop has made.
+    rounds: u64,
     pub clients: Clients,
 
     pub seat: Seat<State>,
@@ -213,6 +215,7 @@ impl State {
             display: display.clone(),
             globals,
             connections: Connections::default(),
+            rounds: 0,
             clients: Clients::default(),
             seat,
             space,
@@ -249,6 +252,7 @@ impl State {
 
     /// What follows each round of the loop.
     pub fn after_round(&mut self) {
+        self.rounds += 1;
         #[cfg(feature = "xwayland")]
         crate::xwayland::associate(self);
         windows::settle_focus(self);
@@ -267,7 +271,7 @@ impl State {
     pub fn statistics(&mut self) -> Vec<String> {
         #[allow(unused_mut, reason = "a seat has more")]
         let mut lines = vec![
-            format!("loop: {}", event_loop::NAME),
+            format!("loop: {}, {} rounds", event_loop::NAME, self.rounds),
             self.connections.statistics(),
             self.frames.statistics(),
             self.clients.statistics(),

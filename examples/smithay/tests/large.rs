@@ -5,6 +5,7 @@ mod support;
 #[path = "../../../tests/compositor/large.rs"]
 mod large;
 
+use support::client::Client;
 use support::programs::{Program, changes, has_colours, keep, shows, until, window};
 use support::server::Compositor;
 use support::{ask_until, programs, server};
@@ -15,7 +16,7 @@ const TESTS: &str = "/usr/libexec/installed-tests/SDL2";
 #[test]
 fn chromium_has_the_cursor_that_it_names() {
     let compositor = Compositor::serve();
-    let _chromium = large::chromium(&compositor, &["--ozone-platform=wayland"]);
+    let _chromium = large::chromium(&compositor, &[], &["--ozone-platform=wayland"]);
     let [x, y, ..] = window(&compositor, "title=\"a page\"");
     // The field is at its top left; where exactly is up to it.
     let mut control = compositor.control();
@@ -82,6 +83,48 @@ fn a_game_of_sdl_holds_the_pointer() {
     shows(&compositor, area, RED, 50);
 }
 
+#[test]
+fn a_game_of_sdl_has_the_keys_of_the_window_manager() {
+    let compositor = Compositor::serve();
+    let draw = format!("{TESTS}/testdraw2");
+    let variables =
+        ["WAYLAND_DEBUG=client", "SDL_VIDEODRIVER=wayland", "SDL_RENDER_DRIVER=software"];
+    let words = [&draw, "--grab", "--keyboard-grab", "--info", "event"];
+    let game = Program::start(&compositor, &[&variables[..], &words].concat());
+    window(&compositor, "active app_id=\"testdraw2\"");
+    game.says(".inhibit_shortcuts(");
+    // It has been written by the time that a key is read.
+    let mut control = compositor.control();
+    control.ask("key 30");
+    game.says("scancode 0x00000004 = A");
+    // Alt+F4, with which the window manager closes it otherwise.
+    for command in ["56 press", "62", "56 release"] {
+        assert_eq!(control.ask(&format!("key {command}")), ["ok"]);
+    }
+    game.says("scancode 0x0000003D = F4");
+    assert_eq!(control.ask("windows").last().unwrap(), "ok 1 windows");
+}
+
+#[test]
+fn nobody_is_said_to_be_away_while_mpv_plays() {
+    let compositor = Compositor::serve();
+    let film = "av://lavfi:testsrc=duration=600";
+    let words = ["WAYLAND_DEBUG=client", "mpv", "--no-config", "--vo=wlshm", film];
+    let mpv = Program::start(&compositor, &words);
+    mpv.says(".create_inhibitor(");
+    let away = compositor.path("away");
+    let idle = ["WAYLAND_DEBUG=client", "swayidle", "timeout", "1", "touch away"];
+    let swayidle = Program::start(&compositor, &idle);
+    swayidle.says(".get_idle_notification(");
+    // Two seconds at least, as the compositor counts them.
+    let mut client = Client::connect(&compositor);
+    let window = client.window("clock", (32, 32), 0xff00ff00);
+    client.frames(&window, 120);
+    assert!(!away.exists());
+    drop(mpv);
+    until("nobody is there", || away.exists().then_some(()));
+}
+
 /// The variable that X11 programs need.
 fn x11_display(compositor: &Compositor) -> String {
     let line = compositor.stdout_line(" DISPLAY=:");
@@ -138,7 +181,7 @@ fn a_whole_desktop() {
         bar,
         Program::start(&compositor, &["swaybg", "-c", "#2f4f5f"]),
         Program::start(&compositor, &["QT_QPA_PLATFORM=wayland", "qt6ct"]),
-        large::chromium(&compositor, &browser),
+        large::chromium(&compositor, &[], &browser),
         Program::start(&compositor, &demo),
         Program::start(&compositor, &["es2gears_wayland"]),
         Program::start(&compositor, &["foot", "-W", "60x12", "sh", "-c", "ls /; exec cat"]),

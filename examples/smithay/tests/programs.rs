@@ -230,6 +230,41 @@ fn weston_confines_the_pointer_and_scales_its_content() {
     shows(&compositor, area, 0x00_00_ff, (width * height * 9 / 10) as usize);
 }
 
+/// One asks for a token, and the other, which it starts, is activated with it.
+#[test]
+fn what_foot_opens_a_link_with_is_activated() {
+    program("foot");
+    let compositor = Compositor::serve();
+    let (opener, log) = (compositor.path("opener"), compositor.path("log"));
+    let script = format!(
+        "WAYLAND_DEBUG=client exec foot --app-id=opened sh -c 'exec sleep 600' 2> {}",
+        log.display()
+    );
+    std::fs::write(&opener, script).unwrap();
+    let launch = format!("url.launch=sh {}", opener.display());
+    let words = ["WAYLAND_DEBUG=client", "foot", "-o", &launch, "-o", "url.label-letters=sa"];
+    let shell = ["sh", "-c", "echo https://a.example/; exec sleep 600"];
+    let foot = Program::start(&compositor, &[&words[..], &shell].concat());
+    let area = window(&compositor, "active app_id=\"foot\"");
+    let before = has_colours(&compositor, area, 5);
+    // Ctrl+Shift+U puts a label on each link, and its letter opens that.
+    let mut control = compositor.control();
+    for command in ["29 press", "42 press", "22", "42 release", "29 release"] {
+        assert_eq!(control.ask(&format!("key {command}")), ["ok"]);
+    }
+    changes(&compositor, area, &before, 20);
+    assert_eq!(control.ask("key 31"), ["ok"]);
+    let line = foot.says(".done(\"");
+    let token = line.split('"').nth(1).unwrap();
+    window(&compositor, "active app_id=\"opened\"");
+    until("its token", || {
+        std::fs::read_to_string(&log)
+            .unwrap()
+            .contains(&format!(".activate(\"{token}\""))
+            .then_some(())
+    });
+}
+
 /// CONFORMANCE.md has the list.
 #[test]
 fn what_smithay_lacks_is_missed_in_clear_words() {

@@ -1,24 +1,24 @@
-//! Clients that do harm, beside one that animates a window and measures when it gets its frames.
+//! Clients that do harm, beside one that animates a window and gets its frames all the same.
 
 mod support;
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
-use rustix::process::{Pid, Signal, kill_process};
 use support::client::Client;
 use support::harm::{self, beside_a_witness};
+use support::program;
 use support::server::PATIENCE;
-use support::witness::Witness;
-use support::{program, window_line};
 use wayland_client::protocol::wl_shm::Format;
+
+/// A program that draws all the time.
+fn shm() -> Command {
+    Command::new(program("weston-simple-shm"))
+}
 
 #[test]
 fn a_flood_of_requests_delays_nobody() {
-    beside_a_witness("a flood of requests", |compositor| {
-        assert!(harm::flood_that_is_read(compositor) > 10_000);
-    });
+    beside_a_witness("a flood of requests", harm::flood_that_is_read);
 }
 
 #[test]
@@ -27,46 +27,66 @@ fn a_flood_of_commits_delays_nobody() {
 }
 
 #[test]
-fn a_client_that_asks_and_never_reads_is_disconnected() {
-    beside_a_witness("a flood, unread", |compositor| {
-        harm::flood_that_is_not_read(compositor, "is disconnected");
+fn twenty_floods_at_once_delay_nobody() {
+    beside_a_witness("20 floods", harm::twenty_floods);
+}
+
+#[test]
+fn who_asks_behind_a_flood_is_answered_in_turn() {
+    harm::flood_before_others();
+}
+
+#[test]
+fn clients_that_ask_and_never_read_are_disconnected() {
+    beside_a_witness("floods, unread", |compositor, witness| {
+        harm::flood_that_is_not_read(compositor, witness, "is disconnected");
     });
 }
 
 #[test]
 fn clients_killed_in_mid_frame_are_missed_by_nobody() {
-    beside_a_witness("clients killed", |compositor| {
-        for _ in 0..10 {
-            let mut child = Command::new(program("weston-simple-shm"))
-                .env("XDG_RUNTIME_DIR", compositor.dir.path())
-                .env("WAYLAND_DISPLAY", "wl")
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            let line = window_line(compositor, "simple-shm");
-            assert!(line.contains(&format!("pid={} ", child.id())), "{line}");
-            kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
-            child.wait().unwrap();
-            compositor.stderr_line("hung up");
-            assert_eq!(compositor.control().ask("windows").len(), 2);
-        }
+    beside_a_witness("clients killed", |compositor, witness| {
+        harm::killed_clients(compositor, witness, &mut shm());
+    });
+}
+
+#[test]
+fn a_client_that_is_stopped_holds_nobody_up() {
+    beside_a_witness("a client stopped", |compositor, witness| {
+        harm::stopped_client(compositor, witness, &mut shm(), |(x, y)| {
+            // It is told, whether or not it listens.
+            compositor.control().ask(&format!("pointer {} {} left", x + 50, y + 50));
+        });
     });
 }
 
 #[test]
 fn five_hundred_clients_at_once_are_served() {
-    harm::five_hundred_clients(Witness::end);
+    harm::five_hundred_clients();
 }
 
 #[test]
-fn garbage_and_torn_buffers_are_errors_of_their_client() {
-    beside_a_witness("garbage", |compositor| {
-        let mut stream = compositor.raw_client();
-        // A message of twelve bytes for an object that there is not.
-        stream.write_all(&[0xa5a5_a5a5, 12 << 16, 0].map(u32::to_ne_bytes).concat()).unwrap();
-        compositor.stderr_line("is disconnected");
+fn two_thousand_connections_come_and_go() {
+    beside_a_witness("2,000 connections", harm::two_thousand_connections);
+}
 
+#[test]
+fn ten_thousand_surfaces_are_refused() {
+    beside_a_witness("10,000 surfaces", |compositor, witness| {
+        harm::ten_thousand_surfaces(compositor, witness, "is disconnected");
+    });
+}
+
+#[test]
+fn garbage_is_an_error_of_its_client() {
+    beside_a_witness("garbage", |compositor, witness| {
+        harm::garbage(compositor, witness, "is disconnected");
+    });
+}
+
+#[test]
+fn torn_buffers_are_errors_of_their_client() {
+    beside_a_witness("a torn buffer", |compositor, _| {
         let mut client = Client::connect(compositor);
         let window = client.unmapped_window("torn");
         let memory = client.memory(4 * 64 * 64);

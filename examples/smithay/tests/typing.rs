@@ -4,6 +4,7 @@ mod support;
 
 use support::client::{Client, Heard};
 use support::notes::{Notes, number};
+use support::programs::{Program, has_colours, until, window};
 use support::server::Compositor;
 use support::{ask_until, client_of, program, window_line};
 use wayland_client::delegate_noop;
@@ -167,4 +168,48 @@ fn wtype_types_into_foot() {
     wtype(&["-M", "ctrl", "-k", "d", "-m", "ctrl"]);
     assert!(foot.wait().unwrap().success());
     assert_eq!(std::fs::read_to_string(file).unwrap(), "Grüße, 世界\n");
+}
+
+/// A keyboard on the screen: what its keys write goes through the input method into the text, and what else they do
+/// through a keyboard of its own.
+#[test]
+fn squeekboard_writes_into_foot() {
+    program("squeekboard");
+    program("dbus-run-session");
+    let compositor = Compositor::serve();
+    let file = compositor.path("typed");
+    let script = format!("cat > {}", file.display());
+    let foot = Program::start(&compositor, &["WAYLAND_DEBUG=client", "foot", "sh", "-c", &script]);
+    window(&compositor, "active app_id=\"foot\"");
+    let settings = compositor.path("glib-2.0/settings");
+    std::fs::create_dir_all(&settings).unwrap();
+    let shown = "[org/gnome/desktop/a11y/applications]\nscreen-keyboard-enabled=true\n";
+    std::fs::write(settings.join("keyfile"), shown).unwrap();
+    let variables = [
+        "WAYLAND_DEBUG=client",
+        "GSETTINGS_BACKEND=keyfile",
+        "GIO_USE_VFS=local",
+        "NO_AT_BRIDGE=1",
+    ];
+    let words = [&variables[..], &["dbus-run-session", "squeekboard"]].concat();
+    let keyboard = Program::start(&compositor, &words);
+    // It is at the bottom, as soon as there is a text to write.
+    foot.says(".enable()");
+    keyboard.says(".activate()");
+    has_colours(&compositor, [0, 290, 640, 180], 20);
+    let mut control = compositor.control();
+    let mut strike = |x, y| {
+        for step in ["press", "release"] {
+            assert_eq!(control.ask(&format!("pointer {x} {y} left {step}")), ["ok"]);
+        }
+    };
+    for (letter, x, y) in [("d", 192, 370), ("y", 352, 326)] {
+        strike(x, y);
+        let written = format!(".commit_string(\"{letter}\")");
+        keyboard.says(&written);
+        foot.says(&written);
+    }
+    // Enter.
+    strike(586, 457);
+    until("a line", || (std::fs::read_to_string(&file).unwrap() == "dy\n").then_some(()));
 }
