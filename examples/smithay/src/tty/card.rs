@@ -1,5 +1,6 @@
 //! A graphics card: its connectors, and the screens on them. DRM and KMS.
 
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,36 +12,51 @@ use rustix::io::Errno;
 use smithay::backend::allocator::Format;
 use smithay::backend::allocator::dmabuf::Dmabuf;
 use smithay::backend::drm::compositor::FrameError;
-use smithay::backend::drm::{
-    DrmDevice, DrmDeviceFd, DrmDeviceNotifier, DrmError, DrmEvent, DrmEventMetadata, DrmEventTime,
-};
+use smithay::backend::drm::{DrmDevice, DrmDeviceFd, DrmError};
 use smithay::backend::renderer::{Bind, ImportDma};
 use smithay::backend::session::Session;
 use smithay::output::{Mode, Output, PhysicalProperties, Subpixel};
-use smithay::reexports::drm::control::{Device, Mode as CardMode, ModeTypeFlags, connector, crtc};
+use smithay::reexports::drm::control::{
+    Device, Event, Mode as CardMode, ModeTypeFlags, connector, crtc,
+};
 use smithay::utils::DeviceFd;
 
 /// What a card asks of the state.
 pub trait CardHandler {
     /// A screen has taken a frame.
     fn frame_shown(&mut self, crtc: crtc::Handle, at: Instant);
+    /// The card is no more.
+    fn card_lost(&mut self, error: &io::Error);
 }
 
-pub fn hear<D: CardHandler>(
-    event: DrmEvent,
-    metadata: &mut Option<DrmEventMetadata>,
+/// Takes what there is. Smithay's own source does the same, but is one of calloop's.
+pub fn hear<D: CardHandler>(card: &mut DrmDeviceFd, data: &mut D) -> io::Result<bool> {
+    Ok(hear_events(card.receive_events(), data))
+}
+
+/// Whether there will be more.
+fn hear_events<D: CardHandler>(
+    events: io::Result<impl Iterator<Item = Event>>,
     data: &mut D,
-) {
-    match event {
-        DrmEvent::VBlank(crtc) => {
-            let now = Instant::now();
-            let at = match metadata.as_ref().map(|metadata| metadata.time) {
-                Some(DrmEventTime::Monotonic(at)) => instant(at, now),
-                _ => now,
-            };
-            data.frame_shown(crtc, at);
+) -> bool {
+    match events {
+        Ok(events) => {
+            for event in events {
+                if let Event::PageFlip(flip) = event {
+                    data.frame_shown(flip.crtc, instant(flip.duration, Instant::now()));
+                }
+            }
+            true
         }
-        DrmEvent::Error(error) => eprintln!("compositor: the graphics card: {error}"),
+        Err(error) => {
+            let lost = remedy_of(Errno::from_io_error(&error)) == Remedy::Forget;
+            if lost {
+                data.card_lost(&error);
+            } else {
+                eprintln!("compositor: the graphics card: {error}");
+            }
+            !lost
+        }
     }
 }
 
@@ -117,7 +133,7 @@ pub struct Card {
 /// # Errors
 ///
 /// It is busy, not this user's, or can't show pictures.
-pub fn open<S: Session>(session: &mut S, path: &Path) -> Result<(Card, DrmDeviceNotifier)>
+pub fn open<S: Session>(session: &mut S, path: &Path) -> Result<(Card, DrmDeviceFd)>
 where
     S::Error: std::fmt::Display,
 {
@@ -125,10 +141,12 @@ where
     let because = |error: String| format!("{} can't be used: {error}", path.display());
     let fd = session.open(path, flags).map_err(|error| because(error.to_string()))?;
     let fd = DrmDeviceFd::new(DeviceFd::from(fd));
-    let (device, notifier) =
+    // The other half is its source.
+    let (device, _) =
         DrmDevice::new(fd.clone(), true).map_err(|error| because(error.to_string()))?;
-    let (card, renderer) = draw::Card::new(fd).map_err(|error| because(error.to_string()))?;
-    Ok((Card { id: device.device_id(), device, card, renderer, screens: Vec::new() }, notifier))
+    let (card, renderer) =
+        draw::Card::new(fd.clone()).map_err(|error| because(error.to_string()))?;
+    Ok((Card { id: device.device_id(), device, card, renderer, screens: Vec::new() }, fd))
 }
 
 /// What there is to be shown on, with its modes, the best first.

@@ -11,7 +11,8 @@
 //! | `frames`, `seat` | what the state does of it: screens here, the rest there | |
 //!
 //! Each of the first four is a source of the loop, knows nothing of the others, and works with any state that has
-//! its handler.
+//! its handler. Sessions and cards come and go seldom: those are Smithay's sources, hosted. Input and frames come all
+//! the time: those are fds that the loop watches itself.
 
 pub mod card;
 pub mod clock;
@@ -78,8 +79,8 @@ pub fn start(options: &Options) -> Result<(Loop, State)> {
     let (event_loop, mut state) = compositor::compositor(Backend::Tty(Box::new(tty)))?;
     let handle = &mut state.handle;
     event_loop::insert_ranked(handle, "session", Rank::First, sessions, session::hear)?;
-    event_loop::insert_ranked(handle, "input", Rank::First, input, devices::hear)?;
-    event_loop::insert_ranked(handle, "screens", Rank::Second, flips, card::hear)?;
+    event_loop::watch(handle, "input", Rank::First, input, devices::hear)?;
+    event_loop::watch(handle, "screens", Rank::Second, flips, card::hear)?;
     event_loop::insert_ranked(handle, "cards", Rank::Second, cards, gpus::hear)?;
     frames::rescan(&mut state);
     if let Some(blank) = options.blank {

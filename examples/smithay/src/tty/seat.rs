@@ -109,8 +109,7 @@ impl GpuHandler for State {
     fn card_removed(&mut self, card: Dev) {
         let ours = |tty: &mut Tty| tty.card.as_ref().is_some_and(|it| it.id == card);
         if self.backend.tty().is_some_and(ours) {
-            eprintln!("compositor: the graphics card is gone");
-            frames::forget_card(self);
+            frames::forget_card(self, &"pulled out");
         }
     }
 }

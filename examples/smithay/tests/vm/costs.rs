@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::seat::Seat;
 
-const KEYS: u64 = 200;
+const KEYS: u64 = 100;
 const FRAMES: u64 = 300;
 
 /// Prints a line for each of these: a key that nobody is told of, and a frame that a client has drawn.
@@ -34,7 +34,8 @@ fn line(seat: &mut Seat<'_>, what: &str, act: fn(&mut Seat<'_>) -> u64) {
     ));
     seat.machine.run_until(&format!("grep -c 'TracerPid:.*[1-9]' /proc/{pid}/status"), "1");
     let count = act(seat);
-    let table = seat.machine.run("kill -INT $(cat /tmp/strace); wait; cat /tmp/calls");
+    let table =
+        seat.machine.run("kill -TERM $(cat /tmp/strace); wait $(cat /tmp/strace); cat /tmp/calls");
     let total = table.lines().find(|line| line.ends_with("total"));
     let total: f64 = total.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap();
     let calls = total / count as f64;
@@ -49,7 +50,7 @@ fn keys(seat: &mut Seat<'_>) -> u64 {
     seat.heard(KEYS, |machine| {
         for key in 0..KEYS {
             machine.hold(&["shift"], key % 2 == 0);
-            sleep(Duration::from_millis(10));
+            sleep(Duration::from_millis(40));
         }
     });
     KEYS
@@ -58,7 +59,7 @@ fn keys(seat: &mut Seat<'_>) -> u64 {
 fn frames(seat: &mut Seat<'_>) -> u64 {
     let before = seat.number("screen Virtual-1:", "shown");
     loop {
-        sleep(Duration::from_millis(200));
+        sleep(Duration::from_secs(1));
         let shown = seat.number("screen Virtual-1:", "shown") - before;
         if shown >= FRAMES {
             return shown;
