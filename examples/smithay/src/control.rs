@@ -132,7 +132,7 @@ fn obey(state: &mut State, line: &[u8], reply: Reply) {
             return render::take_screenshot_of(state, Some(output), Path::new(path), done);
         }
         #[cfg(feature = "tty")]
-        ("screens" | "scale", _) => tty::obey(state, command, &words, &mut lines),
+        ("screens" | "scale" | "mode", _) => tty::obey(state, command, &words, &mut lines),
         ("screenshot", [_, ..]) => {
             return render::take_screenshot(state, Path::new(rest.trim()), move |result| {
                 reply.end(&[], result);

@@ -16,6 +16,7 @@ use smithay::backend::drm::{DrmDevice, DrmDeviceFd, DrmError};
 use smithay::backend::renderer::{Bind, ImportDma};
 use smithay::backend::session::Session;
 use smithay::output::{Mode, Output, PhysicalProperties, Subpixel};
+use smithay::reexports::drm::Device as _;
 use smithay::reexports::drm::control::{
     Device, Event, Mode as CardMode, ModeTypeFlags, connector, crtc,
 };
@@ -112,6 +113,8 @@ pub struct Screen {
     pub connector: connector::Handle,
     pub output: Output,
     pub scanout: Scanout,
+    /// The best first.
+    modes: Vec<CardMode>,
     pub clock: FrameClock,
     pub phase: Phase,
     /// What was last said of it.
@@ -141,6 +144,9 @@ where
     let because = |error: String| format!("{} can't be used: {error}", path.display());
     let fd = session.open(path, flags).map_err(|error| because(error.to_string()))?;
     let fd = DrmDeviceFd::new(DeviceFd::from(fd));
+    // To have it twice is no mistake. seatd gives it to whoever asks, and who shows pictures then gets an error each.
+    fd.acquire_master_lock()
+        .map_err(|error| because(format!("another program shows its pictures on it ({error})")))?;
     // The other half is its source.
     let (device, _) =
         DrmDevice::new(fd.clone(), true).map_err(|error| because(error.to_string()))?;
@@ -205,30 +211,21 @@ impl Card {
                 model: connector.to_string(),
             },
         );
-        let mut refused: Box<dyn std::error::Error> = "it has no mode".into();
-        // The preferred one first; then whatever the card can do.
-        for mode in modes {
-            set_output_mode(&output, modes, *mode);
-            match self.scanout(&output, connector.handle(), crtc, *mode) {
-                Ok(scanout) => {
-                    let clock = FrameClock::new(period(mode), Instant::now());
-                    let connector = connector.handle();
-                    let phase = Phase::Idle;
-                    self.screens.push(Screen {
-                        connector,
-                        output,
-                        scanout,
-                        clock,
-                        phase,
-                        described: String::new(),
-                        unchanged: 0,
-                    });
-                    return Ok(());
-                }
-                Err(error) => refused = error,
-            }
-        }
-        Err(refused)
+        let (mode, scanout) = first_taken(modes, |mode| {
+            set_output_mode(&output, modes, mode);
+            self.scanout(&output, connector.handle(), crtc, mode)
+        })?;
+        self.screens.push(Screen {
+            connector: connector.handle(),
+            output,
+            scanout,
+            modes: modes.to_vec(),
+            clock: FrameClock::new(period(&mode), Instant::now()),
+            phase: Phase::Idle,
+            described: String::new(),
+            unchanged: 0,
+        });
+        Ok(())
     }
 
     fn scanout(
@@ -299,21 +296,42 @@ impl Card {
 }
 
 impl Screen {
-    /// Keeps the mode, if the screen still has it and prefers no other.
+    /// Keeps the mode, unless the screen now has others.
     fn set_modes(&mut self, modes: &[CardMode]) -> Result<()> {
-        let mode = modes[0];
-        if self.scanout.pending_mode() == mode {
+        if self.modes == modes {
             return Ok(());
         }
-        self.use_mode(modes, mode)
-    }
-
-    fn use_mode(&mut self, modes: &[CardMode], mode: CardMode) -> Result<()> {
-        self.scanout.use_mode(mode)?;
-        set_output_mode(&self.output, modes, mode);
-        self.clock.set_period(period(&mode));
+        let (mode, ()) = first_taken(modes, |mode| Ok(self.scanout.use_mode(mode)?))?;
+        self.modes = modes.to_vec();
+        self.mode_used(mode);
         Ok(())
     }
+
+    /// Has the mode of a size that refreshes most often.
+    pub fn choose_mode(&mut self, size: (u16, u16)) -> Result<()> {
+        let of_size = self.modes.iter().copied().filter(|mode| mode.size() == size);
+        let mode = of_size.max_by_key(|mode| mode.vrefresh()).ok_or("it has no such mode")?;
+        self.scanout.use_mode(mode)?;
+        self.mode_used(mode);
+        Ok(())
+    }
+
+    fn mode_used(&mut self, mode: CardMode) {
+        set_output_mode(&self.output, &self.modes, mode);
+        self.clock.set_period(period(&mode));
+    }
+}
+
+/// The first mode that the card takes: it may refuse one that it has told of.
+fn first_taken<M: Copy, T>(modes: &[M], mut take: impl FnMut(M) -> Result<T>) -> Result<(M, T)> {
+    let mut refused = "it has no mode".into();
+    for mode in modes {
+        match take(*mode) {
+            Ok(taken) => return Ok((*mode, taken)),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 fn set_output_mode(output: &Output, modes: &[CardMode], mode: CardMode) {
@@ -349,6 +367,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use smithay::reexports::drm::control::{PageFlipEvent, from_u32};
 
     // No card of a virtual machine fails in these ways.
 
@@ -366,8 +385,44 @@ mod tests {
     }
 
     #[test]
-    fn a_mode_that_fails_to_commit_is_refused() {
+    fn a_mode_that_fails_to_commit_is_refused_and_the_next_one_is_had() {
         assert_eq!(remedy_of(Some(Errno::INVAL)), Remedy::Refuse);
         assert_eq!(remedy(&DrmError::NoPlane), Remedy::Refuse);
+        let take = |mode| if mode == 1 { Err("not that one".into()) } else { Ok(10 * mode) };
+        assert_eq!(first_taken(&[1, 2, 3], take).unwrap(), (2, 20));
+        assert_eq!(first_taken(&[1, 1], take).unwrap_err().to_string(), "not that one");
+    }
+
+    #[derive(Default)]
+    struct Seen {
+        shown: u32,
+        lost: u32,
+    }
+
+    impl CardHandler for Seen {
+        fn frame_shown(&mut self, _: crtc::Handle, _: Instant) {
+            self.shown += 1;
+        }
+
+        fn card_lost(&mut self, _: &io::Error) {
+            self.lost += 1;
+        }
+    }
+
+    #[test]
+    fn a_card_that_vanishes_in_a_flip_is_told_of_once_and_not_listened_to_any_more() {
+        let mut seen = Seen::default();
+        let flip = || {
+            Event::PageFlip(PageFlipEvent {
+                frame: 1,
+                duration: Duration::ZERO,
+                crtc: from_u32(1).unwrap(),
+            })
+        };
+        assert!(hear_events(Ok([flip(), Event::Unknown(vec![]), flip()].into_iter()), &mut seen));
+        let fails = |errno: Errno| Err::<std::iter::Empty<Event>, _>(io::Error::from(errno));
+        assert!(hear_events(fails(Errno::ACCESS), &mut seen));
+        assert!(!hear_events(fails(Errno::NODEV), &mut seen));
+        assert_eq!((seen.shown, seen.lost), (2, 1));
     }
 }

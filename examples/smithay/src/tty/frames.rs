@@ -360,6 +360,15 @@ pub fn set_scale(state: &mut State, name: &str, scale: f64) -> Result<String, St
     Ok(String::new())
 }
 
+/// Has an output use another of its modes.
+pub fn set_mode(state: &mut State, name: &str, size: (u16, u16)) -> Result<String, String> {
+    let screen = find(state, |screen| screen.output.name() == name);
+    let screen = screen.ok_or_else(|| format!("there is no screen {name}"))?;
+    screen.choose_mode(size).map_err(|error| format!("{name}: {error}"))?;
+    arrange(state, &[]);
+    Ok(String::new())
+}
+
 /// What an output shows, for a picture.
 pub fn picture(state: &mut State, name: Option<&str>) -> Result<Picture> {
     let all = outputs(state);

@@ -135,7 +135,7 @@ pub fn statistics(state: &mut State) -> Vec<String> {
     input.into_iter().chain(frames::statistics(state)).collect()
 }
 
-/// `screens`, `screens on`, `screens off`, and `scale OUTPUT SCALE`, of the control socket.
+/// `screens`, `screens on`, `screens off`, `scale OUTPUT SCALE` and `mode OUTPUT WIDTHxHEIGHT`, of the control socket.
 pub fn obey(
     state: &mut State,
     command: &str,
@@ -153,7 +153,15 @@ pub fn obey(
             let scale = scale.parse().map_err(|_| format!("{scale:?} is not a number"))?;
             return frames::set_scale(state, output, scale);
         }
-        _ => return Err("usage: screens [on|off], scale OUTPUT SCALE".to_owned()),
+        ("mode", [output, size]) => {
+            let size =
+                size.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+            return frames::set_mode(state, output, size.ok_or("a size is WIDTHxHEIGHT")?);
+        }
+        _ => {
+            let usage = "usage: screens [on|off], scale OUTPUT SCALE, mode OUTPUT WIDTHxHEIGHT";
+            return Err(usage.to_owned());
+        }
     }
     Ok(String::new())
 }

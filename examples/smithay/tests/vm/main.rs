@@ -11,6 +11,7 @@
 //! ```
 
 mod costs;
+mod daemon;
 mod faults;
 mod guest;
 mod machine;
@@ -18,7 +19,7 @@ mod seat;
 mod steps;
 mod vnc;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -49,9 +50,11 @@ fn with_machine(compositors: &[&str], act: fn(&mut Seat<'_>)) {
     }
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vm");
     let start = Instant::now();
-    let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm/image");
     let guest = std::env::current_exe().unwrap();
-    let made = Command::new(image).arg(&directory).arg(&guest).args(compositors).status().unwrap();
+    let daemon = daemon::build();
+    let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm/image");
+    let mut image = Command::new(image);
+    let made = image.arg(&directory).args([&guest, &daemon]).args(compositors).status().unwrap();
     assert!(made.success(), "there is no image");
     println!("image: {:.1} s", start.elapsed().as_secs_f64());
 
@@ -59,15 +62,15 @@ fn with_machine(compositors: &[&str], act: fn(&mut Seat<'_>)) {
     println!("boot: {:.1} s", start.elapsed().as_secs_f64());
     let name_of = |path: &Path| path.file_name().unwrap().display().to_string();
     let guest = format!("/opt/{}", name_of(&guest));
-    for compositor in compositors.iter().map(PathBuf::from) {
-        let name = name_of(&compositor);
+    for compositor in compositors {
+        let name = name_of(Path::new(compositor));
         act(&mut Seat { machine: &mut machine, guest: guest.clone(), name });
     }
     println!("all of it: {:.1} s", start.elapsed().as_secs_f64());
 }
 
 type Step = (&'static str, fn(&mut Seat<'_>));
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 16] = [
     ("first frame", steps::first_frame),
     ("typing", steps::typing),
     ("pointer", steps::pointer),
@@ -79,6 +82,10 @@ const STEPS: [Step; 12] = [
     ("nobody there", steps::idle),
     ("two on one terminal", faults::two_on_one_terminal),
     ("panic", faults::panics),
+    ("paused in a modeset", faults::paused_in_a_modeset),
+    ("busy card", faults::busy_card),
+    ("card pulled out", faults::card_pulled_out),
+    ("without a compositor", daemon::works),
     ("seatd killed", faults::seatd_killed),
 ];
 

@@ -2,7 +2,7 @@
 
 use super::seat::Seat;
 
-const BACKGROUND: [u8; 3] = [26, 33, 46];
+pub const BACKGROUND: [u8; 3] = [26, 33, 46];
 const GREEN: [u8; 3] = [0, 192, 0];
 const RED: [u8; 3] = [192, 0, 0];
 const WHITE: [u8; 3] = [255, 255, 255];
@@ -51,15 +51,12 @@ pub fn pointer(seat: &mut Seat<'_>) {
 
 pub fn keyboard(seat: &mut Seat<'_>) {
     let added = seat.says("").matches("device added: QEMU Virtio Keyboard").count();
-    seat.machine.qmp(
-        "device_add",
-        "\"driver\":\"virtio-keyboard-pci\",\"id\":\"second\",\"bus\":\"port1\"",
-    );
+    seat.machine.plug_keyboard(true);
     let counts = "grep -c 'device added: QEMU Virtio Keyboard' /tmp/log";
     seat.machine.run_until(counts, &(added + 1).to_string());
     seat.machine.type_line("green");
     seat.look_until("4-green", |it| it.count(GREEN) > 100_000);
-    seat.machine.qmp("device_del", "\"id\":\"second\"");
+    seat.machine.plug_keyboard(false);
     seat.says("device removed: QEMU Virtio Keyboard");
     seat.machine.type_line("red");
     seat.look_until("4-red", |it| it.count(GREEN) < 1_000);
@@ -94,6 +91,12 @@ pub fn second_screen(seat: &mut Seat<'_>) {
     seat.machine.look_until(1, &moved, |it| it.count(RED) > 10_000);
     seat.ask("scale Virtual-2 2");
     seat.machine.run_until("grep -c 'screen Virtual-2 1280 0 800x600@.* 2$' /tmp/log", "1");
+    let answer = seat.ask("mode Virtual-2 7x7");
+    assert!(answer.contains("it has no such mode"), "{answer}");
+    seat.ask("mode Virtual-2 640x480");
+    seat.says("screen Virtual-2 1280 0 640x480");
+    let chosen = seat.name("5-chosen");
+    seat.machine.look_until(1, &chosen, |it| it.width == 640 && it.count(BACKGROUND) > 100_000);
     seat.machine.second_screen(0, 0);
     seat.says("screen removed: Virtual-2");
     seat.look_until("5-back", |it| it.count(RED) > 150_000);
