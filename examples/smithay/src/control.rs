@@ -19,6 +19,9 @@
 //! hold FINGERS                  ok; or rest
 //! stylus X Y PRESSURE           ok; a pen is there, and presses with that, of 0 to 1
 //! stylus away                   ok
+//! screens [on|off]              NAME X Y WIDTHxHEIGHT@MILLIHERTZ SCALE, of each screen of a seat, then ok; or they are turned on or off
+//! scale SCREEN SCALE            ok; SCALE of 0.5 to 4
+//! mode SCREEN WIDTHxHEIGHT      ok; one of those that the screen has
 //! tile                          ok, and the windows are arranged side by side
 //! stats                         lines of statistics, then ok
 //! quit                          ok, and the compositor ends

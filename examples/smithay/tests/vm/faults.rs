@@ -11,7 +11,7 @@ pub fn two_on_one_terminal(seat: &mut Seat<'_>) {
     assert!(said.contains("compositor: no seat") && said.contains("status 1"), "{said}");
     seat.ask_until("stats", "ok");
     let nobody = format!(
-        "env -u XDG_RUNTIME_DIR setpriv --reuid=65534 --clear-groups /opt/{} --tty --serve; echo status $?",
+        "env -u XDG_RUNTIME_DIR /usr/bin/setpriv --reuid=65534 --clear-groups /opt/{} --tty --serve; echo status $?",
         seat.name
     );
     let said = seat.machine.run(&nobody);

@@ -39,8 +39,18 @@ fn main() {
     }
 }
 
-const NEEDED: [&str; 8] =
-    ["qemu-system-x86_64", "seatd", "cpio", "busybox", "modprobe", "udevadm", "chvt", "foot"];
+const NEEDED: [&str; 10] = [
+    "qemu-system-x86_64",
+    "seatd",
+    "cpio",
+    "busybox",
+    "modprobe",
+    "udevadm",
+    "chvt",
+    "foot",
+    "dpkg-deb",
+    "apt-get",
+];
 
 /// Boots a machine that has these compositors, and does something with each.
 fn with_machine(compositors: &[&str], act: fn(&mut Seat<'_>)) {
