@@ -8,11 +8,13 @@
 //! vm --costs COMPOSITOR...       what each costs
 //! vm --ask SOCKET WORD...        in the machine
 //! vm --flood                     in the machine
+//! vm --stroke touchscreen        in the machine; or touchpad
 //! ```
 
 mod costs;
 mod daemon;
 mod faults;
+mod fingers;
 mod guest;
 mod machine;
 mod seat;
@@ -31,6 +33,7 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["--ask", socket, ..] => guest::ask(socket, &arguments[2..]),
         ["--flood"] => guest::flood(),
+        ["--stroke", device] => fingers::stroke(device),
         ["--on", compositors @ ..] => with_machine(compositors, all_steps),
         ["--costs", compositors @ ..] => with_machine(compositors, costs::print),
         // As `cargo test` runs it: all that is not asked for by another name.
@@ -80,11 +83,12 @@ fn with_machine(compositors: &[&str], act: fn(&mut Seat<'_>)) {
 }
 
 type Step = (&'static str, fn(&mut Seat<'_>));
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     ("first frame", steps::first_frame),
     ("typing", steps::typing),
     ("pointer", steps::pointer),
     ("keyboard comes and goes", steps::keyboard),
+    ("fingers", steps::fingers),
     ("second screen", steps::second_screen),
     ("terminals", steps::terminals),
     ("flood", steps::flood),

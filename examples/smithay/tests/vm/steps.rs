@@ -67,6 +67,19 @@ pub fn keyboard(seat: &mut Seat<'_>) {
     seat.says("device removed: QEMU QEMU USB Tablet");
 }
 
+pub fn fingers(seat: &mut Seat<'_>) {
+    let guest = seat.guest.clone();
+    let before = seat.number("input:", "strokes");
+    seat.machine.run(&format!("{guest} --stroke touchscreen"));
+    seat.says("device removed: touchscreen");
+    assert_eq!(seat.number("input:", "strokes"), before + 1);
+    let at = seat.pointer_at();
+    seat.machine.run(&format!("{guest} --stroke touchpad"));
+    seat.says("device removed: touchpad");
+    assert_eq!(seat.number("input:", "strokes"), before + 2);
+    assert_eq!(seat.pointer_at(), at, "three fingers do not move the pointer");
+}
+
 pub fn second_screen(seat: &mut Seat<'_>) {
     seat.machine.second_screen(1024, 768);
     seat.says("screen Virtual-2 1280 0 1024x768");
