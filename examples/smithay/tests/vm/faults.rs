@@ -87,8 +87,7 @@ pub fn card_pulled_out(seat: &mut Seat<'_>) {
     seat.says("control=");
     seat.client("weston-simple-shm");
     seat.ask_until("windows", "1 windows");
-    let before = seat.number("screen Virtual-1:", "shown");
-    while seat.number("screen Virtual-1:", "shown") < before + 3 {}
+    seat.shows_frames(3);
     let driver = "/sys/bus/virtio/drivers/virtio_gpu";
     seat.machine
         .run(&format!("cd {driver}; ls -d virtio* >/tmp/card; cat /tmp/card >unbind; cd /tmp"));

@@ -69,6 +69,15 @@ impl Seat<'_> {
         words[at - 1].parse().unwrap()
     }
 
+    /// The first screen shows so many frames more.
+    pub fn shows_frames(&mut self, frames: u64) {
+        let before = self.number("screen Virtual-1:", "shown");
+        let deadline = Instant::now() + PATIENCE;
+        while self.number("screen Virtual-1:", "shown") < before + frames {
+            assert!(Instant::now() < deadline, "nothing is drawn any more");
+        }
+    }
+
     pub fn pointer_at(&mut self) -> (usize, usize) {
         let stats = self.ask("stats");
         let line = stats.lines().find(|it| it.starts_with("pointer: at ")).unwrap();

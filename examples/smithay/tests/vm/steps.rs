@@ -129,8 +129,7 @@ pub fn terminals(seat: &mut Seat<'_>) {
         seat.machine.run("chvt 1");
         seat.machine.run_until(&count("resumed"), &round.to_string());
         seat.look_until("6-back", |it| it.count(RED) > 50_000 && it.count(BACKGROUND) > 100_000);
-        let before = seat.number("screen Virtual-1:", "shown");
-        while seat.number("screen Virtual-1:", "shown") < before + 10 {}
+        seat.shows_frames(10);
         seat.machine.type_line(["green", "red"][round - 1]);
         let now = [GREEN, RED][round - 1];
         seat.look_until("6-typed", |it| it.count(now) > 100_000);
