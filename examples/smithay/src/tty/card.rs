@@ -16,7 +16,6 @@ use smithay::backend::drm::{DrmDevice, DrmDeviceFd, DrmError};
 use smithay::backend::renderer::{Bind, ImportDma};
 use smithay::backend::session::Session;
 use smithay::output::{Mode, Output, PhysicalProperties, Subpixel};
-use smithay::reexports::drm::Device as _;
 use smithay::reexports::drm::control::{
     Device, Event, Mode as CardMode, ModeTypeFlags, connector, crtc,
 };
@@ -144,22 +143,13 @@ where
     let because = |error: String| format!("{} can't be used: {error}", path.display());
     let fd = session.open(path, flags).map_err(|error| because(error.to_string()))?;
     let fd = DrmDeviceFd::new(DeviceFd::from(fd));
-    if !is_master(&fd) {
-        return Err(because("another program shows its pictures on it".to_owned()).into());
-    }
-    // The other half is its source.
-    let (device, _) =
-        DrmDevice::new(fd.clone(), true).map_err(|error| because(error.to_string()))?;
+    // seatd gives a card even if another program has it. The other half is its source.
+    let (device, _) = DrmDevice::new(fd.clone(), true).map_err(|error| {
+        because(format!("{error}; does another program show its pictures on it?"))
+    })?;
     let (card, renderer) =
         draw::Card::new(fd.clone()).map_err(|error| because(error.to_string()))?;
     Ok((Card { id: device.device_id(), device, card, renderer, screens: Vec::new() }, fd))
-}
-
-/// Whether what is drawn is shown. seatd gives a card to its user even if another program has it, and to ask for it
-/// again is root's alone; but who has it may let others in, and so itself.
-#[expect(deprecated, reason = "nobody else is let in")]
-fn is_master(card: &DrmDeviceFd) -> bool {
-    card.generate_auth_token().and_then(|token| card.authenticate_auth_token(token)).is_ok()
 }
 
 /// What there is to be shown on, with its modes, the best first.
