@@ -109,7 +109,9 @@ pub fn second_screen(seat: &mut Seat<'_>) {
     seat.ask("mode Virtual-2 640x480");
     seat.says("screen Virtual-2 1280 0 640x480");
     let chosen = seat.name("5-chosen");
-    seat.machine.look_until(1, &chosen, |it| it.width == 640 && it.count(BACKGROUND) > 100_000);
+    seat.machine.look_until(1, &chosen, |it| {
+        it.width == 640 && it.count(BACKGROUND) + it.count(RED) > 640 * 480 / 2
+    });
     seat.machine.second_screen(0, 0);
     seat.says("screen removed: Virtual-2");
     seat.look_until("5-back", |it| it.count(RED) > 150_000);
