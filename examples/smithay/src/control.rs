@@ -19,6 +19,9 @@
 //! hold FINGERS                  ok; or rest
 //! stylus X Y PRESSURE           ok; a pen is there, and presses with that, of 0 to 1
 //! stylus away                   ok
+//! screens [on|off]              NAME X Y WIDTHxHEIGHT@MILLIHERTZ SCALE, of each screen of a seat, then ok; or they are turned on or off
+//! scale SCREEN SCALE            ok; SCALE of 0.5 to 4
+//! mode SCREEN WIDTHxHEIGHT      ok; one of those that the screen has
 //! tile                          ok, and the windows are arranged side by side
 //! stats                         lines of statistics, then ok
 //! quit                          ok, and the compositor ends
@@ -132,7 +135,7 @@ fn obey(state: &mut State, line: &[u8], reply: Reply) {
             return render::take_screenshot_of(state, Some(output), Path::new(path), done);
         }
         #[cfg(feature = "tty")]
-        ("screens" | "scale", _) => tty::obey(state, command, &words, &mut lines),
+        ("screens" | "scale" | "mode", _) => tty::obey(state, command, &words, &mut lines),
         ("screenshot", [_, ..]) => {
             return render::take_screenshot(state, Path::new(rest.trim()), move |result| {
                 reply.end(&[], result);

@@ -87,8 +87,10 @@ pub fn statistics(state: &State) -> String {
 
 /// Somebody is there.
 pub fn notice(state: &mut State) {
-    let seat = state.seat.clone();
-    state.idle_notifier_state().notify_activity(&seat);
+    if state.globals.idleness_asked {
+        let seat = state.seat.clone();
+        state.idle_notifier_state().notify_activity(&seat);
+    }
     if state.backend.touched() {
         frames::wake(state);
     }

@@ -6,7 +6,7 @@
 
 use std::io::{self, ErrorKind};
 use std::marker::PhantomData;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Instant;
 
@@ -115,6 +115,24 @@ where
     F: FnMut(S::Event, &mut S::Metadata, &mut State) -> S::Ret + 'static,
 {
     insert_foreign(handle, source, callback)
+}
+
+/// Calls back whenever what has an fd is readable, as long as that answers true.
+pub fn watch<T: AsFd + 'static>(
+    handle: &mut Handle,
+    _name: &'static str,
+    _rank: Rank,
+    io: T,
+    callback: fn(&mut T, &mut State) -> io::Result<bool>,
+) -> Result<()> {
+    let source = Generic::new(io, Interest::READ, Mode::Level);
+    let inserted = handle.sources.insert_source(source, move |_, io, state: &mut State| {
+        // SAFETY: what has the fd is not dropped here.
+        let goes_on = callback(unsafe { io.get_mut() }, state)?;
+        Ok(if goes_on { PostAction::Continue } else { PostAction::Remove })
+    });
+    inserted.map_err(|error| error.error)?;
+    Ok(())
 }
 
 /// Serves the clients of a display.

@@ -4,7 +4,7 @@
 //! of the state; [`Loop`] stays where it is run.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Instant;
 
@@ -99,12 +99,31 @@ where
     S: calloop::EventSource + 'static,
     F: FnMut(S::Event, &mut S::Metadata, &mut State) -> S::Ret + 'static,
 {
+    handle.insert_calloop_source_with(options(name, rank), source, callback)?;
+    Ok(())
+}
+
+fn options(name: &'static str, rank: Rank) -> SourceOptions {
     let priority = match rank {
         Rank::First => Priority::High,
         Rank::Second => Priority::Normal,
     };
-    let options = SourceOptions::new().name(name).priority(priority);
-    handle.insert_calloop_source_with(options, source, callback)?;
+    SourceOptions::new().name(name).priority(priority)
+}
+
+/// Calls back whenever what has an fd is readable, as long as that answers true.
+pub fn watch<T: AsFd + 'static>(
+    handle: &mut Handle,
+    name: &'static str,
+    rank: Rank,
+    io: T,
+    callback: fn(&mut T, &mut State) -> io::Result<bool>,
+) -> Result<()> {
+    let source = Generic::new(io, Interest::READ, Mode::Level);
+    handle.insert_source_with(options(name, rank), source, move |ready, state: &mut State| {
+        let goes_on = callback(ready.io, state)?;
+        Ok(if goes_on { PostAction::Continue } else { PostAction::Remove })
+    })?;
     Ok(())
 }
 

@@ -113,6 +113,8 @@ pub struct Globals {
     pub ext_data_control: ext_data_control::DataControlState,
     pub foreign_toplevels: ForeignToplevelListState,
     pub idle_notifier: IdleNotifierState<State>,
+    /// A client has asked when nobody is there: only then are there timers that input sets anew.
+    pub idleness_asked: bool,
     pub layer_shell: WlrLayerShellState,
     pub primary_selection: PrimarySelectionState,
     pub seat: SeatState<State>,
@@ -164,6 +166,7 @@ impl Globals {
             data_device: DataDeviceState::new::<State>(display),
             dmabuf: DmabufState::new(),
             idle_notifier: IdleNotifierState::new(display, foreign),
+            idleness_asked: false,
             layer_shell: WlrLayerShellState::new::<State>(display),
             primary_selection,
             seat: SeatState::new(),

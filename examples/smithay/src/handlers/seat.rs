@@ -62,6 +62,7 @@ impl TabletSeatHandler for State {
 
 impl IdleNotifierHandler for State {
     fn idle_notifier_state(&mut self) -> &mut IdleNotifierState<Self> {
+        self.globals.idleness_asked = true;
         // It sets timers.
         let _ = event_loop::calloop(&mut self.handle, &self.foreign);
         &mut self.globals.idle_notifier

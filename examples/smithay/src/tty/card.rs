@@ -1,5 +1,6 @@
 //! A graphics card: its connectors, and the screens on them. DRM and KMS.
 
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,36 +12,51 @@ use rustix::io::Errno;
 use smithay::backend::allocator::Format;
 use smithay::backend::allocator::dmabuf::Dmabuf;
 use smithay::backend::drm::compositor::FrameError;
-use smithay::backend::drm::{
-    DrmDevice, DrmDeviceFd, DrmDeviceNotifier, DrmError, DrmEvent, DrmEventMetadata, DrmEventTime,
-};
+use smithay::backend::drm::{DrmDevice, DrmDeviceFd, DrmError};
 use smithay::backend::renderer::{Bind, ImportDma};
 use smithay::backend::session::Session;
 use smithay::output::{Mode, Output, PhysicalProperties, Subpixel};
-use smithay::reexports::drm::control::{Device, Mode as CardMode, ModeTypeFlags, connector, crtc};
+use smithay::reexports::drm::control::{
+    Device, Event, Mode as CardMode, ModeTypeFlags, connector, crtc,
+};
 use smithay::utils::DeviceFd;
 
 /// What a card asks of the state.
 pub trait CardHandler {
     /// A screen has taken a frame.
     fn frame_shown(&mut self, crtc: crtc::Handle, at: Instant);
+    /// The card is no more.
+    fn card_lost(&mut self, error: &io::Error);
 }
 
-pub fn hear<D: CardHandler>(
-    event: DrmEvent,
-    metadata: &mut Option<DrmEventMetadata>,
+/// Takes what there is. Smithay's own source does the same, but is one of calloop's.
+pub fn hear<D: CardHandler>(card: &mut DrmDeviceFd, data: &mut D) -> io::Result<bool> {
+    Ok(hear_events(card.receive_events(), data))
+}
+
+/// Whether there will be more.
+fn hear_events<D: CardHandler>(
+    events: io::Result<impl Iterator<Item = Event>>,
     data: &mut D,
-) {
-    match event {
-        DrmEvent::VBlank(crtc) => {
-            let now = Instant::now();
-            let at = match metadata.as_ref().map(|metadata| metadata.time) {
-                Some(DrmEventTime::Monotonic(at)) => instant(at, now),
-                _ => now,
-            };
-            data.frame_shown(crtc, at);
+) -> bool {
+    match events {
+        Ok(events) => {
+            for event in events {
+                if let Event::PageFlip(flip) = event {
+                    data.frame_shown(flip.crtc, instant(flip.duration, Instant::now()));
+                }
+            }
+            true
         }
-        DrmEvent::Error(error) => eprintln!("compositor: the graphics card: {error}"),
+        Err(error) => {
+            let lost = remedy_of(Errno::from_io_error(&error)) == Remedy::Forget;
+            if lost {
+                data.card_lost(&error);
+            } else {
+                eprintln!("compositor: the graphics card: {error}");
+            }
+            !lost
+        }
     }
 }
 
@@ -96,6 +112,8 @@ pub struct Screen {
     pub connector: connector::Handle,
     pub output: Output,
     pub scanout: Scanout,
+    /// The best first.
+    modes: Vec<CardMode>,
     pub clock: FrameClock,
     pub phase: Phase,
     /// What was last said of it.
@@ -117,7 +135,7 @@ pub struct Card {
 /// # Errors
 ///
 /// It is busy, not this user's, or can't show pictures.
-pub fn open<S: Session>(session: &mut S, path: &Path) -> Result<(Card, DrmDeviceNotifier)>
+pub fn open<S: Session>(session: &mut S, path: &Path) -> Result<(Card, DrmDeviceFd)>
 where
     S::Error: std::fmt::Display,
 {
@@ -125,10 +143,13 @@ where
     let because = |error: String| format!("{} can't be used: {error}", path.display());
     let fd = session.open(path, flags).map_err(|error| because(error.to_string()))?;
     let fd = DrmDeviceFd::new(DeviceFd::from(fd));
-    let (device, notifier) =
-        DrmDevice::new(fd.clone(), true).map_err(|error| because(error.to_string()))?;
-    let (card, renderer) = draw::Card::new(fd).map_err(|error| because(error.to_string()))?;
-    Ok((Card { id: device.device_id(), device, card, renderer, screens: Vec::new() }, notifier))
+    // seatd gives a card even if another program has it. The other half is its source.
+    let (device, _) = DrmDevice::new(fd.clone(), true).map_err(|error| {
+        because(format!("{error}; does another program show its pictures on it?"))
+    })?;
+    let (card, renderer) =
+        draw::Card::new(fd.clone()).map_err(|error| because(error.to_string()))?;
+    Ok((Card { id: device.device_id(), device, card, renderer, screens: Vec::new() }, fd))
 }
 
 /// What there is to be shown on, with its modes, the best first.
@@ -187,30 +208,21 @@ impl Card {
                 model: connector.to_string(),
             },
         );
-        let mut refused: Box<dyn std::error::Error> = "it has no mode".into();
-        // The preferred one first; then whatever the card can do.
-        for mode in modes {
-            set_output_mode(&output, modes, *mode);
-            match self.scanout(&output, connector.handle(), crtc, *mode) {
-                Ok(scanout) => {
-                    let clock = FrameClock::new(period(mode), Instant::now());
-                    let connector = connector.handle();
-                    let phase = Phase::Idle;
-                    self.screens.push(Screen {
-                        connector,
-                        output,
-                        scanout,
-                        clock,
-                        phase,
-                        described: String::new(),
-                        unchanged: 0,
-                    });
-                    return Ok(());
-                }
-                Err(error) => refused = error,
-            }
-        }
-        Err(refused)
+        let (mode, scanout) = first_taken(modes, |mode| {
+            set_output_mode(&output, modes, mode);
+            self.scanout(&output, connector.handle(), crtc, mode)
+        })?;
+        self.screens.push(Screen {
+            connector: connector.handle(),
+            output,
+            scanout,
+            modes: modes.to_vec(),
+            clock: FrameClock::new(period(&mode), Instant::now()),
+            phase: Phase::Idle,
+            described: String::new(),
+            unchanged: 0,
+        });
+        Ok(())
     }
 
     fn scanout(
@@ -281,21 +293,42 @@ impl Card {
 }
 
 impl Screen {
-    /// Keeps the mode, if the screen still has it and prefers no other.
+    /// Keeps the mode, unless the screen now has others.
     fn set_modes(&mut self, modes: &[CardMode]) -> Result<()> {
-        let mode = modes[0];
-        if self.scanout.pending_mode() == mode {
+        if self.modes == modes {
             return Ok(());
         }
-        self.use_mode(modes, mode)
-    }
-
-    fn use_mode(&mut self, modes: &[CardMode], mode: CardMode) -> Result<()> {
-        self.scanout.use_mode(mode)?;
-        set_output_mode(&self.output, modes, mode);
-        self.clock.set_period(period(&mode));
+        let (mode, ()) = first_taken(modes, |mode| Ok(self.scanout.use_mode(mode)?))?;
+        self.modes = modes.to_vec();
+        self.mode_used(mode);
         Ok(())
     }
+
+    /// Has the mode of a size that refreshes most often.
+    pub fn choose_mode(&mut self, size: (u16, u16)) -> Result<()> {
+        let of_size = self.modes.iter().copied().filter(|mode| mode.size() == size);
+        let mode = of_size.max_by_key(|mode| mode.vrefresh()).ok_or("it has no such mode")?;
+        self.scanout.use_mode(mode)?;
+        self.mode_used(mode);
+        Ok(())
+    }
+
+    fn mode_used(&mut self, mode: CardMode) {
+        set_output_mode(&self.output, &self.modes, mode);
+        self.clock.set_period(period(&mode));
+    }
+}
+
+/// The first mode that the card takes: it may refuse one that it has told of.
+fn first_taken<M: Copy, T>(modes: &[M], mut take: impl FnMut(M) -> Result<T>) -> Result<(M, T)> {
+    let mut refused = "it has no mode".into();
+    for mode in modes {
+        match take(*mode) {
+            Ok(taken) => return Ok((*mode, taken)),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 fn set_output_mode(output: &Output, modes: &[CardMode], mode: CardMode) {
@@ -331,6 +364,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use smithay::reexports::drm::control::{PageFlipEvent, from_u32};
 
     // No card of a virtual machine fails in these ways.
 
@@ -348,8 +382,44 @@ mod tests {
     }
 
     #[test]
-    fn a_mode_that_fails_to_commit_is_refused() {
+    fn a_mode_that_fails_to_commit_is_refused_and_the_next_one_is_had() {
         assert_eq!(remedy_of(Some(Errno::INVAL)), Remedy::Refuse);
         assert_eq!(remedy(&DrmError::NoPlane), Remedy::Refuse);
+        let take = |mode| if mode == 1 { Err("not that one".into()) } else { Ok(10 * mode) };
+        assert_eq!(first_taken(&[1, 2, 3], take).unwrap(), (2, 20));
+        assert_eq!(first_taken(&[1, 1], take).unwrap_err().to_string(), "not that one");
+    }
+
+    #[derive(Default)]
+    struct Seen {
+        shown: u32,
+        lost: u32,
+    }
+
+    impl CardHandler for Seen {
+        fn frame_shown(&mut self, _: crtc::Handle, _: Instant) {
+            self.shown += 1;
+        }
+
+        fn card_lost(&mut self, _: &io::Error) {
+            self.lost += 1;
+        }
+    }
+
+    #[test]
+    fn a_card_that_vanishes_in_a_flip_is_told_of_once_and_not_listened_to_any_more() {
+        let mut seen = Seen::default();
+        let flip = || {
+            Event::PageFlip(PageFlipEvent {
+                frame: 1,
+                duration: Duration::ZERO,
+                crtc: from_u32(1).unwrap(),
+            })
+        };
+        assert!(hear_events(Ok([flip(), Event::Unknown(vec![]), flip()].into_iter()), &mut seen));
+        let fails = |errno: Errno| Err::<std::iter::Empty<Event>, _>(io::Error::from(errno));
+        assert!(hear_events(fails(Errno::ACCESS), &mut seen));
+        assert!(!hear_events(fails(Errno::NODEV), &mut seen));
+        assert_eq!((seen.shown, seen.lost), (2, 1));
     }
 }

@@ -1,9 +1,19 @@
 //! Keyboards, pointers, touchscreens, touchpads and graphics tablets: libinput, on the devices that the session gives.
 
+use std::io;
+
 use smithay::backend::input::InputEvent;
-use smithay::backend::libinput::{LibinputInputBackend, LibinputSessionInterface};
+use smithay::backend::libinput::{
+    LibinputInputBackend, LibinputSessionInterface, PointerScrollAxis,
+};
 use smithay::backend::session::Session;
 use smithay::input::keyboard::LedState;
+use smithay::reexports::input::event::gesture::{
+    GestureHoldEvent, GesturePinchEvent, GestureSwipeEvent,
+};
+use smithay::reexports::input::event::{
+    DeviceEvent, EventTrait, GestureEvent, KeyboardEvent, PointerEvent, TabletToolEvent, TouchEvent,
+};
 use smithay::reexports::input::{Device, DeviceCapability, Event, Led, Libinput};
 
 use crate::Result;
@@ -14,12 +24,72 @@ pub trait InputHandler {
     fn input(&mut self, event: InputEvent<LibinputInputBackend>);
 }
 
-pub fn hear<D: InputHandler>(event: InputEvent<LibinputInputBackend>, _: &mut (), data: &mut D) {
-    match event {
-        InputEvent::DeviceAdded { device } => data.devices().added(device),
-        InputEvent::DeviceRemoved { device } => data.devices().removed(&device),
-        event => data.input(event),
+/// Takes what there is. Smithay's own source does the same, but is one of calloop's.
+pub fn hear<D: InputHandler>(libinput: &mut Libinput, data: &mut D) -> io::Result<bool> {
+    libinput.dispatch()?;
+    for event in libinput {
+        match event {
+            Event::Device(DeviceEvent::Added(event)) => data.devices().added(event.device()),
+            Event::Device(DeviceEvent::Removed(event)) => data.devices().removed(&event.device()),
+            event => {
+                if let Some(event) = translate(event) {
+                    data.input(event);
+                }
+            }
+        }
     }
+    Ok(true)
+}
+
+/// What Smithay calls it.
+fn translate(event: Event) -> Option<InputEvent<LibinputInputBackend>> {
+    use InputEvent as To;
+    use {GestureHoldEvent as Hold, GesturePinchEvent as Pinch, GestureSwipeEvent as Swipe};
+    Some(match event {
+        Event::Keyboard(KeyboardEvent::Key(event)) => To::Keyboard { event },
+        Event::Pointer(event) => match event {
+            PointerEvent::Motion(event) => To::PointerMotion { event },
+            PointerEvent::MotionAbsolute(event) => To::PointerMotionAbsolute { event },
+            PointerEvent::Button(event) => To::PointerButton { event },
+            PointerEvent::ScrollWheel(event) => {
+                To::PointerAxis { event: PointerScrollAxis::Wheel(event) }
+            }
+            PointerEvent::ScrollFinger(event) => {
+                To::PointerAxis { event: PointerScrollAxis::Finger(event) }
+            }
+            PointerEvent::ScrollContinuous(event) => {
+                To::PointerAxis { event: PointerScrollAxis::Continuous(event) }
+            }
+            _ => return None,
+        },
+        Event::Touch(event) => match event {
+            TouchEvent::Down(event) => To::TouchDown { event },
+            TouchEvent::Motion(event) => To::TouchMotion { event },
+            TouchEvent::Up(event) => To::TouchUp { event },
+            TouchEvent::Cancel(event) => To::TouchCancel { event },
+            TouchEvent::Frame(event) => To::TouchFrame { event },
+            _ => return None,
+        },
+        Event::Tablet(event) => match event {
+            TabletToolEvent::Axis(event) => To::TabletToolAxis { event },
+            TabletToolEvent::Proximity(event) => To::TabletToolProximity { event },
+            TabletToolEvent::Tip(event) => To::TabletToolTip { event },
+            TabletToolEvent::Button(event) => To::TabletToolButton { event },
+            _ => return None,
+        },
+        Event::Gesture(event) => match event {
+            GestureEvent::Swipe(Swipe::Begin(event)) => To::GestureSwipeBegin { event },
+            GestureEvent::Swipe(Swipe::Update(event)) => To::GestureSwipeUpdate { event },
+            GestureEvent::Swipe(Swipe::End(event)) => To::GestureSwipeEnd { event },
+            GestureEvent::Pinch(Pinch::Begin(event)) => To::GesturePinchBegin { event },
+            GestureEvent::Pinch(Pinch::Update(event)) => To::GesturePinchUpdate { event },
+            GestureEvent::Pinch(Pinch::End(event)) => To::GesturePinchEnd { event },
+            GestureEvent::Hold(Hold::Begin(event)) => To::GestureHoldBegin { event },
+            GestureEvent::Hold(Hold::End(event)) => To::GestureHoldEnd { event },
+            _ => return None,
+        },
+        _ => return None,
+    })
 }
 
 /// The devices that are there.
@@ -34,16 +104,15 @@ pub struct Devices {
 /// # Errors
 ///
 /// libinput knows no such seat.
-pub fn open<S: Session + 'static>(session: S) -> Result<(Devices, LibinputInputBackend)> {
+pub fn open<S: Session + 'static>(session: S) -> Result<(Devices, Libinput)> {
     let seat = session.seat();
     let mut libinput = Libinput::new_with_udev::<LibinputSessionInterface<S>>(
         LibinputSessionInterface::from(session),
     );
     libinput.udev_assign_seat(&seat).map_err(|()| format!("no input devices of {seat}"))?;
-    let source = LibinputInputBackend::new(libinput.clone());
-    let mut devices = Devices { libinput, all: Vec::new(), leds: Led::empty() };
+    let mut devices = Devices { libinput: libinput.clone(), all: Vec::new(), leds: Led::empty() };
     devices.take_added();
-    Ok((devices, source))
+    Ok((devices, libinput))
 }
 
 impl Devices {
@@ -51,7 +120,6 @@ impl Devices {
     fn take_added(&mut self) {
         let added: Vec<Event> = self.libinput.by_ref().collect();
         for event in added {
-            use smithay::reexports::input::event::{DeviceEvent, EventTrait};
             match event {
                 Event::Device(DeviceEvent::Added(event)) => self.added(event.device()),
                 Event::Device(DeviceEvent::Removed(event)) => self.removed(&event.device()),

@@ -1,5 +1,7 @@
 //! The screens of the seat: where they are, and when each is drawn.
 
+use std::fmt::Display;
+use std::io;
 use std::time::{Duration, Instant};
 
 use smithay::backend::drm::compositor::FrameFlags;
@@ -103,8 +105,7 @@ fn draw(state: &mut State, connector: connector::Handle, deadline: Instant) {
             eprintln!("compositor: {} is not drawn: {error}", screen.output.name());
         }
         Err((error, Remedy::Forget)) => {
-            eprintln!("compositor: the graphics card is gone: {error}");
-            return forget_card(state);
+            return forget_card(state, &error);
         }
     }
     let Some(screen) = find(state, |screen| screen.connector == connector) else { return };
@@ -191,6 +192,10 @@ impl CardHandler for State {
         if changed {
             schedule(self);
         }
+    }
+
+    fn card_lost(&mut self, error: &io::Error) {
+        forget_card(self, error);
     }
 }
 
@@ -310,12 +315,12 @@ pub fn set_dark(state: &mut State, dark: bool) {
 }
 
 /// The card is no more. Clients stay: another one, or none.
-pub fn forget_card(state: &mut State) {
+pub fn forget_card(state: &mut State, why: &dyn Display) {
     let gone = outputs(state);
-    if let Some(tty) = state.backend.tty() {
-        tty.card = None;
+    if state.backend.tty().and_then(|tty| tty.card.take()).is_some() {
+        eprintln!("compositor: the graphics card is gone: {why}");
+        arrange(state, &gone);
     }
-    arrange(state, &gone);
 }
 
 /// `NAME x y WxH@mHz scale`, of each screen.
@@ -351,6 +356,15 @@ pub fn set_scale(state: &mut State, name: &str, scale: f64) -> Result<String, St
         return Err(format!("{scale} is not a scale of 0.5 to 4"));
     }
     output.change_current_state(None, None, Some(Scale::Fractional(scale)), None);
+    arrange(state, &[]);
+    Ok(String::new())
+}
+
+/// Has an output use another of its modes.
+pub fn set_mode(state: &mut State, name: &str, size: (u16, u16)) -> Result<String, String> {
+    let screen = find(state, |screen| screen.output.name() == name);
+    let screen = screen.ok_or_else(|| format!("there is no screen {name}"))?;
+    screen.choose_mode(size).map_err(|error| format!("{name}: {error}"))?;
     arrange(state, &[]);
     Ok(String::new())
 }

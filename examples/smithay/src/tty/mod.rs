@@ -11,7 +11,8 @@
 //! | `frames`, `seat` | what the state does of it: screens here, the rest there | |
 //!
 //! Each of the first four is a source of the loop, knows nothing of the others, and works with any state that has
-//! its handler.
+//! its handler. Sessions and cards come and go seldom: those are Smithay's sources, hosted. Input and frames come all
+//! the time: those are fds that the loop watches itself.
 
 pub mod card;
 pub mod clock;
@@ -78,8 +79,8 @@ pub fn start(options: &Options) -> Result<(Loop, State)> {
     let (event_loop, mut state) = compositor::compositor(Backend::Tty(Box::new(tty)))?;
     let handle = &mut state.handle;
     event_loop::insert_ranked(handle, "session", Rank::First, sessions, session::hear)?;
-    event_loop::insert_ranked(handle, "input", Rank::First, input, devices::hear)?;
-    event_loop::insert_ranked(handle, "screens", Rank::Second, flips, card::hear)?;
+    event_loop::watch(handle, "input", Rank::First, input, devices::hear)?;
+    event_loop::watch(handle, "screens", Rank::Second, flips, card::hear)?;
     event_loop::insert_ranked(handle, "cards", Rank::Second, cards, gpus::hear)?;
     frames::rescan(&mut state);
     if let Some(blank) = options.blank {
@@ -134,7 +135,7 @@ pub fn statistics(state: &mut State) -> Vec<String> {
     input.into_iter().chain(frames::statistics(state)).collect()
 }
 
-/// `screens`, `screens on`, `screens off`, and `scale OUTPUT SCALE`, of the control socket.
+/// `screens`, `screens on`, `screens off`, `scale OUTPUT SCALE` and `mode OUTPUT WIDTHxHEIGHT`, of the control socket.
 pub fn obey(
     state: &mut State,
     command: &str,
@@ -152,7 +153,15 @@ pub fn obey(
             let scale = scale.parse().map_err(|_| format!("{scale:?} is not a number"))?;
             return frames::set_scale(state, output, scale);
         }
-        _ => return Err("usage: screens [on|off], scale OUTPUT SCALE".to_owned()),
+        ("mode", [output, size]) => {
+            let size =
+                size.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+            return frames::set_mode(state, output, size.ok_or("a size is WIDTHxHEIGHT")?);
+        }
+        _ => {
+            let usage = "usage: screens [on|off], scale OUTPUT SCALE, mode OUTPUT WIDTHxHEIGHT";
+            return Err(usage.to_owned());
+        }
     }
     Ok(String::new())
 }

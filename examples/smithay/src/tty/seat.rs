@@ -29,6 +29,8 @@ use crate::{event_loop, input, render, stylus};
 pub struct Counts {
     pub events: u64,
     pub motions: u64,
+    /// Of a finger over a screen, of several over a touchpad.
+    pub strokes: u64,
     /// Motions that were there before the last frame but one was started, and in none of them.
     pub behind: u64,
     /// When the last two frames were started, the last first, on the kernel's clock.
@@ -109,8 +111,7 @@ impl GpuHandler for State {
     fn card_removed(&mut self, card: Dev) {
         let ours = |tty: &mut Tty| tty.card.as_ref().is_some_and(|it| it.id == card);
         if self.backend.tty().is_some_and(ours) {
-            eprintln!("compositor: the graphics card is gone");
-            frames::forget_card(self);
+            frames::forget_card(self, &"pulled out");
         }
     }
 }
@@ -123,10 +124,10 @@ impl Tty {
     }
 
     pub fn input_statistics(&self) -> String {
-        let Counts { events, motions, behind, .. } = self.input;
+        let Counts { events, motions, strokes, behind, .. } = self.input;
         let devices = self.devices.count();
         format!(
-            "input: {devices} devices, {events} events, {motions} motions, {behind} left behind"
+            "input: {devices} devices, {events} events, {strokes} strokes, {motions} motions, {behind} left behind"
         )
     }
 }
@@ -142,6 +143,12 @@ impl InputHandler for State {
     fn input(&mut self, event: InputEvent<LibinputInputBackend>) {
         if let Some(tty) = self.backend.tty() {
             tty.input.events += 1;
+            tty.input.strokes += u64::from(matches!(
+                event,
+                InputEvent::TouchUp { .. }
+                    | InputEvent::GestureSwipeEnd { .. }
+                    | InputEvent::GesturePinchEnd { .. }
+            ));
         }
         let size = render::bounds(self).size;
         match event {

@@ -203,6 +203,25 @@ impl Machine {
         }
     }
 
+    /// Plugs a second keyboard in, or pulls it out.
+    pub fn plug_keyboard(&mut self, plugged: bool) {
+        if plugged {
+            let device = "\"driver\":\"virtio-keyboard-pci\",\"id\":\"second\",\"bus\":\"port1\"";
+            self.qmp("device_add", device);
+        } else {
+            self.qmp("device_del", "\"id\":\"second\"");
+        }
+    }
+
+    pub fn kill_seatd(&mut self) {
+        self.run("kill -KILL $(pidof seatd)");
+    }
+
+    pub fn start_seatd(&mut self) {
+        self.run("rm -f /run/seatd.sock; seatd -g seat >/tmp/seatd.log 2>&1 &");
+        self.run_until("ls /run/seatd.sock", "/run/seatd.sock");
+    }
+
     /// Plugs the second screen in, gives it another size, or pulls it out: 0 by 0.
     pub fn second_screen(&mut self, width: u16, height: u16) {
         let socket = self.sockets.path().join("vnc");
