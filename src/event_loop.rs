@@ -379,8 +379,8 @@ impl<Data: LoopData> EventLoop<Data> {
         self.round.forget_level(tables(data));
         let prepared = self.before_sleep(data);
         let waited = prepared.and_then(|()| self.wait(timeout, in_run, data));
-        self.before_handle_events(data);
-        waited?;
+        let seen = self.before_handle_events(data);
+        waited.and(seen)?;
         self.deliver(data)?;
         self.run_idles(data)?;
         self.budget.finish();

@@ -275,6 +275,7 @@ impl<Data> LoopHandle<Data> {
         change: impl FnOnce(&mut S) + 'static,
     ) -> bool {
         let key = token.key();
+        let drops = runs_code_when_dropped(&change);
         let live = self.registrations.is_live_of::<S>(key);
         if live {
             self.registrations.touch(key);
@@ -283,7 +284,7 @@ impl<Data> LoopHandle<Data> {
                     change(source);
                 }
             });
-            self.push(Op::Update(key, change));
+            self.push(Op::Update { key, change, drops });
         }
         live
     }
@@ -588,7 +589,12 @@ impl<Data> LoopHandle<Data> {
     /// ```
     pub fn registrar(&mut self, source: impl Into<AnyToken>) -> Option<Registrar<'_>> {
         let key = source.into().key();
-        self.registrations.is_enabled(key).then(|| Registrar::new(&mut self.registrations, key))
+        if !self.registrations.is_enabled(key) {
+            return None;
+        }
+        // What is armed with it, the loop's fd is to tell of.
+        self.registrations.shared().note_work();
+        Some(Registrar::new(&mut self.registrations, key))
     }
 
     /// The tables.
@@ -703,6 +709,11 @@ impl<Data> fmt::Debug for LoopHandle<Data> {
             .field("idles", &self.idles)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether to drop it may run code of the user's.
+fn runs_code_when_dropped<T>(_: &T) -> bool {
+    std::mem::needs_drop::<T>()
 }
 
 /// The tables of the handle in `data`.

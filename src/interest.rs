@@ -180,16 +180,22 @@ impl ReadinessBits {
         if self.0 & RAW == 0 { self } else { Self(self.0 & wanted) }
     }
 
-    /// The same, of which the kernel goes on to tell by itself if `level`.
+    /// The same, of an fd of which the kernel goes on to tell by itself if `level`.
     #[inline]
-    pub(crate) fn told_again(self, level: bool) -> Self {
+    pub(crate) fn with_level(self, level: bool) -> Self {
         if level { Self(self.0 | LEVEL) } else { self }
     }
 
-    /// Whether the kernel goes on to tell of it by itself.
+    /// Whether it is of an fd of which the kernel goes on to tell by itself.
+    #[inline]
+    pub(crate) fn is_level(self) -> bool {
+        self.0 & LEVEL != 0
+    }
+
+    /// Whether the kernel tells all of it again: what the source said, it does not.
     #[inline]
     pub(crate) fn is_told_again(self) -> bool {
-        self.0 & LEVEL != 0
+        self.0 & (LEVEL | MORE) == LEVEL
     }
 
     /// Whether there is an event.

@@ -452,9 +452,7 @@ impl Registrations {
         let (Holder { source, flags, moves, .. }, held) = self.rows.get_with_source(interest)?;
         let mut readiness = std::mem::replace(&mut held.ready, ReadinessBits::NONE);
         if let Watch::Io(io) = held.watch {
-            // What a `before_sleep` answered, the kernel need not know of.
-            let again = io.level && readiness.is_found();
-            readiness = readiness.wanted(io.wants).told_again(again);
+            readiness = readiness.wanted(io.wants).with_level(io.level);
         }
         let (once, has_options) = (flags & ONCE != 0, flags & OPTIONS != 0);
         let turn = Turn { source, interest, readiness, once, has_options };

@@ -5,12 +5,18 @@ mod common;
 
 #[path = "regressions/awake.rs"]
 mod awake;
+#[path = "regressions/claims.rs"]
+mod claims;
 #[path = "regressions/cost.rs"]
 mod cost;
 #[path = "regressions/delivery.rs"]
 mod delivery;
 #[path = "regressions/edges.rs"]
 mod edges;
+#[path = "regressions/foreign.rs"]
+mod foreign;
+#[path = "regressions/lanes.rs"]
+mod lanes;
 #[path = "regressions/moves.rs"]
 mod moves;
 #[path = "regressions/numbers.rs"]
@@ -20,6 +26,8 @@ mod panics;
 #[cfg(not(mio_unsupported_force_poll_poll))] // Much of it is of epoll.
 #[path = "regressions/reading.rs"]
 mod reading;
+#[path = "regressions/scripted.rs"]
+mod scripted;
 #[path = "regressions/turns.rs"]
 mod turns;
 

@@ -24,10 +24,11 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.round.begin() {
             self.take_up_interrupted(data);
         }
-        let handle = data.loop_handle();
+        let handle = own_handle(&self.shared, data)?;
         if self.is_asked(handle) {
             self.budget.begin_without_wait(handle.registrations().has_urgent());
             self.apply_all_asked(data)?;
+            own_handle(&self.shared, data)?;
         }
         Ok(())
     }
@@ -130,7 +131,10 @@ impl<Data: LoopData> EventLoop<Data> {
                     }
                 }
             }
-            Op::Update(key, change) => {
+            Op::Update { key, change, drops } => {
+                if drops {
+                    self.round.runs_user_code();
+                }
                 if let Some((subject, slot)) = live_slot(&mut self.slots, key, data) {
                     let change = |_: &mut Data| change(&mut *slot.source);
                     watched(&mut self.insight, subject, data, change);
@@ -140,14 +144,21 @@ impl<Data: LoopData> EventLoop<Data> {
                 }
             }
             Op::Visit(key, visitor) => {
+                // Also if it is dropped.
+                self.round.runs_user_code();
                 if let Some((subject, slot)) = live_slot(&mut self.slots, key, data) {
                     let visit = |data: &mut Data| visitor(&mut *slot.source, data);
                     instrument(&mut self.insight, &mut self.round, subject, data, visit);
                 }
             }
             Op::Take(key, then) => {
+                self.round.runs_user_code();
                 if let Some(Slot { source, callback }) = self.remove(key, data) {
                     drop(callback);
+                    // The policy, or that destructor, may have put another loop's handle into the state.
+                    if own_handle(&self.shared, data).is_err() {
+                        return;
+                    }
                     let subject = Subject::op(key, source.type_name());
                     let take = |data: &mut Data| then(source, data);
                     instrument(&mut self.insight, &mut self.round, subject, data, take);
@@ -271,7 +282,10 @@ impl<Data: LoopData> EventLoop<Data> {
     fn finish_changing(&mut self, key: SourceKey, data: &mut Data) {
         // It is, if it was being registered.
         self.disable(key, data);
-        let registrations = tables(data);
+        let Ok(handle) = own_handle(&self.shared, data) else {
+            return self.round.set_changing(Some(key));
+        };
+        let registrations = handle.registrations_mut();
         registrations.sweep(key);
         if !registrations.is_live(key) {
             drop(self.remove(key, data));

@@ -55,10 +55,12 @@ pub(crate) struct Budget {
     owed: u8,
     /// The lanes that this round refused.
     closed: u8,
-    /// The lanes that wait for others in this round, and are not refused by that.
-    held: u8,
     /// What had been spent when the last of these was refused.
     shared: i64,
+    /// The lanes that wait for others in this round, and are not refused by that.
+    held: u8,
+    /// The lanes of which something ran in this round.
+    ran: u8,
     /// The lane that overdrew last: the next in turn is the first starved one after it.
     last: u32,
     /// One item ran although the time was over.
@@ -87,6 +89,7 @@ impl Budget {
             owed: 0,
             closed: 0,
             held: 0,
+            ran: 0,
             shared: 0,
             last: 0,
             overdrawn: false,
@@ -115,6 +118,7 @@ impl Budget {
         self.owed = self.starved;
         self.closed = 0;
         self.held = 0;
+        self.ran = 0;
         self.shared = 0;
         // The first item needs no look at the clock if it is known when the round began, or if that does not matter.
         self.unread = u32::from(now.is_some() || !urgent);
@@ -170,6 +174,7 @@ impl Budget {
             return self.overdraw(bit);
         }
         self.left -= u32::from(lane == Lane::Apply);
+        self.ran |= bit;
         self.starved &= !bit;
         true
     }
@@ -193,8 +198,13 @@ impl Budget {
             self.shared = self.spent.min(self.time);
         }
         self.owed &= !bit;
-        let next = (self.last + 1 + self.starved.rotate_right(self.last + 1).trailing_zeros()) % 8;
-        let may_run = self.starved & bit != 0 && bit == 1 << next && !self.overdrawn;
+        // Those that had a part of this round are behind those that had none, or would stay the next in turn for ever.
+        let waiting = match self.starved & !self.ran {
+            0 => self.starved,
+            waiting => waiting,
+        };
+        let next = (self.last + 1 + waiting.rotate_right(self.last + 1).trailing_zeros()) % 8;
+        let may_run = waiting & bit != 0 && bit == 1 << next && !self.overdrawn;
         if may_run {
             self.overdrawn = true;
             self.last = next;

@@ -148,7 +148,7 @@ impl<Data: LoopData> EventLoop<Data> {
         registrations.begin_callback(key);
         self.shared.forget_again();
         // What the kernel says again needs no note. What goes after it goes after a panic, too, whatever the kernel says.
-        if !readiness.is_told_again() || turn.once || readiness.has_more() {
+        if !readiness.is_told_again() || turn.once {
             let again = if turn.once { readiness.with_more() } else { readiness };
             self.round.set_running(interest, again);
         }
@@ -190,6 +190,8 @@ impl<Data: LoopData> EventLoop<Data> {
         let Turn { source: key, .. } = turn;
         let registrations = tables(data);
         match answer {
+            // An op does that, and with a taken source more.
+            Ok(PostAction::Disable | PostAction::Remove) if !registrations.is_live(key) => {}
             // The source stays, and its registration is brought up to date, which contradicts no op that follows. What
             // goes after its first event goes whatever was asked for.
             Ok(PostAction::Disable | PostAction::Remove)

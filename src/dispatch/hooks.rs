@@ -3,6 +3,7 @@
 use crate::EventLoop;
 use crate::error::Outcome;
 use crate::handle::{LoopData, own_handle};
+use crate::interest::ReadinessBits;
 use crate::source::EventIterator;
 use crate::token::SourceKey;
 
@@ -35,7 +36,9 @@ impl<Data: LoopData> EventLoop<Data> {
             match slot.source.before_sleep() {
                 Ok(None) => {}
                 Ok(Some((readiness, token))) => {
-                    self.round.found(token.key(), readiness.into(), registrations);
+                    // The kernel knows nothing of it.
+                    let readiness = ReadinessBits::from(readiness).with_more();
+                    self.round.found(token.key(), readiness, registrations);
                 }
                 Err(error) => {
                     let failure = self.source_failure(key, error.into(), data);
@@ -43,17 +46,17 @@ impl<Data: LoopData> EventLoop<Data> {
                 }
             }
         }
+        own_handle(&self.shared, data)?;
         self.round.failure()
     }
 
     /// Calls `before_handle_events`, with what this round has for the source.
     #[inline]
-    pub(crate) fn before_handle_events(&mut self, data: &mut Data) {
+    pub(crate) fn before_handle_events(&mut self, data: &mut Data) -> Outcome {
         if self.hooks.is_empty() {
-            return;
+            return Ok(());
         }
-        let Ok(handle) = own_handle(&self.shared, data) else { return };
-        let registrations = handle.registrations();
+        let registrations = own_handle(&self.shared, data)?.registrations();
         for &key in &self.hooks {
             if let Some(slot) = self.slots.get_mut(key)
                 && registrations.is_registered(key)
@@ -61,5 +64,6 @@ impl<Data: LoopData> EventLoop<Data> {
                 slot.source.before_handle_events(EventIterator::new(registrations, key));
             }
         }
+        own_handle(&self.shared, data).map(drop)
     }
 }

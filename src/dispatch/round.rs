@@ -203,7 +203,7 @@ impl Round {
     /// Takes note of what was delivered.
     #[inline]
     pub(crate) fn delivered(&mut self, readiness: ReadinessBits) {
-        self.delivered_level |= readiness.is_told_again();
+        self.delivered_level |= readiness.is_level();
     }
 
     /// Whether the kernel goes on to tell of something that was delivered; forgets it.

@@ -46,6 +46,7 @@ impl<Data: LoopData> EventLoop<Data> {
     ) -> Outcome {
         if self.insight.is_some() {
             self.begin_wait(timeout);
+            own_handle(&self.shared, data)?;
         }
         let waited = self.wait_and_collect(timeout, in_run, data);
         if self.insight.is_some() {
@@ -172,6 +173,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if let Some(Err(failure)) = answer {
             let failure = self.source_failure(host, failure.error, data);
             self.report(failure, data);
+            own_handle(&self.shared, data).ok()?;
         }
         Some(Timeout::Zero)
     }

@@ -20,7 +20,12 @@ pub(crate) enum Op<Data> {
     Remove(SourceKey),
     /// Moves a timer.
     SetDeadline(SourceKey, Instant),
-    Update(SourceKey, Change),
+    /// To drop the closure may run code of the user's, if it `drops`; to call it changes the source alone.
+    Update {
+        key: SourceKey,
+        change: Change,
+        drops: bool,
+    },
     Visit(SourceKey, Visitor<Data>),
     Take(SourceKey, Taker<Data>),
     /// Of no source.
@@ -39,7 +44,7 @@ impl<Data> Op<Data> {
         match self {
             Self::Insert(..) | Self::Enable(_) | Self::Disable(_) | Self::SetDeadline(..) => false,
             Self::Remove(_)
-            | Self::Update(..)
+            | Self::Update { .. }
             | Self::Visit(..)
             | Self::Take(..)
             | Self::Inspect(_) => true,
