@@ -20,6 +20,9 @@ use crate::screen::{View, draw};
 /// After how long a program is said to be silent.
 const SILENCE: Duration = Duration::from_secs(2);
 
+/// How long a key is waited for after another. Without any time crossterm does not look at the terminal.
+const KEY_PAUSE: Duration = Duration::from_millis(1);
+
 type Failure = Box<dyn Error>;
 
 struct State {
@@ -78,8 +81,12 @@ fn run_on(
     handle.insert_source_with(
         named("keys"),
         keys,
-        |_: soloop::Ready<'_, Stdin>, state: &mut State| {
-            while event::poll(Duration::ZERO)? {
+        |ready: soloop::Ready<'_, Stdin>, state: &mut State| {
+            if ready.readiness.read_closed || ready.readiness.error {
+                state.handle.stop();
+                return Ok(PostAction::Remove);
+            }
+            while event::poll(KEY_PAUSE)? {
                 if let Event::Key(key) = event::read()? {
                     state.press(key);
                 }
