@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+#[cfg(test)]
+use soloop::inspector::Gone;
 use soloop::inspector::{Counts, SlowCallback, Snapshot, Source};
 
 /// What rates are taken over.
@@ -85,11 +87,12 @@ impl Model {
     pub fn add(&mut self, snapshot: Snapshot) {
         if let Some(last) = self.snapshots.back() {
             let passed = snapshot.totals.counted_ns.saturating_sub(last.totals.counted_ns).max(1);
-            let before: HashMap<Key, u64> =
-                entries(last).map(|(key, counts, _)| (key, counts.busy_ns)).collect();
+            let before = before(last, &snapshot);
             let mut present = HashSet::new();
             for (key, counts, _) in entries(&snapshot) {
-                let busy = counts.busy_ns.saturating_sub(before.get(&key).copied().unwrap_or(0));
+                let busy = counts
+                    .busy_ns
+                    .saturating_sub(before.get(&key).map_or(0, |before| before.busy_ns));
                 let history = self.histories.entry(key.clone()).or_default();
                 history.push_back(busy as f64 / passed as f64);
                 if history.len() > BARS {
@@ -156,13 +159,12 @@ impl Model {
     /// All rows that pass the filter, sorted.
     pub fn rows(&self) -> Vec<Row> {
         let Some((first, last, seconds)) = self.ends() else { return Vec::new() };
-        let before: HashMap<Key, &Counts> =
-            entries(first).map(|(key, counts, _)| (key, counts)).collect();
+        let before = before(first, last);
         let none = Counts::default();
         let filter = self.filter.to_lowercase();
         let mut rows: Vec<Row> = entries(last)
             .map(|(key, counts, source)| {
-                let before = before.get(&key).copied().unwrap_or(&none);
+                let before = before.get(&key).unwrap_or(&none);
                 let rate = |last: u64, first: u64| last.saturating_sub(first) as f64 / seconds;
                 let history = self.histories.get(&key);
                 Row {
@@ -192,17 +194,38 @@ impl Model {
     /// What woke the loop most in the last second, whatever the filter.
     pub fn wakers(&self) -> Vec<(String, f64)> {
         let Some((first, last, seconds)) = self.ends() else { return Vec::new() };
-        let before: HashMap<Key, u64> =
-            entries(first).map(|(key, counts, _)| (key, counts.wakeups)).collect();
+        let before = before(first, last);
         let mut wakers: HashMap<String, f64> = HashMap::new();
         for (key, counts, source) in entries(last) {
-            let more = counts.wakeups.saturating_sub(before.get(&key).copied().unwrap_or(0));
+            let before = before.get(&key).map_or(0, |before| before.wakeups);
+            let more = counts.wakeups.saturating_sub(before);
             *wakers.entry(row(key, counts, source).name).or_default() += more as f64 / seconds;
         }
         let mut wakers: Vec<_> = wakers.into_iter().filter(|(_, rate)| *rate > 0.0).collect();
         wakers.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         wakers
     }
+}
+
+/// What was counted by the first of two snapshots. Of a source that is gone by the last it is counted by its name, as there.
+fn before(first: &Snapshot, last: &Snapshot) -> HashMap<Key, Counts> {
+    let left: HashSet<u64> = last.sources.iter().map(|source| source.id).collect();
+    let mut before: HashMap<Key, Counts> = HashMap::new();
+    for (key, counts, source) in entries(first) {
+        let key = match source {
+            Some(source) if !left.contains(&source.id) => Key::Gone(name_of(source)),
+            _ => key,
+        };
+        let sum = before.entry(key).or_default();
+        sum.events += counts.events;
+        sum.busy_ns += counts.busy_ns;
+        sum.wakeups += counts.wakeups;
+    }
+    before
+}
+
+fn name_of(source: &Source) -> String {
+    source.name.clone().unwrap_or_else(|| source.type_name.clone())
 }
 
 /// Everything in a snapshot that has counts.
@@ -225,8 +248,7 @@ fn row(key: Key, counts: &Counts, source: Option<&Source>) -> Row {
                 Some(waits_for) => format!("waits: {waits_for}"),
                 None => "enabled".to_owned(),
             };
-            let name = source.name.clone().unwrap_or_else(|| source.type_name.clone());
-            (name, source.type_name.clone(), state)
+            (name_of(source), source.type_name.clone(), state)
         }
         (Key::Gone(name), None) => (name.clone(), "-".to_owned(), "gone".to_owned()),
         (Key::Other(name), None) => (format!("({name})"), "-".to_owned(), "-".to_owned()),
@@ -245,5 +267,44 @@ fn row(key: Key, counts: &Counts, source: Option<&Source>) -> Row {
         wakes: 0.0,
         share: 0.0,
         history: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(events: u64) -> Counts {
+        Counts { events, wakeups: events, ..Counts::default() }
+    }
+
+    fn snapshot(seconds: u64, sources: &[(u64, u64)], gone: u64) -> Snapshot {
+        let source = |&(id, events): &(u64, u64)| {
+            let json = serde_json::json!({
+                "id": id, "name": "client", "type": "T", "enabled": true, "priority": "low",
+                "scoped": false, "due_in_ns": null, "backlog": 0, "waits_for": null,
+                "last_error": null, "events": events, "busy_ns": 0, "worst_ns": 0, "last_ns": 0,
+                "wakeups": events, "errors": 0
+            });
+            serde_json::from_value(json).unwrap()
+        };
+        let mut snapshot = Snapshot::default();
+        snapshot.totals.counted_ns = seconds * 1_000_000_000;
+        snapshot.sources = sources.iter().map(source).collect();
+        snapshot.gone = vec![Gone { name: "client".into(), counts: counts(gone) }];
+        snapshot
+    }
+
+    #[test]
+    fn what_a_source_did_before_it_went_is_no_rate() {
+        let mut model = Model::default();
+        model.add(snapshot(1, &[(1, 1_000_000), (2, 10)], 7));
+        // The first was called 5 times more, and went.
+        model.add(snapshot(2, &[(2, 12)], 1_000_012));
+        let rows = model.rows();
+        let calls: Vec<_> = rows.iter().map(|row| (&*row.state, row.calls)).collect();
+        assert_eq!(calls.len(), 2, "{rows:?}");
+        assert!(calls.contains(&("gone", 5.0)) && calls.contains(&("enabled", 2.0)), "{calls:?}");
+        assert_eq!(model.wakers(), [("client".to_owned(), 7.0)]);
     }
 }
