@@ -13,8 +13,8 @@ use super::message::{Counts, Gone, Message, SlowCallback, Totals};
 use super::viewer::{Viewer, line};
 use crate::type_name::without_paths;
 use crate::{
-    AnyToken, CallbackKind, CallbackReport, CallbackStart, ChromeTrace, Error, ErrorAction,
-    Notifier, Observer, RoundReport, Token, WaitReport,
+    AnyToken, CallbackKind, CallbackReport, ChromeTrace, Error, ErrorAction, Notifier, Observer,
+    RoundReport, Token, WaitReport,
 };
 
 /// Of how many sources the counts are kept between two snapshots. Beyond, all are counted by their names.
@@ -40,8 +40,10 @@ pub(super) struct Recorder {
     woke: bool,
     /// What runs is the inspector's own, and no affair of a viewer's.
     is_own: bool,
-    /// When it was looked last how long the thread has had the processor, and how long.
-    on_cpu: (Instant, Duration),
+    /// How long the thread has had the processor when that was looked at last.
+    on_cpu: Duration,
+    /// How long callbacks took since.
+    unseen: Duration,
     pub(super) viewers: Vec<Attached>,
 }
 
@@ -73,7 +75,8 @@ impl Recorder {
             snapshot: 0,
             woke: false,
             is_own: false,
-            on_cpu: (Instant::now(), Duration::ZERO),
+            on_cpu: Duration::ZERO,
+            unseen: Duration::ZERO,
             viewers: Vec::new(),
         }
     }
@@ -133,9 +136,15 @@ impl Recorder {
         })
     }
 
-    fn look_at_cpu(&mut self, now: Instant) -> Duration {
-        let before = std::mem::replace(&mut self.on_cpu, (now, thread_time()));
-        self.on_cpu.1.saturating_sub(before.1)
+    /// For how long the thread had the processor since this was asked last.
+    fn look_at_cpu(&mut self) -> Duration {
+        self.unseen = Duration::ZERO;
+        let before = std::mem::replace(&mut self.on_cpu, thread_time());
+        self.on_cpu.saturating_sub(before)
+    }
+
+    fn has_slow(&self) -> bool {
+        self.viewers.iter().any(|attached| attached.slow.is_some())
     }
 
     fn tell_slow(&mut self, report: &CallbackReport<'_>) {
@@ -145,10 +154,9 @@ impl Recorder {
         if !self.viewers.iter().any(is_slow) {
             return;
         }
-        let now = Instant::now();
-        let on_cpu = self.look_at_cpu(now).min(report.duration);
+        let on_cpu = self.look_at_cpu().min(report.duration);
         let slow = Message::Slow(SlowCallback {
-            at_ns: nanos(now.saturating_duration_since(self.since)),
+            at_ns: nanos(self.since.elapsed()),
             name: without_paths(report.name),
             kind: report.kind.as_str().into(),
             took_ns: nanos(report.duration),
@@ -183,15 +191,8 @@ impl Observer for Recorder {
         self.woke = report.woke;
         self.totals.wakeups += u64::from(report.woke);
         self.traces().for_each(|trace| trace.wait_end(report));
-    }
-
-    fn callback_begin(&mut self, _start: &CallbackStart<'_>) {
-        if self.viewers.iter().all(|attached| attached.slow.is_none()) {
-            return;
-        }
-        let now = Instant::now();
-        if now.saturating_duration_since(self.on_cpu.0) > PRECISION {
-            self.look_at_cpu(now);
+        if self.has_slow() {
+            self.look_at_cpu();
         }
     }
 
@@ -214,6 +215,11 @@ impl Observer for Recorder {
         let is_viewer = |attached: &Attached| Some(attached.viewer.into()) == report.token;
         if !std::mem::take(&mut self.is_own) && !self.viewers.iter().any(is_viewer) {
             self.tell_slow(report);
+        }
+        // Short callbacks before a slow one are taken for a part of it.
+        self.unseen += report.duration;
+        if self.unseen > PRECISION && self.has_slow() {
+            self.look_at_cpu();
         }
     }
 
