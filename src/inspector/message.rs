@@ -85,7 +85,7 @@ pub struct Totals {
     pub rounds: u64,
     /// Callbacks of sources.
     pub events: u64,
-    /// How many times the loop woke up; those for a source are [`Source::wakeups`].
+    /// How many times the loop woke up; those for a source are [`Counts::wakeups`].
     pub wakeups: u64,
     /// How many of these no callback followed.
     pub wakeups_for_nothing: u64,
