@@ -6,15 +6,16 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use soloop::{
-    AnyToken, Child, ErrorAction, EventLoop, EventSource, Generic, Interest, Interval, LoopData,
-    LoopHandle, MioSource, Mode, Ping, PostAction, Ready, Scheduler, Signals, SyncSender, Task,
-    Tick, TimeoutAction, TimeoutFuture, Timer, Token, TransientSource, WallAction, WallTimer,
+    AnyToken, Child, ErrorAction, EventLoop, EventSource, Generic, Inspector, Interest, Interval,
+    LoopData, LoopHandle, MioSource, Mode, Ping, PostAction, Ready, Scheduler, Signals, SyncSender,
+    Task, Tick, TimeoutAction, TimeoutFuture, Timer, Token, TransientSource, WallAction, WallTimer,
     channel, executor, make_ping, sync_channel,
 };
 
@@ -305,20 +306,24 @@ fn memory() -> Result<usize, Failure> {
     Ok(pages * 4)
 }
 
-/// How long to run, from the command line.
-fn duration() -> Result<Duration, Failure> {
+/// How long to run, and where `soloop-top` may connect, from the command line.
+fn options() -> Result<(Duration, Option<PathBuf>), Failure> {
+    let (mut duration, mut inspect) = (Duration::from_secs(3), None);
     let mut args = std::env::args().skip(1);
-    match (args.next().as_deref(), args.next()) {
-        (None, _) => Ok(Duration::from_secs(3)),
-        (Some("--minutes"), Some(minutes)) => {
-            Ok(Duration::from_secs_f64(minutes.parse::<f64>()? * 60.0))
+    while let Some(arg) = args.next() {
+        match (&*arg, args.next()) {
+            ("--minutes", Some(minutes)) => {
+                duration = Duration::from_secs_f64(minutes.parse::<f64>()? * 60.0);
+            }
+            ("--inspect", Some(path)) => inspect = Some(PathBuf::from(path)),
+            _ => return Err("usage: soak [--minutes N] [--inspect PATH]".into()),
         }
-        _ => Err("usage: soak [--minutes N]".into()),
     }
+    Ok((duration, inspect))
 }
 
 fn main() -> Result<(), Failure> {
-    let duration = duration()?;
+    let (duration, inspect) = options()?;
     let (mut event_loop, handle) = EventLoop::new()?;
     event_loop.on_error(|_, soak: &mut Soak| {
         soak.faults += 1;
@@ -346,6 +351,9 @@ fn main() -> Result<(), Failure> {
     };
     soak.handle.insert_source(executor, |value, soak: &mut Soak| soak.events += value)?;
     soak.insert_the_steady_ones()?;
+    if let Some(path) = inspect {
+        soak.handle.insert_inspector(Inspector::bind(path)?)?;
+    }
     // Other threads send and post without a pause, but for what the loop has not taken yet.
     let stop = Arc::new(AtomicBool::new(false));
     let mut threads = Vec::new();
@@ -402,7 +410,10 @@ fn main() -> Result<(), Failure> {
     for row in event_loop.sources(&soak.handle).rows {
         soak.handle.remove(row.token);
     }
-    event_loop.dispatch(Duration::ZERO, &mut soak)?;
+    // What one round has no time for, the next ones do.
+    for _ in 0..100 {
+        event_loop.dispatch(Duration::ZERO, &mut soak)?;
+    }
     let fds = open_fds()?;
     drop((event_loop, soak));
     let left = open_fds()?;

@@ -166,6 +166,13 @@ pub(crate) fn stamp(instant: Instant) -> i64 {
     }
 }
 
+/// The instant of a time on the scale of deadlines; the zero of the scale for what no instant can be.
+pub(crate) fn instant(stamp: i64) -> Instant {
+    let distance = Duration::from_nanos(stamp.unsigned_abs());
+    let instant = if stamp < 0 { ZERO.checked_sub(distance) } else { ZERO.checked_add(distance) };
+    instant.unwrap_or(*ZERO)
+}
+
 /// A duration in nanoseconds, at most `i64::MAX`.
 #[inline]
 pub(crate) fn nanos(duration: Duration) -> i64 {

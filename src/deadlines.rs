@@ -290,6 +290,12 @@ impl Deadlines {
         })
     }
 
+    /// When `key` is due; `None` if it is not armed.
+    pub(crate) fn deadline(&self, key: InterestKey, position: Position) -> Option<i64> {
+        let (_, at) = self.find(key, position)?;
+        (at != Deadline::CANCELLED).then_some(at)
+    }
+
     /// Whether the list of what expired has anything in it.
     #[inline]
     pub(crate) fn is_any_due(&self) -> bool {

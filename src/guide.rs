@@ -8,6 +8,7 @@
 //! * [`testing`]: an hour in a moment, on the manual clock;
 //! * [`compositors`], [`clients`]: both ends of Wayland;
 //! * [`nesting`]: this loop in another one, another one in this loop;
+//! * [`looking`]: what a running program does: a spin, a stall and a storm of wake-ups, found;
 //! * [`trouble`]: what to do when the loop spins or stalls.
 
 #[doc = include_str!("guide/glossary.md")]
@@ -46,6 +47,9 @@ pub mod clients {}
 #[cfg(unix)]
 #[doc = include_str!("guide/nesting.md")]
 pub mod nesting {}
+
+#[doc = include_str!("guide/looking.md")]
+pub mod looking {}
 
 #[doc = include_str!("guide/trouble.md")]
 pub mod trouble {}

@@ -241,6 +241,15 @@ impl<Data> LoopHandle<Data> {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn inspect(&mut self, look: impl FnOnce(&EventLoop<Data>, &mut Data) + 'static) {
+        self.push(Op::Inspect(Box::new(|event_loop, data| look(event_loop, data))));
+    }
+
+    /// [`inspect`](Self::inspect), by one who also changes who looks at the loop.
+    #[cfg(all(unix, feature = "inspector"))]
+    pub(crate) fn inspect_mut(
+        &mut self,
+        look: impl FnOnce(&mut EventLoop<Data>, &mut Data) + 'static,
+    ) {
         self.push(Op::Inspect(Box::new(look)));
     }
 

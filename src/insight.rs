@@ -80,6 +80,7 @@ struct RunningCallback {
     name: Option<Cow<'static, str>>,
     priority: Priority,
     lateness: Option<Duration>,
+    woke: bool,
     started: Instant,
 }
 
@@ -88,7 +89,8 @@ pub(crate) struct SourceRecord {
     name: Cow<'static, str>,
     pub(crate) events: u64,
     pub(crate) busy: Duration,
-    slowest: Duration,
+    pub(crate) slowest: Duration,
+    pub(crate) wakeups: u64,
     errors: u64,
     pub(crate) last_error: Option<String>,
 }
@@ -101,6 +103,7 @@ impl SourceRecord {
             events: self.events,
             busy: self.busy,
             slowest: self.slowest,
+            wakeups: self.wakeups,
             errors: self.errors,
             last_error: self.last_error.clone(),
         }
@@ -117,8 +120,12 @@ pub(crate) struct Insight {
     removed: Vec<SourceKey>,
     gone: VecDeque<SourceStats>,
     round_started: Option<Instant>,
-    /// When the wait began, and how much there was to deliver by then.
-    wait_started: Option<(Instant, usize)>,
+    /// When the wait began, how much there was to deliver by then, and how many wake-ups there had been.
+    wait_started: Option<(Instant, usize, u64)>,
+    /// The loop woke up, and no callback ran since.
+    woke: bool,
+    pub(crate) wakeups_for_posts: u64,
+    pub(crate) wakeups_for_nothing: u64,
     /// In the waits of this round.
     round_asleep: Duration,
     pub(crate) asleep: Duration,
@@ -180,16 +187,18 @@ impl Insight {
         let lateness = subject.interest.and_then(|interest| registrations.lateness(interest));
         let token = subject.source.map(|(key, _)| AnyToken::new(key));
         let kind = subject.kind;
+        let woke = std::mem::take(&mut self.woke);
         let record = subject.source.and_then(|(key, _)| self.sources.get(key));
         let name = record.map(|record| &record.name).or(idle_name.as_ref());
         let name = name.map_or(kind.as_str(), |name| name);
         let start = CallbackStart { token, name, kind, priority, lateness };
         self.observers.iter_mut().for_each(|observer| observer.callback_begin(&start));
-        RunningCallback { name: idle_name, priority, lateness, started: Instant::now() }
+        RunningCallback { name: idle_name, priority, lateness, woke, started: Instant::now() }
     }
 
     fn end(&mut self, subject: &Subject, running: &RunningCallback) {
         let duration = running.started.elapsed();
+        self.count_wakeup(subject, running.woke);
         let record = subject.source.and_then(|(key, _)| self.sources.get_mut(key));
         let name = match record {
             Some(record) => {
@@ -210,8 +219,20 @@ impl Insight {
             priority: running.priority,
             started: running.started,
             lateness: running.lateness,
+            woke: running.woke,
         };
         self.observers.iter_mut().for_each(|observer| observer.callback_end(&report));
+    }
+
+    /// Counts a wake-up for the callback that was the first after it.
+    fn count_wakeup(&mut self, subject: &Subject, woke: bool) {
+        if !self.counting || !woke {
+            return;
+        }
+        match subject.source.and_then(|(key, _)| self.sources.get_mut(key)) {
+            Some(record) => record.wakeups += 1,
+            None => self.wakeups_for_posts += 1,
+        }
     }
 
     /// Makes the record of a source if there is none.
@@ -230,6 +251,7 @@ impl Insight {
                 events: 0,
                 busy: Duration::ZERO,
                 slowest: Duration::ZERO,
+                wakeups: 0,
                 errors: 0,
                 last_error: None,
             };
@@ -364,6 +386,7 @@ impl Insight {
             self.sources.clear();
             self.gone.clear();
             (self.asleep, self.busy) = Default::default();
+            (self.wakeups_for_posts, self.wakeups_for_nothing) = Default::default();
         }
     }
 
@@ -402,18 +425,23 @@ impl<Data: LoopData> EventLoop<Data> {
     pub(crate) fn begin_wait(&mut self, timeout: Option<Duration>) {
         let Some(insight) = &mut self.insight else { return };
         insight.observers.iter_mut().for_each(|observer| observer.wait_begin(timeout));
-        insight.wait_started = insight.times_rounds().then(|| (Instant::now(), self.round.len()));
+        if std::mem::take(&mut insight.woke) && insight.counting {
+            insight.wakeups_for_nothing += 1;
+        }
+        let before = (self.round.len(), self.counters.wakeups);
+        insight.wait_started = insight.times_rounds().then(|| (Instant::now(), before.0, before.1));
     }
 
     /// A wait ends: whoever looks is told what it found.
     #[cold]
     pub(crate) fn end_wait(&mut self) {
         let Some(insight) = &mut self.insight else { return };
-        let Some((started, found)) = insight.wait_started.take() else { return };
+        let Some((started, found, wakeups)) = insight.wait_started.take() else { return };
         let duration = started.elapsed();
         insight.round_asleep += duration;
         let events = self.round.len().saturating_sub(found);
-        let report = WaitReport { started, duration, events };
+        insight.woke = self.counters.wakeups > wakeups;
+        let report = WaitReport { started, duration, events, woke: insight.woke };
         insight.observers.iter_mut().for_each(|observer| observer.wait_end(&report));
     }
 

@@ -28,7 +28,7 @@
 //!   a timer may be under load), [`Clock`] (virtual time for tests).
 //! * Insight: [`EventLoop::observe`] and [`slow_callbacks`], [`Observer`] with [`Histograms`], [`ChromeTrace`]
 //!   and [`SlowestCallbacks`], [`EventLoop::stats`], and [`EventLoop::sources`], a table; from
-//!   inside of a callback, [`LoopHandle::inspect`].
+//!   inside of a callback, [`LoopHandle::inspect`]; from another process, `Inspector` and `soloop-top`.
 //! * Modules that know only their part of the state: [`map_data`], [`LoopHandle::insert_part`].
 //!
 //! # Where an operation takes effect
@@ -83,6 +83,8 @@ mod handle;
 #[cfg(all(unix, feature = "calloop"))]
 pub mod hosting;
 mod insight;
+#[cfg(all(unix, feature = "inspector"))]
+pub mod inspector;
 mod interest;
 mod local_remote;
 mod observe;
@@ -115,6 +117,8 @@ pub use event_loop::EventLoop;
 pub use handle::{LoopData, LoopHandle};
 #[cfg(all(unix, feature = "calloop"))]
 pub use hosting::{CalloopLoop, CalloopSource, CalloopTurn};
+#[cfg(all(unix, feature = "inspector"))]
+pub use inspector::Inspector;
 pub use interest::{Interest, Mode, PostAction, Readiness};
 pub use local_remote::LocalRemote;
 #[cfg(feature = "tracing")]
@@ -132,7 +136,7 @@ pub use scope::Scope;
 pub use shared::LoopSignal;
 pub use source::{EventIterator, EventSource};
 #[cfg(feature = "executor")]
-pub use spawn::{Cancelled, Elapsed, JoinHandle, Task, TaskContext};
+pub use spawn::{Cancelled, Elapsed, JoinHandle, Task, TaskContext, TaskWaits};
 pub use stats::{SourceRow, SourceStats, SourceTable, Stats};
 pub use token::{AnyToken, IdleToken, InterestToken, Token};
 

@@ -98,6 +98,8 @@ pub struct CallbackReport<'a> {
     pub started: Instant,
     /// By how much a timer was late, on the loop's clock; `None` for what waits for something else.
     pub lateness: Option<Duration>,
+    /// The loop woke up for this: it is the first callback after a wake-up. What else was ready by then counts as nobody's.
+    pub woke: bool,
 }
 
 /// A wait that ended.
@@ -110,6 +112,8 @@ pub struct WaitReport {
     pub duration: Duration,
     /// How many fds and wake-ups it found. Timers are not among them.
     pub events: usize,
+    /// Whether the loop woke up, as [`Stats::wakeups`](crate::Stats::wakeups) counts.
+    pub woke: bool,
 }
 
 /// A dispatch that ended.

@@ -28,6 +28,15 @@ impl Priority {
     /// In the order in which a round delivers.
     pub(crate) const DESCENDING: [Self; Self::COUNT] = [Self::High, Self::Normal, Self::Low];
 
+    /// In lower case: `low`, `normal`, `high`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+        }
+    }
+
     pub(crate) fn index(self) -> usize {
         self as usize
     }

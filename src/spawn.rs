@@ -17,6 +17,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use self::join::Report;
+use self::waits::{Wait, WaitCounts, Waiting};
 use self::with::{Call, With};
 use crate::sources::bell::{Bell, Listener};
 use crate::{
@@ -26,9 +27,11 @@ use crate::{
 
 mod join;
 mod once;
+mod waits;
 mod with;
 
 pub use join::{Cancelled, JoinHandle};
+pub use waits::TaskWaits;
 
 /// Does [`LoopHandle::spawn_with`].
 pub(crate) fn spawn_with<Data, F, Fut>(
@@ -65,10 +68,12 @@ where
     let (sender, calls) = mpsc::channel::<Arc<dyn Call<Data>>>();
     let listener = Listener::rung();
     let bell = Arc::clone(listener.bell());
-    let cx = TaskContext { calls: sender, bell, clock: handle.clock().clone() };
+    let waits = Arc::new(WaitCounts::default());
+    let clock = handle.clock().clone();
+    let cx = TaskContext { calls: sender, bell, waits: Arc::clone(&waits), clock };
     // Called by the first poll, like everything else of the task.
     let future = Box::pin(async move { task(cx).await });
-    let task = Task { future: Some(future), waker: listener.waker(), listener };
+    let task = Task { future: Some(future), waker: listener.waker(), listener, waits };
     let callback = move |(), data: &mut Data| match calls.try_recv() {
         Ok(call) => {
             call.run(data);
@@ -88,6 +93,14 @@ pub struct Task {
     future: Option<Pin<Box<dyn Future<Output = ()>>>>,
     listener: Listener<bool>,
     waker: Waker,
+    waits: Arc<WaitCounts>,
+}
+
+impl Task {
+    /// What it waits for, by what it has its context for.
+    pub fn waits(&self) -> TaskWaits {
+        self.waits.get()
+    }
 }
 
 impl EventSource for Task {
@@ -155,6 +168,7 @@ impl fmt::Debug for Task {
 pub struct TaskContext<Data> {
     calls: mpsc::Sender<Arc<dyn Call<Data>>>,
     bell: Arc<Bell<bool>>,
+    waits: Arc<WaitCounts>,
     clock: Clock,
 }
 
@@ -214,12 +228,18 @@ impl<Data: 'static> TaskContext<Data> {
         async move {
             match deadline {
                 Some(deadline) => {
-                    cx.with(move |data| TimeoutFuture::from_deadline(data.loop_handle(), deadline))
-                        .await
-                        .await;
+                    let timeout = move |data: &mut Data| {
+                        TimeoutFuture::from_deadline(data.loop_handle(), deadline)
+                    };
+                    let timeout = cx.with(timeout).await;
+                    let _waiting = Waiting::new(&cx.waits, Wait::Sleep);
+                    timeout.await;
                 }
                 // Beyond the end of time.
-                None => std::future::pending().await,
+                None => {
+                    let _waiting = Waiting::new(&cx.waits, Wait::Sleep);
+                    std::future::pending().await
+                }
             }
         }
     }
@@ -347,7 +367,12 @@ impl<Data: 'static> TaskContext<Data> {
 
 impl<Data> Clone for TaskContext<Data> {
     fn clone(&self) -> Self {
-        Self { calls: self.calls.clone(), bell: Arc::clone(&self.bell), clock: self.clock.clone() }
+        Self {
+            calls: self.calls.clone(),
+            bell: Arc::clone(&self.bell),
+            waits: Arc::clone(&self.waits),
+            clock: self.clock.clone(),
+        }
     }
 }
 

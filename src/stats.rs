@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::clock::instant;
 use crate::type_name::without_paths;
 use crate::{AnyToken, EventLoop, LoopHandle, Priority};
 
@@ -17,6 +18,12 @@ pub struct Stats {
     pub events: u64,
     /// How many times it woke up: out of a wait that slept, or told by a notification while it was awake.
     pub wakeups: u64,
+    /// How many of these were for what was [posted](crate::Remote::post), while [enabled](EventLoop::enable_stats). Those
+    /// for a source are its own: [`SourceStats::wakeups`].
+    pub wakeups_for_posts: u64,
+    /// How many of them no callback followed, while enabled: a timeout ended the wait, or a [`LoopSignal`](crate::LoopSignal),
+    /// or an fd that no source waits for any more.
+    pub wakeups_for_nothing: u64,
     /// How many times the kernel told of an fd that no source waits for any more. A few are usual; if they go on, see [`Error::Orphan`](crate::Error::Orphan).
     pub stale: u64,
     /// How long its waits took, while [enabled](EventLoop::enable_stats).
@@ -42,6 +49,8 @@ pub struct SourceStats {
     pub busy: Duration,
     /// How long the slowest of its callbacks took.
     pub slowest: Duration,
+    /// How many times the loop woke up for it: its callback was the first one afterwards.
+    pub wakeups: u64,
     /// How many times it failed.
     pub errors: u64,
     /// What it failed with the last time.
@@ -71,10 +80,21 @@ pub struct SourceRow {
     pub enabled: bool,
     /// Its rank.
     pub priority: Priority,
+    /// Whether it belongs to a [`Scope`](crate::Scope).
+    pub scoped: bool,
+    /// The nearest of its deadlines, on the loop's clock.
+    pub deadline: Option<Instant>,
+    /// How much of what it waits for has come and is not delivered: fds, deadlines, and notifications (any number of
+    /// messages is one).
+    pub backlog: usize,
     /// How many times it called back, while [enabled](EventLoop::enable_stats).
     pub events: u64,
     /// How long that took.
     pub busy: Duration,
+    /// How long the slowest of its callbacks took.
+    pub slowest: Duration,
+    /// How many times the loop woke up for it; see [`SourceStats::wakeups`].
+    pub wakeups: u64,
     /// What it failed with the last time.
     pub last_error: Option<String>,
 }
@@ -123,6 +143,8 @@ impl<Data> EventLoop<Data> {
         };
         if let Some(insight) = self.insight.as_ref().filter(|insight| insight.is_counting()) {
             (stats.asleep, stats.busy) = (insight.asleep, insight.busy);
+            stats.wakeups_for_posts = insight.wakeups_for_posts;
+            stats.wakeups_for_nothing = insight.wakeups_for_nothing;
             stats.sources = insight.source_stats();
         }
         stats
@@ -153,25 +175,45 @@ impl<Data> EventLoop<Data> {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn sources(&self, handle: &LoopHandle<Data>) -> SourceTable {
+        let rows = self.tokens().filter_map(|token| self.source_row(token, handle));
+        SourceTable { rows: rows.collect() }
+    }
+
+    /// The sources that are stored, in the order of [`sources`](Self::sources).
+    pub fn tokens(&self) -> impl Iterator<Item = AnyToken> {
+        self.slots.keys().map(AnyToken::new)
+    }
+
+    /// The row of one source in the table of [`sources`](Self::sources): whoever has a thousand of them may look at some at a
+    /// time. `None` if it is not in it.
+    pub fn source_row(
+        &self,
+        token: impl Into<AnyToken>,
+        handle: &LoopHandle<Data>,
+    ) -> Option<SourceRow> {
         let registrations = handle.registrations();
         if !Arc::ptr_eq(registrations.shared(), &self.shared) {
-            return SourceTable { rows: Vec::new() };
+            return None;
         }
-        let rows = self.slots.iter().map(|(key, slot)| {
-            let options = registrations.options(key);
-            let record = self.insight.as_ref().and_then(|insight| insight.record(key));
-            SourceRow {
-                token: AnyToken::new(key),
-                name: options.and_then(|options| options.name.as_deref()).map(str::to_owned),
-                type_name: slot.source.type_name(),
-                enabled: registrations.is_enabled(key),
-                priority: registrations.priority(key),
-                events: record.map_or(0, |record| record.events),
-                busy: record.map_or(Duration::ZERO, |record| record.busy),
-                last_error: record.and_then(|record| record.last_error.clone()),
-            }
-        });
-        SourceTable { rows: rows.collect() }
+        let key = token.into().key();
+        let slot = self.slots.get(key)?;
+        let options = registrations.options(key);
+        let record = self.insight.as_ref().and_then(|insight| insight.record(key));
+        Some(SourceRow {
+            token: AnyToken::new(key),
+            name: options.and_then(|options| options.name.as_deref()).map(str::to_owned),
+            type_name: slot.source.type_name(),
+            enabled: registrations.is_enabled(key),
+            priority: registrations.priority(key),
+            scoped: options.is_some_and(|options| options.scope.is_some()),
+            deadline: registrations.nearest_deadline_of(key).map(instant),
+            backlog: registrations.backlog_of(key),
+            events: record.map_or(0, |record| record.events),
+            busy: record.map_or(Duration::ZERO, |record| record.busy),
+            slowest: record.map_or(Duration::ZERO, |record| record.slowest),
+            wakeups: record.map_or(0, |record| record.wakeups),
+            last_error: record.and_then(|record| record.last_error.clone()),
+        })
     }
 }
 
@@ -183,7 +225,7 @@ impl SourceRow {
             self.name.as_deref().unwrap_or("-").to_owned(),
             without_paths(self.type_name),
             if self.enabled { "enabled" } else { "disabled" }.to_owned(),
-            format!("{:?}", self.priority).to_lowercase(),
+            self.priority.as_str().to_owned(),
             self.events.to_string(),
             format!("{:.1?}", self.busy).replace(".0", ""),
             // One line a source, whatever its errors say.

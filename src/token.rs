@@ -219,6 +219,11 @@ impl AnyToken {
     pub(crate) fn key(self) -> SourceKey {
         self.key
     }
+
+    /// A number that names the source as this token does, for what is written down or sent away.
+    pub fn to_bits(self) -> u64 {
+        self.key.data().as_ffi()
+    }
 }
 
 impl fmt::Debug for AnyToken {

@@ -870,3 +870,65 @@ mod parts {
         assert_eq!(state.log, ["ping", "fd 7"]);
     }
 }
+
+mod wakeups {
+    use super::*;
+
+    fn of(event_loop: &EventLoop<State>, name: &str) -> u64 {
+        let stats = event_loop.stats();
+        stats.sources.iter().find(|source| source.name == name).map_or(0, |source| source.wakeups)
+    }
+
+    #[test]
+    fn are_counted_for_the_source_for_posts_or_for_nothing() {
+        let (mut event_loop, mut state) = new_loop();
+        event_loop.enable_stats(true);
+        let (ping, source) = make_ping();
+        state.handle.insert_source_with(named("ping"), source, |(), _| ()).unwrap();
+        event_loop.apply_pending(&mut state).unwrap();
+        let (remote, signal) = (state.handle.remote(), state.handle.signal());
+        // From another thread, while it sleeps or before it does.
+        let mut while_it_waits = |act: &(dyn Fn() + Sync), state: &mut State| {
+            std::thread::scope(|scope| {
+                scope.spawn(act);
+                event_loop.dispatch(None, state).unwrap();
+            });
+            // What was posted runs at last.
+            event_loop.dispatch(ZERO, state).unwrap();
+            let stats = event_loop.stats();
+            let ping = of(&event_loop, "ping");
+            assert_eq!(
+                ping + stats.wakeups_for_posts + stats.wakeups_for_nothing,
+                stats.wakeups,
+                "{stats:?}"
+            );
+            (ping, stats.wakeups_for_posts, stats.wakeups_for_nothing)
+        };
+        assert_eq!(while_it_waits(&|| ping.ping(), &mut state), (1, 0, 0));
+        let posted = || assert!(remote.post(|_| ()));
+        assert_eq!(while_it_waits(&posted, &mut state).0, 1);
+        let (_, _, before) = while_it_waits(&|| ping.ping(), &mut state);
+        assert_eq!(while_it_waits(&|| signal.wakeup(), &mut state).2, before + 1);
+    }
+
+    #[test]
+    fn tell_who_keeps_the_loop_awake() {
+        let (mut event_loop, mut state, clock) = manual_loop();
+        event_loop.enable_stats(true);
+        let tick = |every: Duration| move |_, _: &mut State| TimeoutAction::ToDuration(every);
+        let busy = Timer::from_duration(10 * MS);
+        state.handle.insert_source_with(named("busy"), busy, tick(10 * MS)).unwrap();
+        let calm = Timer::from_duration(HOUR);
+        state.handle.insert_source_with(named("calm"), calm, tick(HOUR)).unwrap();
+        let start = clock.now();
+        event_loop.run_until(start + 1000 * MS, &mut state).unwrap();
+        assert!((99..=100).contains(&of(&event_loop, "busy")), "{:?}", event_loop.stats());
+        assert_eq!(of(&event_loop, "calm"), 0);
+        let rows = event_loop.sources(&state.handle).rows;
+        let busy = rows.iter().find(|row| row.name.as_deref() == Some("busy")).unwrap();
+        assert_eq!(busy.wakeups, of(&event_loop, "busy"));
+        let calm = rows.iter().find(|row| row.name.as_deref() == Some("calm")).unwrap();
+        assert_eq!(calm.deadline, Some(start + HOUR));
+        assert_eq!((calm.backlog, calm.scoped), (0, false));
+    }
+}

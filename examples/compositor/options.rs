@@ -21,6 +21,7 @@ gone. Without any, it starts clients of its own, runs for two seconds and leaves
   --socket NAME      the name of the socket (default: the first of wayland-1, wayland-2, ... that is free)
   --control PATH     the control socket (default: NAME.control next to the other)
   --trace FILE       write what the loop does and when, for chrome://tracing or ui.perfetto.dev
+  --inspect PATH     a socket for soloop-top, which shows the running loop
   -h, --help         show this
 
 Without XDG_RUNTIME_DIR the sockets are in a private directory, which is removed at the end.
@@ -45,6 +46,7 @@ pub struct Options {
     pub socket: Option<OsString>,
     pub control: Option<PathBuf>,
     pub trace: Option<PathBuf>,
+    pub inspect: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -71,6 +73,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, lexop
         socket: None,
         control: None,
         trace: None,
+        inspect: None,
     };
     let mut parser = lexopt::Parser::from_args(own.iter().cloned());
     while let Some(argument) = parser.next()? {
@@ -90,6 +93,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, lexop
             Long("socket") => options.socket = Some(parser.value()?),
             Long("control") => options.control = Some(parser.value()?.into()),
             Long("trace") => options.trace = Some(parser.value()?.into()),
+            Long("inspect") => options.inspect = Some(parser.value()?.into()),
             Short('h') | Long("help") => return Ok(Request::Help),
             Value(word) if word == "demo-client" => {
                 return Ok(Request::DemoClient(parser.value()?.string()?));

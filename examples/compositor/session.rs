@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use soloop::{EventLoop, Priority, Signals, SourceOptions, TimeoutAction, Timer};
+use soloop::{EventLoop, Inspector, Priority, Signals, SourceOptions, TimeoutAction, Timer};
 use wayland_server::Display;
 
 use crate::clients::Clients;
@@ -58,6 +58,9 @@ pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
         ending: false,
         handle,
     };
+    if let Some(path) = &options.inspect {
+        state.handle.insert_inspector(Inspector::bind(path)?)?;
+    }
     listen_to_signals(&mut state, options.screenshot.clone())?;
     announce(&format!(
         "compositor: XDG_RUNTIME_DIR={} WAYLAND_DISPLAY={} control={}",

@@ -36,7 +36,7 @@ pub(crate) type Change = Box<dyn FnOnce(&mut dyn AnySource)>;
 pub(crate) type Visitor<Data> = Box<dyn FnOnce(&mut dyn AnySource, &mut Data)>;
 /// Given the loop's state and a source that was taken out of its slot.
 pub(crate) type Taker<Data> = Box<dyn FnOnce(Box<dyn AnySource>, &mut Data)>;
-pub(crate) type Look<Data> = Box<dyn FnOnce(&EventLoop<Data>, &mut Data)>;
+pub(crate) type Look<Data> = Box<dyn FnOnce(&mut EventLoop<Data>, &mut Data)>;
 
 impl<Data> Op<Data> {
     /// Whether code of the user's runs when it is applied, destructors among it: such ops have a budget.

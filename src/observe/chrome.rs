@@ -73,6 +73,11 @@ impl<W: Write> ChromeTrace<W> {
         self.error.take().map_or(Ok(()), Err)
     }
 
+    /// What it writes to.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.writer
+    }
+
     fn event(&mut self, name: &str, kind: &str, at: Instant, duration: Duration, args: &str) {
         if self.done {
             return;

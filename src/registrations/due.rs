@@ -168,6 +168,24 @@ impl Registrations {
         self.deadlines[self.priority(source).index()].has_expired(interest, position)
     }
 
+    /// The nearest deadline of a source, on the clock's scale.
+    pub(crate) fn nearest_deadline_of(&self, source: SourceKey) -> Option<i64> {
+        let queue = &self.deadlines[self.priority(source).index()];
+        let deadlines = self.rows.interests_of(source).filter_map(|(key, held)| match held.watch {
+            Watch::Deadline(position) => queue.deadline(key, position),
+            _ => None,
+        });
+        deadlines.min()
+    }
+
+    /// How many interests of a source are ready and not delivered.
+    pub(crate) fn backlog_of(&self, source: SourceKey) -> usize {
+        let is_ready = |&(key, held): &(InterestKey, &Held)| {
+            held.ready.is_found() || self.is_due(source, key, held)
+        };
+        self.rows.interests_of(source).filter(is_ready).count()
+    }
+
     /// How long ago the deadline was that is being delivered, if `interest` is one.
     pub(crate) fn lateness(&self, interest: InterestKey) -> Option<Duration> {
         let (_, at) = self.delivered.filter(|(delivered, _)| *delivered == interest)?;

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::join::{Report, TaskResult};
+use super::waits::{Wait, Waiting};
 use super::{Cancelled, TaskContext};
 use crate::type_name::without_paths;
 use crate::{
@@ -74,7 +75,9 @@ impl<Data: 'static> TaskContext<Data> {
         async move {
             let inserted = cx.with(move |data| insert_once(source, data)).await;
             let (guard, event) = inserted?;
+            let waiting = Waiting::new(&cx.waits, Wait::Source);
             let event = poll_fn(|cx| event.poll(cx)).await;
+            drop(waiting);
             // The source is gone by itself.
             guard.disarm();
             event.unwrap_or_else(|Cancelled| {

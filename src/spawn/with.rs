@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::TaskContext;
+use super::waits::{Wait, Waiting};
 
 /// A closure on its way to the state, shared by the queue and the future that waits for it.
 pub(super) trait Call<Data> {
@@ -60,7 +61,7 @@ impl<Data, F, R> With<Data, F, R> {
 
 enum WithState<F, R> {
     New(Option<F>),
-    Sent(Arc<Parcel<F, R>>),
+    Sent(Arc<Parcel<F, R>>, #[allow(dead_code, reason = "counts as long as it lives")] Waiting),
 }
 
 impl<Data, F, R> Future for With<Data, F, R>
@@ -77,14 +78,15 @@ where
             WithState::New(call) => {
                 let content = Content { call: call.take(), result: None, waker };
                 let parcel = Arc::new(Parcel { content: Mutex::new(content) });
-                self.state = WithState::Sent(Arc::clone(&parcel));
+                let waiting = Waiting::new(&self.cx.waits, Wait::State);
+                self.state = WithState::Sent(Arc::clone(&parcel), waiting);
                 // Nobody takes it if the task is gone: the future stays pending.
                 if self.cx.calls.send(parcel).is_ok() {
                     self.cx.bell.ring();
                 }
                 Poll::Pending
             }
-            WithState::Sent(parcel) => {
+            WithState::Sent(parcel, _) => {
                 let mut content = parcel.lock();
                 if let Some(result) = content.result.take() {
                     return Poll::Ready(result);
@@ -100,7 +102,7 @@ where
 
 impl<Data, F, R> Drop for With<Data, F, R> {
     fn drop(&mut self) {
-        if let WithState::Sent(parcel) = &self.state {
+        if let WithState::Sent(parcel, _) = &self.state {
             let mut content = parcel.lock();
             let left = (content.call.take(), content.result.take(), content.waker.take());
             drop(content);

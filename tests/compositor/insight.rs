@@ -1,6 +1,8 @@
 //! What the compositor tells of its loop: `stats`, and traces.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 
 use serde_json::Value;
 
@@ -137,4 +139,19 @@ fn a_trace_that_can_not_be_written_is_an_error() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_viewer_sees_the_running_compositor() {
+    let compositor = Compositor::start(&["--serve", "--inspect", "inspector"]);
+    let mut viewer = UnixStream::connect(compositor.path("inspector")).unwrap();
+    viewer.write_all(b"{\"hello\":{\"version\":1}}\n\"snapshot\"\n").unwrap();
+    let mut lines = BufReader::new(viewer).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["hello"]["program"], "compositor");
+    let snapshot = next();
+    let sources = snapshot["snapshot"]["sources"].as_array().unwrap();
+    for name in ["wayland clients", "wayland socket", "signals", "inspector", "inspector viewer"] {
+        assert!(sources.iter().any(|source| source["name"] == name), "{name}: {snapshot:#}");
+    }
 }

@@ -6,12 +6,13 @@
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::time::Instant;
 
 use smithay::reexports::wayland_server::{Display, ListeningSocket};
 use soloop::{
-    CalloopLoop, EventLoop, Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Priority,
-    Signals, SourceOptions, TimeoutAction, Timer, Token,
+    CalloopLoop, EventLoop, Generic, Inspector, Interest, LoopData, LoopHandle, Mode, PostAction,
+    Priority, Signals, SourceOptions, TimeoutAction, Timer, Token,
 };
 
 use crate::connection::Door;
@@ -63,6 +64,12 @@ impl Loop {
 
 pub fn stop(handle: &mut Handle) {
     handle.stop();
+}
+
+/// Lets soloop-top look into the loop.
+pub fn inspect(handle: &mut Handle, path: &Path) -> Result<()> {
+    handle.insert_inspector(Inspector::bind(path)?)?;
+    Ok(())
 }
 
 pub fn remote(handle: &mut Handle) -> Result<Remote> {

@@ -25,6 +25,7 @@ leaves smithay.png.
   --size WxH         the size of the output in pixels (default: 1280x720)
   --socket NAME      the name of the socket (default: the first of wayland-1, wayland-2, ... that is free)
   --control PATH     the control socket (default: NAME.control next to the other)
+  --inspect PATH     a socket for soloop-top, which shows the running loop
   -h, --help         show this
 
 Alt with the left button moves a window, with the right one resizes it; Alt+Tab goes round, Alt+F4 closes,
@@ -53,6 +54,7 @@ pub struct Options {
     pub size: (i32, i32),
     pub socket: Option<OsString>,
     pub control: Option<PathBuf>,
+    pub inspect: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -86,6 +88,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, lexop
         size: (1280, 720),
         socket: None,
         control: None,
+        inspect: None,
     };
     let mut parser = lexopt::Parser::from_args(own.iter().cloned());
     while let Some(argument) = parser.next()? {
@@ -106,6 +109,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, lexop
             Long("size") => options.size = parser.value()?.parse_with(size)?,
             Long("socket") => options.socket = Some(parser.value()?),
             Long("control") => options.control = Some(parser.value()?.into()),
+            Long("inspect") => options.inspect = Some(parser.value()?.into()),
             Short('h') | Long("help") => return Ok(Request::Help),
             _ => return Err(argument.unexpected()),
         }

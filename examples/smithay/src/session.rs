@@ -66,6 +66,9 @@ pub fn run(options: Options) -> Result<()> {
     let wayland = event_loop::listen(&mut state.handle, socket)?;
     let controls = event_loop::listen_to_control(&mut state.handle, control_listener)?;
     state.connections.set_listeners(wayland, controls);
+    if let Some(path) = &options.inspect {
+        event_loop::inspect(&mut state.handle, path)?;
+    }
     listen_to_signals(&mut state, options.screenshot.clone())?;
     announce(&format!(
         "compositor: XDG_RUNTIME_DIR={} WAYLAND_DISPLAY={} control={}",

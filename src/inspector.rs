@@ -1,0 +1,247 @@
+//! Looking into a running loop from another process. Feature `inspector`.
+//!
+//! An [`Inspector`] is a socket that viewers connect to; `soloop-top` of this repository is one, and any program that reads
+//! lines of JSON can be. [`LoopHandle::insert_inspector`] is all that a program does for it. While no viewer is
+//! connected it is one fd in the kernel's table, and a dispatch costs what it costs without it. Viewers are counted
+//! among the sources of the loop, and so is what they take.
+//!
+//! # The protocol
+//!
+//! Both sides send JSON values, one a line, in UTF-8: a viewer [`Request`]s, the program [`Message`]s. The program begins, with
+//! `{"hello":{"version":1,"pid":4711,"program":"compositor"}}`. The viewer answers `{"hello":{"version":1}}` and then asks:
+//!
+//! ```text
+//! "snapshot"
+//! {"watch":{"every_ms":100,"slow_us":4000}}
+//! {"trace":{"ms":5000}}
+//! ```
+//!
+//! and gets, with `watch` again and again:
+//!
+//! ```text
+//! {"snapshot":{"loop":{"counted_ns":…,"rounds":…,…},"others":[…],"gone":[…],"sources":[{"id":…,"name":"frame",…},…]}}
+//! {"slow":{"at_ns":…,"name":"frame","kind":"source","took_ns":10500000,"on_cpu_ns":420000,"late_ns":null}}
+//! {"trace":{"truncated":false,"events":[…]}}
+//! ```
+//!
+//! `printf '{"hello":{"version":1}}\n"snapshot"\n' | nc -U PATH` is a viewer, too.
+//!
+//! What the program can't make sense of it answers with `{"error":"…"}`, after which it ends the connection. So it does
+//! to a viewer of another version, and to those beyond the sixteenth. A viewer that takes nothing for five seconds is
+//! dropped. None of them delays a callback by more than it takes to write a few rows, and the file of the socket has mode 0600:
+//! only its owner connects.
+//!
+//! # Examples
+//!
+//! ```
+//! # struct State { handle: soloop::LoopHandle<Self> }
+//! # impl soloop::LoopData for State {
+//! #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+//! # }
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("socket");
+//! use soloop::{EventLoop, Inspector};
+//!
+//! let (mut event_loop, handle) = EventLoop::new()?;
+//! let mut state = State { handle };
+//! state.handle.insert_inspector(Inspector::bind(&path)?)?; // soloop-top PATH
+//! # let viewer = std::os::unix::net::UnixStream::connect(&path)?;
+//! # std::io::Write::write_all(&mut &viewer, b"{\"hello\":{\"version\":1}}\n\"snapshot\"\n")?;
+//! # let mut lines = std::io::BufRead::lines(std::io::BufReader::new(&viewer));
+//! # for _ in 0..20 { event_loop.dispatch(std::time::Duration::ZERO, &mut state)?; }
+//! # assert!(lines.next().unwrap()?.starts_with("{\"hello\":{\"version\":1"));
+//! # let soloop::inspector::Message::Snapshot(snapshot) = serde_json::from_str(&lines.next().unwrap()?).unwrap() else { panic!() };
+//! # assert_eq!(snapshot.sources.len(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+mod look;
+mod message;
+mod recorder;
+mod socket;
+mod viewer;
+
+use self::recorder::Recorder;
+use self::socket::Socket;
+use self::viewer::{Viewer, line};
+use crate::{
+    ErrorAction, EventLoop, EventSource, Generic, InsertError, Interest, InterestToken,
+    LocalRemote, LoopData, LoopHandle, Mode, PostAction, Priority, Readiness, Registrar, Scope,
+    SourceOptions, Token,
+};
+
+pub use self::message::{
+    Counts, Gone, Hello, Message, Request, SlowCallback, Snapshot, Source, Totals, Trace,
+};
+
+/// The version of the protocol. It grows when a message changes its meaning; a field that is added does not count, and who
+/// does not know one ignores it.
+pub const VERSION: u32 = 1;
+
+/// How many viewers there may be at a time.
+const MOST_VIEWERS: usize = 16;
+/// How long no viewer is accepted after there was no fd for one.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A socket for viewers of the loop; see the [module](crate::inspector).
+///
+/// Its event is a viewer that has connected; [`LoopHandle::insert_inspector`] does what is to be done with one. The file goes when
+/// it is dropped.
+#[derive(Debug)]
+pub struct Inspector {
+    socket: Generic<Socket>,
+    program: String,
+}
+
+/// A viewer that has connected to an [`Inspector`].
+#[derive(Debug)]
+pub struct Connection {
+    stream: UnixStream,
+}
+
+impl Inspector {
+    /// Makes a socket at `path` for the user of this process alone, mode 0600. One that a process left behind is replaced.
+    ///
+    /// # Errors
+    ///
+    /// Each says what is wrong with `path`: [`InvalidInput`](io::ErrorKind::InvalidInput) if it is too long for a
+    /// socket, [`AlreadyExists`](io::ErrorKind::AlreadyExists) if a file is there that is no socket,
+    /// [`PermissionDenied`](io::ErrorKind::PermissionDenied) if a socket of somebody else's is,
+    /// [`AddrInUse`](io::ErrorKind::AddrInUse) if another program listens there; what else `socket(2)`, `bind(2)` and
+    /// `listen(2)` answer.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        let program = std::env::current_exe().ok();
+        let program = program.as_deref().and_then(Path::file_name).unwrap_or_default();
+        let socket = Socket::bind(path.as_ref())?;
+        Ok(Self {
+            socket: Generic::new(socket, Interest::READ, Mode::Level),
+            program: program.to_string_lossy().into_owned(),
+        })
+    }
+
+    /// Where viewers connect.
+    pub fn path(&self) -> &Path {
+        self.socket.get_ref().path()
+    }
+}
+
+impl EventSource for Inspector {
+    type Event<'a> = Connection;
+    type Ret = ();
+    type Error = io::Error;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.socket.register(registrar)
+    }
+
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.socket.reregister(registrar)
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.socket.unregister(registrar)
+    }
+
+    fn process_events<F>(
+        &mut self,
+        readiness: Readiness,
+        token: InterestToken,
+        mut callback: F,
+    ) -> io::Result<PostAction>
+    where
+        F: FnMut(Connection),
+    {
+        self.socket.process_events(readiness, token, |ready| {
+            if let Some(stream) = ready.io.accept()? {
+                callback(Connection { stream });
+            }
+            Ok(PostAction::Continue)
+        })
+    }
+}
+
+impl<Data: LoopData + 'static> LoopHandle<Data> {
+    /// Lets viewers look into the loop: inserts an [`Inspector`], and its viewers as they come. They go with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_source`](Self::insert_source).
+    ///
+    /// # Examples
+    ///
+    /// See the [module](crate::inspector).
+    pub fn insert_inspector(
+        &mut self,
+        inspector: Inspector,
+    ) -> Result<Token<Inspector>, InsertError<Inspector>> {
+        let program = inspector.program.clone();
+        let scope = Scope::new();
+        let mut viewers: Vec<Token<Viewer>> = Vec::new();
+        let options = SourceOptions::new()
+            .name("inspector")
+            .priority(Priority::Low)
+            .on_error(ErrorAction::Retry(PAUSE));
+        self.insert_source_with(options, inspector, move |connection, data: &mut Data| {
+            let handle = data.loop_handle();
+            viewers.retain(|viewer| handle.contains(*viewer));
+            if viewers.len() < MOST_VIEWERS {
+                let viewer = Viewer::new(connection.stream, handle.clock().clone(), &program);
+                viewers.extend(insert_viewer(handle, viewer, &scope));
+            } else {
+                let text = format!("{MOST_VIEWERS} viewers are there already");
+                // It fits into the empty buffer of a new socket.
+                let _ = (&connection.stream).write(&line(&Message::Error(text)));
+            }
+        })
+    }
+}
+
+/// Inserts a viewer; one that the kernel refuses is gone.
+fn insert_viewer<Data: LoopData + 'static>(
+    handle: &mut LoopHandle<Data>,
+    viewer: Viewer,
+    scope: &Scope,
+) -> Option<Token<Viewer>> {
+    let detach = Detach(handle.local_remote());
+    let options = SourceOptions::new()
+        .name("inspector viewer")
+        .priority(Priority::Low)
+        .budget(1)
+        .scope(scope);
+    let viewer = handle.insert_source_with(options, viewer, move |(), data: &mut Data| {
+        let _goes_with_the_viewer = &detach;
+        let handle = data.loop_handle();
+        let viewer = handle.current().and_then(|viewer| handle.downcast::<Viewer>(viewer));
+        if let Some(viewer) = viewer {
+            handle.inspect_mut(move |event_loop, data| look::look(viewer, event_loop, data));
+        }
+    });
+    viewer.ok()
+}
+
+/// Has the loop looked at no longer than there are viewers: dropped with the callback of one.
+struct Detach<Data: LoopData + 'static>(LocalRemote<Data>);
+
+impl<Data: LoopData + 'static> Drop for Detach<Data> {
+    fn drop(&mut self) {
+        // If the loop is gone, so is the observer.
+        self.0.post(|data| data.loop_handle().inspect_mut(forget_gone_viewers));
+    }
+}
+
+fn forget_gone_viewers<Data: LoopData>(event_loop: &mut EventLoop<Data>, data: &mut Data) {
+    let Some(recorder) = event_loop.observer_mut::<Recorder>() else { return };
+    recorder.set_own();
+    recorder.viewers.retain(|attached| data.loop_handle().contains(attached.viewer));
+    if recorder.viewers.is_empty() {
+        event_loop.take_observer::<Recorder>();
+    }
+}
+
+assert_traits!(Inspector: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
+assert_traits!(Connection: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);

@@ -1,0 +1,191 @@
+//! What is done for a viewer with the loop at hand, from inside of [`LoopHandle::inspect`](crate::LoopHandle::inspect).
+
+use std::time::{Duration, Instant};
+
+use super::message::{Counts, Gone, Source, Totals};
+use super::recorder::{Attached, Recorder, TraceBuffer, nanos};
+use super::viewer::{Tracing, Viewer};
+use crate::type_name::without_paths;
+use crate::{AnyToken, ChromeTrace, EventLoop, LoopData, SourceRow, Token};
+
+/// For how long a look collects rows, and so delays a callback.
+const SLICE: Duration = Duration::from_micros(40);
+
+/// A snapshot that is being made.
+#[derive(Debug, Default)]
+pub(super) struct Collecting {
+    /// Its number, and the sources that are left.
+    begun: Option<(u64, Vec<AnyToken>)>,
+    /// The line, as far as it is.
+    line: Vec<u8>,
+}
+
+/// Gives `viewer` what it asked for.
+pub(super) fn look<Data: LoopData>(
+    viewer: Token<Viewer>,
+    event_loop: &mut EventLoop<Data>,
+    data: &mut Data,
+) {
+    if event_loop.observer::<Recorder>().is_none() {
+        event_loop.set_observer(Recorder::new());
+    }
+    let Some(source) = event_loop.get_mut(viewer) else { return };
+    let (slow, tracing) = (source.slow, source.tracing);
+    let Some(notifier) = source.notifier() else { return };
+    let Some(recorder) = event_loop.observer_mut::<Recorder>() else { return };
+    recorder.set_own();
+    if recorder.attached(viewer).is_none() {
+        let (pending, trace) = (Vec::new(), None);
+        recorder.viewers.push(Attached { viewer, notifier, slow, pending, trace });
+    }
+    let Some(attached) = recorder.attached(viewer) else { return };
+    attached.slow = slow;
+    let mut lines = std::mem::take(&mut attached.pending);
+    let now = data.loop_handle().now();
+    let tracing = trace(attached, tracing, now, &mut lines);
+
+    let Some(source) = event_loop.get_mut(viewer) else { return };
+    source.tracing = tracing;
+    lines.into_iter().for_each(|line| source.send(line));
+    if let Some(collecting) = source.collecting.take() {
+        let line = collect(collecting, event_loop, data);
+        if let Some(source) = event_loop.get_mut(viewer) {
+            match line {
+                Ok(line) => source.send(line),
+                Err(collecting) => source.collecting = Some(collecting),
+            }
+        }
+    }
+    data.loop_handle().update(viewer, |_| ());
+}
+
+/// Begins a trace, or ends it.
+fn trace(
+    attached: &mut Attached,
+    tracing: Option<Tracing>,
+    now: Instant,
+    lines: &mut Vec<Vec<u8>>,
+) -> Option<Tracing> {
+    match tracing {
+        Some(Tracing::For(time)) => {
+            attached.trace = Some(ChromeTrace::new(TraceBuffer::default()));
+            Some(Tracing::Until(now.checked_add(time).unwrap_or(now)))
+        }
+        Some(Tracing::Until(end)) if end <= now => {
+            if let Some(mut trace) = attached.trace.take() {
+                let truncated = trace.finish().is_err();
+                let text = std::mem::take(&mut trace.get_mut().text);
+                lines.push(trace_line(text, truncated));
+            }
+            None
+        }
+        tracing => tracing,
+    }
+}
+
+/// The message of a trace, which is there as text.
+fn trace_line(events: Vec<u8>, truncated: bool) -> Vec<u8> {
+    let mut line = format!("{{\"trace\":{{\"truncated\":{truncated},\"events\":").into_bytes();
+    line.extend(events);
+    line.extend(if truncated { &b"]}}\n"[..] } else { b"}}\n" });
+    line
+}
+
+/// Goes on with a snapshot for a while: its line when it is through.
+fn collect<Data: LoopData>(
+    collecting: Collecting,
+    event_loop: &mut EventLoop<Data>,
+    data: &mut Data,
+) -> Result<Vec<u8>, Collecting> {
+    let started = Instant::now();
+    let Collecting { begun, mut line } = collecting;
+    let (number, mut left) = begun.unwrap_or_else(|| begin(event_loop, &mut line));
+    let handle = data.loop_handle();
+    let now = handle.now();
+    while let Some(token) = left.pop() {
+        let Some(row) = event_loop.source_row(token, handle) else { continue };
+        let waits_for = waits_for(&*event_loop, handle, token);
+        let Some(recorder) = event_loop.observer_mut::<Recorder>() else { break };
+        if line.last() != Some(&b'[') {
+            line.push(b',');
+        }
+        write(&mut line, &source(row, recorder.show(token), waits_for, now));
+        if started.elapsed() >= SLICE {
+            return Err(Collecting { begun: Some((number, left)), line });
+        }
+    }
+    if let Some(recorder) = event_loop.observer_mut::<Recorder>() {
+        recorder.end_snapshot(number);
+    }
+    line.extend(b"]}}\n");
+    Ok(line)
+}
+
+fn begin<Data>(event_loop: &mut EventLoop<Data>, line: &mut Vec<u8>) -> (u64, Vec<AnyToken>) {
+    let left = event_loop.tokens().collect();
+    let begun = event_loop.observer_mut::<Recorder>().map(Recorder::begin_snapshot);
+    let (number, totals, others, gone): (u64, Totals, Vec<Gone>, Vec<Gone>) =
+        begun.unwrap_or_default();
+    line.extend(b"{\"snapshot\":{\"loop\":");
+    write(line, &totals);
+    line.extend(b",\"others\":");
+    write(line, &others);
+    line.extend(b",\"gone\":");
+    write(line, &gone);
+    line.extend(b",\"sources\":[");
+    (number, left)
+}
+
+fn source(
+    row: SourceRow,
+    recorded: Option<(&Counts, Option<&str>)>,
+    waits_for: Option<String>,
+    now: Instant,
+) -> Source {
+    let (counts, last_error) = recorded.unzip();
+    Source {
+        id: row.token.to_bits(),
+        name: row.name,
+        type_name: without_paths(row.type_name),
+        enabled: row.enabled,
+        priority: row.priority.as_str().into(),
+        scoped: row.scoped,
+        due_in_ns: row.deadline.map(|deadline| due_in(deadline, now)),
+        backlog: row.backlog,
+        waits_for,
+        last_error: last_error.flatten().map(str::to_owned).or(row.last_error),
+        counts: counts.cloned().unwrap_or_default(),
+    }
+}
+
+#[cfg(feature = "executor")]
+fn waits_for<Data>(
+    event_loop: &EventLoop<Data>,
+    handle: &crate::LoopHandle<Data>,
+    token: AnyToken,
+) -> Option<String> {
+    let task = handle.downcast::<crate::Task>(token)?;
+    Some(event_loop.get(task)?.waits().to_string())
+}
+
+#[cfg(not(feature = "executor"))]
+fn waits_for<Data>(
+    _: &EventLoop<Data>,
+    _: &crate::LoopHandle<Data>,
+    _: AnyToken,
+) -> Option<String> {
+    None
+}
+
+fn due_in(deadline: Instant, now: Instant) -> i64 {
+    let signed = |duration| i64::try_from(nanos(duration)).unwrap_or(i64::MAX);
+    match deadline.checked_duration_since(now) {
+        Some(ahead) => signed(ahead),
+        None => -signed(now.saturating_duration_since(deadline)),
+    }
+}
+
+fn write(line: &mut Vec<u8>, value: &impl serde::Serialize) {
+    // Writing to memory does not fail, and none of these has keys that are no strings.
+    let _ = serde_json::to_writer(line, value);
+}

@@ -1,0 +1,271 @@
+//! The observer that counts while viewers are there.
+//!
+//! It is apart from what [`enable_stats`](crate::EventLoop::enable_stats) counts, which is the program's to turn on and off.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::message::{Counts, Gone, Message, SlowCallback, Totals};
+use super::viewer::{Viewer, line};
+use crate::type_name::without_paths;
+use crate::{
+    AnyToken, CallbackKind, CallbackReport, ChromeTrace, Error, ErrorAction, Notifier, Observer,
+    RoundReport, Token, WaitReport,
+};
+
+/// Of how many sources the counts are kept between two snapshots. Beyond, all are counted by their names.
+const MOST_SOURCES: usize = 1 << 16;
+/// Of how many names what is gone is kept.
+const MOST_NAMES: usize = 1024;
+/// How many slow callbacks wait for a viewer; what comes then is not told.
+const MOST_SLOW: usize = 256;
+/// How long a trace is, in bytes.
+const LONGEST_TRACE: usize = 16 << 20;
+/// How much time on the processor may be taken for a callback's that was the loop's before it.
+const PRECISION: Duration = Duration::from_micros(100);
+
+pub(super) struct Recorder {
+    since: Instant,
+    totals: Totals,
+    sources: HashMap<AnyToken, Record>,
+    gone: BTreeMap<String, Counts>,
+    others: BTreeMap<CallbackKind, Counts>,
+    /// The number of the last snapshot.
+    snapshot: u64,
+    /// The loop woke up, and no callback ran since.
+    woke: bool,
+    /// What runs is the inspector's own, and no affair of a viewer's.
+    is_own: bool,
+    /// How long the thread has had the processor when that was looked at last.
+    on_cpu: Duration,
+    /// How long callbacks took since.
+    unseen: Duration,
+    pub(super) viewers: Vec<Attached>,
+}
+
+struct Record {
+    name: String,
+    counts: Counts,
+    last_error: Option<String>,
+    /// The last snapshot that has it, or that was there when it came.
+    seen: u64,
+}
+
+/// What is kept for one viewer.
+pub(super) struct Attached {
+    pub(super) viewer: Token<Viewer>,
+    pub(super) notifier: Notifier,
+    pub(super) slow: Option<Duration>,
+    pub(super) pending: Vec<Vec<u8>>,
+    pub(super) trace: Option<ChromeTrace<TraceBuffer>>,
+}
+
+impl Recorder {
+    pub(super) fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            totals: Totals::default(),
+            sources: HashMap::new(),
+            gone: BTreeMap::new(),
+            others: BTreeMap::new(),
+            snapshot: 0,
+            woke: false,
+            is_own: false,
+            on_cpu: Duration::ZERO,
+            unseen: Duration::ZERO,
+            viewers: Vec::new(),
+        }
+    }
+
+    /// The callback that runs is the inspector's own.
+    pub(super) fn set_own(&mut self) {
+        self.is_own = true;
+    }
+
+    pub(super) fn attached(&mut self, viewer: Token<Viewer>) -> Option<&mut Attached> {
+        self.viewers.iter_mut().find(|attached| attached.viewer == viewer)
+    }
+
+    /// A snapshot begins: its number, and what it says besides the sources.
+    pub(super) fn begin_snapshot(&mut self) -> (u64, Totals, Vec<Gone>, Vec<Gone>) {
+        self.snapshot += 1;
+        let totals = Totals { counted_ns: nanos(self.since.elapsed()), ..self.totals.clone() };
+        let gone = |(name, counts): (&String, &Counts)| named(name.clone(), counts);
+        let other = |(kind, counts): (&CallbackKind, &Counts)| named(kind.to_string(), counts);
+        let others = self.others.iter().map(other).collect();
+        (self.snapshot, totals, others, self.gone.iter().map(gone).collect())
+    }
+
+    /// What a snapshot says of a source.
+    pub(super) fn show(&mut self, source: AnyToken) -> Option<(&Counts, Option<&str>)> {
+        let record = self.sources.get_mut(&source)?;
+        record.seen = self.snapshot;
+        Some((&record.counts, record.last_error.as_deref()))
+    }
+
+    /// A snapshot is through: the sources that it has not met are gone.
+    pub(super) fn end_snapshot(&mut self, number: u64) {
+        let gone: Vec<_> =
+            self.sources.extract_if(|_, record| record.seen < number).map(|gone| gone.1).collect();
+        gone.into_iter().for_each(|record| self.bury(record));
+    }
+
+    fn bury(&mut self, record: Record) {
+        let mut name = without_paths(&record.name);
+        if self.gone.len() >= MOST_NAMES && !self.gone.contains_key(&name) {
+            name = "(others)".to_owned();
+        }
+        self.gone.entry(name).or_default().add(&record.counts);
+    }
+
+    fn record(&mut self, token: AnyToken, name: &str) -> &mut Record {
+        if self.sources.len() == MOST_SOURCES && !self.sources.contains_key(&token) {
+            let all = std::mem::take(&mut self.sources);
+            all.into_values().for_each(|record| self.bury(record));
+        }
+        let seen = self.snapshot;
+        self.sources.entry(token).or_insert_with(|| Record {
+            name: name.to_owned(),
+            counts: Counts::default(),
+            last_error: None,
+            seen,
+        })
+    }
+
+    /// For how long the thread had the processor since this was asked last.
+    fn look_at_cpu(&mut self) -> Duration {
+        self.unseen = Duration::ZERO;
+        let before = std::mem::replace(&mut self.on_cpu, thread_time());
+        self.on_cpu.saturating_sub(before)
+    }
+
+    fn has_slow(&self) -> bool {
+        self.viewers.iter().any(|attached| attached.slow.is_some())
+    }
+
+    fn tell_slow(&mut self, report: &CallbackReport<'_>) {
+        let is_slow = |attached: &Attached| {
+            attached.slow.is_some_and(|threshold| report.duration >= threshold)
+        };
+        if !self.viewers.iter().any(is_slow) {
+            return;
+        }
+        let on_cpu = self.look_at_cpu().min(report.duration);
+        let slow = Message::Slow(SlowCallback {
+            at_ns: nanos(self.since.elapsed()),
+            name: without_paths(report.name),
+            kind: report.kind.as_str().into(),
+            took_ns: nanos(report.duration),
+            on_cpu_ns: nanos(on_cpu),
+            late_ns: report.lateness.map(nanos),
+        });
+        for attached in self.viewers.iter_mut().filter(|attached| is_slow(attached)) {
+            if attached.pending.len() < MOST_SLOW {
+                attached.pending.push(line(&slow));
+                attached.notifier.notify();
+            }
+        }
+    }
+
+    fn traces(&mut self) -> impl Iterator<Item = &mut ChromeTrace<TraceBuffer>> {
+        self.viewers.iter_mut().filter_map(|attached| attached.trace.as_mut())
+    }
+}
+
+impl Observer for Recorder {
+    fn round_end(&mut self, report: &RoundReport) {
+        self.totals.rounds += 1;
+        self.totals.asleep_ns += nanos(report.asleep);
+        self.totals.busy_ns += nanos(report.duration.saturating_sub(report.asleep));
+    }
+
+    fn wait_begin(&mut self, _timeout: Option<Duration>) {
+        self.totals.wakeups_for_nothing += u64::from(std::mem::take(&mut self.woke));
+    }
+
+    fn wait_end(&mut self, report: &WaitReport) {
+        self.woke = report.woke;
+        self.totals.wakeups += u64::from(report.woke);
+        self.traces().for_each(|trace| trace.wait_end(report));
+        if self.has_slow() {
+            self.look_at_cpu();
+        }
+    }
+
+    fn callback_end(&mut self, report: &CallbackReport<'_>) {
+        self.woke = false;
+        let duration = nanos(report.duration);
+        let counts = match report.token {
+            Some(token) if report.kind == CallbackKind::Source => {
+                self.totals.events += 1;
+                &mut self.record(token, report.name).counts
+            }
+            _ => self.others.entry(report.kind).or_default(),
+        };
+        counts.events += 1;
+        counts.busy_ns += duration;
+        counts.worst_ns = counts.worst_ns.max(duration);
+        counts.last_ns = duration;
+        counts.wakeups += u64::from(report.woke);
+        self.traces().for_each(|trace| trace.callback_end(report));
+        let is_viewer = |attached: &Attached| Some(attached.viewer.into()) == report.token;
+        if !std::mem::take(&mut self.is_own) && !self.viewers.iter().any(is_viewer) {
+            self.tell_slow(report);
+        }
+        // Short callbacks before a slow one are taken for a part of it.
+        self.unseen += report.duration;
+        if self.unseen > PRECISION && self.has_slow() {
+            self.look_at_cpu();
+        }
+    }
+
+    fn error(&mut self, error: &Error, _action: ErrorAction) {
+        let Error::Source { token, name, error, .. } = error else { return };
+        let record = self.record(*token, name);
+        record.counts.errors += 1;
+        record.last_error = Some(error.to_string());
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+/// What a trace is written to: the whole of it on one line.
+#[derive(Default)]
+pub(super) struct TraceBuffer {
+    pub(super) text: Vec<u8>,
+}
+
+impl Write for TraceBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.text.len() > LONGEST_TRACE {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.text.extend(bytes.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn named(name: String, counts: &Counts) -> Gone {
+    Gone { name, counts: counts.clone() }
+}
+
+/// For how long this thread has had the processor so far.
+fn thread_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+pub(super) fn nanos(duration: Duration) -> u64 {
+    duration.as_nanos().try_into().unwrap_or(u64::MAX)
+}

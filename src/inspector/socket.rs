@@ -1,0 +1,115 @@
+//! The socket that viewers connect to: bound for its owner alone, and removed when it is dropped.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, fchmod};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+    /// The file that was made: another one at this path is not ours to remove.
+    file: (u64, u64),
+}
+
+impl Socket {
+    pub(super) fn bind(path: &Path) -> io::Result<Self> {
+        let failed = |error| describe(path, error);
+        let address = SocketAddrUnix::new(path).map_err(|_| {
+            let bytes = path.as_os_str().len();
+            let text =
+                format!("a path of {bytes} bytes is too long for a socket, or has a zero in it");
+            failed(io::Error::new(io::ErrorKind::InvalidInput, text))
+        })?;
+        let listener = match listen_at(&address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                remove_stale(path).map_err(failed)?;
+                listen_at(&address)
+            }
+            listener => listener,
+        };
+        let listener = listener.map_err(failed)?;
+        // Where the mode of the socket is not that of the file that `bind` makes.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let file = file_of(path).map_err(failed)?;
+        Ok(Self { listener, path: path.to_owned(), file })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The next viewer; `None` if it has gone again.
+    pub(super) fn accept(&self) -> io::Result<Option<UnixStream>> {
+        match self.listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(true)?;
+                Ok(Some(stream))
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock
+                | io::ErrorKind::Interrupted
+                | io::ErrorKind::ConnectionAborted => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if file_of(&self.path).is_ok_and(|file| file == self.file) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn listen_at(address: &SocketAddrUnix) -> io::Result<UnixListener> {
+    let fd = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+    // On Linux the file gets the mode of the socket: at no time may others connect.
+    let _ = fchmod(&fd, Mode::RUSR | Mode::WUSR);
+    bind(&fd, address)?;
+    listen(&fd, 16)?;
+    let listener = UnixListener::from(fd);
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Removes a socket that nobody listens on any more.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    if !found.file_type().is_socket() {
+        let text = "a file that is no socket is in the way";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+    }
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        let text = format!("the socket there belongs to user {}", found.uid());
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "another program listens there")),
+    }
+}
+
+fn file_of(path: &Path) -> io::Result<(u64, u64)> {
+    let found = fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
+
+fn describe(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("no socket at {}: {error}", path.display()))
+}
