@@ -115,6 +115,8 @@ impl Model {
         let source = &self.sources[id];
         match answer {
             None => self.failed(interest),
+            // An op does that.
+            Some(End::Disable | End::Remove) if !source.live => {}
             Some(End::Disable | End::Remove) if source.touched && !source.once => {
                 self.reregister(id);
             }

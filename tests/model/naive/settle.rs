@@ -52,6 +52,8 @@ impl Model {
             Pending::Enable(id) => self.register(id),
             Pending::Disable(id) => self.unregister(id),
             Pending::Update(id, to) => {
+                // Its closure has something to drop.
+                self.ran_user_code = true;
                 if !self.sources[id].going {
                     self.update(id, to);
                     self.reregister(id);
@@ -65,15 +67,15 @@ impl Model {
             }
             Pending::Remove(id) => self.remove(id),
             Pending::Take(id, body, depth) => {
+                self.ran_user_code = true;
                 if !self.sources[id].dropped {
                     self.remove(id);
-                    self.ran_user_code = true;
                     self.body(Entry::Taken(id), body, depth)?;
                 }
             }
             Pending::Visit(id, body, depth) => {
+                self.ran_user_code = true;
                 if !self.sources[id].going {
-                    self.ran_user_code = true;
                     self.sources[id].drain();
                     self.body(Entry::Visited(id), body, depth)?;
                 }
