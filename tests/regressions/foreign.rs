@@ -7,16 +7,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::scripted::Scripted;
-use crate::common::{self, State, ZERO, new_loop};
+use crate::common::{State, ZERO, new_loop};
 use soloop::{
     Error, ErrorAction, EventLoop, Generic, Interest, LoopData, LoopHandle, Mode, PostAction,
     Priority, Scope, SourceOptions, TimeoutAction, Timer, make_ping,
 };
-
-const MS: Duration = Duration::from_millis(1);
 
 fn edge(name: &'static str, state: &mut State) -> UnixStream {
     let (ours, theirs) = UnixStream::pair().unwrap();
@@ -489,6 +487,11 @@ fn a_policy_puts_a_foreign_handle_into_the_state_for_an_error_of_a_hosted_loop()
 #[cfg(all(feature = "calloop", not(mio_unsupported_force_poll_poll)))]
 #[test]
 fn a_timer_is_not_lost_that_was_due_when_a_policy_put_a_foreign_handle_into_the_state() {
+    use super::MS;
+    use std::time::Instant;
+
+    use crate::common::spin;
+
     let (mut event_loop, mut state) = new_loop();
     let (_other_loop, other) = new_loop();
     let other = shared(other);
@@ -512,7 +515,7 @@ fn a_timer_is_not_lost_that_was_due_when_a_policy_put_a_foreign_handle_into_the_
         .unwrap();
     event_loop.dispatch(ZERO, &mut state).unwrap();
     event_loop.dispatch(MS, &mut state).unwrap();
-    common::spin(at.saturating_duration_since(Instant::now()) + 5 * MS);
+    spin(at.saturating_duration_since(Instant::now()) + 5 * MS);
     bad.write_all(b"x").unwrap();
     assert!(is_foreign(event_loop.dispatch(ZERO, &mut state)));
     std::mem::swap(&mut state.handle, &mut other.lock().unwrap().handle);
