@@ -1,6 +1,6 @@
 //! The compositor on a seat of a machine that qemu emulates: a kernel's graphics card, keyboards and pointers, udev,
-//! seatd, and screenshots of what the screens show, which are then in `target/tmp/vm`. `cargo test` runs it on the loop
-//! that it is built for, `../../vm` on both.
+//! seatd, and screenshots of what the screens show, which are then in `target/tmp/vm`. `cargo test --test vm` runs it on the
+//! loop that it is built for, `../../vm` on both.
 //!
 //! ```text
 //! vm                             the compositor that this is built with
@@ -36,7 +36,7 @@ fn main() {
         ["--stroke", device] => fingers::stroke(device),
         ["--on", compositors @ ..] => with_machine(compositors, all_steps),
         ["--costs", compositors @ ..] => with_machine(compositors, costs::print),
-        // As `cargo test` runs it: all that is not asked for by another name.
+        // As `cargo test --test vm` runs it: all that is not asked for by another name.
         [name, ..] if !name.starts_with('-') && !"vm".contains(name) => {}
         _ => with_machine(&[env!("CARGO_BIN_EXE_soloop-smithay")], all_steps),
     }
