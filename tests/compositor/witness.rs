@@ -104,8 +104,16 @@ impl Harm<'_> {
     }
 }
 
-/// The time that the first thread of a compositor has computed for.
+/// The time that the first thread of a compositor has computed for, when it sleeps next: of what it computes now the
+/// kernel takes note later.
 pub fn computed_by(compositor: &Compositor) -> Duration {
+    let deadline = Instant::now() + PATIENCE;
+    let stat = format!("/proc/{}/stat", compositor.child.id());
+    // As proc(5) has it: the state follows the name in parentheses.
+    while !std::fs::read_to_string(&stat).unwrap().contains(") S ") {
+        assert!(Instant::now() < deadline, "it never sleeps");
+        std::thread::yield_now();
+    }
     computed(&format!("/proc/{}/schedstat", compositor.child.id()))
 }
 
