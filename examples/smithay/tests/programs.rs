@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use support::client::Client;
-use support::programs::{Area, Program, changes, has_colours, pixels, shows, until, window};
+use support::programs::{Area, Program, changes, count, has_colours, pixels, shows, until, window};
 use support::server::{Compositor, PATIENCE};
 use support::{ask_until, client_of, program, rect, window_line};
 
@@ -131,14 +131,22 @@ fn a_flower_is_dragged_from_one_program_to_another() {
     let black = 64 * 64;
     shows(&compositor, to, 0x00_00_00, black);
     let flower = pixels(&compositor.screenshot(), from);
-    assert_eq!(control.ask(&format!("pointer {} left press", middle(from))), ["ok"]);
-    // It is dragged once its client has said so, and pale meanwhile.
-    until("a drag", || {
-        control.ask(&format!("pointer {}", middle(to)));
-        (pixels(&compositor.screenshot(), from) != flower).then_some(())
+    // A drop that its target has not accepted yet is none, and nothing shows whether it has.
+    until("a drop", || {
+        assert_eq!(control.ask(&format!("pointer {} left press", middle(from))), ["ok"]);
+        // It is dragged once its client has said so, and pale meanwhile.
+        until("a drag", || {
+            control.ask(&format!("pointer {}", middle(to)));
+            (pixels(&compositor.screenshot(), from) != flower).then_some(())
+        });
+        assert_eq!(control.ask(&format!("pointer {} left release", middle(to))), ["ok"]);
+        until("the end of the drag", || {
+            let picture = compositor.screenshot();
+            let is_gone = count(&picture, from, 0x00_00_00) == black;
+            (is_gone || pixels(&picture, from) == flower).then_some(is_gone)
+        })
+        .then_some(())
     });
-    assert_eq!(control.ask(&format!("pointer {} left release", middle(to))), ["ok"]);
-    shows(&compositor, from, 0x00_00_00, black);
     control.ask("pointer 1270 710");
     until("the flower", || (pixels(&compositor.screenshot(), to) == flower).then_some(()));
     drop(flowers);
