@@ -183,7 +183,8 @@ impl<Data> EventLoop<Data> {
     ///
     /// # Errors
     ///
-    /// As [`dispatch`](Self::dispatch).
+    /// As [`dispatch`](Self::dispatch): the first error of a source ends `run`, unless a policy
+    /// ([`on_error`](Self::on_error)) says otherwise.
     pub fn run(
         &mut self,
         timeout: impl Into<Option<Duration>>,

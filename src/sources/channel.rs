@@ -352,7 +352,7 @@ impl<T> Channel<T> {
         Self { shared, batch: Mutex::default(), token: None }
     }
 
-    /// Receives a message without the loop; blocks until there is one.
+    /// Receives a message without the loop; blocks until there is one. Not for a callback or a task: it blocks the loop.
     ///
     /// # Errors
     ///
