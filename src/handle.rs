@@ -617,6 +617,13 @@ impl<Data> LoopHandle<Data> {
         &mut self.registrations
     }
 
+    /// Keeps the handle of a hosted loop, and none of those that are gone.
+    #[cfg(all(unix, feature = "calloop"))]
+    pub(crate) fn add_calloop(&mut self, handle: crate::hosting::Handle<Data>) {
+        self.calloops.retain(|handle| handle.is_live(&self.registrations));
+        self.calloops.push(handle);
+    }
+
     /// Whether there is an op to apply.
     #[inline]
     pub(crate) fn has_ops(&self) -> bool {

@@ -141,10 +141,10 @@ const EVENT: u16 = 1 << 7;
 const FOUND: u16 = 1 << 8;
 /// The source said that it has more: it may have read it already, and the kernel then says nothing.
 const MORE: u16 = 1 << 9;
-/// The kernel goes on to say so by itself while that holds.
-const LEVEL: u16 = 1 << 11;
 /// There is no event, but a place in the queue of the round.
 const PLACE: u16 = 1 << 10;
+/// The kernel goes on to say so by itself while that holds.
+const LEVEL: u16 = 1 << 11;
 
 impl ReadinessBits {
     /// No event.

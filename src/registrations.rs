@@ -40,10 +40,10 @@ const DISABLED: u8 = 1 << 2;
 const OPTIONS: u8 = 1 << 3;
 /// It goes after its first event.
 const ONCE: u8 = 1 << 4;
-/// To drop it may run code of the user's.
-const DROPS: u8 = 1 << 6;
 /// Its removal was asked for while ops were applied: those that are queued do nothing to it any more.
 const GOING: u8 = 1 << 5;
+/// To drop it may run code of the user's.
+const DROPS: u8 = 1 << 6;
 
 /// The tables; see the module's head.
 #[derive(Debug)]

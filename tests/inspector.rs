@@ -376,10 +376,8 @@ fn a_trace_of_the_next_while_is_chromes() {
     assert!(trace.events.iter().any(|event| event["name"] == "wait"));
 }
 
-#[test]
-fn a_viewer_that_does_not_read_is_dropped_and_delays_nothing() {
-    let (event_loop, mut state, clock) = manual_loop();
-    // A table that does not fit into the socket's buffer.
+/// Makes the table longer than what fits into the buffer of a socket.
+fn fill_table(state: &mut State) {
     for n in 0..400 {
         let options = SourceOptions::new().name(format!("{} {n}", "long".repeat(200)));
         state
@@ -387,6 +385,12 @@ fn a_viewer_that_does_not_read_is_dropped_and_delays_nothing() {
             .insert_source_with(options, Timer::never(), |_, _| TimeoutAction::Drop)
             .unwrap();
     }
+}
+
+#[test]
+fn a_viewer_that_does_not_read_is_dropped_and_delays_nothing() {
+    let (event_loop, mut state, clock) = manual_loop();
+    fill_table(&mut state);
     let options = SourceOptions::new().name("frame");
     state
         .handle
@@ -416,13 +420,7 @@ fn a_viewer_that_does_not_read_is_dropped_and_delays_nothing() {
 #[test]
 fn one_that_reads_slowly_gets_fewer_snapshots_and_stays() {
     let (event_loop, mut state, clock) = manual_loop();
-    for n in 0..400 {
-        let options = SourceOptions::new().name(format!("{} {n}", "long".repeat(200)));
-        state
-            .handle
-            .insert_source_with(options, Timer::never(), |_, _| TimeoutAction::Drop)
-            .unwrap();
-    }
+    fill_table(&mut state);
     let mut program = Program::with_loop(event_loop, state);
     let mut viewer = program.viewer();
     viewer.ask(&Request::Watch { every_ms: 10, slow_us: None });

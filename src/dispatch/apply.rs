@@ -23,12 +23,12 @@ impl<Data: LoopData> EventLoop<Data> {
         self.shared.ready().end_rest();
         if self.round.begin() {
             self.take_up_interrupted(data);
+            own_handle(&self.shared, data)?;
         }
-        let handle = own_handle(&self.shared, data)?;
+        let handle = data.loop_handle();
         if self.is_asked(handle) {
             self.budget.begin_without_wait(handle.registrations().has_urgent());
             self.apply_all_asked(data)?;
-            own_handle(&self.shared, data)?;
         }
         Ok(())
     }
@@ -63,7 +63,7 @@ impl<Data: LoopData> EventLoop<Data> {
             }
             self.apply_ops(data)?;
         }
-        Ok(())
+        own_handle(&self.shared, data).map(drop)
     }
 
     /// Takes up what a panic or an error left of the last dispatch.

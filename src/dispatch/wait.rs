@@ -227,25 +227,18 @@ impl<Data: LoopData> EventLoop<Data> {
         if let Timeout::After(timeout) = timeout {
             return self.ask_kernel_for(timeout);
         }
-        loop {
-            match self.poller.wait(timeout) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                waited => return waited,
-            }
-        }
+        while is_interrupted(self.poller.wait(timeout))? {}
+        Ok(())
     }
 
     #[inline(never)]
     fn ask_kernel_for(&mut self, timeout: Duration) -> io::Result<()> {
         let started = Instant::now();
         let mut left = timeout;
-        loop {
-            match self.poller.wait(Some(left).into()) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                waited => return waited,
-            }
+        while is_interrupted(self.poller.wait(Some(left).into()))? {
             left = timeout.saturating_sub(started.elapsed());
         }
+        Ok(())
     }
 
     #[inline]
@@ -280,5 +273,14 @@ impl<Data: LoopData> EventLoop<Data> {
             self.round.found(interest, ReadinessBits::NOTIFIED, handle.registrations_mut());
         }
         shrink(&mut self.woken);
+    }
+}
+
+/// Whether a signal handler ended a wait.
+#[inline]
+fn is_interrupted(waited: io::Result<()>) -> io::Result<bool> {
+    match waited {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+        waited => waited.map(|()| false),
     }
 }

@@ -20,6 +20,7 @@ use calloop::{Dispatcher, EventLoop, LoopSignal, Poll, RegistrationToken, TokenF
 
 use super::timers::{FAR, Nearest, far};
 use super::whole::{CalloopLoop, CalloopTurn};
+use crate::registrations::Registrations;
 use crate::token::SourceKey;
 use crate::{InsertError, InterestToken, LoopHandle, Notifier, Registrar, SourceOptions, Token};
 
@@ -155,10 +156,7 @@ impl<Data: 'static> LoopHandle<Data> {
             error,
             source: source.into_inner(),
         })?;
-        let mut calloops = std::mem::take(&mut self.calloops);
-        calloops.retain(|kept| self.registrations().is_live(kept.key));
-        self.calloops = calloops;
-        self.calloops.push(Handle { key: token.key(), upgrade: handle });
+        self.add_calloop(Handle { key: token.key(), upgrade: handle });
         Ok(token)
     }
 }
@@ -170,6 +168,12 @@ type WeakHandle<Data> = Box<dyn Fn() -> Option<calloop::LoopHandle<'static, Data
 pub(crate) struct Handle<Data> {
     key: SourceKey,
     upgrade: WeakHandle<Data>,
+}
+
+impl<Data> Handle<Data> {
+    pub(crate) fn is_live(&self, registrations: &Registrations) -> bool {
+        registrations.is_live(self.key)
+    }
 }
 
 impl<Data: 'static> Handle<Data> {

@@ -50,23 +50,26 @@ fn slow_messages_of_high_priority_starve_nobody() {
     assert!(events >= 5, "{events}");
 }
 
+/// Two of high priority that ping themselves again, when they have taken so long.
+fn two_slow_pings(long: Duration, state: &mut State) {
+    for _ in 0..2 {
+        let (ping, source) = make_ping();
+        let again = ping.clone();
+        let options = SourceOptions::new().priority(Priority::High);
+        state
+            .handle
+            .insert_source_with(options, source, move |(), _: &mut State| {
+                common::spin(long);
+                again.ping();
+            })
+            .unwrap();
+        ping.ping();
+    }
+}
+
 #[test]
 fn two_slow_pings_of_high_priority_starve_nobody() {
-    let events = normal_beside(|state| {
-        for _ in 0..2 {
-            let (ping, source) = make_ping();
-            let again = ping.clone();
-            let options = SourceOptions::new().priority(Priority::High);
-            state
-                .handle
-                .insert_source_with(options, source, move |(), _: &mut State| {
-                    common::spin(2 * MS);
-                    again.ping();
-                })
-                .unwrap();
-            ping.ping();
-        }
-    });
+    let events = normal_beside(|state| two_slow_pings(2 * MS, state));
     assert!(events >= 5, "{events}");
 }
 
@@ -96,19 +99,7 @@ fn two_slow_timers_of_normal_priority_starve_no_idle() {
 #[test]
 fn a_due_timer_is_late_by_two_callbacks_of_high_priority_at_most() {
     let (mut event_loop, mut state) = new_loop();
-    for _ in 0..2 {
-        let (ping, source) = make_ping();
-        let again = ping.clone();
-        let options = SourceOptions::new().priority(Priority::High);
-        state
-            .handle
-            .insert_source_with(options, source, move |(), _: &mut State| {
-                common::spin(12 * MS);
-                again.ping();
-            })
-            .unwrap();
-        ping.ping();
-    }
+    two_slow_pings(12 * MS, &mut state);
     let mut fired = Vec::new();
     state
         .handle
