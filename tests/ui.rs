@@ -47,9 +47,51 @@ fn mistakes_do_not_compile() {
     check_headlines(&by_headline);
 }
 
-#[test]
-fn the_right_way_runs() {
-    TestCases::new().pass("ui-tests/pass/*.rs");
+/// The programs of `pass`, each a module of this test: nothing is built for them a second time.
+macro_rules! right_ways {
+    ($($case:ident),* $(,)?) => {
+        $(mod $case {
+            include!(concat!("../ui-tests/pass/", stringify!($case), ".rs"));
+
+            #[test]
+            fn runs() -> soloop::Result<()> {
+                main()
+            }
+        })*
+
+        /// None is forgotten.
+        #[test]
+        fn each_right_way_is_listed() {
+            assert_eq!(programs("ui-tests/pass"), [$(concat!("ui-tests/pass/", stringify!($case), ".rs")),*].map(PathBuf::from));
+        }
+    };
+}
+
+right_ways! {
+    callback_inserts_and_removes,
+    callbacks_share_the_state,
+    drop_reaches_the_loop_by_a_remote,
+    idle_is_later_with_the_state,
+    lent_io_is_used_in_the_callback,
+    loop_is_made_in_its_thread,
+    modules_share_a_loop,
+    one_event_may_consume_a_capture,
+    remote_reaches_the_state_from_a_thread,
+    source_is_read_between_dispatches,
+    source_lends_its_buffer,
+    state_is_built_after_its_first_sources,
+    state_may_borrow,
+    take_gives_the_source_back,
+    token_is_kept_in_a_state_machine,
+    visit_in_place_of_shared_ownership,
+}
+
+/// The programs in a folder, in the order of their names.
+fn programs(folder: &str) -> Vec<PathBuf> {
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    paths.sort();
+    paths
 }
 
 /// The expectations themselves: each is one error, the one that its case announces, in words that depend on
@@ -113,11 +155,7 @@ struct Case {
 
 impl Case {
     fn all() -> Vec<Self> {
-        let directory = fs::read_dir("ui-tests/fail").unwrap();
-        let mut paths: Vec<_> = directory.map(|entry| entry.unwrap().path()).collect();
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
-        paths.sort();
-        paths.into_iter().map(Self::read).collect()
+        programs("ui-tests/fail").into_iter().map(Self::read).collect()
     }
 
     fn read(path: PathBuf) -> Self {
