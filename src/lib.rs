@@ -84,6 +84,7 @@ mod insight;
 pub mod inspector;
 mod interest;
 mod kernel;
+mod operations;
 mod registry;
 mod shrink;
 mod sources;
@@ -91,7 +92,6 @@ mod sync;
 mod tasks;
 mod threads;
 mod token;
-mod type_name;
 
 pub use clock::Clock;
 pub use error::{Error, ErrorAction, InsertError, InsertOnceError, Result};

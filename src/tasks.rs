@@ -2,8 +2,6 @@
 
 #[cfg(feature = "executor")]
 pub mod futures;
-#[cfg(any(unix, feature = "executor"))]
-mod insert;
 #[cfg(unix)]
 pub mod io;
 #[cfg(feature = "executor")]

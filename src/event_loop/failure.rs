@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::error::type_name::without_paths;
 use crate::error::{BoxError, Error, ErrorAction};
 use crate::handle::{LoopData, own_handle, tables};
 use crate::token::{InterestKey, SourceKey};
-use crate::type_name::without_paths;
 use crate::{AnyToken, EventLoop, SourceOptions, TimeoutAction, Timer};
 
 /// What a source failed with, under its name, and its own policy.

@@ -2,8 +2,8 @@
 
 use std::io;
 
+use crate::error::type_name::without_paths;
 use crate::threads::remote::Remote;
-use crate::type_name::without_paths;
 use crate::{
     EventSource, InterestToken, LoopData, PostAction, Readiness, Registrar, SourceOptions,
 };

@@ -29,8 +29,8 @@ use calloop::{Dispatcher, LoopSignal, Poll, RegistrationToken, TokenFactory};
 
 use super::{LookAgain, explain, timers};
 use crate::error::BoxError;
+use crate::error::type_name::without_paths;
 use crate::sources::fd_watch::FdWatch;
-use crate::type_name::without_paths;
 use crate::{
     EventIterator, EventSource, InsertError, Interest, InterestToken, LoopHandle, Mode, Notifier,
     PostAction, Readiness, Registrar, SourceOptions, Token,

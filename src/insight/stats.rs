@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::type_name::without_paths;
+use crate::error::type_name::without_paths;
 use crate::{AnyToken, Priority};
 
 /// What a loop has done so far; see [`EventLoop::stats`].

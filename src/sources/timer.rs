@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::{EventSource, InterestToken, LoopHandle, PostAction, Readiness, Registrar, Token};
+use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// What becomes of a [`Timer`] that fired: the answer of its callback.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -241,87 +241,6 @@ impl EventSource for Timer {
                 PostAction::Reregister
             }
         })
-    }
-}
-
-impl<Data> LoopHandle<Data> {
-    /// Inserts a timer, whose callback receives the deadline. A timer cannot be refused: no result to look at.
-    ///
-    /// If the loop is gone, `callback` is dropped, and the token names nothing. [`insert_source`](Self::insert_source) says
-    /// so, and [`insert_source_with`](Self::insert_source_with) gives a timer a name, a priority or a scope.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # struct State { handle: soloop::LoopHandle<Self>, title: String }
-    /// # impl soloop::LoopData for State {
-    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
-    /// # }
-    /// use std::time::Duration;
-    /// use soloop::{Clock, EventLoop, TimeoutAction, Timer, Token};
-    ///
-    /// impl State {
-    ///     // A method without a result of its own.
-    ///     fn show_for_a_second(&mut self, title: &str) -> Token<Timer> {
-    ///         self.title = title.to_owned();
-    ///         self.handle.insert_timer(Timer::from_duration(Duration::from_secs(1)), |_, state| {
-    ///             state.title.clear();
-    ///             TimeoutAction::Drop
-    ///         })
-    ///     }
-    /// }
-    ///
-    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
-    /// let mut state = State { handle, title: String::new() };
-    /// state.show_for_a_second("saved");
-    /// event_loop.dispatch(None, &mut state)?;
-    /// assert_eq!(state.title, "");
-    /// # Ok::<(), soloop::Error>(())
-    /// ```
-    #[doc(alias = "set_timeout")]
-    pub fn insert_timer(
-        &mut self,
-        timer: Timer,
-        callback: impl FnMut(Instant, &mut Data) -> TimeoutAction + 'static,
-    ) -> Token<Timer> {
-        self.insert_source(timer, callback).unwrap_or_else(|_| Token::null())
-    }
-
-    /// Moves the deadline of a timer, as [`update`](Self::update) with [`Timer::set_deadline`] does, but without a
-    /// closure and its allocation: for one that is moved by every event, such as the one that finds a user idle.
-    /// `false` if the timer is gone.
-    ///
-    /// The timer fires after those that are armed for the same deadline by now. It has the new deadline as soon as the
-    /// current callback returns, and does not fire before. One that is disabled waits for it when it is enabled again.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # struct State { handle: soloop::LoopHandle<Self>, fired: Vec<std::time::Instant> }
-    /// # impl soloop::LoopData for State {
-    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
-    /// # }
-    /// use std::time::Duration;
-    /// use soloop::{Clock, EventLoop, TimeoutAction, Timer};
-    ///
-    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
-    /// let mut state = State { handle, fired: Vec::new() };
-    /// let minute = Duration::from_secs(60);
-    /// let idle = Timer::from_duration(minute);
-    /// let idle = state.handle.insert_source(idle, |deadline, state| {
-    ///     state.fired.push(deadline);
-    ///     TimeoutAction::Drop
-    /// })?;
-    /// // The user is there, and not idle for another minute.
-    /// let later = state.handle.now() + 2 * minute;
-    /// state.handle.set_deadline(idle, later);
-    /// event_loop.dispatch(None, &mut state)?;
-    /// assert_eq!(state.fired, [later]);
-    /// # Ok::<(), soloop::Error>(())
-    /// ```
-    #[inline]
-    pub fn set_deadline(&mut self, token: Token<Timer>, deadline: Instant) -> bool {
-        self.move_deadline(token, deadline, move |timer| timer.set_deadline(deadline))
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::join::{Report, TaskResult};
 use super::waits::{Wait, Waiting};
 use super::{Cancelled, TaskContext};
-use crate::type_name::without_paths;
+use crate::error::type_name::without_paths;
 use crate::{
     EventIterator, EventSource, InterestToken, LoopData, PostAction, Readiness, Registrar,
     SourceGuard, SourceOptions,
