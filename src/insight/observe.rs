@@ -129,7 +129,7 @@ pub struct RoundReport {
     pub asleep: Duration,
 }
 
-/// Sees everything that a loop does; installed by [`EventLoop::set_observer`].
+/// Sees everything that a loop does; installed by [`EventLoop::set_observer`](crate::EventLoop::set_observer).
 ///
 /// Every method does nothing unless it is implemented. An observer runs on the loop's thread, between the
 /// callbacks: what it takes is not part of any report. A callback or a wait that panics has a beginning and

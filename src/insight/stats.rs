@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::type_name::without_paths;
 use crate::{AnyToken, Priority};
 
-/// What a loop has done so far; see [`EventLoop::stats`].
+/// What a loop has done so far; see [`EventLoop::stats`](crate::EventLoop::stats).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
@@ -16,7 +16,7 @@ pub struct Stats {
     pub events: u64,
     /// How many times it woke up: out of a wait that slept, or told by a notification while it was awake.
     pub wakeups: u64,
-    /// How many of these were for what was [posted](crate::Remote::post), while [enabled](EventLoop::enable_stats). Those
+    /// How many of these were for what was [posted](crate::Remote::post), while [enabled](crate::EventLoop::enable_stats). Those
     /// for a source are its own: [`SourceStats::wakeups`].
     pub wakeups_for_posts: u64,
     /// How many of them no callback followed, while enabled: a timeout ended the wait, or a [`LoopSignal`](crate::LoopSignal),
@@ -24,7 +24,7 @@ pub struct Stats {
     pub wakeups_for_nothing: u64,
     /// How many times the kernel told of an fd that no source waits for any more. A few are usual; if they go on, see [`Error::Orphan`](crate::Error::Orphan).
     pub stale: u64,
-    /// How long its waits took, while [enabled](EventLoop::enable_stats).
+    /// How long its waits took, while [enabled](crate::EventLoop::enable_stats).
     pub asleep: Duration,
     /// How long the rest of its dispatches took, while enabled.
     pub busy: Duration,
@@ -55,7 +55,7 @@ pub struct SourceStats {
     pub last_error: Option<String>,
 }
 
-/// The sources of a loop at one moment; see [`EventLoop::sources`]. `Display` renders it with its columns
+/// The sources of a loop at one moment; see [`EventLoop::sources`](crate::EventLoop::sources). `Display` renders it with its columns
 /// aligned.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -85,7 +85,7 @@ pub struct SourceRow {
     /// How much of what it waits for has come and is not delivered: fds, deadlines, and notifications (any number of
     /// messages is one).
     pub backlog: usize,
-    /// How many times it called back, while [enabled](EventLoop::enable_stats).
+    /// How many times it called back, while [enabled](crate::EventLoop::enable_stats).
     pub events: u64,
     /// How long that took.
     pub busy: Duration,

@@ -99,7 +99,7 @@ impl Drop for Guard {
     }
 }
 
-/// Removes a source when it is dropped, on whatever thread; made by [`LoopHandle::guard`].
+/// Removes a source when it is dropped, on whatever thread; made by [`LoopHandle::guard`](crate::LoopHandle::guard).
 ///
 /// For what stands for a source and holds no handle: a future that waits for it, say. The source is removed when ops are
 /// applied the next time: before any other callback runs, if the guard is dropped by a callback. It does not keep the
