@@ -1,9 +1,9 @@
 //! The clock a loop reads: the system's, or one that tests move by hand.
 
+use std::fmt;
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant};
 
-use crate::shared::Shared;
 use crate::sync::{AtomicU64, Mutex, Ordering, PoisonError};
 
 /// The clock that timers follow.
@@ -32,13 +32,18 @@ pub struct Clock {
     manual: Option<Arc<Manual>>,
 }
 
+/// What a manual clock tells that it moved: the part of a loop that is shared between threads.
+pub(crate) trait FollowsClock: Send + Sync + fmt::Debug {
+    fn time_passed(&self);
+}
+
 #[derive(Debug)]
 struct Manual {
     start: Instant,
     /// Nanoseconds since then.
     elapsed: AtomicU64,
     /// The loops to tell when time passes.
-    loops: Mutex<Vec<Weak<Shared>>>,
+    loops: Mutex<Vec<Weak<dyn FollowsClock>>>,
 }
 
 impl Clock {
@@ -121,12 +126,12 @@ impl Clock {
             Some(elapsed.saturating_add(nanos).min(end))
         });
         let mut loops = manual.loops.lock().unwrap_or_else(PoisonError::into_inner);
-        loops.retain(|shared| {
-            let shared = shared.upgrade();
-            if let Some(shared) = &shared {
-                shared.time_passed();
+        loops.retain(|follower| {
+            let follower = follower.upgrade();
+            if let Some(follower) = &follower {
+                follower.time_passed();
             }
-            shared.is_some()
+            follower.is_some()
         });
     }
 
@@ -134,14 +139,14 @@ impl Clock {
         self.manual.is_some()
     }
 
-    /// Has `shared` told when a manual clock moves.
-    pub(crate) fn tell(&self, shared: &Arc<Shared>) {
+    /// Tells `follower` when a manual clock moves, as long as it lives.
+    pub(crate) fn tell(&self, follower: Weak<dyn FollowsClock>) {
         if let Some(manual) = &self.manual {
             let mut loops = manual.loops.lock().unwrap_or_else(PoisonError::into_inner);
             if loops.len() == loops.capacity() {
-                loops.retain(|shared| shared.strong_count() > 0);
+                loops.retain(|follower| follower.strong_count() > 0);
             }
-            loops.push(Arc::downgrade(shared));
+            loops.push(follower);
         }
     }
 

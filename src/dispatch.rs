@@ -1,14 +1,8 @@
-//! The steps of a dispatch, which `event_loop.rs` has in their order: `apply`, `hooks`, `wait`, `deliver`, and what they
-//! hand to each other, the [`Round`].
+//! What one dispatch works on: what it found and has not delivered, and how much of it it may run. Its steps are in
+//! `event_loop/`.
 
-mod apply;
 mod budget;
-mod deliver;
-mod failure;
-mod hooks;
 mod round;
-mod wait;
 
 pub(crate) use budget::{Budget, Lane};
-pub(crate) use failure::Orphan;
 pub(crate) use round::Round;

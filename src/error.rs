@@ -6,7 +6,9 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use crate::AnyToken;
-use crate::type_name::without_paths;
+pub(crate) mod type_name;
+
+use type_name::without_paths;
 
 /// The result of an operation of the loop.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,4 +1,4 @@
-//! The loop: what it is made of, and one dispatch of it from top to bottom. The steps of a dispatch are in `dispatch/`.
+//! The loop: what it is made of, and one dispatch of it from top to bottom. The steps of a dispatch are in `event_loop/`.
 //!
 //! What is borrowed while a callback runs lives here, and what a callback may change lives in the [`LoopHandle`], a field
 //! of the state. A callback can therefore reach neither the slot that is running, nor the map that holds it, nor the
@@ -17,19 +17,29 @@ use std::time::Duration;
 use slotmap::SecondaryMap;
 
 use crate::clock::Clock;
-use crate::dispatch::{Budget, Orphan, Round};
+use crate::dispatch::{Budget, Round};
 use crate::error::{Error, ErrorAction, Outcome, Result};
+use crate::handle::local_remote::LocalPost;
 use crate::handle::{LoopData, LoopHandle, SendARemote, own_handle, tables};
-use crate::insight::{Counters, Insight};
-use crate::local_remote::LocalPost;
-use crate::poller::{Alarm, Poller, WAKER};
-use crate::ready::{Ready, Woken};
-use crate::registrations::Registrations;
-use crate::remote::{Mailbox, Post};
-use crate::shared::Shared;
-use crate::slot::{Slot, downcast_mut};
-use crate::token::SourceKey;
+use crate::insight::instrumentation::{Counters, Instrumentation};
+use crate::kernel::{Alarm, Poller};
+use crate::registry::Registrations;
+use crate::registry::slot::{Slot, downcast_mut};
+use crate::threads::ready::{ReadyQueue, Woken};
+use crate::threads::remote::{Mailbox, Post};
+use crate::threads::shared::Shared;
+use crate::token::{SourceKey, WAKER};
 use crate::{EventSource, Token};
+
+mod apply;
+mod block_on;
+mod deliver;
+mod failure;
+mod hooks;
+mod insight;
+mod wait;
+
+use failure::Orphan;
 
 pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAction>;
 
@@ -71,27 +81,27 @@ pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAct
 /// ```
 pub struct EventLoop<Data> {
     _thread: SendARemote,
-    pub(crate) poller: Poller,
-    pub(crate) slots: SecondaryMap<SourceKey, Slot<Data>>,
+    poller: Poller,
+    slots: SecondaryMap<SourceKey, Slot<Data>>,
     /// The sources with lifecycle hooks, and some that are gone.
-    pub(crate) hooks: Vec<SourceKey>,
+    hooks: Vec<SourceKey>,
     /// What was found and is not delivered yet.
-    pub(crate) round: Round,
+    round: Round,
     /// What a round may take.
-    pub(crate) budget: Budget,
+    budget: Budget,
     /// Sources that are gone while their files may still be open, and the kernel may go on to report them.
-    pub(crate) orphans: VecDeque<Orphan>,
+    orphans: VecDeque<Orphan>,
     /// Where remotes post, and what was posted and has not run yet.
-    pub(crate) mailbox: Arc<Mailbox<Post<Data>>>,
-    pub(crate) posts: VecDeque<Post<Data>>,
-    pub(crate) local_posts: Arc<Mailbox<LocalPost<Data>>>,
+    mailbox: Arc<Mailbox<Post<Data>>>,
+    posts: VecDeque<Post<Data>>,
+    local_posts: Arc<Mailbox<LocalPost<Data>>>,
     /// Room for what the ready queue held.
-    pub(crate) woken: Vec<Woken>,
-    pub(crate) policy: Option<ErrorPolicy<Data>>,
-    pub(crate) counters: Counters,
+    woken: Vec<Woken>,
+    policy: Option<ErrorPolicy<Data>>,
+    counters: Counters,
     /// Of those who look at the loop, if any do.
-    pub(crate) insight: Option<Box<Insight>>,
-    pub(crate) shared: Arc<Shared>,
+    insight: Option<Box<Instrumentation>>,
+    shared: Arc<Shared>,
 }
 
 // The bounds stand on the methods: the compiler then says what `LoopData` is for where it is missing.
@@ -151,7 +161,7 @@ impl<Data> EventLoop<Data> {
     {
         let poller = Poller::new()?;
         let registry = poller.registry().try_clone()?;
-        let ready = Ready::new(mio::Waker::new(&registry, WAKER)?);
+        let ready = ReadyQueue::new(mio::Waker::new(&registry, WAKER)?);
         let alarm = Alarm::new(&registry)?;
         let shared = Shared::new(ready, alarm, &clock);
         let (mailbox, local_posts) = (Mailbox::new(), Mailbox::new());

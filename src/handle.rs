@@ -6,25 +6,30 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::clock::{Clock, stamp};
-use crate::dispatch::{Budget, Lane};
-use crate::dropped_guards::DroppedGuard;
 use crate::error::{Error, Outcome};
-use crate::local_remote::LocalPost;
-use crate::registrations::Registrations;
-use crate::remote::{Mailbox, Post, Remote};
-use crate::shared::{LoopSignal, Shared};
-use crate::slot::downcast_mut;
-use crate::source::AnySource;
+use crate::handle::local_remote::LocalPost;
+use crate::registry::Registrations;
+use crate::registry::slot::downcast_mut;
+use crate::registry::source::AnySource;
+use crate::threads::dropped_guards::{DroppedGuard, Guard, SourceGuard};
+use crate::threads::remote::{Mailbox, Post, Remote};
+use crate::threads::shared::Shared;
+use crate::threads::signal::LoopSignal;
 use crate::token::SourceKey;
-use crate::{AnyToken, EventLoop, EventSource, Registrar, Timer, Token};
+use crate::{AnyToken, EventLoop, EventSource, Registrar, Token};
 
-#[cfg(any(unix, feature = "executor"))]
-mod futures;
+#[cfg(all(unix, feature = "calloop"))]
+pub(crate) mod hosted;
 mod idles;
 mod insert;
+pub(crate) mod local_remote;
 mod one;
 mod ops;
+pub(crate) mod part;
+mod remote_insert;
 
+#[cfg(all(unix, feature = "calloop"))]
+use hosted::HostedHandle;
 use idles::Idles;
 pub(crate) use one::SendARemote;
 use ops::Ops;
@@ -76,7 +81,7 @@ pub struct LoopHandle<Data> {
     pub(crate) local_posts: Arc<Mailbox<LocalPost<Data>>>,
     /// The handles of hosted loops, some of which are gone.
     #[cfg(all(unix, feature = "calloop"))]
-    pub(crate) calloops: Vec<crate::hosting::Handle<Data>>,
+    pub(crate) calloops: Vec<HostedHandle<Data>>,
 }
 
 impl<Data> LoopHandle<Data> {
@@ -123,7 +128,7 @@ impl<Data> LoopHandle<Data> {
     /// ```
     pub fn remove(&mut self, token: impl Into<AnyToken>) -> bool {
         let key = token.into().key();
-        let live = self.registrations.mark_removed(key, self.registrations.shared().is_applying());
+        let live = self.registrations.begin_removal(key, self.registrations.shared().is_applying());
         if live {
             self.cancel_retry(key);
             self.push(Op::Remove(key));
@@ -161,7 +166,7 @@ impl<Data> LoopHandle<Data> {
         let key = token.key();
         let live = self.registrations.is_live_of::<S>(key);
         if live {
-            self.registrations.mark_removed(key, self.registrations.shared().is_applying());
+            self.registrations.begin_removal(key, self.registrations.shared().is_applying());
             self.cancel_retry(key);
             let then = Box::new(move |source: Box<dyn AnySource>, data: &mut Data| {
                 let source: Box<dyn std::any::Any> = source;
@@ -298,47 +303,21 @@ impl<Data> LoopHandle<Data> {
         live
     }
 
-    /// Moves the deadline of a timer, as [`update`](Self::update) with [`Timer::set_deadline`] does, but without a
-    /// closure and its allocation: for one that is moved by every event, such as the one that finds a user idle.
-    /// `false` if the timer is gone.
-    ///
-    /// The timer fires after those that are armed for the same deadline by now. It has the new deadline as soon as the
-    /// current callback returns, and does not fire before. One that is disabled waits for it when it is enabled again.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # struct State { handle: soloop::LoopHandle<Self>, fired: Vec<std::time::Instant> }
-    /// # impl soloop::LoopData for State {
-    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
-    /// # }
-    /// use std::time::Duration;
-    /// use soloop::{Clock, EventLoop, TimeoutAction, Timer};
-    ///
-    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
-    /// let mut state = State { handle, fired: Vec::new() };
-    /// let minute = Duration::from_secs(60);
-    /// let idle = Timer::from_duration(minute);
-    /// let idle = state.handle.insert_source(idle, |deadline, state| {
-    ///     state.fired.push(deadline);
-    ///     TimeoutAction::Drop
-    /// })?;
-    /// // The user is there, and not idle for another minute.
-    /// let later = state.handle.now() + 2 * minute;
-    /// state.handle.set_deadline(idle, later);
-    /// event_loop.dispatch(None, &mut state)?;
-    /// assert_eq!(state.fired, [later]);
-    /// # Ok::<(), soloop::Error>(())
-    /// ```
+    /// Moves the deadline of a source that has one, by `set` if it has to be told at once.
     #[inline]
-    pub fn set_deadline(&mut self, token: Token<Timer>, deadline: Instant) -> bool {
+    pub(crate) fn move_deadline<S: EventSource>(
+        &mut self,
+        token: Token<S>,
+        deadline: Instant,
+        set: impl FnOnce(&mut S) + 'static,
+    ) -> bool {
         let key = token.key();
-        let live = self.registrations.is_live_of::<Timer>(key);
+        let live = self.registrations.is_live_of::<S>(key);
         if live {
             self.registrations.touch(key);
             let last = self.ops.last_move(key);
             if !self.registrations.begin_move(key, stamp(deadline), last.is_none()) {
-                return self.update(token, move |timer| timer.set_deadline(deadline));
+                return self.update(token, set);
             }
             match last {
                 Some(last) => *last = deadline,
@@ -606,6 +585,15 @@ impl<Data> LoopHandle<Data> {
         Some(Registrar::new(&mut self.registrations, key))
     }
 
+    /// A guard that removes a source when it is dropped; see [`SourceGuard`] for an example.
+    pub fn guard(&self, source: impl Into<AnyToken>) -> SourceGuard {
+        SourceGuard::new(self.guard_of(DroppedGuard::Source(source.into())))
+    }
+
+    pub(crate) fn guard_of(&self, leaves: DroppedGuard) -> Guard {
+        Guard::new(leaves, self.registrations.shared())
+    }
+
     /// The tables.
     #[inline]
     pub(crate) fn registrations(&self) -> &Registrations {
@@ -619,7 +607,7 @@ impl<Data> LoopHandle<Data> {
 
     /// Keeps the handle of a hosted loop, and none of those that are gone.
     #[cfg(all(unix, feature = "calloop"))]
-    pub(crate) fn add_calloop(&mut self, handle: crate::hosting::Handle<Data>) {
+    pub(crate) fn add_calloop(&mut self, handle: HostedHandle<Data>) {
         self.calloops.retain(|handle| handle.is_live(&self.registrations));
         self.calloops.push(handle);
     }
@@ -636,14 +624,15 @@ impl<Data> LoopHandle<Data> {
         !self.ops.is_empty() || !self.idles.is_empty()
     }
 
-    /// The next op to apply, if `budget` allows it. What guards left that were dropped by now is among them.
+    /// The next op to apply, if it runs no code of the user's or `may_run` says that it may. What guards left that were
+    /// dropped by now is among them.
     #[inline]
-    pub(crate) fn next_op(&mut self, budget: &mut Budget) -> Option<Op<Data>> {
+    pub(crate) fn next_op(&mut self, may_run: impl FnOnce(&Clock) -> bool) -> Option<Op<Data>> {
         if !self.registrations.shared().dropped_guards().is_empty() {
             self.take_dropped_guards();
         }
         let clock = self.registrations.clock();
-        self.ops.pop_if(|| budget.may_run(Lane::Apply, clock))
+        self.ops.pop_if(|| may_run(clock))
     }
 
     #[cold]
@@ -655,7 +644,7 @@ impl<Data> LoopHandle<Data> {
                 DroppedGuard::Source(source) => {
                     let key = source.key();
                     // What was asked for before it was dropped does nothing to it any more.
-                    if self.registrations.mark_removed(key, true) {
+                    if self.registrations.begin_removal(key, true) {
                         self.cancel_retry(key);
                         self.push(Op::Remove(key));
                     }

@@ -71,11 +71,8 @@
 #[macro_use]
 mod assertions;
 
-mod block_on;
 mod clock;
-mod deadlines;
 mod dispatch;
-mod dropped_guards;
 mod error;
 mod event_loop;
 pub mod guide;
@@ -86,61 +83,48 @@ mod insight;
 #[cfg(all(unix, feature = "inspector"))]
 pub mod inspector;
 mod interest;
-mod local_remote;
-mod observe;
-mod options;
-mod part;
-mod poller;
-mod ready;
-mod registrar;
-mod registrations;
-mod remote;
-mod scope;
-mod shared;
+mod kernel;
+mod operations;
+mod registry;
 mod shrink;
-mod slot;
-mod source;
 mod sources;
-#[cfg(feature = "executor")]
-pub mod spawn;
-mod stats;
 mod sync;
+mod tasks;
+mod threads;
 mod token;
-mod type_name;
 
 pub use clock::Clock;
-#[cfg(unix)]
-pub use dropped_guards::FdGuard;
-pub use dropped_guards::SourceGuard;
 pub use error::{Error, ErrorAction, InsertError, InsertOnceError, Result};
 pub use event_loop::EventLoop;
+pub use handle::local_remote::LocalRemote;
+pub use handle::part::map_data;
 pub use handle::{LoopData, LoopHandle};
 #[cfg(all(unix, feature = "calloop"))]
 pub use hosting::{CalloopLoop, CalloopSource, CalloopTurn};
-#[cfg(all(unix, feature = "inspector"))]
-pub use inspector::Inspector;
-pub use interest::{Interest, Mode, PostAction, Readiness};
-pub use local_remote::LocalRemote;
 #[cfg(feature = "tracing")]
-pub use observe::TracingSpans;
-pub use observe::{
+pub use insight::observe::TracingSpans;
+pub use insight::observe::{
     CallbackKind, CallbackReport, CallbackStart, ChromeTrace, Histogram, Histograms, Observer,
     RoundReport, SlowestCallback, SlowestCallbacks, WaitReport, slow_callbacks,
 };
-pub use options::{Priority, SourceOptions};
-pub use part::map_data;
-pub use ready::{Notifier, RawNotifier};
-pub use registrar::Registrar;
-pub use remote::Remote;
-pub use scope::Scope;
-pub use shared::LoopSignal;
-pub use source::{EventIterator, EventSource};
-#[cfg(feature = "executor")]
-pub use spawn::{Cancelled, Elapsed, JoinHandle, Task, TaskContext, TaskWaits};
-pub use stats::{SourceRow, SourceStats, SourceTable, Stats};
+pub use insight::stats::{SourceRow, SourceStats, SourceTable, Stats};
+#[cfg(all(unix, feature = "inspector"))]
+pub use inspector::Inspector;
+pub use interest::{Interest, Mode, PostAction, Readiness};
+pub use registry::options::{Priority, SourceOptions};
+pub use registry::registrar::Registrar;
+pub use registry::scope::Scope;
+pub use registry::source::{EventIterator, EventSource};
+#[cfg(unix)]
+pub use threads::dropped_guards::FdGuard;
+pub use threads::dropped_guards::SourceGuard;
+pub use threads::ready::{Notifier, RawNotifier};
+pub use threads::remote::Remote;
+pub use threads::signal::LoopSignal;
 pub use token::{AnyToken, IdleToken, InterestToken, Token};
 
 pub use sources::*;
+pub use tasks::*;
 
 /// The code of README.md compiles and runs.
 #[cfg(doctest)]

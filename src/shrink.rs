@@ -6,13 +6,13 @@ use std::collections::VecDeque;
 const KEPT: usize = 1024;
 
 /// A queue whose room can be given back.
-pub(crate) trait Queue {
+pub(crate) trait ShrinkQueue {
     fn len(&self) -> usize;
     fn capacity(&self) -> usize;
     fn shrink_to(&mut self, capacity: usize);
 }
 
-impl<T> Queue for Vec<T> {
+impl<T> ShrinkQueue for Vec<T> {
     fn len(&self) -> usize {
         self.len()
     }
@@ -26,7 +26,7 @@ impl<T> Queue for Vec<T> {
     }
 }
 
-impl<T> Queue for VecDeque<T> {
+impl<T> ShrinkQueue for VecDeque<T> {
     fn len(&self) -> usize {
         self.len()
     }
@@ -42,7 +42,7 @@ impl<T> Queue for VecDeque<T> {
 
 /// Gives back what a burst took and nothing needs any more. Amortised constant: as much was put in as is moved.
 #[inline]
-pub(crate) fn shrink(queue: &mut impl Queue) {
+pub(crate) fn shrink(queue: &mut impl ShrinkQueue) {
     let (len, capacity) = (queue.len(), queue.capacity());
     if capacity > KEPT && len < capacity / 8 {
         queue.shrink_to((2 * len).max(KEPT / 2));

@@ -301,6 +301,11 @@ assert_traits!(AnyToken: Copy, Ord, Hash, fmt::Debug, Send, Sync, Unpin, UnwindS
 assert_traits!(InterestToken: Copy, Ord, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 assert_traits!(IdleToken: Copy, Ord, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 
+/// The kernel's token of the waker, which is no interest key.
+pub(crate) const WAKER: mio::Token = mio::Token(0);
+/// The kernel's token of the alarm.
+pub(crate) const ALARM: mio::Token = mio::Token(1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,6 +340,6 @@ mod tests {
     #[test]
     fn no_interest_key_is_a_token_of_the_loops_own() {
         let least = InterestKey::in_row(source(1, 1), 1).unwrap().into_mio();
-        assert!(least > crate::poller::WAKER.max(crate::poller::ALARM));
+        assert!(least > WAKER.max(ALARM));
     }
 }

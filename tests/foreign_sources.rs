@@ -1,5 +1,5 @@
 //! The built-in sources, compiled once more as a part of another crate, this one: whatever a file of `src/sources/` or
-//! `src/spawn/` uses is what anybody can use, or this does not compile.
+//! `src/tasks/` uses is what anybody can use, or this does not compile.
 //!
 //! They have nothing of soloop but its public names, and of its files four that know nothing of a loop. Run beside the
 //! originals they do the same.
@@ -15,13 +15,19 @@ mod foreign {
     mod assertions;
     pub(crate) mod shrink;
     pub(crate) mod sources;
-    #[cfg(feature = "executor")]
-    pub(crate) mod spawn;
     pub(crate) mod sync;
-    pub(crate) mod type_name;
+    pub(crate) mod tasks;
+    pub(crate) mod all {
+        pub(crate) use super::sources::*;
+        pub(crate) use super::tasks::*;
+    }
+    #[cfg_attr(not(feature = "executor"), allow(unused))]
+    pub(crate) mod error {
+        pub(crate) mod type_name;
+    }
 }
 
-use foreign::{shrink, sources, sync, type_name};
+use foreign::{error, shrink, sources, sync, tasks};
 #[allow(unused_imports, reason = "they are")]
 use soloop::*;
 
@@ -44,7 +50,7 @@ macro_rules! with_each {
             }
             pub(super) mod copy {
                 use super::super::*;
-                use foreign::sources as of;
+                use foreign::all as of;
                 $program!();
             }
         }
@@ -293,7 +299,7 @@ fn futures_run_as_on_the_built_in_executor() {
 fn an_fd_is_waited_for_as_by_adapt_io() {
     let (mut event_loop, mut state) = new_loop();
     let (fd, mut peer) = UnixStream::pair().unwrap();
-    let fd = sources::Async::new(&mut state.handle, fd).unwrap();
+    let fd = tasks::Async::new(&mut state.handle, fd).unwrap();
     let thread = std::thread::spawn(move || peer.write_all(b"x").map(|()| peer));
     event_loop.block_on(fd.readable(), &mut state).unwrap();
     let _peer = thread.join().unwrap().unwrap();
@@ -309,7 +315,7 @@ fn an_fd_is_waited_for_as_by_adapt_io() {
     // Refused, it comes back and leaves nothing.
     let file = std::fs::File::open("/proc/self/exe").or_else(|_| std::fs::File::open("/bin/sh"));
     if !common::POLL_BACKEND {
-        let refused = sources::Async::new(&mut state.handle, file.unwrap()).unwrap_err();
+        let refused = tasks::Async::new(&mut state.handle, file.unwrap()).unwrap_err();
         assert_eq!(refused.error.kind(), std::io::ErrorKind::PermissionDenied);
         event_loop.apply_pending(&mut state).unwrap();
         assert_eq!(event_loop.sources(&state.handle).rows.len(), 1);
@@ -320,18 +326,18 @@ fn an_fd_is_waited_for_as_by_adapt_io() {
 #[test]
 fn a_task_reaches_the_state_as_a_spawned_one_does() {
     let (mut event_loop, mut state, _) = manual_loop();
-    let task = async |cx: foreign::spawn::TaskContext<State>| {
+    let task = async |cx: foreign::tasks::spawn::TaskContext<State>| {
         cx.sleep(MS).await;
         cx.with(|state| state.note("slept")).await;
         42
     };
-    let joined = foreign::spawn::spawn_with(&mut state.handle, SourceOptions::new(), task);
+    let joined = foreign::tasks::spawn::spawn_with(&mut state.handle, SourceOptions::new(), task);
     let result = event_loop.block_on(joined, &mut state).unwrap();
     assert_eq!((result, state.take_log()), (Some(Ok(42)), vec!["slept".into()]));
-    let idle = async |cx: foreign::spawn::TaskContext<State>| cx.sleep(Duration::MAX).await;
-    let token = foreign::spawn::spawn(&mut state.handle, SourceOptions::new(), idle);
+    let idle = async |cx: foreign::tasks::spawn::TaskContext<State>| cx.sleep(Duration::MAX).await;
+    let token = foreign::tasks::spawn::spawn(&mut state.handle, SourceOptions::new(), idle);
     assert!(state.handle.remove(token));
     drop(event_loop);
-    let token = foreign::spawn::spawn(&mut state.handle, SourceOptions::new(), idle);
+    let token = foreign::tasks::spawn::spawn(&mut state.handle, SourceOptions::new(), idle);
     assert!(token == Token::null() && !state.handle.contains(token));
 }

@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use crate::clock::{Clock, nanos};
-use crate::options::Priority;
+use crate::registry::options::Priority;
 
 /// What takes a part of a round.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

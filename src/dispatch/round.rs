@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 
 use crate::error::{Error, Outcome};
 use crate::interest::ReadinessBits;
-use crate::options::Priority;
-use crate::registrations::{Registrations, Turn};
+use crate::registry::options::Priority;
+use crate::registry::{Registrations, Turn};
 use crate::shrink::{pop_front, shrink};
 use crate::token::{InterestKey, SourceKey};
 

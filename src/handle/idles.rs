@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use super::LoopHandle;
-use crate::dropped_guards::DroppedGuard;
 use crate::shrink::pop_front;
+use crate::threads::dropped_guards::DroppedGuard;
 use crate::{IdleToken, SourceOptions};
 
 pub(crate) type Idle<Data> = Box<dyn FnOnce(&mut Data)>;

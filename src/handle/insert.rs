@@ -2,16 +2,15 @@
 
 use std::io;
 use std::mem::needs_drop;
-use std::time::Instant;
 
 use super::{LoopHandle, Op};
-use crate::dropped_guards::DroppedGuard;
 use crate::error::{InsertError, InsertOnceError};
-use crate::options::SourceOptions;
-use crate::registrations::{Life, Registrations};
-use crate::slot::{Callback, Slot, once, repeated};
+use crate::registry::options::SourceOptions;
+use crate::registry::slot::{Callback, Slot, once, repeated};
+use crate::registry::{Life, Registrations};
+use crate::threads::dropped_guards::DroppedGuard;
 use crate::token::SourceKey;
-use crate::{EventSource, Registrar, TimeoutAction, Timer, Token};
+use crate::{EventSource, Registrar, Token};
 
 impl<Data> LoopHandle<Data> {
     /// Inserts a source. It is registered with the kernel at once and `callback` is called for each of
@@ -87,48 +86,6 @@ impl<Data> LoopHandle<Data> {
     {
         self.insert_slot(Some(options), source, callback, false, repeated::<S, F, Data>)
             .map_err(Into::into)
-    }
-
-    /// Inserts a timer, whose callback receives the deadline. A timer cannot be refused: no result to look at.
-    ///
-    /// If the loop is gone, `callback` is dropped, and the token names nothing. [`insert_source`](Self::insert_source) says
-    /// so, and [`insert_source_with`](Self::insert_source_with) gives a timer a name, a priority or a scope.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # struct State { handle: soloop::LoopHandle<Self>, title: String }
-    /// # impl soloop::LoopData for State {
-    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
-    /// # }
-    /// use std::time::Duration;
-    /// use soloop::{Clock, EventLoop, TimeoutAction, Timer, Token};
-    ///
-    /// impl State {
-    ///     // A method without a result of its own.
-    ///     fn show_for_a_second(&mut self, title: &str) -> Token<Timer> {
-    ///         self.title = title.to_owned();
-    ///         self.handle.insert_timer(Timer::from_duration(Duration::from_secs(1)), |_, state| {
-    ///             state.title.clear();
-    ///             TimeoutAction::Drop
-    ///         })
-    ///     }
-    /// }
-    ///
-    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
-    /// let mut state = State { handle, title: String::new() };
-    /// state.show_for_a_second("saved");
-    /// event_loop.dispatch(None, &mut state)?;
-    /// assert_eq!(state.title, "");
-    /// # Ok::<(), soloop::Error>(())
-    /// ```
-    #[doc(alias = "set_timeout")]
-    pub fn insert_timer(
-        &mut self,
-        timer: Timer,
-        callback: impl FnMut(Instant, &mut Data) -> TimeoutAction + 'static,
-    ) -> Token<Timer> {
-        self.insert_source(timer, callback).unwrap_or_else(|_| Token::null())
     }
 
     /// Inserts a source for one event: `callback` may consume what it captured, and the source is
@@ -316,7 +273,7 @@ impl<'a> Attempt<'a> {
         self.registrations.sweep(self.key);
         // It has no name under which anybody could be told.
         self.registrations.forget_lost(self.key);
-        self.registrations.forget_source(self.key);
+        self.registrations.delete_row(self.key);
         self.registrations.renew_nearest();
     }
 }

@@ -7,9 +7,9 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::EventLoop;
+use crate::registry::slot::Slot;
+use crate::registry::source::AnySource;
 use crate::shrink::pop_front;
-use crate::slot::Slot;
-use crate::source::AnySource;
 use crate::token::SourceKey;
 
 /// An operation on a source.

@@ -20,8 +20,7 @@ use calloop::{Dispatcher, EventLoop, LoopSignal, Poll, RegistrationToken, TokenF
 
 use super::timers::{FAR, Nearest, far};
 use super::whole::{CalloopLoop, CalloopTurn};
-use crate::registrations::Registrations;
-use crate::token::SourceKey;
+use crate::handle::hosted::{HostedHandle, WeakHandle};
 use crate::{InsertError, InterestToken, LoopHandle, Notifier, Registrar, SourceOptions, Token};
 
 /// How often a loop is dispatched in one round until its alarm is set.
@@ -125,7 +124,7 @@ impl<Data: 'static> LoopHandle<Data> {
         inner: EventLoop<'static, Data>,
     ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
         options.budget.get_or_insert(BUDGET);
-        let handle = Handle::to(&inner);
+        let handle = HostedHandle::to(&inner);
         let source = CalloopLoop::on_demand(inner)?;
         let dispatch = |turn: CalloopTurn<'_, Data>, data: &mut Data| turn.dispatch(data);
         let inserted = self.insert_source_with(options, source, dispatch);
@@ -156,30 +155,8 @@ impl<Data: 'static> LoopHandle<Data> {
             error,
             source: source.into_inner(),
         })?;
-        self.add_calloop(Handle { key: token.key(), upgrade: handle });
+        self.add_calloop(HostedHandle { key: token.key(), upgrade: handle });
         Ok(token)
-    }
-}
-
-/// A weak handle of calloop's, whose type calloop does not name.
-type WeakHandle<Data> = Box<dyn Fn() -> Option<calloop::LoopHandle<'static, Data>>>;
-
-/// The handle of a hosted loop, by the source that hosts it.
-pub(crate) struct Handle<Data> {
-    key: SourceKey,
-    upgrade: WeakHandle<Data>,
-}
-
-impl<Data> Handle<Data> {
-    pub(crate) fn is_live(&self, registrations: &Registrations) -> bool {
-        registrations.is_live(self.key)
-    }
-}
-
-impl<Data: 'static> Handle<Data> {
-    pub(crate) fn to(inner: &EventLoop<'static, Data>) -> WeakHandle<Data> {
-        let weak = inner.handle().downgrade();
-        Box::new(move || weak.upgrade())
     }
 }
 

@@ -1,7 +1,7 @@
 //! One source that is written for calloop, as a source of this loop.
 //!
 //! calloop alone can make the `Poll` that its sources register with, so each has a calloop loop of its own, whose
-//! epoll instance is one fd of this loop. That loop holds a [`Recorder`] in the place of the source: a dispatch of
+//! epoll instance is one fd of this loop. That loop holds a [`InnerSource`] in the place of the source: a dispatch of
 //! it runs no code of the user's and only records which readiness it found for which token. The source processes
 //! these one by one when this loop calls it, as it does any other: with the state at hand, ops applied between two
 //! of them, its errors and its panics its own.
@@ -29,8 +29,8 @@ use calloop::{Dispatcher, LoopSignal, Poll, RegistrationToken, TokenFactory};
 
 use super::{LookAgain, explain, timers};
 use crate::error::BoxError;
+use crate::error::type_name::without_paths;
 use crate::sources::fd_watch::FdWatch;
-use crate::type_name::without_paths;
 use crate::{
     EventIterator, EventSource, InsertError, Interest, InterestToken, LoopHandle, Mode, Notifier,
     PostAction, Readiness, Registrar, SourceOptions, Token,
@@ -43,7 +43,7 @@ use crate::{
 /// and its metadata.
 pub struct CalloopSource<S: calloop::EventSource + 'static> {
     /// The source. Its loop holds the other half while it is registered.
-    recorder: Dispatcher<'static, Recorder<S>, Recorded>,
+    recorder: Dispatcher<'static, InnerSource<S>, Recorded>,
     /// While it is registered.
     host: Option<Host>,
 }
@@ -226,7 +226,7 @@ impl<Data> LoopHandle<Data> {
 impl<S: calloop::EventSource + 'static> CalloopSource<S> {
     /// Wraps a source, which is registered when this is.
     pub fn new(source: S) -> Self {
-        let recorder = Recorder { source, has_timers: false, failed: None, in_wait: false };
+        let recorder = InnerSource { source, has_timers: false, failed: None, in_wait: false };
         let record = |found, _: &mut (), recorded: &mut Recorded| recorded.record(found);
         Self { recorder: Dispatcher::new(recorder, record), host: None }
     }
@@ -463,7 +463,7 @@ impl<S: calloop::EventSource + 'static> fmt::Debug for CalloopSource<S> {
 }
 
 /// What stands in the inner loop for the source: registers it, and notes what is found for it.
-struct Recorder<S> {
+struct InnerSource<S> {
     source: S,
     /// Whether the source ever had a timer in the wheel.
     has_timers: bool,
@@ -473,7 +473,7 @@ struct Recorder<S> {
     in_wait: bool,
 }
 
-impl<S: calloop::EventSource> Recorder<S> {
+impl<S: calloop::EventSource> InnerSource<S> {
     /// Each timer comes into the wheel by a registration. (A source that fires moves those that are in it.)
     fn look_for_timers(
         &mut self,
@@ -485,7 +485,7 @@ impl<S: calloop::EventSource> Recorder<S> {
     }
 }
 
-impl<S: calloop::EventSource> calloop::EventSource for Recorder<S> {
+impl<S: calloop::EventSource> calloop::EventSource for InnerSource<S> {
     type Event = (calloop::Readiness, calloop::Token);
     type Metadata = ();
     type Ret = ();

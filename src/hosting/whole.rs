@@ -11,11 +11,12 @@ use std::sync::Arc;
 use calloop::generic::Generic;
 use calloop::{EventLoop, Poll, RegistrationToken, TokenFactory};
 
-use super::on_demand::{Handle, OnDemand};
+use super::on_demand::OnDemand;
 use super::{LookAgain, explain};
-use crate::shared::Shared;
-use crate::slot::{Answer, Callback, Failure, What, downcast_mut};
+use crate::handle::hosted::HostedHandle;
+use crate::registry::slot::{Answer, Callback, Failure, What, downcast_mut};
 use crate::sources::fd_watch::FdWatch;
+use crate::threads::shared::Shared;
 use crate::{
     EventSource, InsertError, Interest, InterestToken, LoopHandle, Mode, PostAction, Readiness,
     Registrar, SourceOptions, Token,
@@ -142,7 +143,7 @@ impl<Data: 'static> LoopHandle<Data> {
         options: SourceOptions,
         inner: EventLoop<'static, Data>,
     ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
-        let handle = Handle::to(&inner);
+        let handle = HostedHandle::to(&inner);
         let source = CalloopLoop { inner, way: Way::InWait(None) };
         let inserted = self.insert_slot(Some(options), source, (), false, |()| wait_in::<Data>());
         self.keep_calloop(inserted.map_err(Into::into), handle)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::message::{Counts, Gone, Source, Totals};
 use super::recorder::{Attached, Recorder, TraceBuffer, nanos};
 use super::viewer::{Tracing, Viewer};
-use crate::type_name::without_paths;
+use crate::error::type_name::without_paths;
 use crate::{AnyToken, ChromeTrace, EventLoop, LoopData, SourceRow, Token};
 
 /// For how long a look collects rows, and so delays a callback.

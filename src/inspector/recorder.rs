@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::message::{Counts, Gone, Message, SlowCallback, Totals};
 use super::viewer::{Viewer, line};
-use crate::type_name::without_paths;
+use crate::error::type_name::without_paths;
 use crate::{
     AnyToken, CallbackKind, CallbackReport, ChromeTrace, Error, ErrorAction, Notifier, Observer,
     RoundReport, Token, WaitReport,

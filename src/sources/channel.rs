@@ -60,7 +60,7 @@ pub enum Event<T> {
 /// ```
 #[inline]
 pub fn channel<T>() -> (Sender<T>, Channel<T>) {
-    let shared = Shared::new(UNBOUNDED);
+    let shared = ChannelShared::new(UNBOUNDED);
     (Sender { shared: Arc::clone(&shared) }, Channel::new(shared))
 }
 
@@ -101,15 +101,15 @@ pub fn channel<T>() -> (Sender<T>, Channel<T>) {
 /// ```
 #[inline]
 pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Channel<T>) {
-    let shared = Shared::new(bound);
+    let shared = ChannelShared::new(bound);
     (SyncSender { shared: Arc::clone(&shared) }, Channel::new(shared))
 }
 
 /// The bound of a channel that has none.
 const UNBOUNDED: usize = usize::MAX;
 
-struct Shared<T> {
-    queue: Mutex<Queue<T>>,
+struct ChannelShared<T> {
+    queue: Mutex<MessageQueue<T>>,
     /// How many messages it holds.
     bound: usize,
     /// For senders: there may be room, or the message was received.
@@ -118,7 +118,7 @@ struct Shared<T> {
     sent: Condvar,
 }
 
-struct Queue<T> {
+struct MessageQueue<T> {
     messages: VecDeque<T>,
     senders: usize,
     /// How many messages left the queue, ever.
@@ -133,17 +133,17 @@ struct Queue<T> {
     notifier: Option<RawNotifier>,
 }
 
-impl<T> Queue<T> {
+impl<T> MessageQueue<T> {
     /// Whether there is a message, or the end, to tell of.
     fn has_more(&self) -> bool {
         !self.messages.is_empty() || self.senders == 0
     }
 }
 
-impl<T> Shared<T> {
+impl<T> ChannelShared<T> {
     #[inline]
     fn new(bound: usize) -> Arc<Self> {
-        let queue = Queue {
+        let queue = MessageQueue {
             messages: VecDeque::new(),
             senders: 1,
             received: 0,
@@ -161,13 +161,13 @@ impl<T> Shared<T> {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
+    fn lock(&self) -> MutexGuard<'_, MessageQueue<T>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Queues a message and unlocks.
     #[inline]
-    fn push(&self, mut queue: MutexGuard<'_, Queue<T>>, message: T) {
+    fn push(&self, mut queue: MutexGuard<'_, MessageQueue<T>>, message: T) {
         queue.messages.push_back(message);
         if queue.receivers_waiting > 0 {
             self.sent.notify_one();
@@ -177,7 +177,7 @@ impl<T> Shared<T> {
 
     /// Tells the loop that there is something, unless it knows, and unlocks.
     #[inline]
-    fn tell_loop(mut queue: MutexGuard<'_, Queue<T>>) {
+    fn tell_loop(mut queue: MutexGuard<'_, MessageQueue<T>>) {
         if !queue.notified
             && let Some(notifier) = &queue.notifier
         {
@@ -194,9 +194,9 @@ impl<T> Shared<T> {
     /// Blocks on a bounded channel until `ready` says so of the queue.
     fn wait_until<'a>(
         &self,
-        mut queue: MutexGuard<'a, Queue<T>>,
-        mut ready: impl FnMut(&Queue<T>) -> bool,
-    ) -> MutexGuard<'a, Queue<T>> {
+        mut queue: MutexGuard<'a, MessageQueue<T>>,
+        mut ready: impl FnMut(&MessageQueue<T>) -> bool,
+    ) -> MutexGuard<'a, MessageQueue<T>> {
         queue.senders_waiting += 1;
         let mut queue = self
             .taken
@@ -226,7 +226,7 @@ impl<T> Shared<T> {
 
 /// Sends into a [`channel`](channel()), from any thread.
 pub struct Sender<T> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<ChannelShared<T>>,
 }
 
 impl<T> Sender<T> {
@@ -265,7 +265,7 @@ impl<T> fmt::Debug for Sender<T> {
 
 /// Sends into a [`sync_channel`], from any thread.
 pub struct SyncSender<T> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<ChannelShared<T>>,
 }
 
 impl<T> SyncSender<T> {
@@ -340,7 +340,7 @@ impl<T> fmt::Debug for SyncSender<T> {
 
 /// The receiving end of a [`channel`](channel()) or a [`sync_channel`]: a source of [`Event`]s.
 pub struct Channel<T> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<ChannelShared<T>>,
     /// What an unbounded channel took out of the queue and did not deliver yet.
     batch: Mutex<VecDeque<T>>,
     token: Option<InterestToken>,
@@ -348,7 +348,7 @@ pub struct Channel<T> {
 
 impl<T> Channel<T> {
     #[inline]
-    fn new(shared: Arc<Shared<T>>) -> Self {
+    fn new(shared: Arc<ChannelShared<T>>) -> Self {
         Self { shared, batch: Mutex::default(), token: None }
     }
 
@@ -394,7 +394,7 @@ impl<T> Channel<T> {
     }
 }
 
-impl<T> Shared<T> {
+impl<T> ChannelShared<T> {
     /// Takes the next message, and from an unbounded queue all others into `batch`, which is empty.
     fn refill(&self, batch: &mut VecDeque<T>) -> Option<T> {
         let mut queue = self.lock();

@@ -34,7 +34,7 @@ pub struct Signal {
     pub number: i32,
     /// Who sent it, with feature `signal-origin` and where the system tells: not for signals of the
     /// kernel.
-    pub sender: Option<Sender>,
+    pub sender: Option<SignalSender>,
 }
 
 impl Signal {
@@ -47,7 +47,7 @@ impl Signal {
 /// The process that sent a signal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
-pub struct Sender {
+pub struct SignalSender {
     /// Its process id.
     pub pid: u32,
     /// Its real user id.
@@ -100,7 +100,7 @@ pub struct Sender {
 /// ```
 #[derive(Debug)]
 pub struct Signals {
-    listeners: BTreeMap<i32, Listener>,
+    listeners: BTreeMap<i32, SignalListener>,
     /// Readable when a signal may have come.
     wake: UnixStream,
     /// Where the handlers write; each listener has a duplicate.
@@ -144,7 +144,7 @@ impl Signals {
         for number in signals {
             let number = *number.borrow();
             if !self.listeners.contains_key(&number) && !added.contains_key(&number) {
-                added.insert(number, Listener::new(number, &self.waker)?);
+                added.insert(number, SignalListener::new(number, &self.waker)?);
             }
         }
         if self.registered {
@@ -220,7 +220,7 @@ impl EventSource for Signals {
         // The socket first: a signal that comes after this makes it readable again.
         let mut bytes = [0; 64];
         while matches!((&self.wake).read(&mut bytes), Ok(1..)) {}
-        match self.listeners.values_mut().find_map(Listener::take) {
+        match self.listeners.values_mut().find_map(SignalListener::take) {
             Some(signal) => {
                 // There may be others. Said before the callback, which may panic or disable; a socket that is full
                 // says so already.
@@ -235,12 +235,12 @@ impl EventSource for Signals {
 
 /// The listening to one signal by one source.
 #[derive(Debug)]
-struct Listener {
+struct SignalListener {
     arrivals: arrivals::Arrivals,
     number: i32,
 }
 
-impl Listener {
+impl SignalListener {
     fn new(number: i32, waker: &UnixStream) -> io::Result<Self> {
         if FORBIDDEN.contains(&number) {
             let name = signal_name(number).unwrap_or("signal");
@@ -267,7 +267,7 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for SignalListener {
     fn drop(&mut self) {
         self.arrivals.end();
         no_longer_listened_to(self.number);
@@ -328,7 +328,7 @@ mod arrivals {
     #[derive(Debug)]
     pub(super) struct Arrivals {
         delivery: SignalDelivery<UnixStream, WithOrigin>,
-        arrived: VecDeque<Option<Sender>>,
+        arrived: VecDeque<Option<SignalSender>>,
     }
 
     impl Arrivals {
@@ -344,9 +344,10 @@ mod arrivals {
         pub(super) fn take(&mut self, number: i32) -> Option<Signal> {
             if self.arrived.is_empty() {
                 self.arrived.extend(self.delivery.pending().map(|origin| {
-                    origin
-                        .process
-                        .map(|process| Sender { pid: process.pid.unsigned_abs(), uid: process.uid })
+                    origin.process.map(|process| SignalSender {
+                        pid: process.pid.unsigned_abs(),
+                        uid: process.uid,
+                    })
                 }));
             }
             self.arrived.pop_front().map(|sender| Signal { number, sender })
@@ -464,9 +465,11 @@ fn no_longer_listened_to(number: i32) {
 impl std::panic::UnwindSafe for Signals {}
 impl std::panic::RefUnwindSafe for Signals {}
 
+pub use SignalSender as Sender;
+
 assert_traits!(Signals: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
 assert_traits!(Signal: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(Sender: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(SignalSender: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 
 #[cfg(test)]
 mod tests {

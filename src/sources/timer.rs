@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
-pub use super::timeout::TimeoutFuture;
-
 /// What becomes of a [`Timer`] that fired: the answer of its callback.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 use wayland_client::backend::{ReadEventsGuard, WaylandError};
 use wayland_client::{Connection, DispatchError, EventQueue};
 
-use super::bell::Listener;
 use super::fd_watch::FdWatch;
+use super::wake::WakeReceiver;
 use crate::{
     EventIterator, EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar,
 };
@@ -77,7 +77,7 @@ pub struct WaylandSource<Data> {
     connection: Connection,
     queue: Queue<Data>,
     /// Rung by whoever reads an event for the queue.
-    bell: Listener<bool>,
+    wake_state: WakeReceiver<bool>,
     watch: FdWatch,
     /// The announcement to read, while the loop waits.
     guard: Option<ReadEventsGuard>,
@@ -93,12 +93,12 @@ pub struct WaylandSource<Data> {
 impl<Data> WaylandSource<Data> {
     /// Dispatches `queue`, which belongs to `connection`.
     pub fn new(connection: Connection, queue: EventQueue<Data>) -> Self {
-        let bell = Listener::new();
-        let queue = Queue { queue, waker: bell.waker(), armed: false };
+        let wake_state = WakeReceiver::new();
+        let queue = Queue { queue, waker: wake_state.waker(), armed: false };
         Self {
             connection,
             queue,
-            bell,
+            wake_state,
             watch: FdWatch::default(),
             guard: None,
             full: false,
@@ -149,18 +149,18 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
     const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = true;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.bell.register(registrar);
+        self.wake_state.register(registrar);
         self.watch_socket(registrar)
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.bell.reregister(registrar);
+        self.wake_state.reregister(registrar);
         self.watch_socket(registrar)
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         self.guard = None;
-        self.bell.unregister(registrar);
+        self.wake_state.unregister(registrar);
         self.watch.unregister(registrar, self.connection.as_fd())
     }
 
@@ -173,13 +173,13 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
     where
         F: FnMut(&mut Queue<Data>) -> Result<(), DispatchError>,
     {
-        if !self.watch.is(token) && !self.bell.is(token) {
+        if !self.watch.is(token) && !self.wake_state.is(token) {
             return Ok(PostAction::Continue);
         }
         if self.failed {
             return Ok(PostAction::Disable);
         }
-        self.bell.take_ring();
+        self.wake_state.take_ring();
         self.queue.armed = false;
         // What was read before the connection failed is dispatched: it may say why.
         let dispatched = callback(&mut self.queue);
@@ -192,7 +192,7 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
             return Err(error.into());
         }
         let changed = self.full != self.waits_for_room;
-        let answer = self.bell.answer();
+        let answer = self.wake_state.answer();
         Ok(if changed { PostAction::Reregister } else { answer })
     }
 
@@ -218,7 +218,7 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
             |readiness: Readiness| readiness.readable || readiness.read_closed || readiness.error;
         if events.any(|(readiness, token)| self.watch.is(token) && readable(readiness)) {
             // The event that makes it read makes it dispatch as well.
-            self.bell.expect();
+            self.wake_state.expect();
             match guard.read() {
                 // Another thread was faster.
                 Err(WaylandError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}

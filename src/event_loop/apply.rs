@@ -1,0 +1,316 @@
+//! Applying what callbacks asked for, in order, once they have returned.
+//!
+//! Each op leaves the tables whole before it runs code of the user's (a visitor, a destructor, the error policy). An op
+//! whose source panics is not applied twice, except for a removal, which the next dispatch finishes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use slotmap::SecondaryMap;
+
+use super::insight::instrument_user_code;
+use crate::dispatch::Lane;
+use crate::error::Outcome;
+use crate::handle::{LoopData, LoopHandle, Op, own_handle, tables};
+use crate::insight::instrumentation::{Subject, instrument};
+use crate::registry::slot::{Slot, downcast_mut};
+use crate::shrink::pop_front;
+use crate::token::SourceKey;
+use crate::{EventLoop, Registrar, Timer};
+
+impl<Data: LoopData> EventLoop<Data> {
+    /// What comes before the wait: takes up what a panic left, applies ops, and runs what was posted.
+    pub(super) fn apply(&mut self, data: &mut Data) -> Outcome {
+        own_handle(&self.shared, data)?;
+        self.shared.ready().end_rest();
+        if self.round.begin() {
+            self.take_up_interrupted(data);
+            own_handle(&self.shared, data)?;
+        }
+        let handle = data.loop_handle();
+        if self.is_asked(handle) {
+            self.budget.begin_without_wait(handle.registrations().has_urgent());
+            self.apply_all_asked(data)?;
+        }
+        Ok(())
+    }
+
+    /// Applies ops and runs what was posted, if there is anything.
+    #[inline]
+    pub(super) fn apply_asked(&mut self, data: &mut Data) -> Outcome {
+        if self.is_asked(data.loop_handle()) { self.apply_all_asked(data) } else { Ok(()) }
+    }
+
+    /// Whether there is an op to apply, something that was posted, or an error that is to come out.
+    #[inline]
+    fn is_asked(&self, handle: &LoopHandle<Data>) -> bool {
+        self.has_ops(handle) || !self.posts.is_empty() || !self.mailbox.is_empty()
+    }
+
+    /// Whether there is an op to apply, or an error that is to come out.
+    #[inline]
+    fn has_ops(&self, handle: &LoopHandle<Data>) -> bool {
+        handle.has_ops() || !self.shared.dropped_guards().is_empty() || self.round.has_failed()
+    }
+
+    #[inline(never)]
+    fn apply_all_asked(&mut self, data: &mut Data) -> Outcome {
+        self.apply_ops(data)?;
+        if self.posts.is_empty() && !self.mailbox.is_empty() {
+            self.mailbox.take(&mut self.posts);
+        }
+        while !self.posts.is_empty() && self.may_run(Lane::Apply, data) {
+            if let Some(post) = pop_front(&mut self.posts) {
+                instrument_user_code(
+                    &mut self.insight,
+                    &mut self.round,
+                    Subject::REMOTE,
+                    data,
+                    post,
+                );
+            }
+            self.apply_ops(data)?;
+        }
+        own_handle(&self.shared, data).map(drop)
+    }
+
+    /// Takes up what a panic or an error left of the last dispatch.
+    #[cold]
+    fn take_up_interrupted(&mut self, data: &mut Data) {
+        let registrations = tables(data);
+        registrations.end_turn();
+        if let Some(key) = self.round.take_interrupted(registrations) {
+            self.finish_changing(key, data);
+        }
+    }
+
+    /// Applies ops in the order in which they were issued.
+    #[inline]
+    pub(super) fn apply_ops(&mut self, data: &mut Data) -> Outcome {
+        let handle = own_handle(&self.shared, data)?;
+        if self.has_ops(handle) { self.apply_some_ops(data) } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn apply_some_ops(&mut self, data: &mut Data) -> Outcome {
+        self.shared.set_applying(true);
+        // Whatever ends it, a panic too: what is asked for from then on is asked for by no op.
+        let applied = catch_unwind(AssertUnwindSafe(|| self.apply_while_allowed(data)));
+        self.shared.set_applying(false);
+        applied.unwrap_or_else(|panic| resume_unwind(panic))?;
+        self.round.failure()
+    }
+
+    fn apply_while_allowed(&mut self, data: &mut Data) -> Outcome {
+        while let Some(op) =
+            own_handle(&self.shared, data)?.next_op(|clock| self.budget.may_run(Lane::Apply, clock))
+        {
+            self.take_lost(data);
+            self.apply_op(op, data);
+        }
+        self.take_lost(data);
+        Ok(())
+    }
+
+    /// Whether an item of `lane` may run in this round.
+    #[inline]
+    pub(super) fn may_run(&mut self, lane: Lane, data: &mut Data) -> bool {
+        self.budget.may_run(lane, tables(data).clock())
+    }
+
+    fn apply_op(&mut self, op: Op<Data>, data: &mut Data) {
+        match op {
+            Op::Insert(key, slot) => {
+                if slot.source.has_hooks() {
+                    self.add_hooks(key);
+                }
+                self.slots.insert(key, slot);
+                self.round.calls();
+            }
+            Op::Enable(key) => self.enable(key, data),
+            Op::Disable(key) => self.disable(key, data),
+            Op::Remove(key) => drop(self.remove(key, data)),
+            Op::SetDeadline(key, deadline) => {
+                let is_last = tables(data).end_move(key);
+                if let Some((_, slot)) = live_slot(&mut self.slots, key, data)
+                    && let Some(timer) = downcast_mut::<Timer>(&mut *slot.source)
+                {
+                    timer.set_deadline(deadline);
+                    if is_last {
+                        self.reregister(key, data);
+                    }
+                }
+            }
+            Op::Update { key, change, drops } => {
+                if drops {
+                    self.round.runs_user_code();
+                }
+                if let Some((subject, slot)) = live_slot(&mut self.slots, key, data) {
+                    let change = |_: &mut Data| change(&mut *slot.source);
+                    instrument(&mut self.insight, subject, data, change);
+                    if own_handle(&self.shared, data).is_ok() {
+                        self.reregister(key, data);
+                    }
+                }
+            }
+            Op::Visit(key, visitor) => {
+                // Also if it is dropped.
+                self.round.runs_user_code();
+                if let Some((subject, slot)) = live_slot(&mut self.slots, key, data) {
+                    let visit = |data: &mut Data| visitor(&mut *slot.source, data);
+                    instrument_user_code(&mut self.insight, &mut self.round, subject, data, visit);
+                }
+            }
+            Op::Take(key, then) => {
+                self.round.runs_user_code();
+                if let Some(Slot { source, callback }) = self.remove(key, data) {
+                    drop(callback);
+                    // The policy, or that destructor, may have put another loop's handle into the state.
+                    if own_handle(&self.shared, data).is_err() {
+                        return;
+                    }
+                    let subject = Subject::op(key, source.type_name());
+                    let take = |data: &mut Data| then(source, data);
+                    instrument_user_code(&mut self.insight, &mut self.round, subject, data, take);
+                }
+            }
+            Op::Inspect(look) => self.run_inspect(look, data),
+        }
+    }
+
+    fn enable(&mut self, key: SourceKey, data: &mut Data) {
+        let registrations = tables(data);
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        if registrations.is_going(key) || !registrations.set_registered(key, true) {
+            return;
+        }
+        self.round.set_changing(Some(key));
+        let mut registrar = Registrar::new(registrations, key);
+        let registered = slot.source.register(&mut registrar);
+        if registered.is_err() {
+            let _ = slot.source.unregister(&mut registrar);
+            registrations.sweep(key);
+            registrations.set_registered(key, false);
+        }
+        self.round.set_changing(None);
+        if let Err(error) = registered {
+            self.take_lost(data);
+            let failure = self.source_failure(key, error.into(), data);
+            self.report(failure, data);
+        }
+    }
+
+    /// Brings a registration up to date, because an op asks for it.
+    fn reregister(&mut self, key: SourceKey, data: &mut Data) {
+        self.reregister_as(false, key, data);
+    }
+
+    /// Brings a registration up to date, because the source answered so.
+    pub(super) fn reregister_by_answer(&mut self, key: SourceKey, data: &mut Data) {
+        self.reregister_as(true, key, data);
+    }
+
+    fn reregister_as(&mut self, answered: bool, key: SourceKey, data: &mut Data) {
+        let registrations = tables(data);
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        // The last op that moves it does that, too: until then the tables are ahead of it.
+        if !registrations.is_registered(key) || registrations.is_moving(key) {
+            return;
+        }
+        let mut registrar = if answered {
+            Registrar::for_answer(registrations, key)
+        } else {
+            Registrar::new(registrations, key)
+        };
+        let reregistered = slot.source.reregister(&mut registrar);
+        self.take_lost(data);
+        if let Err(error) = reregistered {
+            let failure = self.source_failure(key, error.into(), data);
+            self.report(failure, data);
+        }
+    }
+
+    /// Remembers what the kernel could not be told to forget.
+    #[inline]
+    fn take_lost(&mut self, data: &mut Data) {
+        let registrations = tables(data);
+        if registrations.has_lost() {
+            for (source, interest) in registrations.take_lost() {
+                self.note_orphan(source, interest, data);
+            }
+        }
+    }
+
+    pub(super) fn disable(&mut self, key: SourceKey, data: &mut Data) {
+        if let Err(error) = self.unregister(key, data) {
+            let failure = self.source_failure(key, error.into(), data);
+            self.report(failure, data);
+        }
+    }
+
+    /// Unregisters a source, if it is registered. One that fails to is unregistered all the same.
+    fn unregister(&mut self, key: SourceKey, data: &mut Data) -> std::io::Result<()> {
+        let registrations = tables(data);
+        let Some(slot) = self.slots.get_mut(key) else { return Ok(()) };
+        if !registrations.set_registered(key, false) {
+            return Ok(());
+        }
+        self.round.set_changing(Some(key));
+        let unregistered = slot.source.unregister(&mut Registrar::new(registrations, key));
+        registrations.sweep(key);
+        self.round.set_changing(None);
+        self.take_lost(data);
+        unregistered
+    }
+
+    /// Takes a source out, unregistered. The caller drops what it does not use, when every table is whole.
+    pub(super) fn remove(&mut self, key: SourceKey, data: &mut Data) -> Option<Slot<Data>> {
+        tables(data).begin_removal(key, true);
+        let unregistered = self.unregister(key, data);
+        let failure = unregistered.err().map(|error| self.source_failure(key, error.into(), data));
+        let registrations = tables(data);
+        if let Some(insight) = &mut self.insight
+            && let Some(slot) = self.slots.get(key)
+        {
+            insight.note_removal(key, slot.source.type_name(), registrations);
+        }
+        if registrations.delete_row(key) {
+            self.round.runs_user_code();
+        }
+        let slot = self.slots.remove(key);
+        if self.slots.is_empty() {
+            self.shrink_slots();
+        }
+        if let Some(failure) = failure {
+            self.report(failure, data);
+        }
+        slot
+    }
+
+    /// Undoes what a panic of `register` interrupted, finishes what one of `unregister` did.
+    #[cold]
+    fn finish_changing(&mut self, key: SourceKey, data: &mut Data) {
+        // It is, if it was being registered.
+        self.disable(key, data);
+        let Ok(handle) = own_handle(&self.shared, data) else {
+            return self.round.set_changing(Some(key));
+        };
+        let registrations = handle.registrations_mut();
+        registrations.sweep(key);
+        if !registrations.is_live(key) {
+            drop(self.remove(key, data));
+        }
+    }
+}
+
+/// A source that may be visited: one whose removal was not asked for meanwhile.
+fn live_slot<'a, Data: LoopData>(
+    slots: &'a mut SecondaryMap<SourceKey, Slot<Data>>,
+    key: SourceKey,
+    data: &mut Data,
+) -> Option<(Subject, &'a mut Slot<Data>)> {
+    if tables(data).is_going(key) {
+        return None;
+    }
+    let slot = slots.get_mut(key)?;
+    Some((Subject::op(key, slot.source.type_name()), slot))
+}

@@ -1,0 +1,265 @@
+//! Delivering what a round found: by priority, then in the order of arrival; deadlines in their own order, after what
+//! the same wait found.
+//!
+//! Ops are applied after every callback, and one that a callback issued for its own source precedes what the source
+//! answers.
+
+use super::insight::instrument_user_code;
+use crate::dispatch::Lane;
+use crate::error::Outcome;
+use crate::handle::{LoopData, own_handle, tables};
+use crate::insight::instrumentation::{Subject, instrument};
+use crate::registry::options::Priority;
+use crate::registry::slot::{Answer, Failure, What};
+use crate::registry::{SourceBudget, Turn};
+use crate::{EventLoop, PostAction};
+
+impl<Data: LoopData> EventLoop<Data> {
+    pub(super) fn deliver(&mut self, data: &mut Data) -> Outcome {
+        if self.budget.follows_refusal() {
+            return self.deliver_after_refusal(data);
+        }
+        self.apply_asked(data)?;
+        if self.round.has_queued() || tables(data).is_any_due() {
+            self.deliver_found(data)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn deliver_found(&mut self, data: &mut Data) -> Outcome {
+        for priority in Priority::DESCENDING {
+            for lane in [Lane::Events(priority), Lane::Timers(priority)] {
+                if self.has_next(lane, data) {
+                    self.deliver_lane(lane, data)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After a round that had no time for all there was: what could be late comes first.
+    #[cold]
+    fn deliver_after_refusal(&mut self, data: &mut Data) -> Outcome {
+        // The callbacks of what comes first do not pump what is left over: their own ops are behind it.
+        if own_handle(&self.shared, data)?.has_ops() {
+            self.budget.hold(Lane::Apply);
+        }
+        for priority in Priority::DESCENDING {
+            self.deliver_lane(Lane::Timers(priority), data)?;
+            if priority == Priority::Normal {
+                self.budget.hold_nothing();
+                self.apply_asked(data)?;
+            }
+            self.deliver_lane(Lane::Events(priority), data)?;
+        }
+        Ok(())
+    }
+
+    /// Delivers what one lane has, as far as the budget goes.
+    #[inline(never)]
+    fn deliver_lane(&mut self, lane: Lane, data: &mut Data) -> Outcome {
+        while self.has_next(lane, data) {
+            if !self.may_run(lane, data) {
+                return Ok(());
+            }
+            if let Some(Some(turn)) = self.next_turn(lane, data) {
+                self.call(turn, lane, data)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn has_next(&self, lane: Lane, data: &mut Data) -> bool {
+        match lane {
+            Lane::Events(priority) => self.round.has_ready(priority),
+            Lane::Timers(priority) => tables(data).has_due(priority),
+            Lane::Apply | Lane::Idle => false,
+        }
+    }
+
+    /// Starts the next turn; the inner `None` if the source gets no events.
+    #[inline]
+    fn next_turn(&mut self, lane: Lane, data: &mut Data) -> Option<Option<Turn>> {
+        let registrations = tables(data);
+        match lane {
+            Lane::Events(priority) => self.round.next_ready(priority, registrations),
+            Lane::Timers(priority) => registrations.begin_next_due(priority),
+            Lane::Apply | Lane::Idle => None,
+        }
+    }
+
+    /// Calls back for one event, again and again while the source says so and has budget left.
+    #[inline]
+    fn call(&mut self, mut turn: Turn, lane: Lane, data: &mut Data) -> Outcome {
+        let mut budget = tables(data).source_budget(turn);
+        loop {
+            match self.call_once(turn, data) {
+                Ok(PostAction::Again) => {
+                    turn.readiness = turn.readiness.with_more();
+                    if !self.goes_on(&turn, &mut budget, lane, data)? {
+                        return Ok(());
+                    }
+                }
+                answer => return self.end_turn(answer, turn, data),
+            }
+        }
+    }
+
+    /// Applies ops in the middle of a turn; whether it goes on.
+    #[inline(never)]
+    fn goes_on(
+        &mut self,
+        turn: &Turn,
+        budget: &mut SourceBudget,
+        lane: Lane,
+        data: &mut Data,
+    ) -> Outcome<bool> {
+        // It has more, also if one of the ops panics.
+        self.round.set_running(turn.interest, turn.readiness);
+        let applied = self.apply_ops(data);
+        let registrations = own_handle(&self.shared, data)?.registrations_mut();
+        self.round.set_done();
+        let may_go_on = registrations.may_go_on(turn.interest);
+        let has_budget = applied.is_ok() && budget.goes_on(registrations.clock());
+        let goes_on = may_go_on && has_budget && self.may_run(lane, data);
+        if !goes_on {
+            let registrations = tables(data);
+            if may_go_on {
+                self.round.defer(turn.interest, turn.readiness, registrations);
+            }
+            registrations.end_turn();
+        }
+        applied.map(|()| goes_on)
+    }
+
+    /// Has the source process an event.
+    #[inline]
+    fn call_once(&mut self, turn: Turn, data: &mut Data) -> Answer {
+        let Turn { source: key, interest, readiness, .. } = turn;
+        let registrations = tables(data);
+        let Some(slot) = self.slots.get_mut(key) else {
+            // The op that stores it waits for its turn. What the kernel goes on to tell of may hold no more by then.
+            if !readiness.is_told_again() {
+                self.round.defer(interest, readiness, registrations);
+            }
+            return Ok(PostAction::Continue);
+        };
+        registrations.begin_callback(key);
+        self.shared.forget_again();
+        // What the kernel says again needs no note. What goes after it goes after a panic, too, whatever the kernel says.
+        if !readiness.is_told_again() || turn.once {
+            let again = if turn.once { readiness.with_more() } else { readiness };
+            self.round.set_running(interest, again);
+        }
+        self.counters.events += 1;
+        self.round.calls();
+        let what = What::Process(interest, readiness);
+        match &mut self.insight {
+            None => slot.call(what, data),
+            Some(_) => {
+                let subject = Subject::source(key, interest, slot.source.type_name());
+                instrument(&mut self.insight, subject, data, |data| slot.call(what, data))
+            }
+        }
+    }
+
+    /// Ends the turn of a source that answered, and applies ops.
+    #[inline]
+    fn end_turn(&mut self, answer: Answer, turn: Turn, data: &mut Data) -> Outcome {
+        let has_more = self.shared.is_again();
+        let registrations = own_handle(&self.shared, data)?.registrations_mut();
+        self.round.delivered(turn.readiness);
+        let is_over = matches!(answer, Ok(PostAction::Continue)) && !has_more;
+        if is_over && !registrations.emulates_level() {
+            registrations.end_turn();
+        } else {
+            self.answered(answer, turn, data);
+            let registrations = own_handle(&self.shared, data)?.registrations_mut();
+            if has_more {
+                self.round.defer(turn.interest, turn.readiness, registrations);
+            }
+            registrations.end_turn();
+        }
+        self.round.set_done();
+        self.apply_ops(data)
+    }
+
+    /// Does what the source answered, unless its callback asked for something else.
+    fn answered(&mut self, answer: Answer, turn: Turn, data: &mut Data) {
+        let Turn { source: key, .. } = turn;
+        let registrations = tables(data);
+        match answer {
+            // An op does that, and with a taken source more.
+            Ok(PostAction::Disable | PostAction::Remove) if !registrations.is_live(key) => {}
+            // The source stays, and its registration is brought up to date, which contradicts no op that follows. What
+            // goes after its first event goes whatever was asked for.
+            Ok(PostAction::Disable | PostAction::Remove)
+                if registrations.was_touched() && !registrations.goes_once(key) =>
+            {
+                self.reregister_by_answer(key, data);
+            }
+            Ok(PostAction::Again) => {}
+            Ok(PostAction::Continue) => self.rearm(turn, data),
+            Ok(PostAction::Reregister) => self.reregister_by_answer(key, data),
+            Ok(PostAction::Disable) => self.disable(key, data),
+            Ok(PostAction::Remove) => drop(self.remove(key, data)),
+            Err(failure) => self.failed(*failure, turn, data),
+        }
+    }
+
+    /// Has a source that goes on told of its next event, if its mode asks for something.
+    fn rearm(&mut self, turn: Turn, data: &mut Data) {
+        if tables(data).needs_rearm(turn.interest) {
+            self.reregister_by_answer(turn.source, data);
+        }
+    }
+
+    #[cold]
+    fn failed(&mut self, failure: Failure, turn: Turn, data: &mut Data) {
+        let Turn { source: key, interest, readiness, .. } = turn;
+        let Failure { error, last } = failure;
+        let registrations = tables(data);
+        if registrations.is_notifier(interest) {
+            // It may have more, and tells of it only once.
+            self.round.defer(interest, readiness, registrations);
+        }
+        let failure = self.source_failure(key, error, data);
+        if last {
+            let slot = self.remove(key, data);
+            self.report(failure, data);
+            drop(slot);
+        } else {
+            // A deadline that the source asked for by its answer would be lost with it.
+            let registrations = &*tables(data);
+            if registrations.needs_rearm(interest) || registrations.is_deadline(interest) {
+                self.reregister_by_answer(key, data);
+            }
+            self.report(failure, data);
+        }
+    }
+
+    /// Runs the idles that are queued by now.
+    #[inline]
+    pub(super) fn run_idles(&mut self, data: &mut Data) -> Outcome {
+        match data.loop_handle().count_idles() {
+            0 => Ok(()),
+            idles => self.run_some_idles(idles, data),
+        }
+    }
+
+    #[inline(never)]
+    fn run_some_idles(&mut self, idles: usize, data: &mut Data) -> Outcome {
+        for _ in 0..idles {
+            if !self.may_run(Lane::Idle, data) {
+                return Ok(());
+            }
+            if let Some(Some(idle)) = data.loop_handle().next_idle() {
+                instrument_user_code(&mut self.insight, &mut self.round, Subject::IDLE, data, idle);
+                self.apply_ops(data)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! What becomes of the error of a source: its own policy decides, or the loop's.
+
+use std::time::Duration;
+
+use crate::error::type_name::without_paths;
+use crate::error::{BoxError, Error, ErrorAction};
+use crate::handle::{LoopData, own_handle, tables};
+use crate::token::{InterestKey, SourceKey};
+use crate::{AnyToken, EventLoop, SourceOptions, TimeoutAction, Timer};
+
+/// What a source failed with, under its name, and its own policy.
+pub(crate) struct SourceFailure {
+    key: SourceKey,
+    error: Error,
+    policy: Option<ErrorAction>,
+}
+
+impl<Data: LoopData> EventLoop<Data> {
+    /// What a source failed with, before anything of it is forgotten.
+    #[cold]
+    pub(super) fn source_failure(
+        &mut self,
+        key: SourceKey,
+        error: BoxError,
+        data: &mut Data,
+    ) -> SourceFailure {
+        let name = self.name_of(key, data);
+        let error = Error::Source { token: AnyToken::new(key), name, error };
+        let type_name = self.slots.get(key).map_or("", |slot| slot.source.type_name());
+        let registrations = &*tables(data);
+        let policy = registrations.options(key).and_then(|options| options.on_error);
+        if let Some(insight) = &mut self.insight {
+            insight.note_error(key, type_name, &error, registrations);
+        }
+        SourceFailure { key, error, policy }
+    }
+
+    /// Has a policy decide on an error.
+    #[cold]
+    pub(super) fn report(&mut self, failure: SourceFailure, data: &mut Data) {
+        let SourceFailure { key, error, policy } = failure;
+        let action = match (policy, &mut self.policy) {
+            (Some(action), _) => action,
+            (None, None) => ErrorAction::Report,
+            (None, Some(policy)) => {
+                self.round.runs_user_code();
+                policy(&error, data)
+            }
+        };
+        if let Some(insight) = &mut self.insight {
+            insight.show_error(&error, action);
+        }
+        if action == ErrorAction::Report {
+            return self.round.fail(error);
+        }
+        // The policy may have put another loop's handle into the state: the next application of ops says so.
+        let Ok(handle) = own_handle(&self.shared, data) else { return };
+        match action {
+            ErrorAction::Report | ErrorAction::Ignore => {}
+            ErrorAction::Disable => drop(handle.disable(AnyToken::new(key))),
+            ErrorAction::Remove => drop(handle.remove(AnyToken::new(key))),
+            ErrorAction::Retry(delay) => retry(key, delay, &error, data),
+        }
+    }
+}
+
+/// A source that is gone, or gave up an fd, while the kernel could not be told so.
+#[derive(Debug)]
+pub(crate) struct Orphan {
+    interest: InterestKey,
+    key: SourceKey,
+    name: String,
+}
+
+impl<Data: LoopData> EventLoop<Data> {
+    /// How many are remembered.
+    const ORPHANS: usize = 16;
+
+    /// Remembers what the kernel may go on to tell of, in case it does.
+    #[cold]
+    pub(super) fn note_orphan(&mut self, key: SourceKey, interest: InterestKey, data: &mut Data) {
+        if self.orphans.len() == Self::ORPHANS {
+            self.orphans.pop_front();
+        }
+        let name = self.name_of(key, data);
+        self.orphans.push_back(Orphan { interest, key, name });
+    }
+
+    /// Reports, once each, what the kernel goes on to tell of.
+    #[cold]
+    pub(super) fn report_orphans(&mut self, data: &mut Data) {
+        for interest in self.round.take_stale() {
+            let orphan = self.orphans.iter().position(|orphan| orphan.interest == interest);
+            if let Some(Orphan { key, name, .. }) = orphan.and_then(|at| self.orphans.remove(at)) {
+                let error = Error::Orphan { token: AnyToken::new(key), name };
+                self.report(SourceFailure { key, error, policy: None }, data);
+            }
+        }
+    }
+
+    /// The name of a source: that of its options, or of its type.
+    pub(super) fn name_of(&self, key: SourceKey, data: &mut Data) -> String {
+        let options = tables(data).options(key);
+        match options.and_then(|options| options.name.as_deref()) {
+            Some(name) => name.to_owned(),
+            None => without_paths(self.slots.get(key).map_or("", |slot| slot.source.type_name())),
+        }
+    }
+}
+
+/// Disables a source, and has a timer enable it again.
+fn retry<Data: LoopData>(key: SourceKey, delay: Duration, error: &Error, data: &mut Data) {
+    let handle = data.loop_handle();
+    let source = AnyToken::new(key);
+    if !handle.disable(source) {
+        return;
+    }
+    let name = match error {
+        Error::Source { name, .. } => format!("retry of {name}"),
+        _ => String::from("retry"),
+    };
+    let enable = move |_, data: &mut Data| {
+        let handle = data.loop_handle();
+        // It is this timer's own: `enable` would remove the timer that is running.
+        handle.registrations_mut().take_retry(key);
+        handle.enable(source);
+        TimeoutAction::Drop
+    };
+    let options = SourceOptions::new().name(name);
+    // A timer is registered with nothing that could refuse it.
+    if let Ok(timer) = handle.insert_source_with(options, Timer::from_duration(delay), enable) {
+        handle.registrations_mut().set_retry(key, timer.into());
+    }
+}

@@ -1,0 +1,69 @@
+//! The hooks around the wait, of sources that have some: each once in a dispatch.
+
+use crate::EventLoop;
+use crate::error::Outcome;
+use crate::handle::{LoopData, own_handle};
+use crate::interest::ReadinessBits;
+use crate::registry::source::EventIterator;
+use crate::token::SourceKey;
+
+impl<Data: LoopData> EventLoop<Data> {
+    /// Has the hooks of a source called from now on.
+    #[cold]
+    pub(super) fn add_hooks(&mut self, key: SourceKey) {
+        if self.hooks.len() == self.hooks.capacity() {
+            // Those of sources that are gone make room.
+            self.hooks.retain(|key| self.slots.contains_key(*key));
+        }
+        self.hooks.push(key);
+    }
+
+    /// Calls `before_sleep`, and queues what it answers.
+    #[inline]
+    pub(super) fn before_sleep(&mut self, data: &mut Data) -> Outcome {
+        if self.hooks.is_empty() { Ok(()) } else { self.call_before_sleep(data) }
+    }
+
+    fn call_before_sleep(&mut self, data: &mut Data) -> Outcome {
+        self.hooks.retain(|key| self.slots.contains_key(*key));
+        for index in 0..self.hooks.len() {
+            let key = self.hooks[index];
+            let registrations = own_handle(&self.shared, data)?.registrations_mut();
+            let Some(slot) = self.slots.get_mut(key).filter(|_| registrations.is_registered(key))
+            else {
+                continue;
+            };
+            match slot.source.before_sleep() {
+                Ok(None) => {}
+                Ok(Some((readiness, token))) => {
+                    // The kernel knows nothing of it.
+                    let readiness = ReadinessBits::from(readiness).with_more();
+                    self.round.found(token.key(), readiness, registrations);
+                }
+                Err(error) => {
+                    let failure = self.source_failure(key, error.into(), data);
+                    self.report(failure, data);
+                }
+            }
+        }
+        own_handle(&self.shared, data)?;
+        self.round.failure()
+    }
+
+    /// Calls `before_handle_events`, with what this round has for the source.
+    #[inline]
+    pub(super) fn before_handle_events(&mut self, data: &mut Data) -> Outcome {
+        if self.hooks.is_empty() {
+            return Ok(());
+        }
+        let registrations = own_handle(&self.shared, data)?.registrations();
+        for &key in &self.hooks {
+            if let Some(slot) = self.slots.get_mut(key)
+                && registrations.is_registered(key)
+            {
+                slot.source.before_handle_events(EventIterator::new(registrations, key));
+            }
+        }
+        own_handle(&self.shared, data).map(drop)
+    }
+}

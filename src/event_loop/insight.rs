@@ -1,0 +1,288 @@
+//! Who looks at the loop: what it tells observers, statistics, and the table of its sources.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::instant;
+use crate::dispatch::Round;
+use crate::handle::Look;
+use crate::insight::instrumentation::{Instrumentation, Subject, instrument};
+use crate::insight::observe::{CallbackReport, Observer};
+use crate::insight::stats::{SourceRow, SourceTable, Stats};
+use crate::{AnyToken, EventLoop, LoopData, LoopHandle};
+
+impl<Data> EventLoop<Data> {
+    /// Has `observer` called after each callback (of sources, idles, ops and posted closures) with its
+    /// source's name, its kind and how long it took.
+    ///
+    /// What `observe` and [`set_observer`](Self::set_observer) add is one list: all in it see what happens, in the order
+    /// in which they were added.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, SourceOptions, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// event_loop.observe(|report| println!("{} `{}`: {:?}", report.kind, report.name, report.duration));
+    /// let options = SourceOptions::new().name("frame");
+    /// state.handle.insert_source_with(options, Timer::immediate(), |_, _| TimeoutAction::Drop)?;
+    /// event_loop.dispatch(None, &mut state)?; // source `frame`: 84ns
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn observe(&mut self, observer: impl FnMut(&CallbackReport<'_>) + 'static) {
+        self.insight.get_or_insert_default().add_closure(observer);
+    }
+
+    /// Adds an observer that sees rounds, waits and callbacks, in the place of one of the same type, if there is one.
+    /// [`observer`](Self::observer) lends it out and [`take_observer`](Self::take_observer) gives it back, both by its
+    /// type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{EventLoop, SlowestCallbacks};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// event_loop.set_observer(SlowestCallbacks::new(5));
+    /// state.handle.insert_idle(|_| std::thread::sleep(Duration::from_millis(1)));
+    /// event_loop.dispatch(None, &mut state)?;
+    /// let slowest = event_loop.observer::<SlowestCallbacks>().and_then(|slowest| slowest.iter().next());
+    /// assert!(slowest.is_some_and(|callback| callback.duration >= Duration::from_millis(1)));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn set_observer(&mut self, observer: impl Observer + 'static) {
+        self.insight.get_or_insert_default().set_observer(observer);
+    }
+
+    /// The observer of type `O`, if there is one.
+    pub fn observer<O: Observer + 'static>(&self) -> Option<&O> {
+        self.insight.as_ref()?.observer()
+    }
+
+    /// The observer of type `O`, if there is one.
+    pub fn observer_mut<O: Observer + 'static>(&mut self) -> Option<&mut O> {
+        self.insight.as_mut()?.observer_mut()
+    }
+
+    /// Takes the observer of type `O` out of the list, if there is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{ChromeTrace, EventLoop};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// event_loop.set_observer(ChromeTrace::new(Vec::new()));
+    /// event_loop.dispatch(Duration::ZERO, &mut state)?; // the frame that was too late
+    /// let trace = event_loop.take_observer::<ChromeTrace<Vec<u8>>>();
+    /// assert!(trace.is_some() && event_loop.observer::<ChromeTrace<Vec<u8>>>().is_none());
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn take_observer<O: Observer + 'static>(&mut self) -> Option<O> {
+        let observer = self.insight.as_mut()?.take_observer();
+        self.drop_idle_insight();
+        observer
+    }
+
+    /// Drops every observer, closures among them.
+    pub fn clear_observers(&mut self) {
+        if let Some(insight) = &mut self.insight {
+            insight.clear_observers();
+        }
+        self.drop_idle_insight();
+    }
+
+    pub(super) fn drop_idle_insight(&mut self) {
+        self.insight.take_if(|insight| !Instrumentation::is_wanted(insight));
+    }
+
+    /// Turns times and counts of single sources on, which cost two clock readings a callback. Turned off,
+    /// what they held is forgotten; [`Stats::rounds`], [`Stats::events`], [`Stats::wakeups`] and
+    /// [`Stats::stale`] are always counted.
+    pub fn enable_stats(&mut self, on: bool) {
+        if on || self.insight.is_some() {
+            self.insight.get_or_insert_default().count(on);
+        }
+        self.drop_idle_insight();
+    }
+
+    /// What the loop has done so far.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, SourceOptions, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// event_loop.enable_stats(true);
+    /// let options = SourceOptions::new().name("frame");
+    /// state.handle.insert_source_with(options, Timer::immediate(), |_, _| TimeoutAction::Drop)?;
+    /// event_loop.dispatch(None, &mut state)?;
+    ///
+    /// let stats = event_loop.stats();
+    /// assert_eq!((stats.rounds, stats.events), (1, 1));
+    /// assert_eq!(stats.sources[0].name, "frame");
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats {
+            rounds: self.counters.rounds,
+            events: self.counters.events,
+            wakeups: self.counters.wakeups,
+            stale: self.counters.stale,
+            ..Stats::default()
+        };
+        if let Some(insight) = self.insight.as_ref().filter(|insight| insight.is_counting()) {
+            (stats.asleep, stats.busy) = (insight.asleep, insight.busy);
+            stats.wakeups_for_posts = insight.wakeups_for_posts;
+            stats.wakeups_for_nothing = insight.wakeups_for_nothing;
+            stats.sources = insight.source_stats();
+        }
+        stats
+    }
+
+    /// The sources that are stored (what was inserted since ops were last applied is not), with what
+    /// [`enable_stats`](Self::enable_stats) has counted of them. Empty if `handle` belongs to another loop.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, Priority, SourceOptions, make_ping};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let (_ping, source) = make_ping();
+    /// let options = SourceOptions::new().name("render").priority(Priority::High);
+    /// state.handle.insert_source_with(options, source, |(), _state| ())?;
+    /// event_loop.apply_pending(&mut state)?;
+    ///
+    /// let table = event_loop.sources(&state.handle).to_string();
+    /// assert!(table.starts_with("name    type        state    priority  events  time  last error\n"));
+    /// assert!(table.contains("\nrender  PingSource  enabled  high      0       0ns"));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn sources(&self, handle: &LoopHandle<Data>) -> SourceTable {
+        let rows = self.tokens().filter_map(|token| self.source_row(token, handle));
+        SourceTable { rows: rows.collect() }
+    }
+
+    /// The sources that are stored, in the order of [`sources`](Self::sources).
+    pub fn tokens(&self) -> impl Iterator<Item = AnyToken> {
+        self.slots.keys().map(AnyToken::new)
+    }
+
+    /// The row of one source in the table of [`sources`](Self::sources): whoever has a thousand of them may look at some at a
+    /// time. `None` if it is not in it.
+    pub fn source_row(
+        &self,
+        token: impl Into<AnyToken>,
+        handle: &LoopHandle<Data>,
+    ) -> Option<SourceRow> {
+        let registrations = handle.registrations();
+        if !Arc::ptr_eq(registrations.shared(), &self.shared) {
+            return None;
+        }
+        let key = token.into().key();
+        let slot = self.slots.get(key)?;
+        let options = registrations.options(key);
+        let record = self.insight.as_ref().and_then(|insight| insight.record(key));
+        Some(SourceRow {
+            token: AnyToken::new(key),
+            name: options.and_then(|options| options.name.as_deref()).map(str::to_owned),
+            type_name: slot.source.type_name(),
+            enabled: registrations.is_enabled(key),
+            priority: registrations.priority(key),
+            scoped: options.is_some_and(|options| options.scope.is_some()),
+            deadline: registrations.nearest_deadline_of(key).map(instant),
+            backlog: registrations.backlog_of(key),
+            events: record.map_or(0, |record| record.events),
+            busy: record.map_or(Duration::ZERO, |record| record.busy),
+            slowest: record.map_or(Duration::ZERO, |record| record.slowest),
+            wakeups: record.map_or(0, |record| record.wakeups),
+            last_error: record.and_then(|record| record.last_error.clone()),
+        })
+    }
+}
+
+/// [`instrument`], for what may run before a wait, which then does not block.
+#[inline]
+pub(super) fn instrument_user_code<Data: LoopData, R>(
+    insight: &mut Option<Box<Instrumentation>>,
+    round: &mut Round,
+    subject: Subject,
+    data: &mut Data,
+    run: impl FnOnce(&mut Data) -> R,
+) -> R {
+    round.runs_user_code();
+    round.calls();
+    instrument(insight, subject, data, run)
+}
+
+impl<Data: LoopData> EventLoop<Data> {
+    #[inline]
+    pub(super) fn begin_round(&mut self) {
+        if let Some(insight) = &mut self.insight {
+            insight.begin_round(self.counters.rounds);
+        }
+    }
+
+    #[inline]
+    pub(super) fn end_round(&mut self) {
+        if let Some(insight) = &mut self.insight {
+            insight.end_round(self.counters.rounds);
+        }
+    }
+
+    #[cold]
+    pub(super) fn begin_wait(&mut self, timeout: Option<Duration>) {
+        if let Some(insight) = &mut self.insight {
+            insight.begin_wait(timeout, self.round.len(), self.counters.wakeups);
+        }
+    }
+
+    #[cold]
+    pub(super) fn end_wait(&mut self) {
+        if let Some(insight) = &mut self.insight {
+            insight.end_wait(self.round.len(), self.counters.wakeups);
+        }
+    }
+
+    /// Shows the loop to `look`. Who observes is a part of what it sees, and is left in its place meanwhile.
+    pub(super) fn run_inspect(&mut self, look: Look<Data>, data: &mut Data) {
+        self.round.runs_user_code();
+        let subject = Subject::INSPECT;
+        let insight = self.insight.as_mut();
+        let running = insight.map(|insight| insight.begin(&subject, data.loop_handle()));
+        look(self, data);
+        if let (Some(insight), Some(running)) = (&mut self.insight, &running) {
+            insight.end(&subject, running);
+        }
+    }
+}

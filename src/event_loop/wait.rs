@@ -1,0 +1,286 @@
+//! The wait: for the kernel, for other threads and for the nearest deadline. What it finds is collected in the round.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Outcome};
+use crate::handle::{LoopData, own_handle};
+use crate::interest::ReadinessBits;
+use crate::kernel::{Alarm, Timeout};
+use crate::registry::slot::What;
+use crate::shrink::shrink;
+use crate::threads::ready::Woken;
+use crate::token::{ALARM, InterestKey, SourceKey, WAKER};
+use crate::{EventLoop, LoopHandle};
+
+impl<Data> EventLoop<Data> {
+    /// The part of [`has_work`](Self::has_work) that needs no handle.
+    #[inline]
+    pub(super) fn has_own_work(&self) -> bool {
+        !self.posts.is_empty()
+            || !self.mailbox.is_empty()
+            || !self.shared.dropped_guards().is_empty()
+            || !self.round.is_empty()
+            || self.shared.ready().is_notified()
+    }
+}
+
+impl<Data: LoopData> EventLoop<Data> {
+    /// Whether there is something to do: to apply, to run, to deliver, or to look at.
+    #[inline]
+    pub(super) fn has_work(&self, handle: &LoopHandle<Data>) -> bool {
+        handle.has_work()
+            || self.has_own_work()
+            || handle.registrations().is_any_due()
+            || self.shared.is_due()
+    }
+
+    /// Waits for `timeout` at most, but not at all if there is something to do, and collects what is ready. Under `run`,
+    /// a stop that was asked for is something to do, too.
+    #[inline]
+    pub(super) fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        in_run: bool,
+        data: &mut Data,
+    ) -> Outcome {
+        if self.insight.is_some() {
+            self.begin_wait(timeout);
+            own_handle(&self.shared, data)?;
+        }
+        let waited = self.wait_and_collect(timeout, in_run, data);
+        if self.insight.is_some() {
+            self.end_wait();
+        }
+        let registrations = own_handle(&self.shared, data)?.registrations_mut();
+        self.round.take_up_deferred(registrations);
+        let now = registrations.expire();
+        self.budget.restart(now, registrations.is_prioritized());
+        if self.round.has_stale() {
+            self.report_orphans(data);
+            own_handle(&self.shared, data)?;
+        }
+        waited.map_err(|error| Box::new(Error::Io(error)))?;
+        self.round.failure()
+    }
+
+    #[inline]
+    fn wait_and_collect(
+        &mut self,
+        timeout: Option<Duration>,
+        in_run: bool,
+        data: &mut Data,
+    ) -> io::Result<()> {
+        let handle = data.loop_handle();
+        handle.registrations_mut().renew_nearest();
+        let ran_user_code = self.round.take_user_code();
+        // What callbacks asked of a hosted loop may be something that it does not wait for.
+        let called = self.round.take_calls();
+        let stays_awake = ran_user_code || called && handle.registrations().host().is_some();
+        let timeout = if stays_awake { Timeout::Zero } else { timeout.into() };
+        let mut passes_time =
+            timeout != Timeout::Zero && handle.registrations().clock().is_manual();
+        let mut asked = if passes_time { Timeout::Zero } else { timeout };
+        loop {
+            let notified = self.poll(asked, in_run, data)?;
+            if !passes_time || notified || !self.pass_time(timeout, in_run, data) {
+                return Ok(());
+            }
+            (passes_time, asked) = (false, Timeout::Never);
+        }
+    }
+
+    /// On a manual clock time passes only when nothing else can happen: by the timeout, or to the nearest deadline.
+    /// Without either, the kernel is to be waited for.
+    #[cold]
+    fn pass_time(&mut self, timeout: Timeout, in_run: bool, data: &mut Data) -> bool {
+        let Ok(handle) = own_handle(&self.shared, data) else { return false };
+        if self.has_work(handle) || in_run && self.shared.is_stopping() {
+            return false;
+        }
+        let clock = handle.registrations().clock();
+        let until = self.shared.nearest_deadline().map(|at| {
+            Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
+        });
+        match (timeout.into(), until) {
+            (None, None) => return true,
+            (Some(step), None) | (None, Some(step)) => clock.advance(step),
+            (Some(timeout), Some(until)) => clock.advance(timeout.min(until)),
+        }
+        self.counters.wakeups += 1;
+        false
+    }
+
+    /// Asks the kernel, for `timeout` at most, and collects what it and other threads say; whether one of them did.
+    #[inline]
+    fn poll(&mut self, timeout: Timeout, in_run: bool, data: &mut Data) -> io::Result<bool> {
+        let handle = data.loop_handle();
+        #[cfg(all(unix, feature = "calloop"))]
+        if handle.registrations().host().is_some() && self.shared.is_exported() {
+            return Err(crate::registry::registrar::watched_from_outside());
+        }
+        let stops = self.shared.is_stopping();
+        let timeout = match self.fall_asleep(timeout, in_run, handle) {
+            Ok(timeout) => timeout,
+            Err(error) => {
+                self.shared.ready().end_rest();
+                return Err(error);
+            }
+        };
+        let host = handle.registrations().host();
+        let left = host.map_or(Some(timeout), |host| self.wait_in_host(host, timeout, data));
+        let waited = left.map_or(Ok(()), |timeout| self.ask_kernel(timeout));
+        // Also if it failed: no notification is lost.
+        let notified = self.shared.ready().mark_awake();
+        if notified || timeout != Timeout::Zero {
+            self.counters.wakeups += 1;
+        }
+        // A hosted callback may have put another loop's handle into the state.
+        if host.is_some() && own_handle(&self.shared, data).is_err() {
+            if notified {
+                // The queue is looked at when the handle is back.
+                self.shared.ready().wake();
+            }
+            return Ok(notified);
+        }
+        let handle = data.loop_handle();
+        if waited.is_ok() {
+            self.collect_found(handle);
+        }
+        if notified {
+            self.collect_woken(handle);
+            if !in_run && !stops && timeout != Timeout::Zero {
+                // Outside of `run`, a stop ends the wait during which it is asked for, and no more.
+                self.shared.take_stop();
+            }
+        }
+        waited.map(|()| notified)
+    }
+
+    /// Waits in a source that hosts another loop, which watches the kernel for this one. How long to wait for the kernel
+    /// then; not at all after it put another loop's handle into the state: what the kernel has waits in it until the
+    /// handle is back.
+    #[cold]
+    fn wait_in_host(
+        &mut self,
+        host: SourceKey,
+        timeout: Timeout,
+        data: &mut Data,
+    ) -> Option<Timeout> {
+        let what = What::Wait(&timeout.into());
+        let answer = self.slots.get_mut(host).map(|slot| slot.call(what, data));
+        own_handle(&self.shared, data).ok()?;
+        if let Some(Err(failure)) = answer {
+            let failure = self.source_failure(host, failure.error, data);
+            self.report(failure, data);
+            own_handle(&self.shared, data).ok()?;
+        }
+        Some(Timeout::Zero)
+    }
+
+    /// Falls asleep, unless there is something to do; the timeout for the kernel then.
+    #[inline]
+    fn fall_asleep(
+        &self,
+        timeout: Timeout,
+        in_run: bool,
+        handle: &LoopHandle<Data>,
+    ) -> io::Result<Timeout> {
+        // Looked at while it sleeps already: what comes later wakes it.
+        let has_work = || in_run && self.shared.is_stopping() || self.has_work(handle);
+        if timeout == Timeout::Zero || !self.shared.ready().fall_asleep(has_work) {
+            return Ok(Timeout::Zero);
+        }
+        match self.shared.nearest_deadline() {
+            None => Ok(timeout),
+            Some(nearest) => self.until_deadline(nearest, timeout, handle),
+        }
+    }
+
+    /// Has the wait end at the nearest deadline: by the alarm, or by the timeout that it answers.
+    fn until_deadline(
+        &self,
+        nearest: i64,
+        timeout: Timeout,
+        handle: &LoopHandle<Data>,
+    ) -> io::Result<Timeout> {
+        let registrations = handle.registrations();
+        if registrations.clock().is_manual() || self.shared.is_alarm_set_to(nearest) {
+            return Ok(timeout);
+        }
+        // It was just read to see that nothing is due.
+        let now = self.shared.latest();
+        let needed = self.shared.is_exported() || registrations.host().is_some();
+        if Alarm::PRECISE && (needed || !Alarm::OPTIONAL) {
+            self.shared.set_alarm(nearest, now)?;
+            return Ok(timeout);
+        }
+        let until = Duration::from_nanos(nearest.saturating_sub(now).try_into().unwrap_or(0));
+        Ok(timeout.at_most(until))
+    }
+
+    /// Asks the kernel, as often as a signal handler interrupts the wait, for what is left of the timeout.
+    #[inline]
+    fn ask_kernel(&mut self, timeout: Timeout) -> io::Result<()> {
+        #[cfg(all(loom, test))]
+        let timeout = self.shared.ready().wait_in_model(timeout.into()).into();
+        if let Timeout::After(timeout) = timeout {
+            return self.ask_kernel_for(timeout);
+        }
+        while is_interrupted(self.poller.wait(timeout))? {}
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn ask_kernel_for(&mut self, timeout: Duration) -> io::Result<()> {
+        let started = Instant::now();
+        let mut left = timeout;
+        while is_interrupted(self.poller.wait(Some(left).into()))? {
+            left = timeout.saturating_sub(started.elapsed());
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn collect_found(&mut self, handle: &mut LoopHandle<Data>) {
+        let Self { poller, round, shared, counters, orphans, .. } = self;
+        let registrations = handle.registrations_mut();
+        poller.each(|token, readiness| match token {
+            WAKER => {}
+            ALARM => shared.alarm_fired(),
+            _ => {
+                let interest = InterestKey::from_mio(token);
+                if registrations.admits(interest)
+                    && !round.found(interest, readiness, registrations)
+                {
+                    counters.stale += 1;
+                    if !orphans.is_empty() {
+                        round.found_stale(interest);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Empties the ready queue into the round.
+    fn collect_woken(&mut self, handle: &mut LoopHandle<Data>) {
+        self.shared.ready().take(&mut self.woken);
+        for woken in self.woken.drain(..) {
+            let interest = match woken {
+                Woken::Interest(interest) => interest,
+                Woken::Notifier(notifier) => notifier.dequeued(),
+            };
+            self.round.found(interest, ReadinessBits::NOTIFIED, handle.registrations_mut());
+        }
+        shrink(&mut self.woken);
+    }
+}
+
+/// Whether a signal handler ended a wait.
+#[inline]
+fn is_interrupted(waited: io::Result<()>) -> io::Result<bool> {
+    match waited {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+        waited => waited.map(|()| false),
+    }
+}

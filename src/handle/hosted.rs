@@ -1,0 +1,26 @@
+//! Handles of the calloop loops that this one hosts, by which callbacks reach them.
+
+use crate::registry::Registrations;
+use crate::token::SourceKey;
+
+/// A weak handle of calloop's, whose type calloop does not name.
+pub(crate) type WeakHandle<Data> = Box<dyn Fn() -> Option<calloop::LoopHandle<'static, Data>>>;
+
+/// The handle of a hosted loop, by the source that hosts it.
+pub(crate) struct HostedHandle<Data> {
+    pub(crate) key: SourceKey,
+    pub(crate) upgrade: WeakHandle<Data>,
+}
+
+impl<Data> HostedHandle<Data> {
+    pub(crate) fn is_live(&self, registrations: &Registrations) -> bool {
+        registrations.is_live(self.key)
+    }
+}
+
+impl<Data: 'static> HostedHandle<Data> {
+    pub(crate) fn to(inner: &calloop::EventLoop<'static, Data>) -> WeakHandle<Data> {
+        let weak = inner.handle().downgrade();
+        Box::new(move || weak.upgrade())
+    }
+}

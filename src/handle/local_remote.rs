@@ -1,0 +1,104 @@
+//! Work for the loop from its own thread, where neither the state nor its handle is at hand.
+//!
+//! What is posted here need not be `Send`, and so can't lie in the mailbox of the remotes: it lies in a queue of its own,
+//! and for each there is a post in that mailbox that runs the next one. So both kinds of posts keep their order, and the
+//! loop knows of one kind alone.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::handle::SendARemote;
+use crate::threads::remote::Mailbox;
+use crate::{LoopData, LoopHandle, Remote};
+
+/// What was posted by a [`LocalRemote`].
+pub(crate) type LocalPost<Data> = Box<dyn FnOnce(&mut Data)>;
+
+/// Reaches the state of a loop from the thread of the loop: from a `Drop`, from a callback that another library calls
+/// without the state, from a thread-local.
+///
+/// As a [`Remote`], but for closures that are not `Send`, and so not `Send` itself. Obtained from
+/// [`LoopHandle::local_remote`]. What is posted runs in the order in which it was posted, that of remotes among it: in the
+/// next dispatch, which then does not block.
+///
+/// # Limits
+///
+/// Those of a [`Remote`]. What a loop that is dropped has not run is dropped with it, unrun.
+///
+/// # Examples
+///
+/// A menu of another library, whose entries are called without anything:
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self>, windows: u32 }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use std::sync::mpsc;
+/// use soloop::EventLoop;
+///
+/// struct Menu {
+///     entries: Vec<Box<dyn Fn()>>,
+/// }
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle, windows: 0 };
+/// let remote = state.handle.local_remote();
+/// let (names, _opened) = mpsc::channel::<String>(); // not to be shared with a thread
+/// let new_window = Box::new(move || {
+///     let names = names.clone();
+///     remote.post(move |state: &mut State| {
+///         state.windows += 1;
+///         let _ = names.send(format!("window {}", state.windows));
+///     });
+/// });
+/// let menu = Menu { entries: vec![new_window] };
+/// (menu.entries[0])();
+/// event_loop.dispatch(None, &mut state)?;
+/// assert_eq!(state.windows, 1);
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub struct LocalRemote<Data> {
+    _thread: SendARemote,
+    posts: Arc<Mailbox<LocalPost<Data>>>,
+    remote: Remote<Data>,
+}
+
+impl<Data> LoopHandle<Data> {
+    /// Reaches the state from elsewhere on this thread, with what is not `Send`; see [`remote`](Self::remote) for other
+    /// threads.
+    pub fn local_remote(&self) -> LocalRemote<Data> {
+        let posts = Arc::clone(&self.local_posts);
+        LocalRemote { _thread: SendARemote::INSTEAD, posts, remote: self.remote() }
+    }
+}
+
+impl<Data: LoopData> LocalRemote<Data> {
+    /// Runs `f` with the state, in the next dispatch. `false` if the loop is gone; `f` is dropped then.
+    pub fn post(&self, f: impl FnOnce(&mut Data) + 'static) -> bool {
+        self.posts.add(Box::new(f)).is_ok() && self.remote.post(|data| run_next(data))
+    }
+}
+
+/// Runs what was posted first.
+fn run_next<Data: LoopData>(data: &mut Data) {
+    if let Some(post) = data.loop_handle().local_posts.take_next() {
+        post(data);
+    }
+}
+
+impl<Data> Clone for LocalRemote<Data> {
+    fn clone(&self) -> Self {
+        let posts = Arc::clone(&self.posts);
+        Self { _thread: SendARemote::INSTEAD, posts, remote: self.remote.clone() }
+    }
+}
+
+impl<Data> fmt::Debug for LocalRemote<Data> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalRemote").finish_non_exhaustive()
+    }
+}
+
+assert_traits!(LocalRemote<*mut ()>: Clone, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy);
+assert_traits!(LocalRemote<u8>: Clone; not Send, Sync);

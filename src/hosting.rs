@@ -1,0 +1,43 @@
+//! Sources and loops that are written for calloop, as sources of this loop.
+//!
+//! Three ways, by what there is to host:
+//!
+//! | | for | costs |
+//! |---|---|---|
+//! | [`insert_calloop_source`](crate::LoopHandle::insert_calloop_source) | one `calloop::EventSource` | five system calls when it fires, nothing in any other round |
+//! | [`insert_calloop_on_demand`](crate::LoopHandle::insert_calloop_on_demand) | what insists on a `calloop::LoopHandle`, used at known places | six system calls when something in it fires, nothing in any other round |
+//! | [`insert_calloop`](crate::LoopHandle::insert_calloop) | what uses a `calloop::LoopHandle` anywhere, one at a time | the wait is calloop's, and one more system call |
+//!
+//! In Smithay nearly everything is one source. Start there; `MIGRATING.md` has a table.
+
+mod on_demand;
+mod source;
+mod timers;
+mod whole;
+
+use std::io;
+
+use crate::Notifier;
+
+pub use self::source::CalloopSource;
+pub use self::whole::{CalloopLoop, CalloopTurn};
+
+/// What epoll means by its least telling error.
+pub(crate) fn explain(error: io::Error) -> io::Error {
+    if error.raw_os_error() != Some(rustix::io::Errno::LOOP.raw_os_error()) {
+        return error;
+    }
+    let text = format!("epoll instances are nested too deep in each other: {error}");
+    io::Error::new(error.kind(), text)
+}
+
+/// Has the loop look again if the source panics or fails: something may be recorded, or the alarm not be set.
+pub(crate) struct LookAgain(pub(crate) Option<Notifier>);
+
+impl Drop for LookAgain {
+    fn drop(&mut self) {
+        if let Some(more) = &self.0 {
+            more.notify();
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! What a loop keeps while somebody looks: the observers, the names of sources, times and counts.
+//!
+//! An [`EventLoop`](crate::EventLoop) has an `Instrumentation` only then. Every callback of the user's passes through
+//! [`instrument`], or through its two arms in `EventLoop::call_once`; what is here is out of line, so that a loop
+//! nobody looks at pays for one branch. The record of a source is made when it first calls back, and retired when
+//! the round that removed it ends or another record is made: a closure given to `take` still runs under the name of its
+//! source.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use slotmap::SparseSecondaryMap;
+
+use crate::error::Error;
+use crate::insight::observe::{CallbackStart, Observer, RoundReport, WaitReport};
+use crate::insight::stats::SourceStats;
+use crate::registry::Registrations;
+use crate::token::{InterestKey, SourceKey};
+use crate::{AnyToken, CallbackKind, CallbackReport, ErrorAction, LoopData, LoopHandle, Priority};
+
+/// How many sources that are gone the statistics remember.
+const GONE: usize = 256;
+
+/// An observer whose type is known again.
+pub(crate) trait AnyObserver: Observer + Any {}
+
+impl<O: Observer + Any> AnyObserver for O {}
+
+/// Sees the ends of callbacks alone.
+struct Closure<F>(F);
+
+impl<F: FnMut(&CallbackReport<'_>)> Observer for Closure<F> {
+    fn callback_end(&mut self, report: &CallbackReport<'_>) {
+        (self.0)(report);
+    }
+}
+
+/// What is free to count, and always counted.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) rounds: u64,
+    pub(crate) events: u64,
+    pub(crate) wakeups: u64,
+    pub(crate) stale: u64,
+}
+
+/// What is about to run.
+pub(crate) struct Subject {
+    kind: CallbackKind,
+    /// The source and the name of its type.
+    source: Option<(SourceKey, &'static str)>,
+    interest: Option<InterestKey>,
+}
+
+impl Subject {
+    pub(crate) const IDLE: Self = Self { kind: CallbackKind::Idle, source: None, interest: None };
+    pub(crate) const REMOTE: Self =
+        Self { kind: CallbackKind::Remote, source: None, interest: None };
+    pub(crate) const INSPECT: Self =
+        Self { kind: CallbackKind::Inspect, source: None, interest: None };
+
+    pub(crate) fn source(key: SourceKey, interest: InterestKey, type_name: &'static str) -> Self {
+        let (kind, source) = (CallbackKind::Source, Some((key, type_name)));
+        Self { kind, source, interest: Some(interest) }
+    }
+
+    pub(crate) fn op(key: SourceKey, type_name: &'static str) -> Self {
+        Self { kind: CallbackKind::Op, source: Some((key, type_name)), interest: None }
+    }
+}
+
+/// What is known of a callback when it begins.
+pub(crate) struct RunningCallback {
+    /// Of an idle that has one.
+    name: Option<Cow<'static, str>>,
+    priority: Priority,
+    lateness: Option<Duration>,
+    woke: bool,
+    started: Instant,
+}
+
+/// What is kept of a source while somebody looks.
+pub(crate) struct SourceRecord {
+    name: Cow<'static, str>,
+    pub(crate) events: u64,
+    pub(crate) busy: Duration,
+    pub(crate) slowest: Duration,
+    pub(crate) wakeups: u64,
+    errors: u64,
+    pub(crate) last_error: Option<String>,
+}
+
+impl SourceRecord {
+    fn stats(&self, key: SourceKey) -> SourceStats {
+        SourceStats {
+            token: AnyToken::new(key),
+            name: self.name.clone().into_owned(),
+            events: self.events,
+            busy: self.busy,
+            slowest: self.slowest,
+            wakeups: self.wakeups,
+            errors: self.errors,
+            last_error: self.last_error.clone(),
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Instrumentation {
+    /// At most one of each type, but for closures.
+    observers: Vec<Box<dyn AnyObserver>>,
+    counting: bool,
+    sources: SparseSecondaryMap<SourceKey, SourceRecord>,
+    /// Removed in this round.
+    removed: Vec<SourceKey>,
+    gone: VecDeque<SourceStats>,
+    round_started: Option<Instant>,
+    /// When the wait began, how much there was to deliver by then, and how many wake-ups there had been.
+    wait_started: Option<(Instant, usize, u64)>,
+    /// The loop woke up, and no callback ran since.
+    woke: bool,
+    pub(crate) wakeups_for_posts: u64,
+    pub(crate) wakeups_for_nothing: u64,
+    /// In the waits of this round.
+    round_asleep: Duration,
+    pub(crate) asleep: Duration,
+    pub(crate) busy: Duration,
+}
+
+/// Runs a callback, under the eyes of whoever looks.
+#[inline]
+pub(crate) fn instrument<Data: LoopData, R>(
+    insight: &mut Option<Box<Instrumentation>>,
+    subject: Subject,
+    data: &mut Data,
+    run: impl FnOnce(&mut Data) -> R,
+) -> R {
+    match insight {
+        None => run(data),
+        Some(insight) => insight.watch(subject, data, run),
+    }
+}
+
+impl Instrumentation {
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn watch<Data: LoopData, R>(
+        &mut self,
+        subject: Subject,
+        data: &mut Data,
+        run: impl FnOnce(&mut Data) -> R,
+    ) -> R {
+        let running = self.begin(&subject, data.loop_handle());
+        let answer = run(data);
+        self.end(&subject, &running);
+        answer
+    }
+
+    pub(crate) fn begin<Data>(
+        &mut self,
+        subject: &Subject,
+        handle: &mut LoopHandle<Data>,
+    ) -> RunningCallback {
+        let is_idle = subject.kind == CallbackKind::Idle;
+        let idle_name = if is_idle { handle.take_idle_name() } else { None };
+        let registrations = handle.registrations();
+        if let Some((key, type_name)) = subject.source {
+            self.ensure_record(key, type_name, registrations);
+        }
+        let priority =
+            subject.source.map_or(Priority::Normal, |(key, _)| registrations.priority(key));
+        let lateness = subject.interest.and_then(|interest| registrations.lateness(interest));
+        let token = subject.source.map(|(key, _)| AnyToken::new(key));
+        let kind = subject.kind;
+        let woke = std::mem::take(&mut self.woke);
+        let record = subject.source.and_then(|(key, _)| self.sources.get(key));
+        let name = record.map(|record| &record.name).or(idle_name.as_ref());
+        let name = name.map_or(kind.as_str(), |name| name);
+        let start = CallbackStart { token, name, kind, priority, lateness };
+        self.observers.iter_mut().for_each(|observer| observer.callback_begin(&start));
+        RunningCallback { name: idle_name, priority, lateness, woke, started: Instant::now() }
+    }
+
+    pub(crate) fn end(&mut self, subject: &Subject, running: &RunningCallback) {
+        let duration = running.started.elapsed();
+        self.count_wakeup(subject, running.woke);
+        let record = subject.source.and_then(|(key, _)| self.sources.get_mut(key));
+        let name = match record {
+            Some(record) => {
+                if self.counting && subject.kind == CallbackKind::Source {
+                    record.events += 1;
+                    record.busy += duration;
+                    record.slowest = record.slowest.max(duration);
+                }
+                &*record.name
+            }
+            None => running.name.as_deref().unwrap_or(subject.kind.as_str()),
+        };
+        let report = CallbackReport {
+            token: subject.source.map(|(key, _)| AnyToken::new(key)),
+            name,
+            kind: subject.kind,
+            duration,
+            priority: running.priority,
+            started: running.started,
+            lateness: running.lateness,
+            woke: running.woke,
+        };
+        self.observers.iter_mut().for_each(|observer| observer.callback_end(&report));
+    }
+
+    /// Counts a wake-up for the callback that was the first after it.
+    fn count_wakeup(&mut self, subject: &Subject, woke: bool) {
+        if !self.counting || !woke {
+            return;
+        }
+        match subject.source.and_then(|(key, _)| self.sources.get_mut(key)) {
+            Some(record) => record.wakeups += 1,
+            None => self.wakeups_for_posts += 1,
+        }
+    }
+
+    /// Makes the record of a source if there is none.
+    fn ensure_record(
+        &mut self,
+        key: SourceKey,
+        type_name: &'static str,
+        registrations: &Registrations,
+    ) {
+        if !self.sources.contains_key(key) {
+            // It may take the place of one that was removed in this round, and whose record is still there.
+            self.forget_removed();
+            let name = registrations.options(key).and_then(|options| options.name.clone());
+            let record = SourceRecord {
+                name: name.unwrap_or(Cow::Borrowed(type_name)),
+                events: 0,
+                busy: Duration::ZERO,
+                slowest: Duration::ZERO,
+                wakeups: 0,
+                errors: 0,
+                last_error: None,
+            };
+            self.sources.insert(key, record);
+        }
+    }
+
+    /// A source is about to be removed, and its options to be forgotten.
+    #[cold]
+    pub(crate) fn note_removal(
+        &mut self,
+        key: SourceKey,
+        type_name: &'static str,
+        registrations: &Registrations,
+    ) {
+        self.ensure_record(key, type_name, registrations);
+        self.removed.push(key);
+    }
+
+    /// A source failed.
+    #[cold]
+    pub(crate) fn note_error(
+        &mut self,
+        key: SourceKey,
+        type_name: &'static str,
+        error: &Error,
+        registrations: &Registrations,
+    ) {
+        let Error::Source { error, .. } = error else { return };
+        self.ensure_record(key, type_name, registrations);
+        let record = &mut self.sources[key];
+        record.errors += 1;
+        record.last_error = Some(error.to_string());
+    }
+
+    /// The observers hear of an error and of what was decided about it.
+    #[cold]
+    pub(crate) fn show_error(&mut self, error: &Error, action: ErrorAction) {
+        self.observers.iter_mut().for_each(|observer| observer.error(error, action));
+    }
+
+    // Rounds and waits.
+
+    #[cold]
+    pub(crate) fn begin_round(&mut self, round: u64) {
+        self.observers.iter_mut().for_each(|observer| observer.round_begin(round));
+        self.round_asleep = Duration::ZERO;
+        self.round_started = self.times_rounds().then(Instant::now);
+    }
+
+    #[cold]
+    pub(crate) fn end_round(&mut self, round: u64) {
+        self.forget_removed();
+        let Some(started) = self.round_started.take() else { return };
+        let (duration, asleep) = (started.elapsed(), self.round_asleep);
+        self.asleep += asleep;
+        self.busy += duration.saturating_sub(asleep);
+        let report = RoundReport { round, started, duration, asleep };
+        self.observers.iter_mut().for_each(|observer| observer.round_end(&report));
+    }
+
+    /// A wait begins, with `queued` interests to deliver and after `wakeups` wake-ups.
+    pub(crate) fn begin_wait(&mut self, timeout: Option<Duration>, queued: usize, wakeups: u64) {
+        self.observers.iter_mut().for_each(|observer| observer.wait_begin(timeout));
+        if std::mem::take(&mut self.woke) && self.counting {
+            self.wakeups_for_nothing += 1;
+        }
+        self.wait_started = self.times_rounds().then(|| (Instant::now(), queued, wakeups));
+    }
+
+    /// A wait ends, with as many of both.
+    pub(crate) fn end_wait(&mut self, queued: usize, wakeups: u64) {
+        let Some((started, queued_before, wakeups_before)) = self.wait_started.take() else {
+            return;
+        };
+        let duration = started.elapsed();
+        self.round_asleep += duration;
+        self.woke = wakeups > wakeups_before;
+        let events = queued.saturating_sub(queued_before);
+        let report = WaitReport { started, duration, events, woke: self.woke };
+        self.observers.iter_mut().for_each(|observer| observer.wait_end(&report));
+    }
+
+    /// Forgets what was removed, but for the statistics of the last few.
+    fn forget_removed(&mut self) {
+        for key in self.removed.drain(..) {
+            if let Some(record) = self.sources.remove(key)
+                && self.counting
+                && record.events + record.errors > 0
+            {
+                if self.gone.len() == GONE {
+                    self.gone.pop_front();
+                }
+                self.gone.push_back(record.stats(key));
+            }
+        }
+    }
+
+    fn times_rounds(&self) -> bool {
+        self.counting || !self.observers.is_empty()
+    }
+
+    // Who looks.
+
+    pub(crate) fn add_closure(&mut self, closure: impl FnMut(&CallbackReport<'_>) + 'static) {
+        self.observers.push(Box::new(Closure(closure)));
+    }
+
+    /// Adds an observer, in the place of one of its type.
+    pub(crate) fn set_observer<O: Observer + Any>(&mut self, observer: O) {
+        match self.observer_mut::<O>() {
+            Some(place) => *place = observer,
+            None => self.observers.push(Box::new(observer)),
+        }
+    }
+
+    pub(crate) fn observer<O: Any>(&self) -> Option<&O> {
+        self.observers.iter().find_map(|observer| {
+            let observer: &dyn Any = &**observer;
+            observer.downcast_ref()
+        })
+    }
+
+    pub(crate) fn observer_mut<O: Any>(&mut self) -> Option<&mut O> {
+        self.observers.iter_mut().find_map(|observer| {
+            let observer: &mut dyn Any = &mut **observer;
+            observer.downcast_mut()
+        })
+    }
+
+    pub(crate) fn take_observer<O: Any>(&mut self) -> Option<O> {
+        let place = self.observers.iter().position(|observer| {
+            let observer: &dyn Any = &**observer;
+            observer.is::<O>()
+        })?;
+        let observer: Box<dyn Any> = self.observers.remove(place);
+        observer.downcast().ok().map(|observer| *observer)
+    }
+
+    pub(crate) fn clear_observers(&mut self) {
+        self.observers.clear();
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.counting || !self.observers.is_empty()
+    }
+
+    // Statistics.
+
+    /// Starts to count, or stops and forgets what was counted.
+    pub(crate) fn count(&mut self, on: bool) {
+        self.counting = on;
+        if !on {
+            self.sources.clear();
+            self.gone.clear();
+            (self.asleep, self.busy) = Default::default();
+            (self.wakeups_for_posts, self.wakeups_for_nothing) = Default::default();
+        }
+    }
+
+    pub(crate) fn is_counting(&self) -> bool {
+        self.counting
+    }
+
+    pub(crate) fn record(&self, key: SourceKey) -> Option<&SourceRecord> {
+        self.sources.get(key)
+    }
+
+    /// Of the sources that had something to say: first those that are gone.
+    pub(crate) fn source_stats(&self) -> Vec<SourceStats> {
+        let record = self.sources.iter().filter(|(_, record)| record.events + record.errors > 0);
+        self.gone.iter().cloned().chain(record.map(|(key, record)| record.stats(key))).collect()
+    }
+}

@@ -1,0 +1,315 @@
+//! What can be seen of a loop at work: the reports, and those who receive them.
+//!
+//! The loop's half is in `insight.rs`; ready-made observers are in `observe/`. While nobody observes and
+//! [`stats`](crate::EventLoop::stats) are off, a callback costs one branch more, and no clock is read.
+
+mod chrome;
+mod histogram;
+mod slow;
+mod slowest;
+#[cfg(feature = "tracing")]
+mod spans;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::{AnyToken, Error, ErrorAction, Priority};
+
+pub use chrome::ChromeTrace;
+pub use histogram::{Histogram, Histograms};
+pub use slow::slow_callbacks;
+pub use slowest::{SlowestCallback, SlowestCallbacks};
+#[cfg(feature = "tracing")]
+pub use spans::TracingSpans;
+
+/// What kind of callback ran.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum CallbackKind {
+    /// The callback of a source, for one event.
+    Source,
+    /// An [idle](crate::LoopHandle::insert_idle).
+    Idle,
+    /// What [`visit`](crate::LoopHandle::visit), [`update`](crate::LoopHandle::update) or
+    /// [`take`](crate::LoopHandle::take) was given.
+    Op,
+    /// What was [posted](crate::Remote::post).
+    Remote,
+    /// What [`inspect`](crate::LoopHandle::inspect) was given.
+    Inspect,
+}
+
+impl CallbackKind {
+    /// In lower case: `source`, `idle`, `op`, `remote`, `inspect`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Idle => "idle",
+            Self::Op => "op",
+            Self::Remote => "remote",
+            Self::Inspect => "inspect",
+        }
+    }
+}
+
+impl fmt::Display for CallbackKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A callback that is about to run.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct CallbackStart<'a> {
+    /// The source, of [`CallbackKind::Source`] and [`CallbackKind::Op`].
+    pub token: Option<AnyToken>,
+    /// The source's name (from its [`SourceOptions`](crate::SourceOptions), else its type's), or the kind.
+    pub name: &'a str,
+    /// What runs.
+    pub kind: CallbackKind,
+    /// The source's rank.
+    pub priority: Priority,
+    /// By how much a timer is late, on the loop's clock; `None` for what waits for something else.
+    pub lateness: Option<Duration>,
+}
+
+/// A callback that ran.
+///
+/// Times are read from the system's monotonic clock, even if the loop follows a
+/// [manual](crate::Clock::manual) one; only `lateness` is on the loop's clock. A callback that panics is
+/// not reported.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct CallbackReport<'a> {
+    /// The source, of [`CallbackKind::Source`] and [`CallbackKind::Op`].
+    pub token: Option<AnyToken>,
+    /// The source's name (from its [`SourceOptions`](crate::SourceOptions), else its type's), or the kind.
+    pub name: &'a str,
+    /// What ran.
+    pub kind: CallbackKind,
+    /// How long it took.
+    pub duration: Duration,
+    /// The source's rank.
+    pub priority: Priority,
+    /// When it was called.
+    pub started: Instant,
+    /// By how much a timer was late, on the loop's clock; `None` for what waits for something else.
+    pub lateness: Option<Duration>,
+    /// The loop woke up for this: it is the first callback after a wake-up. What else was ready by then counts as nobody's.
+    pub woke: bool,
+}
+
+/// A wait that ended.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct WaitReport {
+    /// When it began.
+    pub started: Instant,
+    /// How long it took, on the system's monotonic clock.
+    pub duration: Duration,
+    /// How many fds and wake-ups it found. Timers are not among them.
+    pub events: usize,
+    /// Whether the loop woke up, as [`Stats::wakeups`](crate::Stats::wakeups) counts.
+    pub woke: bool,
+}
+
+/// A dispatch that ended.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RoundReport {
+    /// Its number: the loop's first dispatch is 1.
+    pub round: u64,
+    /// When it began.
+    pub started: Instant,
+    /// How long it took, with its wait.
+    pub duration: Duration,
+    /// How long its wait took.
+    pub asleep: Duration,
+}
+
+/// Sees everything that a loop does; installed by [`EventLoop::set_observer`](crate::EventLoop::set_observer).
+///
+/// Every method does nothing unless it is implemented. An observer runs on the loop's thread, between the
+/// callbacks: what it takes is not part of any report. A callback or a wait that panics has a beginning and
+/// no end.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use std::time::Duration;
+/// use soloop::{CallbackReport, EventLoop, Observer, TimeoutAction, Timer};
+///
+/// #[derive(Default)]
+/// struct Lateness {
+///     worst: Duration,
+/// }
+///
+/// impl Observer for Lateness {
+///     fn callback_end(&mut self, report: &CallbackReport<'_>) {
+///         self.worst = self.worst.max(report.lateness.unwrap_or_default());
+///     }
+/// }
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle };
+/// event_loop.set_observer(Lateness::default());
+/// state.handle.insert_source(Timer::immediate(), |_, _| TimeoutAction::Drop)?;
+/// event_loop.dispatch(None, &mut state)?;
+/// let lateness = event_loop.observer::<Lateness>().unwrap();
+/// assert!(lateness.worst > Duration::ZERO);
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub trait Observer {
+    /// A dispatch begins; `round` is its number.
+    fn round_begin(&mut self, round: u64) {
+        let _ = round;
+    }
+
+    /// A dispatch ended, with or without an error.
+    fn round_end(&mut self, report: &RoundReport) {
+        let _ = report;
+    }
+
+    /// The loop is about to wait, for `timeout` at most; it may find that it need not.
+    fn wait_begin(&mut self, timeout: Option<Duration>) {
+        let _ = timeout;
+    }
+
+    /// A wait ended.
+    fn wait_end(&mut self, report: &WaitReport) {
+        let _ = report;
+    }
+
+    /// A callback is about to run.
+    fn callback_begin(&mut self, start: &CallbackStart<'_>) {
+        let _ = start;
+    }
+
+    /// A callback ran.
+    fn callback_end(&mut self, report: &CallbackReport<'_>) {
+        let _ = report;
+    }
+
+    /// A source failed, or left an [orphan](Error::Orphan), and this was decided about it: by its own policy, or by the
+    /// loop's. Called for every error and every action, `Ignore` and `Retry` among them.
+    fn error(&mut self, error: &Error, action: ErrorAction) {
+        let _ = (error, action);
+    }
+}
+
+/// Both see everything, the first one first.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn round_begin(&mut self, round: u64) {
+        self.0.round_begin(round);
+        self.1.round_begin(round);
+    }
+
+    fn round_end(&mut self, report: &RoundReport) {
+        self.0.round_end(report);
+        self.1.round_end(report);
+    }
+
+    fn wait_begin(&mut self, timeout: Option<Duration>) {
+        self.0.wait_begin(timeout);
+        self.1.wait_begin(timeout);
+    }
+
+    fn wait_end(&mut self, report: &WaitReport) {
+        self.0.wait_end(report);
+        self.1.wait_end(report);
+    }
+
+    fn callback_begin(&mut self, start: &CallbackStart<'_>) {
+        self.0.callback_begin(start);
+        self.1.callback_begin(start);
+    }
+
+    fn callback_end(&mut self, report: &CallbackReport<'_>) {
+        self.0.callback_end(report);
+        self.1.callback_end(report);
+    }
+
+    fn error(&mut self, error: &Error, action: ErrorAction) {
+        self.0.error(error, action);
+        self.1.error(error, action);
+    }
+}
+
+/// One that may be there: a trace that a command line asks for.
+impl<O: Observer> Observer for Option<O> {
+    fn round_begin(&mut self, round: u64) {
+        self.iter_mut().for_each(|observer| observer.round_begin(round));
+    }
+
+    fn round_end(&mut self, report: &RoundReport) {
+        self.iter_mut().for_each(|observer| observer.round_end(report));
+    }
+
+    fn wait_begin(&mut self, timeout: Option<Duration>) {
+        self.iter_mut().for_each(|observer| observer.wait_begin(timeout));
+    }
+
+    fn wait_end(&mut self, report: &WaitReport) {
+        self.iter_mut().for_each(|observer| observer.wait_end(report));
+    }
+
+    fn callback_begin(&mut self, start: &CallbackStart<'_>) {
+        self.iter_mut().for_each(|observer| observer.callback_begin(start));
+    }
+
+    fn callback_end(&mut self, report: &CallbackReport<'_>) {
+        self.iter_mut().for_each(|observer| observer.callback_end(report));
+    }
+
+    fn error(&mut self, error: &Error, action: ErrorAction) {
+        self.iter_mut().for_each(|observer| observer.error(error, action));
+    }
+}
+
+/// An observer that other threads can look into; callbacks use [`inspect`](crate::LoopHandle::inspect). The
+/// lock is held only while the observer runs, never during a callback.
+impl<O: Observer> Observer for Arc<Mutex<O>> {
+    fn round_begin(&mut self, round: u64) {
+        lock(self).round_begin(round);
+    }
+
+    fn round_end(&mut self, report: &RoundReport) {
+        lock(self).round_end(report);
+    }
+
+    fn wait_begin(&mut self, timeout: Option<Duration>) {
+        lock(self).wait_begin(timeout);
+    }
+
+    fn wait_end(&mut self, report: &WaitReport) {
+        lock(self).wait_end(report);
+    }
+
+    fn callback_begin(&mut self, start: &CallbackStart<'_>) {
+        lock(self).callback_begin(start);
+    }
+
+    fn callback_end(&mut self, report: &CallbackReport<'_>) {
+        lock(self).callback_end(report);
+    }
+
+    fn error(&mut self, error: &Error, action: ErrorAction) {
+        lock(self).error(error, action);
+    }
+}
+
+fn lock<O>(observer: &Mutex<O>) -> MutexGuard<'_, O> {
+    observer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+assert_traits!(CallbackKind: Copy, Ord, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(CallbackStart<'static>: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(CallbackReport<'static>: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(WaitReport: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+assert_traits!(RoundReport: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);

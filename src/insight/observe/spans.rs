@@ -1,0 +1,69 @@
+//! Spans of the `tracing` crate.
+
+use std::time::Duration;
+
+use tracing::span::EnteredSpan;
+
+use crate::insight::observe::CallbackStart;
+use crate::{CallbackReport, Observer, WaitReport};
+
+/// An [`Observer`] that enters a [`tracing`] span around each wait and each callback, so that what a callback
+/// logs is known to be its. Feature `tracing`.
+///
+/// The spans are called `wait` and `callback`, target `soloop`, level debug; the fields of the latter are
+/// `name`, `kind`, and for timers `lateness`.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use soloop::{EventLoop, TracingSpans};
+///
+/// let (mut event_loop, handle) = EventLoop::<State>::new()?;
+/// event_loop.set_observer(TracingSpans::new());
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct TracingSpans {
+    /// Of what runs. What a panic left goes when the next one is entered.
+    current: Option<EnteredSpan>,
+}
+
+impl TracingSpans {
+    /// Follows whatever subscriber is installed.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Observer for TracingSpans {
+    fn wait_begin(&mut self, _timeout: Option<Duration>) {
+        self.current = None;
+        self.current = Some(tracing::debug_span!(target: "soloop", "wait").entered());
+    }
+
+    fn wait_end(&mut self, _report: &WaitReport) {
+        self.current = None;
+    }
+
+    fn callback_begin(&mut self, start: &CallbackStart<'_>) {
+        self.current = None;
+        let span = tracing::debug_span!(
+            target: "soloop",
+            "callback",
+            name = start.name,
+            kind = start.kind.as_str(),
+            lateness = start.lateness.map(tracing::field::debug),
+        );
+        self.current = Some(span.entered());
+    }
+
+    fn callback_end(&mut self, _report: &CallbackReport<'_>) {
+        self.current = None;
+    }
+}
+
+assert_traits!(TracingSpans: Sync, Unpin; not Send, Copy, UnwindSafe, RefUnwindSafe);

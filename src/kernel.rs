@@ -1,0 +1,115 @@
+//! What is asked of the kernel, and where the platforms differ.
+//!
+//! mio is edge-triggered and knows no one-shot interests. On Linux fds are registered on mio's epoll
+//! instance directly, so that the kernel keeps the mode: re-arming after each callback was measured at
+//! 1.4 to 1.8 times the cost. Elsewhere, and with mio's `poll(2)` backend, the loop emulates the modes
+//! (see [`Rearm`]). The wait there is for mio's instance, too.
+//!
+//! mio's timeouts are whole milliseconds, rounded up. The alarm gives deadlines the rest of their
+//! precision: on Linux a timerfd on the same epoll instance, elsewhere nothing yet.
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(mio_unsupported_force_poll_poll)))]
+mod epoll;
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    not(mio_unsupported_force_poll_poll)
+))]
+pub(crate) use epoll::{Alarm, Poller, add, is_of_another, modify};
+
+#[cfg(not(all(
+    any(target_os = "linux", target_os = "android"),
+    not(mio_unsupported_force_poll_poll)
+)))]
+mod portable;
+#[cfg(not(all(
+    any(target_os = "linux", target_os = "android"),
+    not(mio_unsupported_force_poll_poll)
+)))]
+pub(crate) use portable::{Alarm, Poller, add, is_of_another, modify};
+
+use std::io;
+use std::time::Duration;
+
+use crate::Mode;
+
+/// How many events of the kernel one wait takes in. With 9000 fds ready fewer take a little longer.
+const EVENTS: usize = 1024;
+
+/// How long to wait at most.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Timeout {
+    Zero,
+    After(Duration),
+    Never,
+}
+
+impl Timeout {
+    pub(crate) fn at_most(self, limit: Duration) -> Self {
+        match self {
+            Self::Zero => Self::Zero,
+            Self::After(timeout) => Some(timeout.min(limit)).into(),
+            Self::Never => Some(limit).into(),
+        }
+    }
+}
+
+impl From<Option<Duration>> for Timeout {
+    #[inline]
+    fn from(timeout: Option<Duration>) -> Self {
+        match timeout {
+            None => Self::Never,
+            Some(Duration::ZERO) => Self::Zero,
+            Some(timeout) => Self::After(timeout),
+        }
+    }
+}
+
+impl From<Timeout> for Option<Duration> {
+    fn from(timeout: Timeout) -> Self {
+        match timeout {
+            Timeout::Zero => Some(Duration::ZERO),
+            Timeout::After(timeout) => Some(timeout),
+            Timeout::Never => None,
+        }
+    }
+}
+
+/// What the loop does for a mode that the kernel was not asked for, because mio is edge-triggered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rearm {
+    /// The kernel knows the mode.
+    Native,
+    /// Level-triggered: the source is re-registered after each event.
+    Level,
+    /// One-shot, not yet fired.
+    OneShot,
+    /// One-shot and fired: events are dropped until the interest is re-registered.
+    Spent,
+    /// Interested in nothing, and mio has no such interest: not registered with the kernel.
+    Absent,
+}
+
+impl Rearm {
+    /// For a mode on top of mio's edge-triggered registrations.
+    pub(crate) fn emulating(mode: Mode) -> Self {
+        match mode {
+            Mode::Level => Self::Level,
+            // mio's poll(2) backend drops an interest that was ready until it is registered anew.
+            Mode::Edge if cfg!(mio_unsupported_force_poll_poll) => Self::Level,
+            Mode::Edge => Self::Native,
+            Mode::OneShot => Self::OneShot,
+        }
+    }
+}
+
+/// Ends the watch of an fd, known by its number only.
+#[cfg(unix)]
+#[inline]
+pub(crate) fn delete_raw(registry: &mio::Registry, fd: i32) -> io::Result<()> {
+    registry.deregister(&mut mio::unix::SourceFd(&fd))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn delete_raw(_: &mio::Registry, _: i32) -> io::Result<()> {
+    Ok(())
+}

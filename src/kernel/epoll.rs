@@ -1,0 +1,224 @@
+//! Linux: `epoll_ctl(2)` and `epoll_wait(2)` on mio's instance, and `timerfd_create(2)`.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use super::{EVENTS, Rearm, Timeout};
+use crate::interest::ReadinessBits;
+use crate::token::{ALARM, InterestKey};
+use crate::{Interest, Mode, Readiness};
+
+#[inline]
+fn flags(interest: Interest, mode: Mode) -> EventFlags {
+    let mut flags = EventFlags::empty();
+    if interest.readable {
+        flags |= EventFlags::IN | EventFlags::RDHUP;
+    }
+    if interest.writable {
+        flags |= EventFlags::OUT;
+    }
+    if interest.priority {
+        flags |= EventFlags::PRI;
+    }
+    // A hang-up is always reported: level-triggered, an interest in nothing would make the loop spin.
+    flags |= match mode {
+        Mode::Level if flags.is_empty() => EventFlags::ET,
+        Mode::Level => EventFlags::empty(),
+        Mode::Edge => EventFlags::ET,
+        Mode::OneShot => EventFlags::ONESHOT,
+    };
+    flags
+}
+
+#[inline]
+fn data(key: InterestKey) -> EventData {
+    EventData::new_u64(key.into_mio().0 as u64)
+}
+
+#[inline]
+pub(crate) fn add(
+    registry: &mio::Registry,
+    fd: BorrowedFd<'_>,
+    key: InterestKey,
+    interest: Interest,
+    mode: Mode,
+) -> io::Result<Rearm> {
+    epoll::add(registry.as_fd(), fd, data(key), flags(interest, mode))?;
+    Ok(Rearm::Native)
+}
+
+/// `None`: the number stands for another file than the one that was registered.
+pub(crate) fn modify(
+    registry: &mio::Registry,
+    fd: BorrowedFd<'_>,
+    key: InterestKey,
+    interest: Interest,
+    mode: Mode,
+    _: Rearm,
+) -> io::Result<Option<Rearm>> {
+    match epoll::modify(registry.as_fd(), fd, data(key), flags(interest, mode)) {
+        Err(Errno::NOENT) => Ok(None),
+        result => Ok(Some(result.map(|()| Rearm::Native)?)),
+    }
+}
+
+/// Whether something is registered under the number that is not `key`. There is a line of text for each registration:
+/// for the rare case in which nothing else tells. `false` without a `/proc`.
+#[cold]
+pub(crate) fn is_of_another(registry: &mio::Registry, fd: RawFd, key: InterestKey) -> bool {
+    let path = format!("/proc/self/fdinfo/{}", registry.as_fd().as_raw_fd());
+    let registered = match std::fs::read_to_string(path) {
+        Ok(registered) => registered,
+        // No fd is left to look with: a wake-up too many is counted, a source that hears nothing is not.
+        Err(error) => return error.kind() != io::ErrorKind::NotFound,
+    };
+    registered.lines().any(|line| {
+        // As proc(5) has it: `tfd: 7 events: 19 data: 100000003`, and more behind it.
+        let mut words = line.split_whitespace();
+        let is_it = words.next() == Some("tfd:") && words.next().map(str::parse) == Some(Ok(fd));
+        let data = words.nth(3).filter(|_| is_it);
+        data.is_some_and(|data| u64::from_str_radix(data, 16) != Ok(key.into_mio().0 as u64))
+    })
+}
+
+/// mio's epoll instance.
+pub(crate) struct Poller {
+    poll: mio::Poll,
+    /// What the last wait found.
+    events: Vec<epoll::Event>,
+}
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { poll: mio::Poll::new()?, events: Vec::with_capacity(EVENTS) })
+    }
+
+    pub(crate) fn registry(&self) -> &mio::Registry {
+        self.poll.registry()
+    }
+
+    /// Waits until something is ready, or for `timeout`: with feature `linux_5_11` to the nanosecond, else in whole
+    /// milliseconds, rounded up, 24 days at most.
+    #[inline]
+    pub(crate) fn wait(&mut self, timeout: Timeout) -> io::Result<()> {
+        // With the nanoseconds it still is an `int` of milliseconds, as any kernel takes it.
+        const LONGEST: i64 = i32::MAX as i64 / 1000 - 1;
+        let timeout = match timeout {
+            Timeout::Zero => Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
+            Timeout::Never => None,
+            Timeout::After(left) => {
+                let tv_sec = i64::try_from(left.as_secs()).map_or(LONGEST, |s| s.min(LONGEST));
+                Some(Timespec { tv_sec, tv_nsec: left.subsec_nanos().into() })
+            }
+        };
+        self.events.clear();
+        let room = rustix::buffer::spare_capacity(&mut self.events);
+        epoll::wait(self.poll.registry().as_fd(), room, timeout.as_ref())?;
+        Ok(())
+    }
+
+    /// Whether the last wait found as much as it has room for.
+    pub(crate) fn was_full(&self) -> bool {
+        self.events.len() == EVENTS
+    }
+
+    /// Calls `take` for each fd that was found ready.
+    #[inline]
+    pub(crate) fn each(&self, mut take: impl FnMut(mio::Token, ReadinessBits)) {
+        for &epoll::Event { flags, data } in &self.events {
+            let is_open = !flags.intersects(EventFlags::ERR | EventFlags::HUP | EventFlags::RDHUP);
+            let readiness = if is_open {
+                ReadinessBits::open(flags.bits())
+            } else {
+                ReadinessBits::raw(readiness(flags))
+            };
+            take(mio::Token(data.u64() as usize), readiness);
+        }
+    }
+
+    /// Whether the kernel has something ready, the loop's own fds aside.
+    pub(crate) fn is_ready(&self) -> bool {
+        let mut fds = [PollFd::new(self.poll.registry(), PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+    }
+}
+
+#[cold]
+fn readiness(flags: EventFlags) -> Readiness {
+    let has = |flag| flags.contains(flag);
+    Readiness {
+        readable: has(EventFlags::IN),
+        writable: has(EventFlags::OUT),
+        priority: has(EventFlags::PRI),
+        error: has(EventFlags::ERR),
+        read_closed: flags.intersects(EventFlags::HUP | EventFlags::RDHUP),
+        write_closed: flags.intersects(EventFlags::ERR | EventFlags::HUP),
+    }
+}
+
+/// A timerfd that makes the loop's epoll instance ready at a deadline.
+///
+/// It is registered edge-triggered and never read.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    fd: OwnedFd,
+    /// What it is set to, on the clock's scale; [`Alarm::OFF`] if it is not.
+    armed: AtomicI64,
+}
+
+impl Alarm {
+    const OFF: i64 = i64::MAX;
+    /// Whether the alarm wakes the loop at a deadline, to the precision of the kernel's timers.
+    pub(crate) const PRECISE: bool = true;
+    /// Whether the wait's own timeout is as precise.
+    pub(crate) const OPTIONAL: bool = cfg!(feature = "linux_5_11");
+
+    pub(crate) fn new(registry: &mio::Registry) -> io::Result<Self> {
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        registry.register(
+            &mut mio::unix::SourceFd(&fd.as_raw_fd()),
+            ALARM,
+            mio::Interest::READABLE,
+        )?;
+        Ok(Self { fd, armed: AtomicI64::new(Self::OFF) })
+    }
+
+    /// Sets the alarm to a time on the clock's scale, or turns it off. A system call if that is a change.
+    ///
+    /// What is left until then is counted from the time of the call, after `now` was read, so that the alarm
+    /// is late by the time between the two, never early.
+    pub(crate) fn set(&self, at: Option<i64>, now: impl FnOnce() -> i64) -> io::Result<()> {
+        let armed = at.unwrap_or(Self::OFF);
+        if self.armed.load(Ordering::Relaxed) == armed {
+            return Ok(());
+        }
+        // Zero turns it off; one nanosecond, for what has passed, fires at once.
+        let left = at.map_or(0, |at| at.saturating_sub(now()).max(1));
+        let it_value = Timespec { tv_sec: left / 1_000_000_000, tv_nsec: left % 1_000_000_000 };
+        let new = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
+        timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &new)?;
+        self.armed.store(armed, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether it will tell of `at` by itself.
+    #[inline]
+    pub(crate) fn is_set_to(&self, at: i64) -> bool {
+        self.armed.load(Ordering::Relaxed) == at
+    }
+
+    /// Notes that it went off.
+    pub(crate) fn fired(&self) {
+        self.armed.store(Self::OFF, Ordering::Relaxed);
+    }
+}

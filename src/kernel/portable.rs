@@ -1,0 +1,132 @@
+//! Every other platform: mio alone, which is edge-triggered; the loop emulates the other modes.
+
+use std::io;
+
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::{EVENTS, Rearm, Timeout};
+use crate::Readiness;
+use crate::interest::ReadinessBits;
+use crate::token::InterestKey;
+#[cfg(unix)]
+use crate::{Interest, Mode};
+
+#[cfg(unix)]
+pub(crate) fn add(
+    registry: &mio::Registry,
+    fd: BorrowedFd<'_>,
+    key: InterestKey,
+    interest: Interest,
+    mode: Mode,
+) -> io::Result<Rearm> {
+    let Some(wanted) = interest.into_mio() else {
+        return Ok(Rearm::Absent);
+    };
+    registry.register(&mut mio::unix::SourceFd(&fd.as_raw_fd()), key.into_mio(), wanted)?;
+    Ok(Rearm::emulating(mode))
+}
+
+/// Always answers: who watches by number alone knows no files.
+#[cfg(unix)]
+pub(crate) fn modify(
+    registry: &mio::Registry,
+    fd: BorrowedFd<'_>,
+    key: InterestKey,
+    interest: Interest,
+    mode: Mode,
+    before: Rearm,
+) -> io::Result<Option<Rearm>> {
+    if before == Rearm::Absent {
+        return add(registry, fd, key, interest, mode).map(Some);
+    }
+    let raw = fd.as_raw_fd();
+    let rearm = match interest.into_mio() {
+        None => super::delete_raw(registry, raw).map(|()| Rearm::Absent),
+        Some(wanted) => {
+            let mut source = mio::unix::SourceFd(&raw);
+            match registry.reregister(&mut source, key.into_mio(), wanted) {
+                // The number stands for another file now, or mio's poll(2) backend forgot one that hung up.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    add(registry, fd, key, interest, mode)
+                }
+                result => result.map(|()| Rearm::emulating(mode)),
+            }
+        }
+    };
+    rearm.map(Some)
+}
+
+/// It can't be known here.
+pub(crate) fn is_of_another(_: &mio::Registry, _: i32, _: InterestKey) -> bool {
+    false
+}
+
+/// Whatever mio asks on this platform.
+pub(crate) struct Poller {
+    poll: mio::Poll,
+    events: mio::Events,
+}
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { poll: mio::Poll::new()?, events: mio::Events::with_capacity(EVENTS) })
+    }
+
+    pub(crate) fn registry(&self) -> &mio::Registry {
+        self.poll.registry()
+    }
+
+    /// Waits until something is ready, or for `timeout`, in whole milliseconds, rounded up.
+    pub(crate) fn wait(&mut self, timeout: Timeout) -> io::Result<()> {
+        self.poll.poll(&mut self.events, timeout.into())
+    }
+
+    /// Whether the kernel has something ready: nobody can wait for this loop from outside.
+    pub(crate) fn is_ready(&self) -> bool {
+        false
+    }
+
+    /// Whether the last wait found as much as it has room for.
+    pub(crate) fn was_full(&self) -> bool {
+        false
+    }
+
+    /// Calls `take` for each source that was found ready.
+    pub(crate) fn each(&self, mut take: impl FnMut(mio::Token, ReadinessBits)) {
+        for event in &self.events {
+            let readiness = Readiness {
+                readable: event.is_readable(),
+                writable: event.is_writable(),
+                priority: event.is_priority(),
+                error: event.is_error(),
+                read_closed: event.is_read_closed(),
+                write_closed: event.is_write_closed(),
+            };
+            take(event.token(), ReadinessBits::raw(readiness));
+        }
+    }
+}
+
+/// No alarm: the loop hands mio a timeout, in whole milliseconds.
+#[derive(Debug)]
+pub(crate) struct Alarm;
+
+impl Alarm {
+    pub(crate) const PRECISE: bool = false;
+    pub(crate) const OPTIONAL: bool = true;
+
+    pub(crate) fn new(_: &mio::Registry) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) fn set(&self, _: Option<i64>, _: impl FnOnce() -> i64) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn is_set_to(&self, _: i64) -> bool {
+        false
+    }
+
+    pub(crate) fn fired(&self) {}
+}

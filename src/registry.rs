@@ -1,0 +1,480 @@
+//! The tables of a loop: which sources live, and which interests they hold.
+//!
+//! This is the half of the loop that a callback may change at once, through its
+//! [`LoopHandle`](crate::LoopHandle); the sources themselves are out of reach in the
+//! [`EventLoop`](crate::EventLoop). Invariant: an interest belongs to a live source, and is known to
+//! the kernel, the deadline queue or the ready queue only while it is in the table; what those report
+//! later under its key is recognised by the key's generation and dropped.
+
+use std::any::TypeId;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use slotmap::{Key, SparseSecondaryMap};
+
+use crate::clock::{Clock, nanos};
+use crate::interest::ReadinessBits;
+use crate::registry::deadlines::Deadlines;
+use crate::registry::options::{Priority, SourceOptions};
+use crate::threads::shared::Shared;
+use crate::token::{InterestKey, SourceKey};
+use crate::{AnyToken, EventSource};
+
+pub(crate) mod deadlines;
+mod due;
+mod fds;
+mod interests;
+pub(crate) mod options;
+pub(crate) mod registrar;
+mod rows;
+pub(crate) mod scope;
+pub(crate) mod slot;
+pub(crate) mod source;
+mod watch;
+
+use fds::Fds;
+pub(crate) use rows::{Held, Interests};
+use rows::{Holder, Row, Rows};
+pub(crate) use watch::{IoWatch, Watch};
+
+/// Registered: receives events.
+const ENABLED: u8 = 1;
+/// An op that removes it is queued: gone for its owner.
+const REMOVED: u8 = 1 << 1;
+/// An op that disables it is queued, or was applied: the last that concerns it.
+const DISABLED: u8 = 1 << 2;
+/// It has options of its own.
+const OPTIONS: u8 = 1 << 3;
+/// It goes after its first event.
+const ONCE: u8 = 1 << 4;
+/// Its removal was asked for while ops were applied: those that are queued do nothing to it any more.
+const GOING: u8 = 1 << 5;
+/// To drop it may run code of the user's.
+const DROPS: u8 = 1 << 6;
+
+/// The tables; see the module's head.
+#[derive(Debug)]
+pub(crate) struct Registrations {
+    /// Counted, so that what outlives the loop can tell that it is gone.
+    registry: Arc<mio::Registry>,
+    shared: Arc<Shared>,
+    clock: Clock,
+    rows: Rows,
+    fds: Fds,
+    /// What the kernel could not be told to forget.
+    lost: Vec<(SourceKey, InterestKey)>,
+    options: SparseSecondaryMap<SourceKey, SourceOptions>,
+    /// One queue a priority.
+    deadlines: [Deadlines; Priority::COUNT],
+    /// How many deadlines expired and are not delivered, or taken off the lists.
+    due: usize,
+    /// Whether any source ever had a priority other than the default.
+    prioritized: bool,
+    /// The deadline that was delivered last.
+    delivered: Option<(InterestKey, i64)>,
+    /// The timers that enable sources again which failed.
+    retries: SparseSecondaryMap<SourceKey, AnyToken>,
+    /// Whether there ever was an interest of which the kernel does not know that it is one-shot, or level-triggered.
+    emulates_oneshot: bool,
+    emulates_level: bool,
+    /// Whether there ever was a mio source.
+    has_mio: bool,
+    /// The source in which the loop waits, which hosts another loop.
+    host: Option<SourceKey>,
+    /// The source whose callback runs; null if none does.
+    running: SourceKey,
+    /// Whether an op that names `running` was queued since its callback was called.
+    touched: bool,
+}
+
+/// How a source ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life {
+    /// It goes after its first event.
+    pub(crate) once: bool,
+    /// To drop it, or its callback, may run code of the user's.
+    pub(crate) drops: bool,
+}
+
+/// The turn of a source: what is delivered to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    pub(crate) source: SourceKey,
+    pub(crate) interest: InterestKey,
+    pub(crate) readiness: ReadinessBits,
+    /// Whether the source goes after it.
+    pub(crate) once: bool,
+    has_options: bool,
+}
+
+/// What a source may use up in one round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SourceBudget {
+    callbacks: u32,
+    /// When its time is over, on the clock's scale.
+    ends: Option<i64>,
+}
+
+impl SourceBudget {
+    /// Whether there may be another callback after one; reads no clock if the time has no limit.
+    #[inline]
+    pub(crate) fn goes_on(&mut self, clock: &Clock) -> bool {
+        self.callbacks -= 1;
+        self.callbacks > 0 && self.ends.is_none_or(|ends| clock.now_stamp() < ends)
+    }
+}
+
+/// How many callbacks a source may run in one round if its options don't say.
+const DEFAULT_BUDGET: u32 = 1024;
+
+/// A mark of a type, which two types have in common once in four billion times.
+#[inline]
+fn mark_of<S: 'static>() -> u32 {
+    /// Takes a part of the 128 bits of a type's identity, which are a hash already.
+    struct Part(u64);
+    impl Hasher for Part {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+            }
+        }
+        fn write_u64(&mut self, bits: u64) {
+            self.0 ^= bits;
+        }
+    }
+    let mut part = Part(0);
+    TypeId::of::<S>().hash(&mut part);
+    part.finish() as u32
+}
+
+impl Registrations {
+    pub(crate) fn new(registry: mio::Registry, shared: Arc<Shared>, clock: Clock) -> Self {
+        Self {
+            registry: Arc::new(registry),
+            shared,
+            clock,
+            rows: Rows::default(),
+            fds: Fds::default(),
+            lost: Vec::new(),
+            options: SparseSecondaryMap::new(),
+            deadlines: Default::default(),
+            due: 0,
+            prioritized: false,
+            delivered: None,
+            retries: SparseSecondaryMap::new(),
+            emulates_oneshot: false,
+            emulates_level: false,
+            has_mio: false,
+            host: None,
+            running: SourceKey::null(),
+            touched: false,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn registry(&self) -> &Arc<mio::Registry> {
+        &self.registry
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    #[inline]
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    // Sources.
+
+    #[inline]
+    pub(crate) fn add_source<S: EventSource>(
+        &mut self,
+        options: Option<SourceOptions>,
+        life: Life,
+    ) -> SourceKey {
+        let kind = mark_of::<S>();
+        let flags = ENABLED | if life.once { ONCE } else { 0 } | if life.drops { DROPS } else { 0 };
+        match options.filter(|options| !options.is_default()) {
+            None => self.rows.add_source(kind, Priority::Normal, flags),
+            Some(options) => {
+                self.prioritized |= options.priority != Priority::Normal;
+                let key = self.rows.add_source(kind, options.priority, flags | OPTIONS);
+                self.options.insert(key, options);
+                key
+            }
+        }
+    }
+
+    /// Forgets a source, which holds no interest; whether to drop it may run code of the user's.
+    #[inline]
+    pub(crate) fn delete_row(&mut self, key: SourceKey) -> bool {
+        let flags = self.rows.remove_source(key).map_or(0, |row| row.flags);
+        if flags & OPTIONS != 0 {
+            self.options.remove(key);
+        }
+        self.take_retry(key);
+        flags & DROPS != 0
+    }
+
+    /// Removes every interest that `source` still holds: a source that is unregistered holds none.
+    #[inline]
+    pub(crate) fn sweep(&mut self, source: SourceKey) {
+        while self.rows.source(source).is_some_and(Row::holds_any) {
+            self.sweep_one(source);
+        }
+    }
+
+    #[cold]
+    fn sweep_one(&mut self, source: SourceKey) {
+        if let Some((key, _)) = self.rows.interests_of(source).next() {
+            self.forget_interest(key);
+        }
+    }
+
+    /// Removes an interest that its source did not take back.
+    fn forget_interest(&mut self, key: InterestKey) {
+        if let Some((source, &Held { watch: Watch::Io(io), .. })) = self.rows.get(key) {
+            // The kernel may have forgotten it already: there is nothing to do about a failure.
+            let _ = self.forget_fd(source, io, key, false);
+        }
+        self.remove_interest(key);
+    }
+
+    /// Removes the interest of an [`FdGuard`](crate::FdGuard) that is gone, which told the kernel or did not.
+    pub(crate) fn forget_watched(&mut self, key: InterestKey, told: bool) {
+        if told { self.remove_interest(key) } else { self.forget_interest(key) }
+    }
+
+    /// Notes the timer that is to enable a source again, which failed.
+    pub(crate) fn set_retry(&mut self, key: SourceKey, timer: AnyToken) {
+        self.retries.insert(key, timer);
+    }
+
+    /// That timer, if there is one; forgets it.
+    #[inline]
+    pub(crate) fn take_retry(&mut self, key: SourceKey) -> Option<AnyToken> {
+        if self.retries.is_empty() { None } else { self.retries.remove(key) }
+    }
+
+    #[inline]
+    fn has(&self, key: SourceKey, flags: u8) -> bool {
+        self.rows.source(key).is_some_and(|row| row.flags & flags != 0)
+    }
+
+    /// Whether the source is there and no op that removes it is queued.
+    #[inline]
+    pub(crate) fn is_live(&self, key: SourceKey) -> bool {
+        self.rows.source(key).is_some_and(|row| row.flags & REMOVED == 0)
+    }
+
+    /// Whether the source is live and an `S`.
+    #[inline]
+    pub(crate) fn is_live_of<S: EventSource>(&self, key: SourceKey) -> bool {
+        let of_kind = |row: &Row| row.flags & REMOVED == 0 && row.kind == mark_of::<S>();
+        self.rows.source(key).is_some_and(of_kind)
+    }
+
+    /// Whether the source goes after its first event.
+    #[inline]
+    pub(crate) fn goes_once(&self, key: SourceKey) -> bool {
+        self.has(key, ONCE)
+    }
+
+    /// Whether the source is registered.
+    #[inline]
+    pub(crate) fn is_registered(&self, key: SourceKey) -> bool {
+        self.has(key, ENABLED)
+    }
+
+    /// Whether the source is live and registered, and neither disabled nor about to be.
+    #[inline]
+    pub(crate) fn is_enabled(&self, key: SourceKey) -> bool {
+        let is_enabled = |row: &Row| row.flags & (ENABLED | REMOVED | DISABLED) == ENABLED;
+        self.rows.source(key).is_some_and(is_enabled)
+    }
+
+    /// Notes that the source is to be disabled, or not.
+    #[inline]
+    pub(crate) fn set_disabled(&mut self, key: SourceKey, disabled: bool) {
+        if let Some(row) = self.rows.source_mut(key) {
+            row.flags = if disabled { row.flags | DISABLED } else { row.flags & !DISABLED };
+        }
+    }
+
+    /// Sets whether the source is registered; whether that is a change.
+    #[inline]
+    pub(crate) fn set_registered(&mut self, key: SourceKey, registered: bool) -> bool {
+        let Some(row) = self.rows.source_mut(key) else {
+            return false;
+        };
+        let flags = if registered { row.flags | ENABLED } else { row.flags & !ENABLED };
+        std::mem::replace(&mut row.flags, flags) != flags
+    }
+
+    /// Notes that an op naming the source is queued; `false` if the source is not live.
+    #[inline]
+    pub(crate) fn touch(&mut self, key: SourceKey) -> bool {
+        self.touched |= key == self.running;
+        self.is_live(key)
+    }
+
+    /// Notes that an op removing the source is queued, or about to be applied; `false` if the source was not live.
+    /// `now`: while ops are applied, those about the source among them.
+    #[inline]
+    pub(crate) fn begin_removal(&mut self, key: SourceKey, now: bool) -> bool {
+        self.touched |= key == self.running;
+        match self.rows.source_mut(key) {
+            Some(row) if row.flags & REMOVED == 0 => {
+                row.flags |= if now { REMOVED | GOING } else { REMOVED };
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether ops about the source do nothing any more.
+    #[inline]
+    pub(crate) fn is_going(&self, key: SourceKey) -> bool {
+        self.rows.source(key).is_none_or(|row| row.flags & GOING != 0)
+    }
+
+    pub(crate) fn options(&self, key: SourceKey) -> Option<&SourceOptions> {
+        if self.has(key, OPTIONS) { self.options.get(key) } else { None }
+    }
+
+    pub(crate) fn options_mut(&mut self, key: SourceKey) -> Option<&mut SourceOptions> {
+        self.options.get_mut(key)
+    }
+
+    #[inline]
+    pub(crate) fn priority(&self, source: SourceKey) -> Priority {
+        self.rows.source(source).map_or(Priority::Normal, |row| row.priority)
+    }
+
+    /// Whether there may be something that could be late: a deadline, or a source of another priority than others.
+    #[inline]
+    pub(crate) fn has_urgent(&self) -> bool {
+        self.prioritized || self.shared.nearest_deadline().is_some()
+    }
+
+    /// Whether there may be a source of another priority than others.
+    #[inline]
+    pub(crate) fn is_prioritized(&self) -> bool {
+        self.prioritized
+    }
+
+    /// The priority of the source of an interest.
+    #[inline]
+    pub(crate) fn priority_of(&self, interest: InterestKey) -> Priority {
+        let source = self.rows.get(interest).map(|(source, _)| source);
+        source.map_or(Priority::Normal, |source| self.priority(source))
+    }
+
+    /// The source in which the loop waits, if it does not wait in the kernel.
+    #[inline]
+    pub(crate) fn host(&self) -> Option<SourceKey> {
+        self.host
+    }
+
+    #[cfg(all(unix, feature = "calloop"))]
+    pub(crate) fn set_host(&mut self, host: Option<SourceKey>) {
+        self.host = host;
+    }
+
+    // The source that runs.
+
+    /// It, if one does.
+    #[inline]
+    pub(crate) fn running(&self) -> Option<SourceKey> {
+        (!self.running.is_null()).then_some(self.running)
+    }
+
+    /// Whether an op named the source that runs since its callback was called.
+    #[inline]
+    pub(crate) fn was_touched(&self) -> bool {
+        self.touched
+    }
+
+    /// A callback of `source` begins.
+    #[inline]
+    pub(crate) fn begin_callback(&mut self, source: SourceKey) {
+        self.running = source;
+        self.touched = false;
+    }
+
+    /// The turn of a source is over.
+    #[inline]
+    pub(crate) fn end_turn(&mut self) {
+        self.running = SourceKey::null();
+    }
+
+    /// What a source may use up in a turn that begins now.
+    #[inline]
+    pub(crate) fn source_budget(&self, turn: Turn) -> SourceBudget {
+        if !turn.has_options {
+            return SourceBudget { callbacks: DEFAULT_BUDGET, ends: None };
+        }
+        let options = self.options.get(turn.source);
+        let ends = options
+            .and_then(|options| options.time_budget)
+            .map(|time| self.clock.now_stamp().saturating_add(nanos(time)));
+        let callbacks = options.and_then(|options| options.budget).unwrap_or(DEFAULT_BUDGET);
+        SourceBudget { callbacks, ends }
+    }
+
+    // What is ready.
+
+    /// Notes that `interest` is ready: `None` if it is nobody's, else its priority if it was not noted before.
+    #[inline]
+    pub(crate) fn mark_ready(
+        &mut self,
+        interest: InterestKey,
+        readiness: ReadinessBits,
+    ) -> Option<Option<Priority>> {
+        let (holder, held) = self.rows.get_with_source(interest)?;
+        let first = held.ready.merge(readiness);
+        Some(first.then_some(holder.priority))
+    }
+
+    /// Forgets what the kernel said of `interest`, if it says that as long as it holds; not what the source said.
+    pub(crate) fn forget_level(&mut self, interest: InterestKey) {
+        if let Some((_, held)) = self.rows.get_mut(interest)
+            && let Watch::Io(IoWatch { level: true, .. }) = held.watch
+            && held.ready.is_found()
+            && !held.ready.has_more()
+        {
+            held.ready = ReadinessBits::FORGOTTEN;
+        }
+    }
+
+    /// Starts the turn of the source that `interest` is ready for. `None` if it is ready no more, or its source gets no
+    /// events: one that is unregistered holds no interest.
+    #[inline]
+    pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<Turn> {
+        let (Holder { source, flags, moves, .. }, held) = self.rows.get_with_source(interest)?;
+        let mut readiness = std::mem::replace(&mut held.ready, ReadinessBits::NONE);
+        if let Watch::Io(io) = held.watch {
+            readiness = readiness.wanted(io.wants).with_level(io.level);
+        }
+        let (once, has_options) = (flags & ONCE != 0, flags & OPTIONS != 0);
+        let turn = Turn { source, interest, readiness, once, has_options };
+        (readiness.is_event() && flags & (REMOVED | DISABLED) == 0 && moves == 0).then_some(turn)
+    }
+
+    /// Whether a source that is in its turn may go on with it: it holds `interest`, and was not disabled.
+    #[inline]
+    pub(crate) fn may_go_on(&mut self, interest: InterestKey) -> bool {
+        let is_enabled = |(holder, _): (Holder, _)| holder.flags & (REMOVED | DISABLED) == 0;
+        self.rows.get_with_source(interest).is_some_and(is_enabled)
+    }
+
+    /// The interests of a source, and what they are ready for.
+    pub(crate) fn interests_of(&self, source: SourceKey) -> Interests<'_> {
+        self.rows.interests_of(source)
+    }
+}

@@ -1,0 +1,219 @@
+//! The deadlines among the interests, a queue for each priority: arming and moving them, and what expired.
+
+use std::time::Duration;
+
+use super::rows::Rows;
+use super::{Held, Registrations, Turn, Watch};
+use crate::interest::ReadinessBits;
+use crate::registry::deadlines::Deadlines;
+use crate::registry::options::Priority;
+use crate::token::{InterestKey, SourceKey};
+
+impl Registrations {
+    /// Adds an interest in the deadline `at`, on the clock's scale.
+    #[inline]
+    pub(crate) fn arm(&mut self, source: SourceKey, at: i64) -> InterestKey {
+        let queue = &mut self.deadlines[self.priority(source).index()];
+        queue.reserve(|key, to| self.rows.set_position(key, to));
+        let key = self.rows.add(source, |key| Watch::Deadline(queue.push(key, at)));
+        self.shared.lower_nearest_deadline(at);
+        key
+    }
+
+    /// Moves the deadline `key` to `at`, if `source` holds it.
+    #[inline]
+    pub(crate) fn rearm(&mut self, source: SourceKey, key: InterestKey, at: i64) {
+        let Some((holder, held)) = self.rows.get_with_source(key) else { return };
+        let Watch::Deadline(position) = &mut held.watch else { return };
+        if holder.source != source {
+            return;
+        }
+        // An event that was to be delivered once more was one of the deadline before.
+        held.ready = ReadinessBits::NONE;
+        let queue = &mut self.deadlines[holder.priority.index()];
+        match queue.set_alone(key, position, at) {
+            Some(false) => {}
+            Some(true) => self.shared.lower_nearest_deadline(at),
+            None => {
+                let position = *position;
+                self.change_deadlines(source, |queue, rows| {
+                    queue.set(key, position, at, |key, to| rows.set_position(key, to));
+                    true
+                });
+            }
+        }
+    }
+
+    /// Removes the deadline `key`, if `source` holds it.
+    #[inline]
+    pub(crate) fn disarm(&mut self, source: SourceKey, key: InterestKey) {
+        let is_deadline = |watch: &Watch| matches!(watch, Watch::Deadline(_));
+        let removed =
+            self.rows.remove_if(key, |holder, watch| holder == source && is_deadline(watch));
+        self.cancel_removed(key, removed);
+    }
+
+    /// Moves the deadline of a timer, of which an op is to tell it: another one than those that are queued if `counts`.
+    /// `false` if there are more of these than are counted.
+    ///
+    /// It has its turn among equal deadlines from here on, and fires when the last of these ops was applied.
+    #[inline]
+    pub(crate) fn begin_move(&mut self, source: SourceKey, at: i64, counts: bool) -> bool {
+        let Some(row) = self.rows.source_mut(source) else { return false };
+        let Some(moves) = row.moves.checked_add(counts.into()) else { return false };
+        row.moves = moves;
+        if let Some((key, _)) = self.rows.interests_of(source).next() {
+            self.rearm(source, key, at);
+        }
+        true
+    }
+
+    /// Whether ops are queued that move the deadline of the source.
+    #[inline]
+    pub(crate) fn is_moving(&self, source: SourceKey) -> bool {
+        self.rows.source(source).is_some_and(|row| row.moves > 0)
+    }
+
+    /// An op tells a timer of a move: whether it is the last of those that are queued.
+    pub(crate) fn end_move(&mut self, source: SourceKey) -> bool {
+        let Some(row) = self.rows.source_mut(source) else { return false };
+        row.moves -= 1;
+        row.moves == 0
+    }
+
+    /// Takes what is no interest any more out of the queue, if it is a deadline.
+    #[inline]
+    pub(super) fn cancel_removed(&mut self, key: InterestKey, removed: Option<(SourceKey, Watch)>) {
+        if let Some((source, Watch::Deadline(position))) = removed {
+            self.change_deadlines(source, |queue, rows| {
+                queue.remove(key, position, |key, to| rows.set_position(key, to))
+            });
+        }
+    }
+
+    /// Changes the queue that the deadlines of `source` are in, if `change` answers that it did.
+    #[inline]
+    fn change_deadlines(
+        &mut self,
+        source: SourceKey,
+        change: impl FnOnce(&mut Deadlines, &mut Rows) -> bool,
+    ) {
+        let queue = &mut self.deadlines[self.priority(source).index()];
+        let before = queue.nearest_bound();
+        if !change(queue, &mut self.rows) {
+            return;
+        }
+        if queue.nearest_bound() != before {
+            self.nearest_changed();
+        }
+    }
+
+    /// Takes what has expired by now out of the queues, for [`begin_next_due`](Self::begin_next_due); the time that is
+    /// now, if it was read.
+    #[inline]
+    pub(crate) fn expire(&mut self) -> Option<i64> {
+        // There may be nothing at the bound: that is seen then.
+        let bound = self.shared.nearest_deadline()?;
+        let now = self.shared.read_clock();
+        if now >= bound {
+            for queue in &mut self.deadlines {
+                if queue.nearest_bound().is_some_and(|at| at <= now) {
+                    queue.expire(now, |key, to| self.rows.set_position(key, to));
+                }
+            }
+            self.nearest_changed();
+            self.due = self.count_due();
+            // Putting many of them in order takes longer than a look at the clock.
+            return Some(if self.due > 1024 { self.shared.read_clock() } else { now });
+        }
+        Some(now)
+    }
+
+    /// Whether anything of `priority` expired that was not delivered, or at least not taken off the list.
+    #[inline]
+    pub(crate) fn has_due(&self, priority: Priority) -> bool {
+        self.deadlines[priority.index()].is_any_due()
+    }
+
+    /// [`has_due`](Self::has_due), of any priority.
+    #[inline]
+    pub(crate) fn is_any_due(&self) -> bool {
+        self.due > 0
+    }
+
+    /// Starts the turn of the next of what expired of `priority`, in the order of deadlines; the inner `None` if its
+    /// source gets no events.
+    #[inline]
+    pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Option<Turn>> {
+        let queue = &mut self.deadlines[priority.index()];
+        let before = queue.count_due();
+        let next = queue.next_due();
+        self.due -= before - queue.count_due();
+        let (interest, at) = next?;
+        self.delivered = Some((interest, at));
+        let first = |(_, held): (_, &mut Held)| held.ready.merge(ReadinessBits::NOTIFIED);
+        // One that is to go on has its place in the queue.
+        let first = self.rows.get_mut(interest).is_some_and(first);
+        Some(if first { self.begin_turn(interest) } else { None })
+    }
+
+    #[inline]
+    fn count_due(&self) -> usize {
+        self.deadlines.iter().map(Deadlines::count_due).sum()
+    }
+
+    /// Whether an interest is a deadline that expired and is to be delivered.
+    pub(crate) fn is_due(&self, source: SourceKey, interest: InterestKey, held: &Held) -> bool {
+        let Watch::Deadline(position) = held.watch else { return false };
+        self.deadlines[self.priority(source).index()].has_expired(interest, position)
+    }
+
+    /// The nearest deadline of a source, on the clock's scale.
+    pub(crate) fn nearest_deadline_of(&self, source: SourceKey) -> Option<i64> {
+        let queue = &self.deadlines[self.priority(source).index()];
+        let deadlines = self.rows.interests_of(source).filter_map(|(key, held)| match held.watch {
+            Watch::Deadline(position) => queue.deadline(key, position),
+            _ => None,
+        });
+        deadlines.min()
+    }
+
+    /// How many interests of a source are ready and not delivered.
+    pub(crate) fn backlog_of(&self, source: SourceKey) -> usize {
+        let is_ready = |&(key, held): &(InterestKey, &Held)| {
+            held.ready.is_found() || self.is_due(source, key, held)
+        };
+        self.rows.interests_of(source).filter(is_ready).count()
+    }
+
+    /// How long ago the deadline was that is being delivered, if `interest` is one.
+    pub(crate) fn lateness(&self, interest: InterestKey) -> Option<Duration> {
+        let (_, at) = self.delivered.filter(|(delivered, _)| *delivered == interest)?;
+        let late = self.clock.now_stamp().saturating_sub(at);
+        Some(Duration::from_nanos(late.try_into().unwrap_or(0)))
+    }
+
+    /// Looks what the nearest deadline is, if the one that was has gone.
+    #[inline]
+    pub(crate) fn renew_nearest(&mut self) {
+        if self.shared.nearest_deadline().is_some()
+            && self.deadlines.iter().any(Deadlines::is_bound_old)
+        {
+            self.renew_bounds();
+        }
+    }
+
+    #[inline(never)]
+    fn renew_bounds(&mut self) {
+        for queue in &mut self.deadlines {
+            queue.renew_bound(|key, to| self.rows.set_position(key, to));
+        }
+        self.nearest_changed();
+    }
+
+    #[inline]
+    fn nearest_changed(&self) {
+        let nearest = self.deadlines.iter().filter_map(Deadlines::nearest_bound).min();
+        self.shared.set_nearest_deadline(nearest);
+    }
+}

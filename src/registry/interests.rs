@@ -1,0 +1,166 @@
+//! What each interest waits for, and what the kernel was told of it.
+
+use std::io;
+
+use super::rows::Held;
+use super::{IoWatch, Registrations, Watch};
+use crate::interest::InterestBits;
+use crate::kernel::{self, Rearm};
+use crate::token::{InterestKey, SourceKey};
+
+impl Registrations {
+    #[inline]
+    pub(crate) fn add_io(
+        &mut self,
+        source: SourceKey,
+        fd: i32,
+        wants: InterestBits,
+    ) -> InterestKey {
+        let watch = IoWatch { fd, wants, rearm: Rearm::Native, level: false };
+        self.rows.add(source, |_| Watch::Io(watch))
+    }
+
+    /// Notes how an interest in an fd is registered with the kernel.
+    #[inline]
+    pub(crate) fn set_io(&mut self, key: InterestKey, io: IoWatch) {
+        self.emulates_oneshot |= io.rearm == Rearm::OneShot;
+        self.emulates_level |= io.rearm == Rearm::Level;
+        self.has_mio |= io.fd < 0;
+        if io.rearm != Rearm::Absent {
+            self.fds.set(io.fd, key);
+        }
+        if let Some((_, held)) = self.rows.get_mut(key) {
+            held.watch = Watch::Io(io);
+        }
+    }
+
+    /// Whether the number `fd` is still the one under which `key` is registered.
+    pub(crate) fn holds_fd(&self, fd: i32, key: InterestKey) -> bool {
+        self.fds.is_held_by(fd, key)
+    }
+
+    /// Has the kernel forget the fd with the number in `io`, unless it is another interest's by now. `has_it`: it is the
+    /// number of an fd that the source has.
+    ///
+    /// # Errors
+    ///
+    /// Those of `epoll_ctl(2)`, but for a file that the kernel does not know under the number.
+    #[inline]
+    pub(crate) fn forget_fd(
+        &mut self,
+        source: SourceKey,
+        io: IoWatch,
+        key: InterestKey,
+        has_it: bool,
+    ) -> io::Result<()> {
+        if io.rearm == Rearm::Absent {
+            return Ok(());
+        }
+        if !self.fds.release(io.fd, key) || !has_it && self.is_mio_sources(io.fd, key) {
+            self.lost.push((source, key));
+            return Ok(());
+        }
+        let deleted = kernel::delete_raw(&self.registry, io.fd);
+        match deleted {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.lost.push((source, key));
+                if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Whether the number of a file that may be closed is that of a mio source by now: that hides its number.
+    fn is_mio_sources(&self, fd: i32, key: InterestKey) -> bool {
+        self.has_mio && kernel::is_of_another(&self.registry, fd, key)
+    }
+
+    /// The interests that the kernel could not be told to forget since this was last called. It has forgotten them by
+    /// itself, unless a duplicate keeps the file open.
+    #[inline]
+    pub(crate) fn take_lost(&mut self) -> Vec<(SourceKey, InterestKey)> {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Whether there are any.
+    #[inline]
+    pub(crate) fn has_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
+    /// Forgets those of a source that has no name.
+    pub(crate) fn forget_lost(&mut self, source: SourceKey) {
+        self.lost.retain(|(of, _)| *of != source);
+    }
+
+    #[inline]
+    pub(crate) fn add_notifier(&mut self, source: SourceKey) -> InterestKey {
+        self.rows.add(source, |_| Watch::Notifier)
+    }
+
+    pub(crate) fn remove_interest(&mut self, key: InterestKey) {
+        let removed = self.rows.remove_if(key, |_, _| true);
+        self.cancel_removed(key, removed);
+    }
+
+    /// Removes the interest `key` if `source` holds it and waits for something such as `of_kind`, which is no deadline;
+    /// what that was.
+    #[inline]
+    pub(crate) fn remove_interest_of(
+        &mut self,
+        source: SourceKey,
+        key: InterestKey,
+        of_kind: impl FnOnce(&Watch) -> bool,
+    ) -> Option<Watch> {
+        let removed = self.rows.remove_if(key, |holder, watch| holder == source && of_kind(watch));
+        removed.map(|(_, watch)| watch)
+    }
+
+    /// What the interest `key` waits for, if `source` holds it.
+    #[inline]
+    pub(crate) fn watch(&self, source: SourceKey, key: InterestKey) -> Option<Watch> {
+        self.rows.get(key).filter(|(holder, _)| *holder == source).map(|(_, held)| held.watch)
+    }
+
+    pub(crate) fn is_deadline(&self, interest: InterestKey) -> bool {
+        matches!(self.rows.get(interest), Some((_, Held { watch: Watch::Deadline(_), .. })))
+    }
+
+    #[inline]
+    pub(crate) fn is_notifier(&self, interest: InterestKey) -> bool {
+        matches!(self.rows.get(interest), Some((_, Held { watch: Watch::Notifier, .. })))
+    }
+
+    /// Whether there may be an interest whose mode asks for a re-registration after each event.
+    #[inline]
+    pub(crate) fn emulates_level(&self) -> bool {
+        self.emulates_level
+    }
+
+    /// Whether the mode of `interest` asks for a re-registration after each event.
+    pub(crate) fn needs_rearm(&self, interest: InterestKey) -> bool {
+        let io = |(_, held): (_, &Held)| {
+            matches!(held.watch, Watch::Io(IoWatch { rearm: Rearm::Level, .. }))
+        };
+        self.rows.get(interest).is_some_and(io)
+    }
+
+    /// Whether to deliver what the kernel told: not what comes after the event of a one-shot interest of which the
+    /// kernel does not know that it is one.
+    #[inline]
+    pub(crate) fn admits(&mut self, interest: InterestKey) -> bool {
+        !self.emulates_oneshot || self.spend_oneshot(interest)
+    }
+
+    #[cold]
+    fn spend_oneshot(&mut self, interest: InterestKey) -> bool {
+        let Some((_, Held { watch: Watch::Io(io), .. })) = self.rows.get_mut(interest) else {
+            return true;
+        };
+        if io.rearm == Rearm::OneShot {
+            io.rearm = Rearm::Spent;
+            return true;
+        }
+        io.rearm != Rearm::Spent
+    }
+}

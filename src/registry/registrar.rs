@@ -1,0 +1,502 @@
+//! What a source sees of the loop.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use crate::clock::{Clock, stamp};
+use crate::kernel;
+use crate::kernel::Rearm;
+use crate::registry::{IoWatch, Registrations, Watch};
+#[cfg(unix)]
+use crate::threads::dropped_guards::FdGuard;
+use crate::threads::ready::{Notifier, RawNotifier};
+use crate::threads::shared::Shared;
+use crate::token::{InterestKey, SourceKey};
+use crate::{Interest, InterestToken, Mode};
+
+/// Registers what a source waits for: fds, mio sources, deadlines and notifications.
+///
+/// Handed to [`EventSource::register`](crate::EventSource::register), `reregister` and `unregister`.
+/// Each registration answers with the [`InterestToken`] under which
+/// [`process_events`](crate::EventSource::process_events) will hear of it. A token of another source is
+/// refused with [`io::ErrorKind::NotFound`].
+///
+/// The sources of this crate have nothing else: what a timer, a channel or a future is made of, a source of yours can be
+/// made of. (The exception is `CalloopLoop`, in which the loop itself waits.)
+///
+/// | waits for | by | ended by |
+/// |---|---|---|
+/// | an fd, a mio source | [`register_fd`](Self::register_fd), [`register`](Self::register) | `unregister_fd`, `unregister` |
+/// | an fd that somebody else owns | [`watch_fd`](Self::watch_fd) | its `FdGuard` |
+/// | a deadline | [`arm`](Self::arm), [`rearm`](Self::rearm) | [`disarm`](Self::disarm) |
+/// | other threads, wakers | [`notifier`](Self::notifier), [`raw_notifier`](Self::raw_notifier) | [`release`](Self::release) |
+///
+/// # Examples
+///
+/// A timer that fires at several deadlines, the next of which it arms when one was delivered:
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self>, fired: u32 }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use std::{convert::Infallible, io, time::{Duration, Instant}};
+/// use soloop::{Clock, EventLoop, EventSource, InterestToken, PostAction, Readiness, Registrar};
+///
+/// struct Agenda {
+///     /// The nearest is the last.
+///     deadlines: Vec<Instant>,
+///     token: Option<InterestToken>,
+/// }
+///
+/// impl EventSource for Agenda {
+///     type Event<'a> = Instant;
+///     type Ret = ();
+///     type Error = Infallible;
+///
+///     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         self.token = self.deadlines.last().map(|deadline| registrar.arm(*deadline));
+///         Ok(())
+///     }
+///
+///     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         if let (Some(token), Some(deadline)) = (self.token, self.deadlines.last()) {
+///             registrar.rearm(token, *deadline);
+///         }
+///         Ok(())
+///     }
+///
+///     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         if let Some(token) = self.token.take() {
+///             registrar.disarm(token);
+///         }
+///         Ok(())
+///     }
+///
+///     fn process_events<F>(&mut self, _: Readiness, token: InterestToken, mut callback: F)
+///         -> Result<PostAction, Infallible>
+///     where
+///         F: FnMut(Instant),
+///     {
+///         if self.token != Some(token) {
+///             return Ok(PostAction::Continue);
+///         }
+///         if let Some(deadline) = self.deadlines.pop() {
+///             callback(deadline);
+///         }
+///         Ok(if self.deadlines.is_empty() { PostAction::Remove } else { PostAction::Reregister })
+///     }
+/// }
+///
+/// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+/// let mut state = State { handle, fired: 0 };
+/// let now = state.handle.now();
+/// let deadlines = [3, 2, 1].map(|hours| now + hours * Duration::from_secs(3600)).to_vec();
+/// let agenda = Agenda { deadlines, token: None };
+/// let token = state.handle.insert_source(agenda, |_, state| state.fired += 1)?;
+/// for _ in 0..3 {
+///     event_loop.dispatch(None, &mut state)?; // a manual clock jumps to the next deadline
+/// }
+/// assert_eq!(state.fired, 3);
+/// assert!(!state.handle.contains(token));
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Registrar<'a> {
+    registrations: &'a mut Registrations,
+    source: SourceKey,
+    /// See [`is_answer`](Self::is_answer).
+    is_answer: bool,
+}
+
+impl<'a> Registrar<'a> {
+    #[inline]
+    pub(crate) fn new(registrations: &'a mut Registrations, source: SourceKey) -> Self {
+        Self { registrations, source, is_answer: false }
+    }
+
+    /// For what a source answered.
+    #[inline]
+    pub(crate) fn for_answer(registrations: &'a mut Registrations, source: SourceKey) -> Self {
+        Self { registrations, source, is_answer: true }
+    }
+
+    /// Watches a mio source. With [`Mode::Level`] the loop re-registers it after each event, since mio
+    /// is edge-triggered; with [`Mode::OneShot`] the loop drops what comes after the first event.
+    ///
+    /// # Errors
+    ///
+    /// Those of `mio::Registry::register`, such as [`io::ErrorKind::AlreadyExists`] for an fd that is
+    /// registered already.
+    pub fn register<T: mio::event::Source + ?Sized>(
+        &mut self,
+        io: &mut T,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<InterestToken> {
+        let key = self.registrations.add_io(self.source, -1, interest.into());
+        let result = match interest.into_mio() {
+            Some(wanted) => self
+                .registrations
+                .registry()
+                .register(io, key.into_mio(), wanted)
+                .map(|()| Rearm::emulating(mode)),
+            None => Ok(Rearm::Absent),
+        };
+        self.finish_add(key, -1, interest, mode, result)
+    }
+
+    /// Changes the interest or the mode of a mio source.
+    ///
+    /// # Errors
+    ///
+    /// Those of `mio::Registry::reregister`; [`io::ErrorKind::NotFound`] if `token` is not a
+    /// registration of this source.
+    pub fn reregister<T: mio::event::Source + ?Sized>(
+        &mut self,
+        token: InterestToken,
+        io: &mut T,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        let key = token.key();
+        let before = self.io_watch(key)?.rearm;
+        let registry = self.registrations.registry();
+        let rearm = match (interest.into_mio(), before) {
+            (None, Rearm::Absent) => Rearm::Absent,
+            (None, _) => registry.deregister(io).map(|()| Rearm::Absent)?,
+            (Some(wanted), Rearm::Absent) => {
+                registry.register(io, key.into_mio(), wanted).map(|()| Rearm::emulating(mode))?
+            }
+            (Some(wanted), _) => {
+                registry.reregister(io, key.into_mio(), wanted).map(|()| Rearm::emulating(mode))?
+            }
+        };
+        let io = IoWatch { fd: -1, wants: interest.into(), rearm, level: false };
+        self.registrations.set_io(key, io);
+        Ok(())
+    }
+
+    /// Ends the watch of a mio source.
+    ///
+    /// # Errors
+    ///
+    /// Those of `mio::Registry::deregister`; the registration is forgotten all the same.
+    /// [`io::ErrorKind::NotFound`] if `token` is not a registration of this source.
+    pub fn unregister<T: mio::event::Source + ?Sized>(
+        &mut self,
+        token: InterestToken,
+        io: &mut T,
+    ) -> io::Result<()> {
+        match self.remove_io(token.key())?.rearm {
+            Rearm::Absent => Ok(()),
+            _ => self.registrations.registry().deregister(io),
+        }
+    }
+
+    /// Watches an fd.
+    ///
+    /// # Errors
+    ///
+    /// Those of `epoll_ctl(2)` on Linux: `EEXIST` for an fd that is registered already, `EPERM` for a
+    /// regular file or a directory, `EBADF` for one that is closed, `ENOSPC` beyond the user's limit.
+    #[cfg(unix)]
+    #[inline]
+    pub fn register_fd(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<InterestToken> {
+        let key = self.registrations.add_io(self.source, fd.as_raw_fd(), interest.into());
+        let result = kernel::add(self.registrations.registry(), fd, key, interest, mode);
+        self.finish_add(key, fd.as_raw_fd(), interest, mode, result)
+    }
+
+    /// Changes the interest or the mode of a watched fd; arms a [`Mode::OneShot`] one anew. If `fd` is
+    /// another file than was registered under `token`, it takes that one's place.
+    ///
+    /// If the old file was closed under its number while a duplicate keeps it open, `epoll(7)` goes on to tell of it, and
+    /// there is no way to end that: the source then hears of both files under `token`. One that
+    /// [registers](Self::register_fd) the new file and unregisters `token` hears of the new one alone, as
+    /// [`Generic`](crate::Generic) does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`register_fd`](Self::register_fd); [`io::ErrorKind::NotFound`] if `token` is not a
+    /// registration of this source.
+    #[cfg(unix)]
+    pub fn reregister_fd(
+        &mut self,
+        token: InterestToken,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        if self.modify_fd(token, fd, interest, mode)? {
+            return Ok(());
+        }
+        let key = token.key();
+        let before = self.io_watch(key)?;
+        let rearm = kernel::add(self.registrations.registry(), fd, key, interest, mode)?;
+        if before.fd != fd.as_raw_fd() {
+            // Nothing is lost if the file was closed: the kernel has forgotten it then.
+            let _ = self.registrations.forget_fd(self.source, before, key, false);
+        }
+        self.set_fd(key, fd, interest, mode, rearm);
+        Ok(())
+    }
+
+    /// [`reregister_fd`](Self::reregister_fd) for the file that is registered under `token`. `false` if `fd` is another one:
+    /// nothing is changed then.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`reregister_fd`](Self::reregister_fd).
+    #[cfg(unix)]
+    pub fn modify_fd(
+        &mut self,
+        token: InterestToken,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<bool> {
+        let key = token.key();
+        let IoWatch { fd: registered, rearm, .. } = self.io_watch(key)?;
+        let raw = fd.as_raw_fd();
+        let is_held = rearm == Rearm::Absent || self.registrations.holds_fd(raw, key);
+        if registered != raw || !is_held {
+            return Ok(false);
+        }
+        let registry = self.registrations.registry();
+        let Some(rearm) = kernel::modify(registry, fd, key, interest, mode, rearm)? else {
+            return Ok(false);
+        };
+        self.set_fd(key, fd, interest, mode, rearm);
+        Ok(true)
+    }
+
+    #[cfg(unix)]
+    fn set_fd(
+        &mut self,
+        key: InterestKey,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+        rearm: Rearm,
+    ) {
+        let level = tells_again(interest, mode, rearm);
+        let io = IoWatch { fd: fd.as_raw_fd(), wants: interest.into(), rearm, level };
+        self.registrations.set_io(key, io);
+    }
+
+    /// Ends the watch of an fd.
+    ///
+    /// # Errors
+    ///
+    /// Those of `epoll_ctl(2)`, but for an fd that the kernel has forgotten by itself, which is none;
+    /// the registration is forgotten all the same. [`io::ErrorKind::NotFound`] if `token` is not a
+    /// registration of this source.
+    #[cfg(unix)]
+    #[inline]
+    pub fn unregister_fd(&mut self, token: InterestToken, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let key = token.key();
+        let before = self.remove_io(key)?;
+        let has_it = before.fd == fd.as_raw_fd();
+        let forgotten = self.registrations.forget_fd(self.source, before, key, has_it);
+        // What the kernel says of another file than the source has is of no use to it.
+        if has_it { forgotten } else { Ok(()) }
+    }
+
+    /// Watches an fd that somebody else owns than the source, edge-triggered. Its owner keeps the guard, and ends the
+    /// watch with it, on whatever thread.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`register_fd`](Self::register_fd).
+    ///
+    /// # Examples
+    ///
+    /// See [`LoopHandle::registrar`](crate::LoopHandle::registrar).
+    #[cfg(unix)]
+    pub fn watch_fd(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+    ) -> io::Result<(InterestToken, FdGuard)> {
+        let token = self.register_fd(fd, interest, Mode::Edge)?;
+        let (registry, shared) = (self.registrations.registry(), self.registrations.shared());
+        Ok((token, FdGuard::new(fd, interest, token.key(), registry, shared)))
+    }
+
+    /// Makes the source ready at `deadline` on the loop's clock: once, never early, and after those that are armed for the
+    /// same time already. One that has passed comes in the next round; one more than 292 years away never does.
+    #[inline]
+    pub fn arm(&mut self, deadline: Instant) -> InterestToken {
+        InterestToken::new(self.registrations.arm(self.source, stamp(deadline)))
+    }
+
+    /// Moves a deadline, whether it has passed or not: behind those that are armed for the same time already, unless it is
+    /// where it was. Does nothing if `token` is not a deadline of this source.
+    #[inline]
+    pub fn rearm(&mut self, token: InterestToken, deadline: Instant) {
+        self.registrations.rearm(self.source, token.key(), stamp(deadline));
+    }
+
+    /// Cancels a deadline and releases its token. Does nothing if `token` is not a deadline of this
+    /// source.
+    pub fn disarm(&mut self, token: InterestToken) {
+        self.registrations.disarm(self.source, token.key());
+    }
+
+    /// A way to make the source ready from any thread. See [`Notifier`] for an example.
+    #[inline]
+    pub fn notifier(&mut self) -> (InterestToken, Notifier) {
+        let (token, shared) = self.add_notifier();
+        (token, Notifier::new(token.key(), shared))
+    }
+
+    /// A [`notifier`](Self::notifier) for a source that knows by itself whether it notified the loop already.
+    #[inline]
+    pub fn raw_notifier(&mut self) -> (InterestToken, RawNotifier) {
+        let (token, shared) = self.add_notifier();
+        (token, RawNotifier::new(token.key(), shared))
+    }
+
+    #[inline]
+    fn add_notifier(&mut self) -> (InterestToken, Arc<Shared>) {
+        let key = self.registrations.add_notifier(self.source);
+        (InterestToken::new(key), Arc::clone(self.registrations.shared()))
+    }
+
+    /// Releases a notifier: its clones do nothing any more. Does nothing if `token` is not a notifier
+    /// of this source.
+    pub fn release(&mut self, token: InterestToken) {
+        let notifier = |watch: &Watch| matches!(watch, Watch::Notifier);
+        self.registrations.remove_interest_of(self.source, token.key(), notifier);
+    }
+
+    /// Whether the source is re-registered because it, or one that it is a part of, answered
+    /// [`PostAction::Reregister`](crate::PostAction::Reregister) or has a mode that asks for it after each event, and not
+    /// because an operation such as [`LoopHandle::update`](crate::LoopHandle::update) did.
+    ///
+    /// A part hears so that nothing was asked of it: one that would show an edge anew when it is re-registered leaves
+    /// that then.
+    pub fn is_answer(&self) -> bool {
+        self.is_answer
+    }
+
+    /// The time on the loop's clock.
+    pub fn now(&self) -> Instant {
+        self.registrations.clock().now()
+    }
+
+    /// The loop's clock, for a source that has to read it while it processes events.
+    pub fn clock(&self) -> &Clock {
+        self.registrations.clock()
+    }
+
+    /// Has the loop wait in this source from now on, and not in the kernel: what it needs for that.
+    ///
+    /// # Errors
+    ///
+    /// If another source does already, if the loop's fd is watched from outside, or if no fd is left.
+    #[cfg(all(unix, feature = "calloop"))]
+    pub(crate) fn wait_in_source(&mut self) -> io::Result<(std::os::fd::OwnedFd, Arc<Shared>)> {
+        use std::os::fd::AsFd;
+        if self.registrations.host().is_some_and(|host| host != self.source) {
+            let text = "this loop waits in another calloop loop already; \
+                        `insert_calloop_on_demand` hosts any number";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
+        if self.registrations.shared().is_exported() {
+            return Err(watched_from_outside());
+        }
+        let epoll = self.registrations.registry().as_fd().try_clone_to_owned()?;
+        self.registrations.set_host(Some(self.source));
+        Ok((epoll, Arc::clone(self.registrations.shared())))
+    }
+
+    /// Has the loop wait in the kernel again.
+    #[cfg(all(unix, feature = "calloop"))]
+    pub(crate) fn wait_in_kernel(&mut self) {
+        if self.registrations.host() == Some(self.source) {
+            self.registrations.set_host(None);
+        }
+    }
+
+    #[inline]
+    fn finish_add(
+        &mut self,
+        key: InterestKey,
+        fd: i32,
+        interest: Interest,
+        mode: Mode,
+        result: io::Result<Rearm>,
+    ) -> io::Result<InterestToken> {
+        match result {
+            Ok(rearm) => {
+                let level = fd >= 0 && tells_again(interest, mode, rearm);
+                self.registrations
+                    .set_io(key, IoWatch { fd, wants: interest.into(), rearm, level });
+                Ok(InterestToken::new(key))
+            }
+            Err(error) => {
+                self.registrations.remove_interest(key);
+                Err(error)
+            }
+        }
+    }
+
+    fn io_watch(&self, key: InterestKey) -> io::Result<IoWatch> {
+        match self.registrations.watch(self.source, key) {
+            Some(Watch::Io(io)) => Ok(io),
+            watch => Err(no_io(watch)),
+        }
+    }
+
+    #[inline]
+    fn remove_io(&mut self, key: InterestKey) -> io::Result<IoWatch> {
+        let is_io = |watch: &Watch| matches!(watch, Watch::Io(_));
+        match self.registrations.remove_interest_of(self.source, key, is_io) {
+            Some(Watch::Io(io)) => Ok(io),
+            _ => Err(no_io(self.registrations.watch(self.source, key))),
+        }
+    }
+}
+
+/// Whether the kernel goes on to tell of an fd as long as it is ready: not where the loop emulates the mode. Of an
+/// interest in nothing it tells once: a hang-up.
+#[inline]
+fn tells_again(interest: Interest, mode: Mode, rearm: Rearm) -> bool {
+    mode == Mode::Level && rearm == Rearm::Native && interest != Interest::EMPTY
+}
+
+/// Why an interest is no fd of the source's, which holds it if it waits for something.
+#[cold]
+fn no_io(watch: Option<Watch>) -> io::Error {
+    match watch {
+        Some(_) => io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the interest token names a deadline or a notifier, not an fd",
+        ),
+        None => io::Error::new(
+            io::ErrorKind::NotFound,
+            "the interest token is not one of this source's registrations",
+        ),
+    }
+}
+
+#[cfg(all(unix, feature = "calloop"))]
+/// Why a loop whose fd is watched from outside can't wait in another loop.
+pub(crate) fn watched_from_outside() -> io::Error {
+    let text = "the fd of this loop is watched from outside, which is not told of a calloop loop that this one waits \
+                in; `insert_calloop_on_demand` hosts it without";
+    io::Error::new(io::ErrorKind::Unsupported, text)
+}
+
+assert_traits!(Registrar<'static>: Send, Sync, Unpin, RefUnwindSafe; not Copy, Clone, UnwindSafe);

@@ -1,0 +1,259 @@
+//! The rows of the tables: one for each source, and one for each interest that has no place there.
+//!
+//! Nearly every source holds one interest at a time, and that lies in its row: what is looked up together lies together,
+//! and takes less room than two rows. A key names the registration, too, as often as there are numbers for it
+//! ([`InterestKey::REGISTRATIONS`]), so that the interest of an earlier one is not taken for the one that is there. Later
+//! ones, and the further interests of a source, have rows of their own, in a list that starts in the row of the source.
+
+use slotmap::SlotMap;
+
+use super::Watch;
+use crate::interest::ReadinessBits;
+use crate::registry::deadlines::Position;
+use crate::registry::options::Priority;
+use crate::token::{InterestKey, InterestRow, OtherKey, SourceKey};
+
+/// What a source waits for, and what of it has come and is not delivered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) watch: Watch,
+    pub(crate) ready: ReadinessBits,
+}
+
+/// What the loop knows of a source besides the source itself.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// The interest that lies here.
+    held: Option<Held>,
+    /// The first of the others.
+    others: Option<OtherKey>,
+    /// A mark of the type of the source.
+    pub(super) kind: u32,
+    /// How many interests lay here so far, this one included.
+    registration: u8,
+    pub(super) priority: Priority,
+    pub(super) flags: u8,
+    /// How many ops are queued that move its deadline: it does not fire before.
+    pub(super) moves: u8,
+}
+
+/// Whose an interest is.
+#[derive(Clone, Copy)]
+pub(super) struct Holder {
+    pub(super) source: SourceKey,
+    pub(super) priority: Priority,
+    pub(super) flags: u8,
+    pub(super) moves: u8,
+}
+
+#[derive(Debug)]
+struct OtherRow {
+    source: SourceKey,
+    held: Held,
+    /// The next interest of the same source.
+    next: Option<OtherKey>,
+}
+
+/// The tables; see the module's head.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    sources: SlotMap<SourceKey, Row>,
+    others: SlotMap<OtherKey, OtherRow>,
+}
+
+impl Rows {
+    // Sources.
+
+    #[inline]
+    pub(super) fn add_source(&mut self, kind: u32, priority: Priority, flags: u8) -> SourceKey {
+        let (held, others) = (None, None);
+        let row = Row { held, others, kind, registration: 0, priority, flags, moves: 0 };
+        self.sources.insert(row)
+    }
+
+    #[inline]
+    pub(super) fn remove_source(&mut self, key: SourceKey) -> Option<Row> {
+        self.sources.remove(key)
+    }
+
+    #[inline]
+    pub(super) fn source(&self, key: SourceKey) -> Option<&Row> {
+        self.sources.get(key)
+    }
+
+    #[inline]
+    pub(super) fn source_mut(&mut self, key: SourceKey) -> Option<&mut Row> {
+        self.sources.get_mut(key)
+    }
+
+    // Interests.
+
+    /// Adds an interest that waits for what `watch` makes of its key.
+    #[inline]
+    pub(super) fn add(
+        &mut self,
+        source: SourceKey,
+        watch: impl FnOnce(InterestKey) -> Watch,
+    ) -> InterestKey {
+        let ready = ReadinessBits::NONE;
+        if let Some(row) = self.sources.get_mut(source)
+            && row.held.is_none()
+            && let Some(key) = InterestKey::in_row(source, row.registration + 1)
+        {
+            row.registration += 1;
+            row.held = Some(Held { watch: watch(key), ready });
+            return key;
+        }
+        let next = self.sources.get(source).and_then(|row| row.others);
+        let other = self.others.insert_with_key(|key| {
+            let watch = watch(InterestKey::other(key));
+            OtherRow { source, held: Held { watch, ready }, next }
+        });
+        if let Some(row) = self.sources.get_mut(source) {
+            row.others = Some(other);
+        }
+        InterestKey::other(other)
+    }
+
+    /// The interest `key`, and whose it is.
+    #[inline]
+    pub(super) fn get(&self, key: InterestKey) -> Option<(SourceKey, &Held)> {
+        match key.row() {
+            InterestRow::Source(source, registration) => {
+                let row = self.sources.get(source)?;
+                let held = row.held.as_ref().filter(|_| row.registration == registration)?;
+                Some((source, held))
+            }
+            InterestRow::Other(key) => self.others.get(key).map(|row| (row.source, &row.held)),
+        }
+    }
+
+    /// [`get_mut`](Self::get_mut), with what is known of the source.
+    #[inline]
+    pub(super) fn get_with_source(&mut self, key: InterestKey) -> Option<(Holder, &mut Held)> {
+        match key.row() {
+            InterestRow::Source(source, registration) => {
+                let row = self.sources.get_mut(source)?;
+                let holder = row.holder(source);
+                let held = row.held.as_mut().filter(|_| row.registration == registration)?;
+                Some((holder, held))
+            }
+            InterestRow::Other(key) => {
+                let OtherRow { source, held, .. } = self.others.get_mut(key)?;
+                Some((self.sources.get(*source)?.holder(*source), held))
+            }
+        }
+    }
+
+    /// [`get`](Self::get), to change it.
+    #[inline]
+    pub(super) fn get_mut(&mut self, key: InterestKey) -> Option<(SourceKey, &mut Held)> {
+        match key.row() {
+            InterestRow::Source(source, registration) => {
+                let row = self.sources.get_mut(source)?;
+                let held = row.held.as_mut().filter(|_| row.registration == registration)?;
+                Some((source, held))
+            }
+            InterestRow::Other(key) => {
+                self.others.get_mut(key).map(|row| (row.source, &mut row.held))
+            }
+        }
+    }
+
+    /// Removes the interest `key` if `wanted` says so, given whose it is and what it waits for.
+    #[inline]
+    pub(super) fn remove_if(
+        &mut self,
+        key: InterestKey,
+        wanted: impl FnOnce(SourceKey, &Watch) -> bool,
+    ) -> Option<(SourceKey, Watch)> {
+        match key.row() {
+            InterestRow::Source(source, registration) => {
+                let row = self.sources.get_mut(source)?;
+                let is_it = |held: &mut Held| {
+                    row.registration == registration && wanted(source, &held.watch)
+                };
+                row.held.take_if(is_it).map(|held| (source, held.watch))
+            }
+            InterestRow::Other(key) => {
+                let &OtherRow { source, held: Held { watch, .. }, .. } = self.others.get(key)?;
+                wanted(source, &watch).then(|| self.remove_other(source, key))?;
+                Some((source, watch))
+            }
+        }
+    }
+
+    fn remove_other(&mut self, source: SourceKey, key: OtherKey) {
+        let next = self.others.remove(key).and_then(|row| row.next);
+        let mut link = self.sources.get(source).and_then(|row| row.others);
+        if link == Some(key) {
+            if let Some(row) = self.sources.get_mut(source) {
+                row.others = next;
+            }
+            return;
+        }
+        while let Some(row) = link.and_then(|link| self.others.get_mut(link)) {
+            if row.next == Some(key) {
+                row.next = next;
+                return;
+            }
+            link = row.next;
+        }
+    }
+
+    /// All interests of `source`: it costs what it holds.
+    pub(super) fn interests_of(&self, source: SourceKey) -> Interests<'_> {
+        let row = self.sources.get(source);
+        let in_row = row.filter(|row| row.held.is_some());
+        let in_row = in_row.and_then(|row| InterestKey::in_row(source, row.registration));
+        Interests { rows: self, in_row, next: row.and_then(|row| row.others) }
+    }
+
+    /// Notes where the deadline `key` is in its queue.
+    #[inline]
+    pub(super) fn set_position(&mut self, key: InterestKey, to: Position) {
+        if let Some((_, Held { watch: Watch::Deadline(position), .. })) = self.get_mut(key) {
+            *position = to;
+        }
+    }
+}
+
+impl Row {
+    #[inline]
+    fn holder(&self, source: SourceKey) -> Holder {
+        let &Self { priority, flags, moves, .. } = self;
+        Holder { source, priority, flags, moves }
+    }
+
+    /// Whether the source holds any interest.
+    #[inline]
+    pub(super) fn holds_any(&self) -> bool {
+        self.held.is_some() || self.others.is_some()
+    }
+}
+
+/// The interests of one source.
+#[derive(Clone, Debug)]
+pub(crate) struct Interests<'a> {
+    rows: &'a Rows,
+    in_row: Option<InterestKey>,
+    next: Option<OtherKey>,
+}
+
+impl<'a> Iterator for Interests<'a> {
+    type Item = (InterestKey, &'a Held);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(key) = self.in_row.take() {
+            return self.rows.get(key).map(|(_, held)| (key, held));
+        }
+        let key = self.next?;
+        let row = self.rows.others.get(key)?;
+        self.next = row.next;
+        Some((InterestKey::other(key), &row.held))
+    }
+}
+
+// What a source costs here, and each interest beyond its first.
+static_assertions::const_assert!(size_of::<Row>() <= 28);
+static_assertions::const_assert!(size_of::<OtherRow>() <= 28);

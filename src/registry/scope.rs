@@ -1,0 +1,161 @@
+//! Sources that end together: the tasks, timers and fds of one window, say, or the children of one task.
+//!
+//! A scope holds a guard for each of its sources, and a source's options hold its place in the scope: whichever
+//! goes first lets go of the other. So a scope that is dropped has its sources removed, one that lives on keeps
+//! nothing of those that are gone, and nobody has to tell it. It holds no loop alive, and belongs to none.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use slotmap::{SlotMap, new_key_type};
+
+use crate::threads::dropped_guards::Guard;
+
+new_key_type! {
+    struct MemberKey;
+}
+
+/// Removes its sources when it is dropped; [`SourceOptions::scope`](crate::SourceOptions::scope) puts a source
+/// into it.
+///
+/// For what belongs together and ends together: a field of the struct that stands for a window or a client, a
+/// local variable of a task whose children must not outlive it. Its sources, tasks among them, are removed when
+/// ops are applied the next time: before any other callback runs, if it is dropped by a callback. Futures of
+/// [tasks](crate::spawn) are dropped with them, and with these the scopes that they own.
+///
+/// It may be dropped on another thread, which wakes a loop that sleeps. Its sources may be those of several
+/// loops. A source that is removed or taken leaves it.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use soloop::{Clock, EventLoop, LoopData, LoopHandle, Scope, SourceOptions, TaskContext};
+///
+/// struct Window {
+///     opacity: u32,
+///     scope: Scope, // what animates it goes with it
+/// }
+///
+/// struct State {
+///     handle: LoopHandle<State>,
+///     window: Option<Window>,
+/// }
+/// # impl LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut LoopHandle<Self> { &mut self.handle }
+/// # }
+///
+/// async fn fade_in(cx: TaskContext<State>) {
+///     loop {
+///         cx.sleep(Duration::from_millis(10)).await;
+///         cx.with(|state| state.window.as_mut().unwrap().opacity += 1).await; // there as long as the task is
+///     }
+/// }
+///
+/// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+/// let mut state = State { handle, window: None };
+/// let scope = Scope::new();
+/// let fade = SourceOptions::new().name("fade in").scope(&scope);
+/// let task = state.handle.spawn_with(fade, fade_in).token();
+/// state.window = Some(Window { opacity: 0, scope });
+///
+/// while state.window.as_ref().is_some_and(|window| window.opacity < 3) {
+///     event_loop.dispatch(None, &mut state)?;
+/// }
+/// state.window = None;
+/// event_loop.apply_pending(&mut state)?;
+/// assert!(!state.handle.contains(task));
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Default)]
+#[must_use = "the sources of a scope go when it is dropped"]
+pub struct Scope {
+    members: Arc<Members>,
+}
+
+/// Their guards remove the sources when they are dropped.
+#[derive(Default)]
+struct Members {
+    guards: Mutex<SlotMap<MemberKey, Guard>>,
+}
+
+impl Members {
+    fn lock(&self) -> MutexGuard<'_, SlotMap<MemberKey, Guard>> {
+        self.guards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Scope {
+    /// One without sources.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many sources are in it.
+    pub fn len(&self) -> usize {
+        self.members.lock().len()
+    }
+
+    /// Whether no source is in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Removes its sources, as a drop does; it can be used again.
+    pub fn clear(&self) {
+        // Drained and not replaced: those that leave have places still, which those that come must not get.
+        let guards: Vec<_> = self.members.lock().drain().collect();
+        drop(guards);
+    }
+
+    pub(crate) fn membership(&self) -> Membership {
+        Membership { members: Arc::downgrade(&self.members), place: None }
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").field("sources", &self.len()).finish()
+    }
+}
+
+/// What options say of a scope, and once they are those of a source, its place in it.
+pub(crate) struct Membership {
+    members: Weak<Members>,
+    place: Option<MemberKey>,
+}
+
+impl Membership {
+    /// Takes a place for the source that `guard` is for. If the scope is gone, so is the source.
+    pub(crate) fn enter(&mut self, guard: Guard) {
+        if let Some(members) = self.members.upgrade() {
+            self.place = Some(members.lock().insert(guard));
+        }
+    }
+}
+
+/// The place is one source's.
+impl Clone for Membership {
+    fn clone(&self) -> Self {
+        Self { members: Weak::clone(&self.members), place: None }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        if let Some(place) = self.place
+            && let Some(members) = self.members.upgrade()
+            && let Some(guard) = members.lock().remove(place)
+        {
+            guard.disarm();
+        }
+    }
+}
+
+impl fmt::Debug for Membership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scope")
+    }
+}
+
+assert_traits!(Scope: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Clone, Copy);

@@ -1,0 +1,131 @@
+//! What the loop stores of a source: the source in a box, its type erased, and beside it the callback.
+
+use std::any::Any;
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::BoxError;
+use crate::interest::ReadinessBits;
+use crate::registry::source::AnySource;
+use crate::token::InterestKey;
+use crate::{EventSource, InterestToken, PostAction};
+
+/// What the loop calls back with: it lends the source, and says what it is ready for.
+pub(crate) struct Event<'a> {
+    pub(crate) source: &'a mut dyn AnySource,
+    pub(crate) what: What<'a>,
+}
+
+/// What a source is to do.
+#[derive(Clone, Copy)]
+pub(crate) enum What<'a> {
+    /// To process what it is ready for.
+    Process(InterestKey, ReadinessBits),
+    /// To wait in the place of this loop, as a loop that it hosts.
+    #[cfg_attr(not(all(unix, feature = "calloop")), expect(dead_code))]
+    Wait(&'a Option<Duration>),
+}
+
+impl Event<'_> {
+    /// Has the source, which is an `S`, process what it is ready for.
+    #[inline]
+    fn process<S: EventSource>(
+        self,
+        callback: impl FnMut(S::Event<'_>) -> S::Ret,
+    ) -> Result<PostAction, S::Error> {
+        match (self.what, downcast_mut::<S>(self.source)) {
+            (What::Process(interest, readiness), Some(source)) => {
+                source.process_events(readiness.into(), InterestToken::new(interest), callback)
+            }
+            _ => Ok(PostAction::Continue),
+        }
+    }
+}
+
+/// What a source failed with.
+pub(crate) struct Failure {
+    pub(crate) error: BoxError,
+    /// It was the one event of a source that goes after it.
+    pub(crate) last: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(error: impl Into<BoxError>, last: bool) -> Box<Self> {
+        Box::new(Self { error: error.into(), last })
+    }
+}
+
+/// What came of an event. A failure is behind a pointer, so that all of it goes through registers.
+pub(crate) type Answer = Result<PostAction, Box<Failure>>;
+
+/// What is called for each event of a source.
+pub(crate) type Callback<Data> = Box<dyn FnMut(Event<'_>, &mut Data) -> Answer>;
+
+/// A source and its callback.
+pub(crate) struct Slot<Data> {
+    pub(crate) source: Box<dyn AnySource>,
+    pub(crate) callback: Callback<Data>,
+}
+
+impl<Data> Slot<Data> {
+    #[inline]
+    pub(crate) fn call(&mut self, what: What<'_>, data: &mut Data) -> Answer {
+        (self.callback)(Event { source: &mut *self.source, what }, data)
+    }
+}
+
+impl<Data> fmt::Debug for Slot<Data> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.source.type_name())
+    }
+}
+
+/// The callback of a source that runs for each of its events.
+#[inline]
+pub(crate) fn repeated<S, F, Data>(mut callback: F) -> Callback<Data>
+where
+    S: EventSource,
+    F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
+{
+    Box::new(move |event, data| {
+        event
+            .process::<S>(|event| callback(event, data))
+            .map_err(|error| Failure::new(error, false))
+    })
+}
+
+/// The callback of a source that runs once. The source goes with its first event: it answers `Remove`, or fails.
+pub(crate) fn once<S, F, Data>(callback: F) -> Callback<Data>
+where
+    S: EventSource,
+    F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
+{
+    let mut callback = Some(callback);
+    Box::new(move |event, data| {
+        if callback.is_none() {
+            // It panicked, and so the source is still there.
+            return Ok(PostAction::Remove);
+        }
+        let answer = event.process::<S>(|event| match callback.take() {
+            Some(callback) => callback(event, data),
+            None => panic!(
+                "`{}` emitted two events in one call of `process_events`",
+                std::any::type_name::<S>()
+            ),
+        });
+        match answer {
+            Ok(_) if callback.is_none() => Ok(PostAction::Remove),
+            Ok(action) => Ok(action),
+            Err(error) => Err(Failure::new(error, callback.is_none())),
+        }
+    })
+}
+
+/// The source as an `S`.
+#[inline]
+pub(crate) fn downcast_mut<S: EventSource>(source: &mut dyn AnySource) -> Option<&mut S> {
+    (source as &mut dyn Any).downcast_mut()
+}
+
+// Two registers.
+static_assertions::const_assert!(size_of::<Answer>() <= 16);

@@ -1,0 +1,44 @@
+//! The built-in sources, one a file.
+
+pub mod channel;
+#[cfg(any(target_os = "linux", all(unix, feature = "signals")))]
+pub mod child;
+#[cfg(any(
+    target_os = "linux",
+    all(unix, any(feature = "calloop", feature = "signals", feature = "wayland-client"))
+))]
+pub(crate) mod fd_watch;
+#[cfg(unix)]
+pub mod generic;
+pub mod interval;
+pub mod mio_source;
+pub mod ping;
+#[cfg(all(unix, feature = "signals"))]
+pub mod signals;
+pub mod timer;
+pub mod transient;
+#[cfg(any(feature = "executor", feature = "futures-core", feature = "wayland-client"))]
+pub(crate) mod wake;
+#[cfg(target_os = "linux")]
+pub mod wall_timer;
+#[cfg(all(unix, feature = "wayland-client"))]
+pub mod wayland;
+
+pub use channel::{Channel, Sender, SyncSender, channel, sync_channel};
+#[cfg(any(target_os = "linux", all(unix, feature = "signals")))]
+pub use child::Child;
+#[cfg(unix)]
+pub use generic::{Generic, Ready};
+pub use interval::{Interval, Tick};
+pub use mio_source::MioSource;
+#[cfg(not(unix))]
+pub use mio_source::Ready;
+pub use ping::{Ping, PingSource, make_ping};
+#[cfg(all(unix, feature = "signals"))]
+pub use signals::{Signal, SignalSender, Signals};
+pub use timer::{TimeoutAction, Timer};
+pub use transient::TransientSource;
+#[cfg(target_os = "linux")]
+pub use wall_timer::{WallAction, WallEvent, WallTimer};
+#[cfg(all(unix, feature = "wayland-client"))]
+pub use wayland::WaylandSource;

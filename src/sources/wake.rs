@@ -1,0 +1,179 @@
+//! How a `std::task::Waker` makes a source ready: the part that the sources of futures and
+//! that of Wayland events share.
+//!
+//! A wake_state holds what there is to do, whether the loop knows, and the notifier while the source is registered,
+//! behind one lock. Whoever adds work tells the loop unless it knows; the source answers `Again` as long as
+//! there is work, and only an answer of `Continue` makes the wake_state silent. So a wake-up that comes while the
+//! future is being polled is seen, none costs a round of its own, and none is lost to a panic: the loop
+//! hands a notifier's event to the source once more then, and the wake_state still counts as rung.
+
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use crate::RawNotifier;
+use crate::sync::{Mutex, MutexGuard, PoisonError};
+use crate::{InterestToken, PostAction, Registrar};
+
+/// What a wake_state collects.
+pub(crate) trait Work: Default {
+    fn is_empty(&self) -> bool;
+}
+
+/// For a source with one future: whether to poll it.
+impl Work for bool {
+    fn is_empty(&self) -> bool {
+        !self
+    }
+}
+
+/// The side of those who bring work, on any thread.
+#[derive(Debug, Default)]
+pub(crate) struct WakeState<W> {
+    state: Mutex<WakeWork<W>>,
+}
+
+#[derive(Debug, Default)]
+struct WakeWork<W> {
+    work: W,
+    /// The loop will look, or is looking.
+    loop_knows: bool,
+    notifier: Option<RawNotifier>,
+}
+
+impl<W: Work> WakeWork<W> {
+    fn notify_once(&mut self) {
+        if !self.loop_knows
+            && let Some(notifier) = &self.notifier
+        {
+            notifier.notify();
+            self.loop_knows = true;
+        }
+    }
+}
+
+impl<W: Work> WakeState<W> {
+    /// Adds work, and tells the loop.
+    pub(crate) fn add(&self, add: impl FnOnce(&mut W)) {
+        let mut state = self.lock();
+        add(&mut state.work);
+        state.notify_once();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, WakeWork<W>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl WakeState<bool> {
+    /// Has the future polled.
+    pub(crate) fn wake_up(&self) {
+        self.add(|woken| *woken = true);
+    }
+}
+
+impl Wake for WakeState<bool> {
+    fn wake(self: Arc<Self>) {
+        self.wake_up();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_up();
+    }
+}
+
+/// The side of the source.
+#[derive(Debug)]
+pub(crate) struct WakeReceiver<W: Work> {
+    wake_state: Arc<WakeState<W>>,
+    token: Option<InterestToken>,
+}
+
+impl<W: Work> WakeReceiver<W> {
+    pub(crate) fn new() -> Self {
+        Self { wake_state: Arc::default(), token: None }
+    }
+
+    pub(crate) fn wake_state(&self) -> &Arc<WakeState<W>> {
+        &self.wake_state
+    }
+
+    /// Registers, and tells the loop of what came before.
+    pub(crate) fn register(&mut self, registrar: &mut Registrar<'_>) {
+        let (token, notifier) = registrar.raw_notifier();
+        self.token = Some(token);
+        let mut state = self.wake_state.lock();
+        state.notifier = Some(notifier);
+        state.loop_knows = false;
+        if !state.work.is_empty() {
+            state.notify_once();
+        }
+    }
+
+    pub(crate) fn reregister(&mut self, registrar: &mut Registrar<'_>) {
+        if self.token.is_none() {
+            self.register(registrar);
+        }
+    }
+
+    pub(crate) fn unregister(&mut self, registrar: &mut Registrar<'_>) {
+        if let Some(token) = self.token.take() {
+            registrar.release(token);
+        }
+        self.wake_state.lock().notifier = None;
+    }
+
+    pub(crate) fn is(&self, token: InterestToken) -> bool {
+        self.token == Some(token)
+    }
+
+    pub(crate) fn with_work<R>(&self, f: impl FnOnce(&mut W) -> R) -> R {
+        f(&mut self.wake_state.lock().work)
+    }
+
+    /// The loop is going to look in this round: until it has, nobody needs to tell it.
+    #[cfg(feature = "wayland-client")]
+    pub(crate) fn expect(&self) {
+        self.wake_state.lock().loop_knows = true;
+    }
+
+    /// What to answer after a step: `Again` if there is work.
+    pub(crate) fn answer(&mut self) -> PostAction {
+        let mut state = self.wake_state.lock();
+        state.loop_knows = !state.work.is_empty();
+        if !state.loop_knows {
+            return PostAction::Continue;
+        }
+        if let Some(notifier) = &state.notifier {
+            notifier.again();
+        }
+        PostAction::Again
+    }
+}
+
+impl WakeReceiver<bool> {
+    /// A wake_state that has rung: what is new wants a first poll.
+    #[cfg(any(feature = "executor", feature = "futures-core"))]
+    pub(crate) fn rung() -> Self {
+        let receiver = Self::new();
+        receiver.wake_state().wake_up();
+        receiver
+    }
+
+    pub(crate) fn waker(&self) -> Waker {
+        Arc::clone(self.wake_state()).into()
+    }
+
+    /// Whether to poll; forgets it.
+    pub(crate) fn take_ring(&self) -> bool {
+        self.with_work(std::mem::take)
+    }
+}
+
+/// A waker may outlive the source and its loop: it then holds none of the loop's fds.
+impl<W: Work> Drop for WakeReceiver<W> {
+    fn drop(&mut self) {
+        self.wake_state.lock().notifier = None;
+    }
+}
+
+static_assertions::assert_impl_all!(WakeState<bool>: Send, Sync);

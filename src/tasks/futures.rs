@@ -1,0 +1,291 @@
+//! An executor: futures that run on the loop's thread, and a callback for their results.
+//!
+//! The futures live in the [`Executor`], and nowhere else: a waker knows the key of its task only, and what
+//! passes from a [`Scheduler`] to the executor passes through a channel that ends with the executor. So a
+//! future that owns a scheduler of its own executor does not keep itself alive, and all of them are dropped
+//! with the loop.
+//!
+//! The wakers are made from the standard library's [`Wake`], by an `Arc` of a key and a flag. The crate
+//! `async-task`, which calloop uses, keeps future, result and waker in one allocation that is
+//! reference-counted by hand: a task then lives as long as its longest waker, and its unsafe code is there to
+//! let a task move between threads, which the tasks here never do. The price is a second small allocation a
+//! task.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+
+use std::collections::VecDeque;
+
+use slotmap::{SlotMap, new_key_type};
+
+use crate::sources::wake::{WakeReceiver, WakeState, Work};
+use crate::sync::{AtomicBool, Ordering};
+use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
+
+/// Makes an executor, and the scheduler that gives it futures.
+///
+/// The callback of the [`Executor`] receives what the futures return. They run on the loop's thread and need
+/// not be `Send`; the wakers they hand out work from any thread. It takes no fd.
+///
+/// For futures that reach the state of the loop, see [`LoopHandle::spawn`](crate::LoopHandle::spawn).
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self>, sum: u32 }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use std::time::Duration;
+/// use soloop::{EventLoop, TimeoutFuture, executor};
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle, sum: 0 };
+/// let (executor, scheduler) = executor();
+/// state.handle.insert_source(executor, |value: u32, state| {
+///     state.sum += value;
+///     if state.sum == 42 {
+///         state.handle.stop();
+///     }
+/// })?;
+/// let timeout = TimeoutFuture::from_duration(&mut state.handle, Duration::from_millis(1));
+/// scheduler.schedule(async { 40 })?;
+/// scheduler.schedule(async {
+///     timeout.await;
+///     2
+/// })?;
+/// event_loop.run(None, &mut state, |_| ())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn executor<T>() -> (Executor<T>, Scheduler<T>) {
+    let (sender, incoming) = mpsc::channel();
+    let receiver = WakeReceiver::new();
+    let scheduler = Scheduler { sender, wake_state: Arc::clone(receiver.wake_state()) };
+    let executor = Executor { incoming, tasks: SlotMap::with_key(), polling: None, receiver };
+    (executor, scheduler)
+}
+
+type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+new_key_type! { struct TaskKey; }
+
+/// One step that the executor has to take.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Take a new future in, and poll it.
+    New,
+    Poll(TaskKey),
+}
+
+/// The steps, in the order in which they were asked for.
+type Steps = VecDeque<Step>;
+
+impl Work for Steps {
+    fn is_empty(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+/// Runs futures; its events are what they return. Made by [`executor`].
+///
+/// Each future that is done is an event of its own, in the order in which they are done. A future that wakes
+/// itself is polled anew in the same round as long as the source's
+/// [budget](crate::SourceOptions::budget) lasts, which counts polls, so that no future keeps a dispatch from
+/// returning. While the source is disabled the futures rest.
+///
+/// # Limits
+///
+/// A future blocks the loop for as long as a poll takes. It can't be cancelled alone: the futures are dropped with the
+/// executor. One that panics is dropped, and the panic comes out of the dispatch; the others go on in the next one.
+pub struct Executor<T> {
+    /// Ends first, so that destructors of futures cannot schedule any more.
+    incoming: mpsc::Receiver<LocalFuture<T>>,
+    /// A task is out of its place while it is polled.
+    tasks: SlotMap<TaskKey, Option<ExecutorTask<T>>>,
+    /// The task that is being polled; stays if the poll panics.
+    polling: Option<TaskKey>,
+    receiver: WakeReceiver<Steps>,
+}
+
+struct ExecutorTask<T> {
+    future: LocalFuture<T>,
+    wake: Arc<TaskWake>,
+    waker: Waker,
+}
+
+impl<T> ExecutorTask<T> {
+    fn new(future: LocalFuture<T>, key: TaskKey, wake_state: &Arc<WakeState<Steps>>) -> Self {
+        // The first poll is the step that takes the future in.
+        let wake =
+            TaskWake { key, queued: AtomicBool::new(true), wake_state: Arc::clone(wake_state) };
+        let wake = Arc::new(wake);
+        Self { future, waker: Arc::clone(&wake).into(), wake }
+    }
+}
+
+struct TaskWake {
+    key: TaskKey,
+    /// Whether a poll is asked for. Stays set when the task is done: its wakers then do nothing.
+    queued: AtomicBool,
+    wake_state: Arc<WakeState<Steps>>,
+}
+
+impl Wake for TaskWake {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            self.wake_state.add(|steps| steps.push_back(Step::Poll(self.key)));
+        }
+    }
+}
+
+impl<T> Executor<T> {
+    /// The task of a step, out of its place; `None` if it is gone.
+    fn begin(&mut self, step: Step) -> Option<(TaskKey, ExecutorTask<T>)> {
+        let key = match step {
+            Step::Poll(key) => key,
+            Step::New => {
+                let future = self.incoming.try_recv().ok()?;
+                let wake_state = self.receiver.wake_state();
+                self.tasks.insert_with_key(|key| Some(ExecutorTask::new(future, key, wake_state)))
+            }
+        };
+        Some((key, self.tasks.get_mut(key)?.take()?))
+    }
+
+    /// Polls a task; what it returned, if it is done.
+    fn poll(&mut self, key: TaskKey, mut task: ExecutorTask<T>) -> Option<T> {
+        // From here on a wake-up asks for another poll. It also takes in what the wakers did before.
+        task.wake.queued.swap(false, Ordering::AcqRel);
+        self.polling = Some(key);
+        let polled = task.future.as_mut().poll(&mut Context::from_waker(&task.waker));
+        self.polling = None;
+        match polled {
+            Poll::Pending => {
+                if let Some(place) = self.tasks.get_mut(key) {
+                    *place = Some(task);
+                }
+                None
+            }
+            Poll::Ready(value) => {
+                task.wake.queued.store(true, Ordering::Release);
+                self.tasks.remove(key);
+                Some(value)
+            }
+        }
+    }
+}
+
+impl<T: 'static> EventSource for Executor<T> {
+    type Event<'a> = T;
+    type Ret = ();
+    type Error = Infallible;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.receiver.register(registrar);
+        Ok(())
+    }
+
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.receiver.reregister(registrar);
+        Ok(())
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.receiver.unregister(registrar);
+        Ok(())
+    }
+
+    fn process_events<F>(
+        &mut self,
+        _: Readiness,
+        token: InterestToken,
+        mut callback: F,
+    ) -> Result<PostAction, Infallible>
+    where
+        F: FnMut(T),
+    {
+        if !self.receiver.is(token) {
+            return Ok(PostAction::Continue);
+        }
+        if let Some(key) = self.polling.take() {
+            self.tasks.remove(key);
+        }
+        let step = self.receiver.with_work(VecDeque::pop_front);
+        if let Some((key, task)) = step.and_then(|step| self.begin(step))
+            && let Some(value) = self.poll(key, task)
+        {
+            callback(value);
+        }
+        Ok(self.receiver.answer())
+    }
+}
+
+impl<T> fmt::Debug for Executor<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executor").field("tasks", &self.tasks.len()).finish_non_exhaustive()
+    }
+}
+
+/// Gives futures to an [`Executor`]. Stays in the loop's thread; a clone gives to the same executor.
+///
+/// A future may own one.
+pub struct Scheduler<T> {
+    sender: mpsc::Sender<LocalFuture<T>>,
+    wake_state: Arc<WakeState<Steps>>,
+}
+
+impl<T> Scheduler<T> {
+    /// Has the executor run `future`. It is first polled by the loop, in the next round or, if the executor
+    /// itself is under way, later in this one. One that is scheduled before the executor is inserted waits.
+    ///
+    /// # Errors
+    ///
+    /// If the executor is gone; `future` is dropped then.
+    pub fn schedule<F>(&self, future: F) -> Result<(), ExecutorDestroyed>
+    where
+        F: Future<Output = T> + 'static,
+    {
+        self.sender.send(Box::pin(future)).map_err(|_| ExecutorDestroyed)?;
+        self.wake_state.add(|steps| steps.push_back(Step::New));
+        Ok(())
+    }
+}
+
+impl<T> Clone for Scheduler<T> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone(), wake_state: Arc::clone(&self.wake_state) }
+    }
+}
+
+impl<T> fmt::Debug for Scheduler<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler").finish_non_exhaustive()
+    }
+}
+
+/// The executor that a future was scheduled on is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ExecutorDestroyed;
+
+impl fmt::Display for ExecutorDestroyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the executor is gone")
+    }
+}
+
+impl Error for ExecutorDestroyed {}
+
+static_assertions::assert_impl_all!(TaskWake: Send, Sync);
+assert_traits!(Executor<u8>: Unpin; not Copy, Clone, Send, Sync, UnwindSafe, RefUnwindSafe);
+assert_traits!(Scheduler<u8>: Clone, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy, Send, Sync);
+assert_traits!(ExecutorDestroyed: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Error);

@@ -1,0 +1,271 @@
+//! Fds in futures.
+//!
+//! An fd is registered once, edge-triggered and for both directions, when it is adapted. The kernel alone
+//! knows whether it is ready: a future tries, and waits for the next edge if the answer is `WouldBlock`. It
+//! leaves its waker *before* it tries, so that an edge in between is not lost; a spurious wake-up costs one
+//! more try. Each direction has wakers of its own, and each future that waits has its place among them.
+//!
+//! The [`Async`] tells the kernel itself when it goes, since the fd is free from then on, and may be adapted
+//! anew before the loop gets to do anything; the loop forgets its part when ops are applied the next time (see
+//! `dropped_guards.rs`). Neither keeps the other alive.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::task::Waker;
+#[cfg(feature = "futures-io")]
+use std::task::{Context, Poll};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+use self::ready::ReadinessWait;
+use self::waiters::{Direction, IoSource, Waiters};
+use crate::{FdGuard, InsertError, Interest, LoopHandle, SourceGuard};
+
+mod ready;
+#[cfg(feature = "futures-io")]
+mod traits;
+mod waiters;
+
+pub use self::ready::{Readable, Writable};
+
+/// mio's `poll(2)` backend takes back the interest in what it told of.
+const REARM: bool = cfg!(mio_unsupported_force_poll_poll);
+
+/// An fd whose readiness futures can wait for; made by [`LoopHandle::adapt_io`].
+///
+/// A future tries to read or write, and on `WouldBlock` awaits [`readable`](Self::readable) or
+/// [`writable`](Self::writable). With the feature `futures-io` it implements `AsyncRead` and `AsyncWrite`.
+/// One future may wait to read while another waits to write, as the halves that
+/// `futures::AsyncReadExt::split` makes do, and any number of them may await `readable`.
+///
+/// The fd is in non-blocking mode meanwhile. [`into_inner`](Self::into_inner) and dropping unregister it at
+/// once and restore its mode.
+///
+/// # Limits
+///
+/// It belongs to its loop, which has to be dispatched for anything to become ready. If the loop is dropped
+/// first, those who wait are woken once more and then never again: reading and writing through the futures-io
+/// traits fail instead of waiting, `readable` and `writable` stay pending. Don't put another fd in the place of
+/// this one through [`get_mut`](Self::get_mut): adapt it instead. The mode belongs to the open file: of two duplicates that
+/// are adapted, the first that goes makes the file blocking for the other.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+/// use soloop::EventLoop;
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle };
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// let mut ours = state.handle.adapt_io(ours)?;
+/// let thread = std::thread::spawn(move || theirs.write_all(b"hello"));
+///
+/// let mut buffer = [0; 5];
+/// event_loop.block_on(
+///     async {
+///         ours.readable().await;
+///         ours.get_mut().read_exact(&mut buffer)
+///     },
+///     &mut state,
+/// )?;
+/// assert_eq!(&buffer, b"hello");
+/// # thread.join().unwrap()?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub struct Async<F: AsFd> {
+    /// `None` only while `into_inner` hands it out.
+    fd: Option<F>,
+    /// The number under which the fd is registered.
+    registered: RawFd,
+    /// The mode the fd was in; `None` if it was non-blocking before.
+    blocking: Option<OFlags>,
+    /// `None` once the fd is unregistered.
+    watch: Option<FdGuard>,
+    waiters: Arc<Waiters>,
+    /// Removes the loop's side, after `drop` has told the kernel.
+    _guard: SourceGuard,
+}
+
+/// Inserts the source that wakes those who wait, and watches the fd for it.
+fn watch<Data>(
+    handle: &mut LoopHandle<Data>,
+    fd: BorrowedFd<'_>,
+    waiters: &Arc<Waiters>,
+) -> io::Result<(FdGuard, SourceGuard)> {
+    // Its guard first: it takes the source with it if the fd is refused.
+    let token = handle.insert_source(IoSource::new(waiters), |(), _| ())?;
+    let guard = handle.guard(token);
+    let Some(mut registrar) = handle.registrar(token) else {
+        return Err(io::ErrorKind::NotConnected.into());
+    };
+    let (_, watch) = registrar.watch_fd(fd, Interest::BOTH)?;
+    Ok((watch, guard))
+}
+
+/// Sets non-blocking mode; the flags from before, if that was a change.
+fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<Option<OFlags>> {
+    let flags = fcntl_getfl(fd)?;
+    if flags.contains(OFlags::NONBLOCK) {
+        return Ok(None);
+    }
+    fcntl_setfl(fd, flags | OFlags::NONBLOCK)?;
+    Ok(Some(flags))
+}
+
+fn restore(fd: BorrowedFd<'_>, blocking: Option<OFlags>) {
+    if let Some(flags) = blocking {
+        // It was possible to set the mode, so it is to restore it.
+        let _ = fcntl_setfl(fd, flags);
+    }
+}
+
+impl<F: AsFd> Async<F> {
+    /// Makes [`LoopHandle::adapt_io`] of an fd.
+    pub(crate) fn new<Data>(handle: &mut LoopHandle<Data>, fd: F) -> Result<Self, InsertError<F>> {
+        let blocking = match set_nonblocking(fd.as_fd()) {
+            Ok(blocking) => blocking,
+            Err(error) => return Err(InsertError::new(error, fd)),
+        };
+        let waiters = Arc::new(Waiters::default());
+        match watch(handle, fd.as_fd(), &waiters) {
+            Ok((watch, guard)) => Ok(Self {
+                registered: fd.as_fd().as_raw_fd(),
+                fd: Some(fd),
+                blocking,
+                watch: Some(watch),
+                waiters,
+                _guard: guard,
+            }),
+            Err(error) => {
+                restore(fd.as_fd(), blocking);
+                Err(InsertError::new(error, fd))
+            }
+        }
+    }
+
+    /// What owns the fd.
+    pub fn get_ref(&self) -> &F {
+        self.fd.as_ref().expect("held until `into_inner`")
+    }
+
+    /// What owns the fd.
+    pub fn get_mut(&mut self) -> &mut F {
+        self.fd.as_mut().expect("held until `into_inner`")
+    }
+
+    /// Gives back what owns the fd, unregistered and in the mode in which it was. It can be adapted again at
+    /// once.
+    pub fn into_inner(mut self) -> F {
+        self.release();
+        self.fd.take().expect("held until `into_inner`")
+    }
+
+    /// Is ready when a read would not block: there is data, the end, or an error.
+    pub fn readable(&self) -> Readable<'_, F> {
+        Readable { wait: ReadinessWait::new(self, Direction::Read) }
+    }
+
+    /// Is ready when a write would not block, be it because it would fail.
+    pub fn writable(&self) -> Writable<'_, F> {
+        Writable { wait: ReadinessWait::new(self, Direction::Write) }
+    }
+
+    /// Leaves a waker for the next edge. To be followed by a try.
+    fn await_edge(&self, direction: Direction, place: u64, waker: &Waker) -> io::Result<()> {
+        self.waiters.leave(direction, place, waker);
+        if REARM && let Some(watch) = &self.watch {
+            watch.rearm(self.get_ref().as_fd())?;
+        }
+        Ok(())
+    }
+
+    /// Asks the kernel whether a call in this direction would not block.
+    fn is_ready(&self, direction: Direction) -> bool {
+        let flags = match direction {
+            Direction::Read => PollFlags::IN,
+            Direction::Write => PollFlags::OUT,
+        };
+        let mut fds = [PollFd::new(self.get_ref(), flags)];
+        // Whoever asks tries then, and is told of an error.
+        !matches!(rustix::event::poll(&mut fds, Some(&Timespec::default())), Ok(0))
+    }
+
+    /// Calls `operation` until it does something else than to ask for patience.
+    #[cfg(feature = "futures-io")]
+    fn poll_with<R>(
+        &mut self,
+        direction: Direction,
+        cx: &Context<'_>,
+        mut operation: impl FnMut(&mut F) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        let mut waits = false;
+        loop {
+            match operation(self.get_mut()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if waits {
+                        return Poll::Pending;
+                    }
+                    if self.waiters.is_over() {
+                        return Poll::Ready(Err(io::Error::other("the event loop is gone")));
+                    }
+                    self.await_edge(direction, Waiters::TRAITS, cx.waker())?;
+                    waits = true;
+                }
+                result => {
+                    if waits {
+                        self.waiters.leave_place(direction, Waiters::TRAITS);
+                    }
+                    return Poll::Ready(result);
+                }
+            }
+        }
+    }
+
+    /// Unregisters the fd and restores its mode.
+    fn release(&mut self) {
+        let Some(fd) = &self.fd else { return };
+        let fd = fd.as_fd();
+        if fd.as_raw_fd() != self.registered {
+            return;
+        }
+        if let Some(watch) = self.watch.take() {
+            // There is nothing to do about a failure; what comes of the fd after all is not delivered.
+            let _ = watch.unregister(fd);
+        }
+        restore(fd, self.blocking);
+    }
+}
+
+impl<F: AsFd> Drop for Async<F> {
+    fn drop(&mut self) {
+        self.release();
+        self.waiters.clear();
+    }
+}
+
+/// Nothing in it is pinned.
+impl<F: AsFd> Unpin for Async<F> {}
+
+impl<F: AsFd> AsFd for Async<F> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.get_ref().as_fd()
+    }
+}
+
+impl<F: AsFd + fmt::Debug> fmt::Debug for Async<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Async").field(self.get_ref()).finish()
+    }
+}
+
+assert_traits!(Async<std::net::TcpStream>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy, Clone);

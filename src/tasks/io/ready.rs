@@ -1,0 +1,81 @@
+//! The futures that wait for an fd.
+
+use std::fmt;
+use std::future::Future;
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::Async;
+use super::waiters::Direction;
+
+/// Waits until a read would not block; see [`Async::readable`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Readable<'a, F: AsFd> {
+    pub(super) wait: ReadinessWait<'a, F>,
+}
+
+/// Waits until a write would not block; see [`Async::writable`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Writable<'a, F: AsFd> {
+    pub(super) wait: ReadinessWait<'a, F>,
+}
+
+impl<F: AsFd> Future for Readable<'_, F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.wait.poll(cx)
+    }
+}
+
+impl<F: AsFd> Future for Writable<'_, F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.wait.poll(cx)
+    }
+}
+
+pub(super) struct ReadinessWait<'a, F: AsFd> {
+    io: &'a Async<F>,
+    direction: Direction,
+    /// Its place among those who wait, once it does.
+    place: Option<u64>,
+}
+
+impl<'a, F: AsFd> ReadinessWait<'a, F> {
+    pub(super) fn new(io: &'a Async<F>, direction: Direction) -> Self {
+        Self { io, direction, place: None }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let place = *self.place.get_or_insert_with(|| self.io.waiters.new_place());
+        let told = self.io.await_edge(self.direction, place, cx.waker());
+        if told.is_err() || self.io.is_ready(self.direction) {
+            self.io.waiters.leave_place(self.direction, place);
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl<F: AsFd> Drop for ReadinessWait<'_, F> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.io.waiters.leave_place(self.direction, place);
+        }
+    }
+}
+
+impl<F: AsFd> fmt::Debug for ReadinessWait<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.direction)
+    }
+}
+
+assert_traits!(Readable<'static, std::net::TcpStream>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
+assert_traits!(Writable<'static, std::net::TcpStream>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);

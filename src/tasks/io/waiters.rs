@@ -1,0 +1,169 @@
+//! Those who wait for an edge, and the source that wakes them.
+//!
+//! Wakers are cloned, dropped and woken outside of the lock: that is user code, which may drop the
+//! [`Async`](super::Async) itself, and may panic, which keeps no other waker from being woken.
+
+use std::convert::Infallible;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Direction {
+    Read,
+    Write,
+}
+
+/// What an [`Async`](super::Async) and its source share.
+#[derive(Debug, Default)]
+pub(super) struct Waiters {
+    waiting: Mutex<WaiterList>,
+}
+
+#[derive(Debug, Default)]
+struct WaiterList {
+    /// For each direction, the places that wait and their wakers. There are few of them.
+    wakers: [Vec<(u64, Waker)>; 2],
+    places: u64,
+    /// The loop is gone.
+    ended: bool,
+}
+
+impl Waiters {
+    /// The place of the futures-io traits, which keep the waker of the last call only.
+    #[cfg(feature = "futures-io")]
+    pub(super) const TRAITS: u64 = 0;
+
+    pub(super) fn new_place(&self) -> u64 {
+        let mut waiting = self.lock();
+        waiting.places += 1;
+        waiting.places
+    }
+
+    pub(super) fn leave(&self, direction: Direction, place: u64, waker: &Waker) {
+        let waker = waker.clone();
+        let mut waiting = self.lock();
+        if waiting.ended {
+            return;
+        }
+        let wakers = &mut waiting.wakers[direction as usize];
+        let old = match wakers.iter_mut().find(|(other, _)| *other == place) {
+            Some((_, there)) => Some(std::mem::replace(there, waker)),
+            None => {
+                wakers.push((place, waker));
+                None
+            }
+        };
+        drop(waiting);
+        drop(old);
+    }
+
+    pub(super) fn leave_place(&self, direction: Direction, place: u64) {
+        let mut waiting = self.lock();
+        let wakers = &mut waiting.wakers[direction as usize];
+        let found = wakers.iter().position(|(other, _)| *other == place);
+        let old = found.map(|index| wakers.swap_remove(index));
+        drop(waiting);
+        drop(old);
+    }
+
+    /// Forgets those who wait.
+    pub(super) fn clear(&self) {
+        let wakers = std::mem::take(&mut self.lock().wakers);
+        drop(wakers);
+    }
+
+    /// Whether nobody will wake those who wait.
+    #[cfg(feature = "futures-io")]
+    pub(super) fn is_over(&self) -> bool {
+        self.lock().ended
+    }
+
+    fn lock(&self) -> MutexGuard<'_, WaiterList> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The loop's side: it wakes those who wait. It neither owns nor registers the fd, and its callback is never
+/// called.
+pub(super) struct IoSource {
+    waiters: Arc<Waiters>,
+    /// Room for those to wake.
+    woken: Vec<(u64, Waker)>,
+}
+
+impl IoSource {
+    pub(super) fn new(waiters: &Arc<Waiters>) -> Self {
+        Self { waiters: Arc::clone(waiters), woken: Vec::new() }
+    }
+
+    /// Wakes them all, then goes on with the first panic.
+    fn wake(&mut self) {
+        let mut panicked = None;
+        for (_, waker) in self.woken.drain(..) {
+            // The waker is gone after that: nobody sees it half woken.
+            let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            panicked = panicked.or(woken.err());
+        }
+        // In the destructor, a panic on top of another would abort.
+        if let Some(panic) = panicked.filter(|_| !std::thread::panicking()) {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl EventSource for IoSource {
+    type Event<'a> = ();
+    type Ret = ();
+    type Error = Infallible;
+
+    /// The wakers go with the `Async`, which alone removes its source.
+    const DROP_RUNS_CODE: bool = false;
+
+    fn register(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn process_events<F>(
+        &mut self,
+        readiness: Readiness,
+        _: InterestToken,
+        _: F,
+    ) -> Result<PostAction, Infallible>
+    where
+        F: FnMut(()),
+    {
+        let mut waiting = self.waiters.lock();
+        if readiness.readable {
+            self.woken.append(&mut waiting.wakers[Direction::Read as usize]);
+        }
+        if readiness.writable {
+            self.woken.append(&mut waiting.wakers[Direction::Write as usize]);
+        }
+        drop(waiting);
+        self.wake();
+        Ok(PostAction::Continue)
+    }
+}
+
+/// A waker may own the task that owns the `Async`: the circle ends with the loop. Those who wait are told.
+impl Drop for IoSource {
+    fn drop(&mut self) {
+        let mut waiting = self.waiters.lock();
+        waiting.ended = true;
+        self.woken.extend(waiting.wakers.iter_mut().flat_map(std::mem::take));
+        drop(waiting);
+        self.wake();
+    }
+}

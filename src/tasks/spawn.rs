@@ -1,0 +1,400 @@
+//! Tasks: futures that reach the state between two awaits.
+//!
+//! No future can hold `&mut Data` while it waits, and none has to: [`TaskContext::with`] queues its closure,
+//! and the task, which is a source, has its callback run what is queued, with the state, as the loop calls
+//! any callback. Then the future is polled again. The callback owns the queue's receiving end and the source
+//! the future, so that a task, its closures and whatever they captured end together. A [`JoinHandle`] (`spawn/join.rs`)
+//! gives the task's result to whoever waits for it.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use self::join::Report;
+use self::waits::{Wait, WaitCounts, Waiting};
+use self::with::{Call, With};
+use crate::sources::wake::{WakeReceiver, WakeState};
+use crate::{
+    Clock, EventSource, InterestToken, LoopData, LoopHandle, PostAction, Readiness, Registrar,
+    SourceOptions, TimeoutFuture, Token,
+};
+
+mod join;
+mod once;
+mod waits;
+mod with;
+
+pub use join::{Cancelled, JoinHandle};
+pub use waits::TaskWaits;
+
+/// Does [`LoopHandle::spawn_with`].
+pub(crate) fn spawn_with<Data, F, Fut>(
+    handle: &mut LoopHandle<Data>,
+    options: SourceOptions,
+    task: F,
+) -> JoinHandle<Fut::Output>
+where
+    Data: 'static,
+    F: FnOnce(TaskContext<Data>) -> Fut + 'static,
+    Fut: Future + 'static,
+    Fut::Output: 'static,
+{
+    let report = Report::new();
+    let outcome = report.outcome();
+    let task = |cx| async move {
+        let result = task(cx).await;
+        report.finish(result);
+    };
+    JoinHandle::new(spawn(handle, options, task), outcome)
+}
+
+/// Does [`LoopHandle::spawn`].
+pub(crate) fn spawn<Data, F, Fut>(
+    handle: &mut LoopHandle<Data>,
+    options: SourceOptions,
+    task: F,
+) -> Token<Task>
+where
+    Data: 'static,
+    F: FnOnce(TaskContext<Data>) -> Fut + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
+    let (sender, calls) = mpsc::channel::<Arc<dyn Call<Data>>>();
+    let receiver = WakeReceiver::rung();
+    let wake_state = Arc::clone(receiver.wake_state());
+    let waits = Arc::new(WaitCounts::default());
+    let clock = handle.clock().clone();
+    let cx = TaskContext { calls: sender, wake_state, waits: Arc::clone(&waits), clock };
+    // Called by the first poll, like everything else of the task.
+    let future = Box::pin(async move { task(cx).await });
+    let task = Task { future: Some(future), waker: receiver.waker(), receiver, waits };
+    let callback = move |(), data: &mut Data| match calls.try_recv() {
+        Ok(call) => {
+            call.run(data);
+            true
+        }
+        Err(_) => false,
+    };
+    // If the loop is gone the task is dropped.
+    handle.insert_source_with(options, task, callback).unwrap_or_else(|_| Token::null())
+}
+
+/// What [`LoopHandle::spawn`] inserts; its token cancels the task.
+///
+/// Its callback runs one of the closures that the future queued, and answers whether there was one.
+pub struct Task {
+    /// `None` if it panicked.
+    future: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    receiver: WakeReceiver<bool>,
+    waker: Waker,
+    waits: Arc<WaitCounts>,
+}
+
+impl Task {
+    /// What it waits for, by what it has its context for.
+    pub fn waits(&self) -> TaskWaits {
+        self.waits.get()
+    }
+}
+
+impl EventSource for Task {
+    type Event<'a> = ();
+    type Ret = bool;
+    type Error = Infallible;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.receiver.register(registrar);
+        Ok(())
+    }
+
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.receiver.reregister(registrar);
+        Ok(())
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.receiver.unregister(registrar);
+        Ok(())
+    }
+
+    fn process_events<F>(
+        &mut self,
+        _: Readiness,
+        token: InterestToken,
+        mut callback: F,
+    ) -> Result<PostAction, Infallible>
+    where
+        F: FnMut(()) -> bool,
+    {
+        if !self.receiver.is(token) {
+            return Ok(PostAction::Continue);
+        }
+        // Out of its place until all went well: a task that panics, in whichever part, is over.
+        let Some(mut future) = self.future.take() else {
+            return Ok(PostAction::Remove);
+        };
+        // A call rings the wake_state, so that the task is here again as long as any is queued.
+        if !callback(()) && self.receiver.take_ring() {
+            let polled = future.as_mut().poll(&mut Context::from_waker(&self.waker));
+            if polled.is_ready() {
+                return Ok(PostAction::Remove);
+            }
+        }
+        self.future = Some(future);
+        Ok(self.receiver.answer())
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").finish_non_exhaustive()
+    }
+}
+
+/// How a task reaches the state and the time of its loop.
+///
+/// A clone belongs to the same task.
+///
+/// # Limits
+///
+/// What it makes works as long as the task does: once that is done or cancelled, what a clone elsewhere
+/// awaits stays pending for ever.
+pub struct TaskContext<Data> {
+    calls: mpsc::Sender<Arc<dyn Call<Data>>>,
+    wake_state: Arc<WakeState<bool>>,
+    waits: Arc<WaitCounts>,
+    clock: Clock,
+}
+
+impl<Data: 'static> TaskContext<Data> {
+    /// Runs `f` with the state, and is ready with what it returns. What waits meanwhile is this future alone;
+    /// no other callback runs in between, unless the task has used up its budget of the round.
+    ///
+    /// What `f` asks of the [`LoopHandle`] is applied before the task goes on. Dropped before it was polled
+    /// to the end, it takes `f` back if that has not run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, clients: u32 }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, TaskContext};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, clients: 3 };
+    /// let task = state.handle.spawn_with(Default::default(), |cx: TaskContext<State>| async move {
+    ///     cx.with(|state| state.clients).await
+    /// });
+    /// assert_eq!(event_loop.block_on(task, &mut state)?, Some(Ok(3)));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn with<F, R>(&self, f: F) -> impl Future<Output = R> + use<Data, F, R>
+    where
+        F: FnOnce(&mut Data) -> R + 'static,
+        R: 'static,
+    {
+        With::new(self.clone(), f)
+    }
+
+    /// Is ready `duration` from now on the loop's clock.
+    pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + use<Data>
+    where
+        Data: LoopData,
+    {
+        self.sleep_to(self.now().checked_add(duration))
+    }
+
+    /// Is ready at `deadline` on the loop's clock.
+    pub fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + use<Data>
+    where
+        Data: LoopData,
+    {
+        self.sleep_to(Some(deadline))
+    }
+
+    fn sleep_to(&self, deadline: Option<Instant>) -> impl Future<Output = ()> + use<Data>
+    where
+        Data: LoopData,
+    {
+        let cx = self.clone();
+        async move {
+            match deadline {
+                Some(deadline) => {
+                    let timeout = move |data: &mut Data| {
+                        TimeoutFuture::from_deadline(data.loop_handle(), deadline)
+                    };
+                    let timeout = cx.with(timeout).await;
+                    let _waiting = Waiting::new(&cx.waits, Wait::Sleep);
+                    timeout.await;
+                }
+                // Beyond the end of time.
+                None => {
+                    let _waiting = Waiting::new(&cx.waits, Wait::Sleep);
+                    std::future::pending().await
+                }
+            }
+        }
+    }
+
+    /// Gives `future` until `duration` from now on the loop's clock, and drops it then. If both are ready, the
+    /// future wins.
+    ///
+    /// # Errors
+    ///
+    /// The future ready with [`Elapsed`] if time ran out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::{future, time::Duration};
+    /// use soloop::{Clock, Elapsed, EventLoop, TaskContext};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+    /// let mut state = State { handle };
+    /// state.handle.spawn(|cx: TaskContext<State>| async move {
+    ///     let minute = Duration::from_secs(60);
+    ///     assert_eq!(cx.timeout(minute, future::ready(42)).await, Ok(42));
+    ///     assert_eq!(cx.timeout(minute, future::pending::<()>()).await, Err(Elapsed));
+    ///     cx.with(|state| state.handle.stop()).await;
+    /// });
+    /// event_loop.run(None, &mut state, |_| ())?;
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn timeout<Fut: Future>(
+        &self,
+        duration: Duration,
+        future: Fut,
+    ) -> impl Future<Output = Result<Fut::Output, Elapsed>> + use<Data, Fut>
+    where
+        Data: LoopData,
+    {
+        let sleep = self.sleep(duration);
+        async move {
+            let mut future = pin!(future);
+            let mut sleep = pin!(sleep);
+            poll_fn(|cx| match future.as_mut().poll(cx) {
+                Poll::Ready(value) => Poll::Ready(Ok(value)),
+                Poll::Pending => sleep.as_mut().poll(cx).map(|()| Err(Elapsed)),
+            })
+            .await
+        }
+    }
+
+    /// Starts another task, as [`LoopHandle::spawn`] does; ready with its token at once.
+    ///
+    /// The other one goes on when this one ends. What is to end with this one is spawned by
+    /// [`spawn_with`](Self::spawn_with) into a [`Scope`](crate::Scope) that this one owns.
+    pub fn spawn<F, Fut>(&self, task: F) -> impl Future<Output = Token<Task>> + use<Data, F, Fut>
+    where
+        Data: LoopData,
+        F: FnOnce(TaskContext<Data>) -> Fut + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
+        self.with(|data| spawn(data.loop_handle(), SourceOptions::new(), task))
+    }
+
+    /// Starts another task, as [`LoopHandle::spawn_with`] does: one that has a result, and options of its own. Ready with
+    /// the way to the result at once, which is awaited in turn.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, sum: u64 }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{Clock, EventLoop, SourceOptions, TaskContext};
+    ///
+    /// async fn download(cx: TaskContext<State>, bytes: u64) -> u64 {
+    ///     cx.sleep(Duration::from_secs(bytes)).await;
+    ///     bytes
+    /// }
+    ///
+    /// async fn download_all(cx: TaskContext<State>) {
+    ///     let mut downloads = Vec::new();
+    ///     for bytes in [3, 1, 2] {
+    ///         let options = SourceOptions::new().name("download");
+    ///         downloads.push(cx.spawn_with(options, move |cx| download(cx, bytes)).await);
+    ///     }
+    ///     for download in downloads {
+    ///         let bytes = download.await.unwrap_or(0);
+    ///         cx.with(move |state| state.sum += bytes).await;
+    ///     }
+    ///     cx.with(|state| state.handle.stop()).await;
+    /// }
+    ///
+    /// let (mut event_loop, handle) = EventLoop::with_clock(Clock::manual())?;
+    /// let start = handle.now();
+    /// let mut state = State { handle, sum: 0 };
+    /// state.handle.spawn(download_all);
+    /// event_loop.run(None, &mut state, |_| ())?;
+    /// assert_eq!(state.sum, 6);
+    /// assert_eq!(state.handle.now() - start, Duration::from_secs(3)); // side by side
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn spawn_with<F, Fut>(
+        &self,
+        options: SourceOptions,
+        task: F,
+    ) -> impl Future<Output = JoinHandle<Fut::Output>> + use<Data, F, Fut>
+    where
+        Data: LoopData,
+        F: FnOnce(TaskContext<Data>) -> Fut + 'static,
+        Fut: Future + 'static,
+        Fut::Output: 'static,
+    {
+        self.with(|data| spawn_with(data.loop_handle(), options, task))
+    }
+
+    /// The time on the loop's clock.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+}
+
+impl<Data> Clone for TaskContext<Data> {
+    fn clone(&self) -> Self {
+        Self {
+            calls: self.calls.clone(),
+            wake_state: Arc::clone(&self.wake_state),
+            waits: Arc::clone(&self.waits),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+impl<Data> fmt::Debug for TaskContext<Data> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskContext").finish_non_exhaustive()
+    }
+}
+
+/// The future did not finish in time; see [`TaskContext::timeout`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Elapsed;
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time is up")
+    }
+}
+
+impl Error for Elapsed {}
+
+assert_traits!(Task: Unpin; not Send, Sync, Copy, UnwindSafe, RefUnwindSafe);
+assert_traits!(TaskContext<*mut ()>: Clone, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy);
+assert_traits!(TaskContext<u8>: Clone; not Send, Sync);
+assert_traits!(Elapsed: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Error);

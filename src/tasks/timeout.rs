@@ -1,0 +1,183 @@
+//! A timeout as a future.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::{
+    EventSource, InterestToken, LoopHandle, PostAction, Readiness, Registrar, SourceGuard,
+};
+
+/// Is ready at a deadline on the loop's clock.
+///
+/// It is a timer of its loop, which has to be dispatched for it to become ready; whoever polls it may be
+/// elsewhere. It keeps the promises of a [`Timer`](crate::Timer): precise, never early, and with a
+/// [manual clock](crate::Clock::manual) no time is spent. Dropped before its deadline it is cancelled, and
+/// does not wake the loop.
+///
+/// # Limits
+///
+/// If the loop is dropped first it stays pending for ever. So does one whose deadline is beyond the end of
+/// time, such as [`Duration::MAX`] from now.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self> }
+/// # impl soloop::LoopData for TimeoutState {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use std::time::Duration;
+/// use soloop::{Clock, EventLoop, TimeoutFuture};
+///
+/// let clock = Clock::manual();
+/// let (mut event_loop, handle) = EventLoop::with_clock(clock.clone())?;
+/// let mut state = State { handle };
+/// let started = clock.now();
+/// let hour = Duration::from_secs(3600);
+/// let timeout = TimeoutFuture::from_duration(&mut state.handle, hour);
+/// event_loop.block_on(timeout, &mut state)?;
+/// assert_eq!(clock.now() - started, hour); // and the test took no time
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct TimeoutFuture {
+    shared: Arc<TimeoutShared>,
+    /// `None` if the deadline never comes.
+    guard: Option<SourceGuard>,
+}
+
+impl TimeoutFuture {
+    /// Is ready `duration` from now.
+    pub fn from_duration<Data>(handle: &mut LoopHandle<Data>, duration: Duration) -> Self {
+        match handle.now().checked_add(duration) {
+            Some(deadline) => Self::from_deadline(handle, deadline),
+            None => Self { shared: Arc::default(), guard: None },
+        }
+    }
+
+    /// Is ready at `deadline`, or with the next dispatch if that has passed.
+    pub fn from_deadline<Data>(handle: &mut LoopHandle<Data>, deadline: Instant) -> Self {
+        let shared = Arc::new(TimeoutShared::default());
+        let source = TimeoutSource { deadline, token: None, shared: Arc::clone(&shared) };
+        // Nobody tells the time any more if the loop is gone.
+        let token = handle.insert_source(source, |(), _| ());
+        let guard = token.ok().map(|token| handle.guard(token));
+        Self { shared, guard }
+    }
+}
+
+impl Future for TimeoutFuture {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let mut state = self.shared.lock();
+        if state.fired {
+            drop(state);
+            if let Some(guard) = self.guard.take() {
+                guard.disarm();
+            }
+            return Poll::Ready(());
+        }
+        // Dropping a waker may run user code: outside of the lock.
+        let old = state.waker.replace(waker);
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+}
+
+impl Drop for TimeoutFuture {
+    fn drop(&mut self) {
+        self.shared.forget_waker();
+    }
+}
+
+#[derive(Debug, Default)]
+struct TimeoutShared {
+    state: Mutex<TimeoutState>,
+}
+
+#[derive(Debug, Default)]
+struct TimeoutState {
+    fired: bool,
+    waker: Option<Waker>,
+}
+
+impl TimeoutShared {
+    fn lock(&self) -> MutexGuard<'_, TimeoutState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Dropping a waker may run user code: outside of the lock.
+    fn forget_waker(&self) {
+        let waker = self.lock().waker.take();
+        drop(waker);
+    }
+}
+
+/// The loop's side. Its callback is never called.
+struct TimeoutSource {
+    deadline: Instant,
+    token: Option<InterestToken>,
+    shared: Arc<TimeoutShared>,
+}
+
+impl EventSource for TimeoutSource {
+    type Event<'a> = ();
+    type Ret = ();
+    type Error = Infallible;
+
+    /// The waker goes with the future, which alone removes a source that has not fired.
+    const DROP_RUNS_CODE: bool = false;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.token = Some(registrar.arm(self.deadline));
+        Ok(())
+    }
+
+    fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        if let Some(token) = self.token.take() {
+            registrar.disarm(token);
+        }
+        Ok(())
+    }
+
+    fn process_events<F>(
+        &mut self,
+        _: Readiness,
+        _: InterestToken,
+        _: F,
+    ) -> Result<PostAction, Infallible>
+    where
+        F: FnMut(()),
+    {
+        let mut state = self.shared.lock();
+        state.fired = true;
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(PostAction::Remove)
+    }
+}
+
+/// A waker may own the task that owns the future: the circle ends with the loop.
+impl Drop for TimeoutSource {
+    fn drop(&mut self) {
+        self.shared.forget_waker();
+    }
+}
+
+assert_traits!(TimeoutFuture: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);

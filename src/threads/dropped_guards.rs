@@ -1,0 +1,214 @@
+//! Guards: how a value that holds no [`LoopHandle`](crate::LoopHandle), such as a future or a scope, takes with it what it has in the loop
+//! when it is dropped.
+//!
+//! What is dropped is seen at the next application of ops: before any other callback, and before the next wait. The
+//! loop does not wake up for it, unless it sleeps just now.
+
+#[cfg(unix)]
+use std::io;
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::{Arc, Weak};
+
+#[cfg(unix)]
+use crate::kernel::{self, Rearm};
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
+use crate::threads::shared::Shared;
+use crate::token::{AnyToken, IdleToken, InterestKey};
+#[cfg(unix)]
+use crate::{Interest, Mode};
+
+/// What one guard leaves to be done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DroppedGuard {
+    /// Remove the source.
+    Source(AnyToken),
+    /// Cancel the idle.
+    Idle(IdleToken),
+    /// Forget an interest in an fd, which the kernel was told to forget, or not.
+    #[cfg_attr(not(unix), expect(dead_code))]
+    Fd { interest: InterestKey, told: bool },
+}
+
+/// What the guards left that were dropped since ops were last applied.
+#[derive(Debug, Default)]
+pub(crate) struct DroppedGuards {
+    list: Mutex<Vec<DroppedGuard>>,
+    /// Whether there is anything in the list.
+    any: AtomicBool,
+}
+
+impl DroppedGuards {
+    /// Adds what a guard left. The loop has to be woken if it is asleep.
+    pub(crate) fn add(&self, dropped: DroppedGuard) {
+        self.lock().push(dropped);
+        self.any.store(true, Ordering::Release);
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.any.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn take(&self) -> Vec<DroppedGuard> {
+        // First the mark: what is added from here on is in the list, or marks it again.
+        self.any.store(false, Ordering::Relaxed);
+        std::mem::take(&mut self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<DroppedGuard>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// Has the loop do what a guard left at the next application of ops. `false` if the loop is gone.
+    pub(crate) fn leave(&self, dropped: DroppedGuard) -> bool {
+        if self.ready().is_closed() {
+            return false;
+        }
+        self.dropped_guards().add(dropped);
+        self.ready().wake_if_asleep();
+        true
+    }
+}
+
+/// Has the loop do something when it is dropped: what all guards are made of.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    leaves: DroppedGuard,
+    shared: Weak<Shared>,
+}
+
+impl Guard {
+    pub(crate) fn new(leaves: DroppedGuard, shared: &Arc<Shared>) -> Self {
+        Self { leaves, shared: Arc::downgrade(shared) }
+    }
+
+    /// Drops the guard, and nothing is to be done.
+    pub(crate) fn disarm(mut self) {
+        self.shared = Weak::new();
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.leave(self.leaves);
+        }
+    }
+}
+
+/// Removes a source when it is dropped, on whatever thread; made by [`LoopHandle::guard`](crate::LoopHandle::guard).
+///
+/// For what stands for a source and holds no handle: a future that waits for it, say. The source is removed when ops are
+/// applied the next time: before any other callback runs, if the guard is dropped by a callback. It does not keep the
+/// loop alive.
+///
+/// For several sources that end together there is [`Scope`](crate::Scope).
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use soloop::{EventLoop, make_ping};
+///
+/// let (mut event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle };
+/// let (_ping, source) = make_ping();
+/// let token = state.handle.insert_source(source, |(), _| ())?;
+/// let guard = state.handle.guard(token);
+/// std::thread::spawn(|| drop(guard)).join().unwrap();
+/// event_loop.apply_pending(&mut state)?;
+/// assert!(!state.handle.contains(token));
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a guard that is dropped removes its source"]
+pub struct SourceGuard(Guard);
+
+impl SourceGuard {
+    pub(crate) fn new(guard: Guard) -> Self {
+        Self(guard)
+    }
+
+    /// Drops the guard and leaves its source where it is, or is no more.
+    pub fn disarm(self) {
+        self.0.disarm();
+    }
+}
+
+/// Ends the watch of an fd that somebody else owns than the source that hears of it; made by
+/// [`Registrar::watch_fd`](crate::Registrar::watch_fd).
+///
+/// The owner keeps it beside the fd, on whatever thread, and without the loop's handle. Before the fd is closed, or given
+/// to somebody who may register it anew, also after its source is gone, it calls [`unregister`](Self::unregister), which tells the kernel at once. A
+/// guard that is dropped without that has the loop do so when ops are applied the next time, unless the number of the fd
+/// was registered anew by then. It does not keep the loop alive.
+#[cfg(unix)]
+#[derive(Debug)]
+#[must_use = "a guard that is dropped ends the watch"]
+pub struct FdGuard {
+    fd: RawFd,
+    wants: Interest,
+    interest: InterestKey,
+    registry: Weak<mio::Registry>,
+    guard: Guard,
+}
+
+#[cfg(unix)]
+impl FdGuard {
+    pub(crate) fn new(
+        fd: BorrowedFd<'_>,
+        wants: Interest,
+        interest: InterestKey,
+        registry: &Arc<mio::Registry>,
+        shared: &Arc<Shared>,
+    ) -> Self {
+        let guard = Guard::new(DroppedGuard::Fd { interest, told: false }, shared);
+        Self { fd: fd.as_raw_fd(), wants, interest, registry: Arc::downgrade(registry), guard }
+    }
+
+    /// Has the kernel tell once more if the fd is ready, as `EPOLL_CTL_MOD` of `epoll_ctl(2)` does. Does nothing once
+    /// the loop is gone.
+    ///
+    /// mio's `poll(2)` backend takes back the interest in what it told of: with it, whoever waits calls this before each
+    /// wait. Elsewhere every edge is told without.
+    ///
+    /// # Errors
+    ///
+    /// Those of `epoll_ctl(2)`; [`NotFound`](io::ErrorKind::NotFound) if `fd` is another one than is watched.
+    pub fn rearm(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.check(fd)?;
+        let Some(registry) = self.registry.upgrade() else { return Ok(()) };
+        kernel::modify(&registry, fd, self.interest, self.wants, Mode::Edge, Rearm::Native)?;
+        Ok(())
+    }
+
+    /// Ends the watch: the kernel forgets the fd at once, and the source hears no more of it. Does nothing once the loop is
+    /// gone.
+    ///
+    /// # Errors
+    ///
+    /// Those of `epoll_ctl(2)`; [`NotFound`](io::ErrorKind::NotFound) if `fd` is another one than is watched.
+    pub fn unregister(mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.check(fd)?;
+        self.guard.leaves = DroppedGuard::Fd { interest: self.interest, told: true };
+        let Some(registry) = self.registry.upgrade() else { return Ok(()) };
+        kernel::delete_raw(&registry, self.fd)
+    }
+
+    fn check(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        if fd.as_raw_fd() == self.fd {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::NotFound, "the fd is not the one that the guard watches"))
+    }
+}
+
+assert_traits!(SourceGuard: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
+#[cfg(unix)]
+assert_traits!(FdGuard: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);

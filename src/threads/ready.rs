@@ -1,0 +1,353 @@
+//! The ready queue: how other threads, and sources without an fd, make a loop call back.
+//!
+//! All notifiers of a loop share one queue and one `mio::Waker`. The protocol is that of a thread
+//! parker, one atomic with three states:
+//!
+//! * `AWAKE`: the loop runs, and looks at the queue before it waits;
+//! * `NOTIFIED`: something was queued (or a wake-up asked for) that the loop has not looked at;
+//! * `ASLEEP`: the loop waits in the kernel, or rests between two dispatches while its fd is watched
+//!   from outside. Only the one who takes it out of this state pays for the system call.
+//!
+//! No wake-up is lost: a notifier queues, then swaps in `NOTIFIED`; the loop swaps in `AWAKE`, then
+//! empties the queue, and falls asleep only by a compare-and-exchange from `AWAKE`. Either the
+//! notifier's swap comes first, then the loop does not fall asleep; or the loop's exchange does, then
+//! the notifier finds `ASLEEP` and wakes it. The swaps acquire and release, so that whatever a thread
+//! did before it notified is seen by the callback.
+//!
+//! What the loop looks at by itself in each dispatch (posts, guards that were dropped, a stop) wakes it only if it
+//! sleeps: whoever adds to that fences, then looks for `ASLEEP`; the loop falls asleep, fences, then looks once more at
+//! all of it. One of the two sees the other.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering, PoisonError, Waker, fence};
+use crate::threads::shared::Shared;
+use crate::token::InterestKey;
+
+#[cfg(all(loom, test))]
+mod loom;
+
+/// What is in the ready queue.
+#[derive(Debug)]
+pub(crate) enum Woken {
+    Interest(InterestKey),
+    Notifier(Arc<NotifierState>),
+}
+
+const AWAKE: u8 = 0;
+const NOTIFIED: u8 = 1;
+const ASLEEP: u8 = 2;
+
+#[derive(Debug)]
+pub(crate) struct ReadyQueue {
+    state: AtomicU8,
+    queue: Mutex<WokenQueue>,
+    waker: Waker,
+    /// The loop is gone: as `closed`, to be asked without the lock.
+    gone: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct WokenQueue {
+    woken: Vec<Woken>,
+    closed: bool,
+}
+
+impl ReadyQueue {
+    #[allow(clippy::useless_conversion, reason = "under loom it is one")]
+    pub(crate) fn new(waker: mio::Waker) -> Self {
+        let queue = Mutex::new(WokenQueue::default());
+        let gone = AtomicBool::new(false);
+        Self { state: AtomicU8::new(AWAKE), queue, waker: waker.into(), gone }
+    }
+
+    /// Queues `woken`, which is dropped if the loop is gone; whether the loop sleeps, and has to be interrupted to
+    /// look at the queue.
+    #[inline]
+    #[must_use]
+    pub(crate) fn push(&self, woken: Woken) -> bool {
+        let mut queue = self.lock();
+        if queue.closed {
+            return false;
+        }
+        queue.woken.push(woken);
+        drop(queue);
+        // If this finds `NOTIFIED`, the loop empties the queue after this push: had it done so before,
+        // the lock would have made its `AWAKE` visible here.
+        self.state.load(Ordering::Relaxed) != NOTIFIED && self.end_sleep()
+    }
+
+    /// Makes the current wait of the loop end, or the next one not block.
+    #[inline]
+    pub(crate) fn wake(&self) {
+        if self.end_sleep() {
+            self.interrupt();
+        }
+    }
+
+    /// Takes the loop out of its sleep; whether it was asleep.
+    #[inline]
+    fn end_sleep(&self) -> bool {
+        self.state.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP
+    }
+
+    /// Makes the loop's fd readable.
+    pub(crate) fn interrupt(&self) {
+        // An eventfd of our own that can't be written to would be a broken invariant of the kernel's;
+        // the loop would then notice at its next deadline or event.
+        let _: io::Result<()> = self.waker.wake();
+    }
+
+    /// Wakes the loop if it sleeps, for what it looks at by itself before it falls asleep, and once more after.
+    #[inline]
+    pub(crate) fn wake_if_asleep(&self) {
+        fence(Ordering::SeqCst);
+        if self.is_asleep() {
+            self.wake();
+        }
+    }
+
+    /// Falls asleep, unless there was a notification or `has_work` then says so. Called by the loop alone.
+    #[inline]
+    pub(crate) fn fall_asleep(&self, has_work: impl FnOnce() -> bool) -> bool {
+        if !self.exchange(AWAKE, ASLEEP) {
+            return false;
+        }
+        fence(Ordering::SeqCst);
+        if !has_work() {
+            return true;
+        }
+        // A notification that came meanwhile stays.
+        self.exchange(ASLEEP, AWAKE);
+        false
+    }
+
+    /// Is awake from here on, without a look at the queue. Called by the loop alone, where it rested between two
+    /// dispatches.
+    #[inline]
+    pub(crate) fn end_rest(&self) {
+        if self.is_asleep() {
+            // A notification that came meanwhile stays.
+            self.exchange(ASLEEP, AWAKE);
+        }
+    }
+
+    #[inline]
+    fn exchange(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    #[inline]
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == ASLEEP
+    }
+
+    /// Whether there was a notification that the loop has not looked at.
+    #[inline]
+    pub(crate) fn is_notified(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == NOTIFIED
+    }
+
+    /// Is awake from here on; whether there was a notification. Called by the loop alone.
+    #[inline]
+    pub(crate) fn mark_awake(&self) -> bool {
+        // Most dispatches find it awake, and need no exchange.
+        self.state.load(Ordering::Relaxed) != AWAKE
+            && self.state.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
+    }
+
+    /// Whether the loop is gone.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// Takes what is queued, in exchange for an empty vector.
+    #[inline]
+    pub(crate) fn take(&self, into: &mut Vec<Woken>) {
+        std::mem::swap(&mut self.lock().woken, into);
+    }
+
+    /// From here on everything that is pushed is dropped.
+    pub(crate) fn close(&self) {
+        self.gone.store(true, Ordering::Release);
+        let mut queue = self.lock();
+        queue.closed = true;
+        let woken = std::mem::take(&mut queue.woken);
+        drop(queue);
+        drop(woken);
+    }
+
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, WokenQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A [`Notifier`] for sources that know by themselves whether the loop is going to look: it makes its source ready each
+/// time anew.
+///
+/// A source obtains it from [`Registrar::raw_notifier`](crate::Registrar::raw_notifier). A channel that notes under its
+/// lock that it notified, say, needs no second note, and pays for none.
+#[derive(Clone)]
+pub struct RawNotifier {
+    interest: InterestKey,
+    shared: Arc<Shared>,
+}
+
+impl RawNotifier {
+    pub(crate) fn new(interest: InterestKey, shared: Arc<Shared>) -> Self {
+        Self { interest, shared }
+    }
+
+    /// Makes the source ready: its `process_events` is called in the current or the next round.
+    pub fn notify(&self) {
+        if self.queue_up() {
+            self.interrupt();
+        }
+    }
+
+    /// The first half of [`notify`](Self::notify): whether the loop sleeps, and is to be interrupted.
+    #[inline]
+    #[must_use]
+    pub fn queue_up(&self) -> bool {
+        self.shared.ready().push(Woken::Interest(self.interest))
+    }
+
+    /// The second half of [`notify`](Self::notify).
+    pub fn interrupt(&self) {
+        self.shared.ready().interrupt();
+    }
+}
+
+impl RawNotifier {
+    /// Says, in `process_events` of the event of this notifier, that the source has more: the loop calls it once more, as
+    /// after [`PostAction::Again`](crate::PostAction::Again), even if a source around it answers something else. For a
+    /// source that may be a part of another.
+    #[inline]
+    pub fn again(&self) {
+        self.shared.set_again();
+    }
+}
+
+impl fmt::Debug for RawNotifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RawNotifier").field(&self.interest).finish()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct NotifierState {
+    raw: RawNotifier,
+    /// Whether it is in the queue.
+    queued: AtomicBool,
+}
+
+impl NotifierState {
+    /// Takes note that it left the queue: the interest that is ready.
+    #[inline]
+    pub(crate) fn dequeued(&self) -> InterestKey {
+        // Not a store: whoever finds it queued does not push, and this swap is how the loop then sees what
+        // it did before.
+        self.queued.swap(false, Ordering::AcqRel);
+        self.raw.interest
+    }
+}
+
+/// Makes a source ready, from any thread.
+///
+/// A source obtains it from [`Registrar::notifier`](crate::Registrar::notifier) and gives clones of it
+/// to whoever produces its events. It costs no fd; notifying a loop that is awake takes no system call.
+/// Once the interest is released, or the loop is gone, notifying does nothing.
+///
+/// # Examples
+///
+/// A source that fires as often as a counter says, from anywhere:
+///
+/// ```
+/// use std::{convert::Infallible, io, sync::{Arc, Mutex, atomic::{AtomicU32, Ordering}}};
+/// use soloop::{EventSource, InterestToken, Notifier, PostAction, Readiness, Registrar};
+///
+/// struct Countdown {
+///     left: Arc<AtomicU32>,
+///     notifier: Option<(InterestToken, Notifier)>,
+/// }
+///
+/// impl EventSource for Countdown {
+///     type Event<'a> = u32;
+///     type Ret = ();
+///     type Error = Infallible;
+///
+///     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         let (token, notifier) = registrar.notifier();
+///         notifier.notify(); // there may be something already
+///         self.notifier = Some((token, notifier));
+///         Ok(())
+///     }
+///
+///     fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+///         Ok(())
+///     }
+///
+///     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+///         if let Some((token, _)) = self.notifier.take() {
+///             registrar.release(token);
+///         }
+///         Ok(())
+///     }
+///
+///     fn process_events<F>(&mut self, _: Readiness, token: InterestToken, mut callback: F)
+///         -> Result<PostAction, Infallible>
+///     where
+///         F: FnMut(u32),
+///     {
+///         let ours = self.notifier.as_ref().is_some_and(|(ours, _)| *ours == token);
+///         let left = self.left.load(Ordering::Acquire);
+///         if !ours || left == 0 {
+///             return Ok(PostAction::Continue);
+///         }
+///         self.left.fetch_sub(1, Ordering::AcqRel);
+///         callback(left);
+///         Ok(PostAction::Again)
+///     }
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Notifier(Arc<NotifierState>);
+
+impl Notifier {
+    pub(crate) fn new(interest: InterestKey, shared: Arc<Shared>) -> Self {
+        let raw = RawNotifier::new(interest, shared);
+        Self(Arc::new(NotifierState { raw, queued: AtomicBool::new(false) }))
+    }
+
+    /// Makes the source ready: its `process_events` is called in the current or the next round. Calls
+    /// until then have no further effect.
+    #[inline]
+    pub fn notify(&self) {
+        let NotifierState { raw, queued } = &*self.0;
+        if !queued.swap(true, Ordering::AcqRel)
+            && raw.shared.ready().push(Woken::Notifier(Arc::clone(&self.0)))
+        {
+            raw.interrupt();
+        }
+    }
+
+    /// [`RawNotifier::again`].
+    #[cfg(all(unix, feature = "calloop"))]
+    pub(crate) fn again(&self) {
+        self.0.raw.again();
+    }
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Notifier").field(&self.0.raw).finish()
+    }
+}
+
+assert_traits!(RawNotifier: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy);
+assert_traits!(Notifier: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy);
+static_assertions::assert_eq_size!(Notifier, Option<Notifier>, usize);

@@ -1,0 +1,190 @@
+//! Work for the loop from other threads, and from places that can't reach the state.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::AnyToken;
+use crate::shrink::pop_front;
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
+use crate::threads::dropped_guards::DroppedGuard;
+use crate::threads::shared::Shared;
+
+/// What was posted to a loop.
+pub(crate) type Post<Data> = Box<dyn FnOnce(&mut Data) + Send>;
+
+/// Where remotes post; `None` once the loop is gone.
+pub(crate) struct Mailbox<T> {
+    posts: Mutex<Option<VecDeque<T>>>,
+    /// Whether there is anything in it.
+    any: AtomicBool,
+}
+
+impl<T> Mailbox<T> {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { posts: Mutex::new(Some(VecDeque::new())), any: AtomicBool::new(false) })
+    }
+
+    /// Adds a post; gives it back if the loop is gone. The loop has to be woken if it is asleep.
+    pub(crate) fn add(&self, post: T) -> Result<(), T> {
+        let mut posts = self.lock();
+        let Some(queue) = posts.as_mut() else {
+            // What comes back is dropped outside of the lock: its destructor may post.
+            return Err(post);
+        };
+        queue.push_back(post);
+        self.any.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.any.load(Ordering::Acquire)
+    }
+
+    /// Moves what was posted into `into`, which is empty.
+    pub(crate) fn take(&self, into: &mut VecDeque<T>) {
+        let mut posts = self.lock();
+        self.any.store(false, Ordering::Relaxed);
+        if let Some(posts) = posts.as_mut() {
+            std::mem::swap(posts, into);
+        }
+    }
+
+    /// Takes out what was posted first.
+    pub(crate) fn take_next(&self) -> Option<T> {
+        self.lock().as_mut().and_then(pop_front)
+    }
+
+    /// From here on nothing is accepted. What was posted is dropped, outside of the lock.
+    pub(crate) fn close(&self) {
+        let posts = self.lock().take();
+        drop(posts);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<T>>> {
+        self.posts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reaches the state of a loop from anywhere: another thread, or a `Drop`.
+///
+/// `Send` and `Sync` whatever `Data` is: only closures that are `Send` travel, and they run on the
+/// loop's thread ([`LocalRemote`](crate::LocalRemote) is for that thread alone, and for any closure). Obtained from
+/// [`LoopHandle::remote`](crate::LoopHandle::remote). What is posted runs
+/// in the order in which it was posted: after the current wait, which it ends, or before that of the next dispatch,
+/// which then does not block.
+///
+/// # Limits
+///
+/// There is no bound to what is posted: a thread that has to be held back sends into a
+/// [`sync_channel`](crate::sync_channel). Posting allocates and takes a lock: not from a signal handler, for which there is
+/// `Signals`. What a loop that is dropped has not run is dropped with it, unrun.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self>, answer: u32 }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// let (mut event_loop, handle) = soloop::EventLoop::new()?;
+/// let remote = handle.remote();
+/// let mut state = State { handle, answer: 0 };
+///
+/// let thread = std::thread::spawn({
+///     let remote = remote.clone();
+///     move || remote.post(|state: &mut State| state.answer = 42)
+/// });
+/// event_loop.dispatch(None, &mut state)?; // until something arrives
+/// assert!(thread.join().unwrap());
+/// assert_eq!(state.answer, 42);
+///
+/// drop(event_loop);
+/// assert!(!remote.post(|_| unreachable!()));
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub struct Remote<Data> {
+    mailbox: Arc<Mailbox<Post<Data>>>,
+    shared: Arc<Shared>,
+}
+
+impl<Data> Remote<Data> {
+    pub(crate) fn new(mailbox: Arc<Mailbox<Post<Data>>>, shared: Arc<Shared>) -> Self {
+        Self { mailbox, shared }
+    }
+
+    /// Runs `f` on the loop's thread. `false` if the loop is gone; `f` is dropped then.
+    pub fn post(&self, f: impl FnOnce(&mut Data) + Send + 'static) -> bool {
+        let posted = self.mailbox.add(Box::new(f)).is_ok();
+        if posted {
+            self.shared.ready().wake_if_asleep();
+        }
+        posted
+    }
+
+    /// Removes a source, as [`LoopHandle::remove`](crate::LoopHandle::remove) does, but from anywhere: when ops are
+    /// applied the next time, before any other callback, and before what was posted and has not run. So a destructor that
+    /// runs in a callback can keep a source from being called in the same round. `false` if the loop is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, Remote, TimeoutAction, Timer, Token};
+    ///
+    /// /// Has no state at hand when it is dropped.
+    /// struct Notification {
+    ///     timer: Token<Timer>,
+    ///     remote: Remote<State>,
+    /// }
+    ///
+    /// impl Drop for Notification {
+    ///     fn drop(&mut self) {
+    ///         self.remote.remove(self.timer);
+    ///     }
+    /// }
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let timer = state.handle.insert_timer(Timer::never(), |_, _| TimeoutAction::Drop);
+    /// drop(Notification { timer, remote: state.handle.remote() });
+    /// event_loop.apply_pending(&mut state)?;
+    /// assert!(!state.handle.contains(timer));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn remove(&self, token: impl Into<AnyToken>) -> bool {
+        self.shared.leave(DroppedGuard::Source(token.into()))
+    }
+
+    /// Makes [`EventLoop::run`](crate::EventLoop::run) return; see
+    /// [`LoopSignal::stop`](crate::LoopSignal::stop).
+    pub fn stop(&self) {
+        self.shared.stop();
+    }
+
+    /// Ends the current wait, or keeps the next one from blocking.
+    pub fn wakeup(&self) {
+        self.shared.ready().wake();
+    }
+}
+
+impl<Data> Clone for Remote<Data> {
+    fn clone(&self) -> Self {
+        Self { mailbox: Arc::clone(&self.mailbox), shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<Data> fmt::Debug for Remote<Data> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").finish_non_exhaustive()
+    }
+}
+
+// `*mut ()` stands for a state that is neither `Send` nor `Sync`.
+
+assert_traits!(Remote<*mut ()>: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy);
+static_assertions::assert_eq_size!(Remote<[u8; 99]>, [usize; 2]);
