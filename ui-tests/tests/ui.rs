@@ -1,4 +1,4 @@
-//! Runs `ui-tests/`: in `fail` the mistakes that must not compile, in `pass` the right way, which must run.
+//! In `fail` the mistakes that must not compile, in `pass` the right way, which must run.
 //!
 //! A case of `fail` begins with two comments: what calloop does with the mistake, and the headline of the
 //! error that forbids it. What else the compiler says is in the `.stderr` file beside the case, unless a third
@@ -6,7 +6,7 @@
 //! the compiler shows below it. The wording is that of one compiler ([`written_here`]); any other has to refuse every
 //! case with errors of the same code.
 //!
-//! After a change of a signature or of a message: `TRYBUILD=overwrite cargo test --test ui`, and read the diff.
+//! After a change of a signature or of a message: `TRYBUILD=overwrite cargo test --package soloop-ui-tests`, and read the diff.
 
 #![cfg(unix)] // The cases use `Generic`.
 
@@ -50,8 +50,9 @@ fn mistakes_do_not_compile() {
 /// The programs of `pass`, each a module of this test: nothing is built for them a second time.
 macro_rules! right_ways {
     ($($case:ident),* $(,)?) => {
-        $(mod $case {
-            include!(concat!("../ui-tests/pass/", stringify!($case), ".rs"));
+        $(#[allow(unreachable_pub, reason = "each is a program")]
+        mod $case {
+            include!(concat!("../pass/", stringify!($case), ".rs"));
 
             #[test]
             fn runs() -> soloop::Result<()> {
@@ -62,7 +63,7 @@ macro_rules! right_ways {
         /// None is forgotten.
         #[test]
         fn each_right_way_is_listed() {
-            assert_eq!(programs("ui-tests/pass"), [$(concat!("ui-tests/pass/", stringify!($case), ".rs")),*].map(PathBuf::from));
+            assert_eq!(programs("pass"), [$(concat!("pass/", stringify!($case), ".rs")),*].map(PathBuf::from));
         }
     };
 }
@@ -88,7 +89,8 @@ right_ways! {
 
 /// The programs in a folder, in the order of their names.
 fn programs(folder: &str) -> Vec<PathBuf> {
-    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
     paths.sort();
     paths
@@ -155,7 +157,7 @@ struct Case {
 
 impl Case {
     fn all() -> Vec<Self> {
-        programs("ui-tests/fail").into_iter().map(Self::read).collect()
+        programs("fail").into_iter().map(Self::read).collect()
     }
 
     fn read(path: PathBuf) -> Self {
