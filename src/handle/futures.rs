@@ -13,7 +13,7 @@ use crate::{JoinHandle, SourceOptions, Task, TaskContext, Token, spawn};
 
 #[cfg(unix)]
 impl<Data> LoopHandle<Data> {
-    /// Lets futures wait for an fd. It is set to non-blocking mode.
+    /// Wraps an fd for futures, which can then wait until it is readable or writable. It is set to non-blocking mode.
     ///
     /// # Errors
     ///
@@ -56,11 +56,11 @@ impl<Data> LoopHandle<Data> {
 impl<Data: 'static> LoopHandle<Data> {
     /// Runs a task on the loop's thread: a future that reaches the state through its [`TaskContext`].
     ///
-    /// It is first polled in the next round. Its token is that of any source:
-    /// [`remove`](Self::remove) cancels it, [`disable`](Self::disable) pauses it, and it is gone when the future
-    /// is done. A task takes part in a round as often as its [budget](crate::SourceOptions::budget) allows,
-    /// which counts polls and closures, so that none keeps a dispatch from returning. It takes no fd, and is
-    /// dropped with the loop. If it panics, the panic comes out of the dispatch, and the task is over.
+    /// The task is first polled in the next round. Its token is that of a source: [`remove`](Self::remove) cancels
+    /// the task, [`disable`](Self::disable) pauses it, and the token names nothing once the future is done. Its
+    /// [budget](crate::SourceOptions::budget) counts polls and closures, so that no task keeps a dispatch from
+    /// returning. It takes no fd, and is dropped with the loop. If it panics, the panic comes out of the dispatch,
+    /// and the task is over.
     ///
     /// # Examples
     ///
@@ -107,9 +107,11 @@ impl<Data: 'static> LoopHandle<Data> {
         spawn::spawn(self, SourceOptions::new(), task)
     }
 
-    /// Runs a task, as [`spawn`](Self::spawn), that has a result, and a name, a priority, a budget or a scope of
-    /// its own. A task that is to end with another, or with a part of the state, is spawned into a
-    /// [`Scope`](crate::Scope) that the other one owns.
+    /// Runs a task like [`spawn`](Self::spawn), with [`SourceOptions`] (a name, a priority, a budget, a scope), and
+    /// returns a [`JoinHandle`] for its result.
+    ///
+    /// To end a task together with another task, or with a part of the state, give it the [`Scope`](crate::Scope)
+    /// that the other one owns.
     ///
     /// # Examples
     ///
