@@ -99,7 +99,7 @@ impl<Data> EventLoop<Data> {
     /// Makes a loop and its handle. The handle goes into the state, where [`LoopData`] finds it.
     ///
     /// On Linux this opens four fds: the epoll instance, a duplicate of it for the handle, an eventfd and a timerfd.
-    /// Channels, pings, timers, idles and tasks need no further fd. `Signals`, `Child` and `WallTimer` own one each.
+    /// Channels, pings, timers, idles and tasks need no further fd. `Signals`, `Child` and `WallTimer` own fds of their own.
     ///
     /// # Forks
     ///
