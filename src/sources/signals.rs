@@ -65,7 +65,7 @@ pub struct Sender {
 ///
 /// # Limits
 ///
-/// Each source takes two fds, from `socketpair(2)`, and one more for each of its signals.
+/// Each source takes two fds, from `socketpair(2)`, and at least one more for each of its signals.
 ///
 /// `SIGKILL` and `SIGSTOP` can't be caught, and `SIGSEGV`, `SIGILL`, `SIGFPE` must not be: listening to them is an
 /// error. When the last `Signals` of the process for a signal is gone, the signal's default disposition applies

@@ -20,8 +20,8 @@ use crate::{
 ///
 /// # Limits
 ///
-/// If the loop is dropped first, the future stays pending for ever. So does one whose deadline is too far away for an
-/// [`Instant`], such as [`Duration::MAX`] from now.
+/// If the loop is dropped first, the future stays pending for ever. So does one whose deadline is more than 292 years
+/// away, such as [`Duration::MAX`] from now.
 ///
 /// # Examples
 ///

@@ -10,13 +10,12 @@ use std::task::{Context, Poll, Waker};
 use super::Task;
 use crate::Token;
 
-/// What a task comes to; made by [`LoopHandle::spawn_with`](crate::LoopHandle::spawn_with).
+/// A future of a task's result; [`LoopHandle::spawn_with`](crate::LoopHandle::spawn_with) makes it.
 ///
-/// A future of the task's result, for another task, for [`block_on`](crate::EventLoop::block_on), or for another
-/// thread if the result is `Send`. Nobody has to wait: the task goes on if this is dropped. Its
-/// [`token`](Self::token) cancels it.
+/// Another task can await it, or [`block_on`](crate::EventLoop::block_on), or another thread if the result is `Send`.
+/// If it is dropped, the task goes on. Its [`token`](Self::token) cancels the task.
 ///
-/// It gives the result once: polled again after that, it is ready with [`Cancelled`].
+/// It returns the result once. Polled again after that, it is ready with [`Cancelled`].
 ///
 /// # Examples
 ///
@@ -101,8 +100,8 @@ impl<R> JoinHandle<R> {
         Self { token, outcome }
     }
 
-    /// The task: [`remove`](crate::LoopHandle::remove) cancels it, [`disable`](crate::LoopHandle::disable)
-    /// pauses it.
+    /// The token of the task: [`remove`](crate::LoopHandle::remove) cancels the task,
+    /// [`disable`](crate::LoopHandle::disable) pauses it.
     pub fn token(&self) -> Token<Task> {
         self.token
     }
@@ -158,8 +157,8 @@ impl<R> Drop for Report<R> {
     }
 }
 
-/// There is no result: the task was removed, it panicked, its loop is gone, or the result was taken before; see
-/// [`JoinHandle`].
+/// The error of a [`JoinHandle`] without a result: the task was removed or panicked, its loop is gone, or the result
+/// was taken before.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Cancelled;
 
