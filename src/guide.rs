@@ -11,7 +11,6 @@
 //! * [`nesting`]: this loop in another one, another one in this loop;
 //! * [`looking`]: watching a running program, to find a spin, a stall or a storm of wake-ups;
 //! * [`trouble`]: what to do when the loop spins or stalls.
-//! * [`trouble`]: what to do when the loop spins or stalls.
 
 #[doc = include_str!("guide/glossary.md")]
 pub mod glossary {}

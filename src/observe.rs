@@ -72,7 +72,7 @@ pub struct CallbackStart<'a> {
     pub kind: CallbackKind,
     /// The source's priority.
     pub priority: Priority,
-    /// How late a timer is, on the loop's clock; `None` for anything but a timer.
+    /// How late a deadline is delivered, on the loop's clock; `None` for any other event.
     pub lateness: Option<Duration>,
 }
 
@@ -95,7 +95,7 @@ pub struct CallbackReport<'a> {
     pub priority: Priority,
     /// When it was called.
     pub started: Instant,
-    /// How late a timer was, on the loop's clock; `None` for anything but a timer.
+    /// How late a deadline was delivered, on the loop's clock; `None` for any other event.
     pub lateness: Option<Duration>,
     /// Whether this is the first callback after a wake-up. Only that one counts as the reason of the wake-up, even if
     /// others were ready, too.

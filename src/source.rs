@@ -77,7 +77,7 @@ use crate::{InterestToken, PostAction, Readiness, Registrar};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event source of soloop",
     label = "this cannot be inserted into a loop",
-    note = "wrap an fd in `Generic`, a mio type in `MioSource`, or implement `EventSource` (which asks for `'static`: what a source would borrow belongs in the state)",
+    note = "wrap an fd in `Generic`, a `std::process::Child` in `soloop::Child`, a mio type in `MioSource`, or implement `EventSource` (which asks for `'static`: what a source would borrow belongs in the state)",
     note = "a source that is written for calloop is inserted by `insert_calloop_source` (feature `calloop`)"
 )]
 pub trait EventSource: 'static {

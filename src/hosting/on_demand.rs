@@ -50,7 +50,7 @@ impl<Data: 'static> LoopHandle<Data> {
     /// * An idle runs at the end of the dispatch in which it was inserted. An idle that an idle inserts runs with the
     ///   next event of the hosted loop, as in calloop.
     /// * An error of a hosted source becomes an [`Error::Source`](crate::Error::Source) that contains calloop's
-    ///   error. calloop drops the rest of its batch, on an error or a panic.
+    ///   error. On an error or a panic, calloop drops the other events of its dispatch.
     /// * The hooks of a source (`before_sleep`, such as that of Smithay's winit backend) are called when the hosted
     ///   loop is dispatched, and in no other round; an event that `before_sleep` returns leaves the alarm off. Insert
     ///   such a source by [`insert_calloop_source`](Self::insert_calloop_source).

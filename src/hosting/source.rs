@@ -115,7 +115,7 @@ impl<Data> LoopHandle<Data> {
     /// call, and a budget counts calls.
     ///
     /// * An error of `process_events` becomes an [`Error::Source`](crate::Error::Source) that contains it, and the
-    ///   rest is delivered. (calloop wraps the error, and drops the rest of its batch.)
+    ///   rest is delivered. (calloop wraps the error, and drops the other events of its dispatch.)
     /// * `PostAction::Remove` and `Disable` work. An op that the callback queued for its own token takes precedence.
     /// * calloop's timers follow real time, even if this loop has a [manual clock](crate::Clock::manual). They wake a
     ///   sleeping loop on Linux and Android; elsewhere they fire with the loop's next event.

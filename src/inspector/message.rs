@@ -166,7 +166,7 @@ pub struct SlowCallback {
     /// How much of that time it ran on a processor. The rest of it, it waited: for a disk, a lock, a peer, a sleep,
     /// or a processor.
     pub on_cpu_ns: u64,
-    /// How late its timer was.
+    /// How late its deadline was delivered.
     pub late_ns: Option<u64>,
 }
 

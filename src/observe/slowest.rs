@@ -55,7 +55,7 @@ pub struct SlowestCallback {
     pub duration: Duration,
     /// When it was called.
     pub started: Instant,
-    /// How late a timer was, on the loop's clock; `None` for anything but a timer.
+    /// How late a deadline was delivered, on the loop's clock; `None` for any other event.
     pub lateness: Option<Duration>,
 }
 
