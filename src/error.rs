@@ -20,6 +20,9 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 ///
 /// An error loses nothing: the next dispatch delivers the rest of the round. If several sources fail in one round, or
 /// one fails twice, each dispatch returns one of the errors.
+///
+/// [`EventLoop::on_error`](crate::EventLoop::on_error) has an example of a policy, and [`of_source`](Self::of_source) of its
+/// test.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -178,6 +181,26 @@ pub enum ErrorAction {
 
 /// A source that could not be inserted, with the reason. It converts into [`io::Error`] and [`Error`], so that `?`
 /// works.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use soloop::{EventLoop, make_ping};
+///
+/// let (event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle };
+/// drop(event_loop);
+/// let (ping, source) = make_ping();
+/// let refused = state.handle.insert_source(source, |(), _| ()).unwrap_err();
+/// assert_eq!(refused.error.kind(), std::io::ErrorKind::NotConnected);
+/// let source = refused.source; // for another loop
+/// # drop((ping, source));
+/// # Ok::<(), soloop::Error>(())
+/// ```
 #[non_exhaustive]
 pub struct InsertError<S> {
     /// Why it was refused.

@@ -99,7 +99,8 @@ impl<Data> EventLoop<Data> {
     /// Makes a loop and its handle. The handle goes into the state, where [`LoopData`] finds it.
     ///
     /// On Linux this opens four fds: the epoll instance, a duplicate of it for the handle, an eventfd and a timerfd.
-    /// Channels, pings, timers, idles and tasks need no further fd. `Signals`, `Child` and `WallTimer` own fds of their own.
+    /// Channels, pings, timers, idles and tasks need no further fd. `Signals`, `Child` and `WallTimer` own fds of
+    /// their own.
     ///
     /// # Forks
     ///
@@ -113,6 +114,7 @@ impl<Data> EventLoop<Data> {
     /// # Errors
     ///
     /// [`Error::Io`] if the kernel refuses an fd, for example with `EMFILE`.
+    #[doc(alias = "try_new")]
     pub fn new() -> Result<(Self, LoopHandle<Data>)>
     where
         Data: LoopData,
@@ -187,6 +189,31 @@ impl<Data> EventLoop<Data> {
     ///
     /// As [`dispatch`](Self::dispatch): the first error of a source ends `run`, unless a policy
     /// ([`on_error`](Self::on_error)) says otherwise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, frames: u32, flushed: u32 }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, TimeoutAction, Timer};
+    /// use std::time::Duration;
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, frames: 0, flushed: 0 };
+    /// state.handle.insert_timer(Timer::immediate(), |deadline, state| {
+    ///     state.frames += 1;
+    ///     if state.frames == 3 {
+    ///         state.handle.stop();
+    ///     }
+    ///     TimeoutAction::ToInstant(deadline + Duration::from_millis(1))
+    /// });
+    /// event_loop.run(None, &mut state, |state| state.flushed += 1)?; // once a dispatch
+    /// assert_eq!(state.frames, 3);
+    /// assert!(state.flushed > 0);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn run(
         &mut self,
         timeout: impl Into<Option<Duration>>,
@@ -335,6 +362,7 @@ impl<Data> EventLoop<Data> {
     /// `S`.
     ///
     /// [`get_mut`](Self::get_mut) has an example. Inside a callback, use [`LoopHandle::visit`].
+    #[doc(alias("as_source_ref", "Dispatcher"))]
     pub fn get<S: EventSource>(&self, token: Token<S>) -> Option<&S> {
         let source: &dyn std::any::Any = &*self.slots.get(token.key())?.source;
         source.downcast_ref()
@@ -362,6 +390,7 @@ impl<Data> EventLoop<Data> {
     /// assert!(event_loop.get(timer).is_some());
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[doc(alias("as_source_mut", "Dispatcher"))]
     pub fn get_mut<S: EventSource>(&mut self, token: Token<S>) -> Option<&mut S> {
         downcast_mut(&mut *self.slots.get_mut(token.key())?.source)
     }

@@ -68,6 +68,8 @@ pub trait LoopData: Sized {
 /// [`EventLoop::apply_pending`](crate::EventLoop::apply_pending). A token is valid at once for every later operation.
 ///
 /// The handle stays in the thread of its loop. Another thread gets a [`Remote`].
+///
+/// [`insert_source`](Self::insert_source) has an example, and each of the other methods its own.
 pub struct LoopHandle<Data> {
     /// First, so that the compiler names it first.
     _thread: SendARemote,
@@ -156,6 +158,7 @@ impl<Data> LoopHandle<Data> {
     /// # }
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[doc(alias = "into_source_inner")]
     pub fn take<S: EventSource>(
         &mut self,
         token: Token<S>,
@@ -198,6 +201,7 @@ impl<Data> LoopHandle<Data> {
     /// assert_eq!(state.due, Some(deadline));
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[doc(alias("as_source_mut", "Dispatcher"))]
     pub fn visit<S: EventSource>(
         &mut self,
         token: Token<S>,
@@ -536,6 +540,7 @@ impl<Data> LoopHandle<Data> {
     /// thread.join().unwrap();
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[doc(alias = "get_signal")]
     pub fn signal(&self) -> LoopSignal {
         LoopSignal::new(Arc::clone(self.registrations.shared()))
     }

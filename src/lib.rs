@@ -11,9 +11,9 @@
 //!
 //! * The loop: [`EventLoop::run`], [`EventLoop::dispatch`]; what goes wrong: [`Error`], [`ErrorAction`].
 //! * Operations: [`LoopHandle::insert_source`], [`insert_once`](LoopHandle::insert_once),
-//!   [`insert_timer`](LoopHandle::insert_timer), [`insert_idle`](LoopHandle::insert_idle), [`remove`](LoopHandle::remove), [`take`](LoopHandle::take),
-//!   [`visit`](LoopHandle::visit), [`update`](LoopHandle::update), [`enable`](LoopHandle::enable),
-//!   [`disable`](LoopHandle::disable).
+//!   [`insert_timer`](LoopHandle::insert_timer), [`insert_idle`](LoopHandle::insert_idle),
+//!   [`remove`](LoopHandle::remove), [`take`](LoopHandle::take), [`visit`](LoopHandle::visit),
+//!   [`update`](LoopHandle::update), [`enable`](LoopHandle::enable), [`disable`](LoopHandle::disable).
 //! * Sources: fds ([`Generic`], [`MioSource`]), time ([`Timer`], [`Interval`], `WallTimer`), messages ([`channel()`],
 //!   [`sync_channel`], [`make_ping`]), processes (`Signals`, `Child`), Wayland (`WaylandSource`), sources and loops
 //!   of calloop (`CalloopSource`, `CalloopLoop`).

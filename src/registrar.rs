@@ -104,6 +104,7 @@ use crate::{Interest, InterestToken, Mode};
 /// # Ok::<(), soloop::Error>(())
 /// ```
 #[derive(Debug)]
+#[doc(alias("Poll", "TokenFactory"))]
 pub struct Registrar<'a> {
     registrations: &'a mut Registrations,
     source: SourceKey,

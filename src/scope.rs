@@ -102,6 +102,27 @@ impl Scope {
     }
 
     /// Removes the scope's sources, as dropping it does, and keeps the scope for others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, Scope, SourceOptions, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let window = Scope::new();
+    /// let options = SourceOptions::new().scope(&window);
+    /// let blink = state.handle.insert_source_with(options, Timer::never(), |_, _| TimeoutAction::Drop)?;
+    /// assert_eq!(window.len(), 1);
+    /// window.clear();
+    /// event_loop.apply_pending(&mut state)?;
+    /// assert!(window.is_empty() && !state.handle.contains(blink));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn clear(&self) {
         // Drained and not replaced: those that leave have places still, which those that come must not get.
         let guards: Vec<_> = self.members.lock().drain().collect();

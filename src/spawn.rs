@@ -163,6 +163,10 @@ impl fmt::Debug for Task {
 /// Its futures work only while the task runs: once the task is done or cancelled, a future that a clone elsewhere
 /// awaits stays pending for ever.
 /// awaits stays pending for ever.
+///
+/// # Examples
+///
+/// See [`LoopHandle::spawn`], and [the guide](crate::guide::tasks).
 pub struct TaskContext<Data> {
     calls: mpsc::Sender<Arc<dyn Call<Data>>>,
     bell: Arc<Bell<bool>>,

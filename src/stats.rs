@@ -103,6 +103,8 @@ impl<Data> EventLoop<Data> {
     /// Turns the times, and the counts of single sources, on or off. They cost two clock readings per callback.
     /// Turning them off forgets their values. [`Stats::rounds`], [`Stats::events`], [`Stats::wakeups`] and
     /// [`Stats::stale`] are always counted.
+    ///
+    /// [`stats`](Self::stats) has an example.
     pub fn enable_stats(&mut self, on: bool) {
         if on || self.insight.is_some() {
             self.insight.get_or_insert_default().count(on);

@@ -124,6 +124,7 @@ impl fmt::Debug for InterestKey {
 /// assert_eq!(size_of::<Token<Timer>>(), 8);
 /// assert_eq!(size_of::<Option<Token<Timer>>>(), 8);
 /// ```
+#[doc(alias = "RegistrationToken")]
 pub struct Token<S> {
     key: SourceKey,
     source: PhantomData<fn() -> S>,
@@ -208,6 +209,7 @@ impl<S> fmt::Debug for Token<S> {
 /// }
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[doc(alias = "RegistrationToken")]
 pub struct AnyToken {
     key: SourceKey,
 }
@@ -268,6 +270,7 @@ impl<S> PartialEq<AnyToken> for Token<S> {
 /// The [`Registrar`](crate::Registrar) returns it, and [`process_events`](crate::EventSource::process_events)
 /// receives it, so that a source with several parts can tell which of them is ready.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[doc(alias = "TokenFactory")]
 pub struct InterestToken {
     key: InterestKey,
 }
@@ -292,6 +295,7 @@ impl fmt::Debug for InterestToken {
 /// [`LoopHandle::insert_idle`](crate::LoopHandle::insert_idle) returns it. Tokens are ordered as the idles were
 /// queued.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[doc(alias = "Idle")]
 pub struct IdleToken(pub(crate) u64);
 
 // `Box<str>` stands for any source, `*mut ()` for one that is neither `Send` nor `Sync`.

@@ -174,6 +174,7 @@ impl<Data> LoopHandle<Data> {
     /// event_loop.dispatch(Duration::ZERO, &mut state)?;
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[doc(alias = "cancel")]
     pub fn cancel_idle(&mut self, token: IdleToken) -> bool {
         self.idles.cancel(token).is_some()
     }

@@ -44,6 +44,7 @@ impl<Data> LoopHandle<Data> {
     /// assert!(!state.handle.contains(token));
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[doc(alias = "register_dispatcher")]
     pub fn insert_source<S, F>(
         &mut self,
         source: S,

@@ -138,6 +138,8 @@ impl<Data: 'static> LoopHandle<Data> {
     /// Use it whenever you use calloop's handle from outside of the hosted loop: a loop that is hosted [on
     /// demand](Self::insert_calloop_on_demand) is then dispatched in the next round, which does not wait. Further
     /// calls before that round cost nothing.
+    ///
+    /// [`insert_calloop_on_demand`](Self::insert_calloop_on_demand) has an example.
     pub fn calloop(
         &mut self,
         token: Token<CalloopLoop<Data>>,

@@ -40,6 +40,8 @@ use crate::{
 ///
 /// It can also be a part of a source of your own. Its event is what calloop passes to a callback: the source's event,
 /// and its metadata.
+///
+/// [`LoopHandle::insert_calloop_source`] has an example.
 pub struct CalloopSource<S: calloop::EventSource + 'static> {
     /// The source. Its loop holds the other half while it is registered.
     recorder: Dispatcher<'static, Recorder<S>, Recorded>,

@@ -23,6 +23,8 @@ use crate::{
 
 /// A whole calloop loop as a source, made by [`LoopHandle::insert_calloop`] and
 /// [`LoopHandle::insert_calloop_on_demand`].
+///
+/// Both have an example.
 pub struct CalloopLoop<Data: 'static> {
     inner: EventLoop<'static, Data>,
     way: Way<Data>,
@@ -66,8 +68,8 @@ impl<Data: 'static> LoopHandle<Data> {
     /// does not block: an idle that they inserted runs at once.
     ///
     /// An error of a hosted source, or of its callback, becomes an [`Error::Source`](crate::Error::Source) that
-    /// contains calloop's error. On an error or a panic, calloop drops the rest of its batch: timers that were due in
-    /// it do not fire. This loop loses nothing.
+    /// contains calloop's error. On an error or a panic, calloop drops the other events of its dispatch: timers that
+    /// were due in it do not fire. This loop loses nothing.
     ///
     /// # Limits
     ///

@@ -1,8 +1,8 @@
-//! Messages from other threads: a multi-producer channel whose receiver is a source.
+//! Channels: messages from other threads, with a receiver that is a source.
 //!
-//! One queue behind a lock serves the bounded and the unbounded channel. The receiver takes the whole
-//! queue in exchange for an empty one, so that it locks once a batch; the sender that finds the receiver
-//! idle notifies the loop, and no other does until the receiver has found the queue empty.
+//! One queue behind a lock serves the bounded and the unbounded channel. The receiver swaps the whole queue for an
+//! empty one, and so locks once for many messages. A sender that finds the receiver idle notifies the loop; no other
+//! sender does until the receiver has found the queue empty.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -303,6 +303,18 @@ impl<T> SyncSender<T> {
     ///
     /// [`TrySendError`] with the message if the channel is full or gone. A channel with a bound of 0 is full unless a
     /// thread waits in [`Channel::recv`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use soloop::sync_channel;
+    ///
+    /// let (sender, channel) = sync_channel(1);
+    /// assert!(sender.try_send("first").is_ok());
+    /// assert!(sender.try_send("second").is_err()); // full
+    /// assert_eq!(channel.try_recv(), Ok("first"));
+    /// assert!(sender.try_send("third").is_ok());
+    /// ```
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         let queue = self.shared.lock();
         if queue.receiver_gone {
@@ -358,6 +370,15 @@ impl<T> Channel<T> {
     /// # Errors
     ///
     /// [`RecvError`] if all senders are gone and no message is left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, channel) = soloop::channel();
+    /// std::thread::spawn(move || sender.send(42));
+    /// assert_eq!(channel.recv(), Ok(42));
+    /// assert!(channel.recv().is_err()); // the sender is gone
+    /// ```
     pub fn recv(&self) -> Result<T, RecvError> {
         loop {
             match self.try_recv() {

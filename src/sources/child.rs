@@ -1,8 +1,7 @@
-//! Child processes.
+//! Child processes: the source [`Child`], which delivers an exit status.
 //!
-//! A child is waited for by its pid alone, through `std`, so that nothing here reaps a child of anyone else's.
-//! What tells that it is time to ask is a pidfd on Linux; elsewhere `SIGCHLD`, after which each of these
-//! sources asks for its own child.
+//! It waits for its child by the pid, through `std`, so that it never reaps another child. On Linux a pidfd says when
+//! to do so; elsewhere `SIGCHLD`, after which each `Child` asks for its own child.
 
 use std::io;
 #[cfg(target_os = "linux")]

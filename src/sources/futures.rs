@@ -1,15 +1,13 @@
 //! An executor: futures that run on the loop's thread, and a callback for their results.
 //!
-//! The futures live in the [`Executor`], and nowhere else: a waker knows the key of its task only, and what
-//! passes from a [`Scheduler`] to the executor passes through a channel that ends with the executor. So a
-//! future that owns a scheduler of its own executor does not keep itself alive, and all of them are dropped
-//! with the loop.
+//! The [`Executor`] alone owns the futures: a waker knows only the key of its task, and a [`Scheduler`] passes
+//! futures through a channel that ends with the executor. So a future that owns a scheduler of its own executor does
+//! not keep itself alive, and all futures are dropped with the loop.
 //!
-//! The wakers are made from the standard library's [`Wake`], by an `Arc` of a key and a flag. The crate
-//! `async-task`, which calloop uses, keeps future, result and waker in one allocation that is
-//! reference-counted by hand: a task then lives as long as its longest waker, and its unsafe code is there to
-//! let a task move between threads, which the tasks here never do. The price is a second small allocation a
-//! task.
+//! The wakers use the standard library's [`Wake`], with an `Arc` of a key and a flag. The crate `async-task`, which
+//! calloop uses, keeps future, result and waker in one allocation that is reference-counted by hand: a task then
+//! lives as long as its longest waker, and needs unsafe code so that it can move between threads, which tasks here
+//! never do. The price is a second small allocation per task.
 
 use std::convert::Infallible;
 use std::error::Error;

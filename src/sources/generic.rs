@@ -1,4 +1,4 @@
-//! Any fd.
+//! Fds: the source [`Generic`], and its event.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -9,6 +9,7 @@ use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, R
 /// write to.
 #[derive(Debug)]
 #[non_exhaustive]
+#[doc(alias = "NoIoDrop")]
 pub struct Ready<'a, T> {
     /// What the fd is ready for.
     pub readiness: Readiness,
@@ -101,6 +102,7 @@ impl<T> Generic<T> {
     }
 
     /// Returns what owns the fd.
+    #[doc(alias = "unwrap")]
     pub fn into_inner(self) -> T {
         self.io
     }

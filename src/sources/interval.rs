@@ -1,4 +1,4 @@
-//! A steady tick.
+//! Steady ticks: the source [`Interval`], and its event.
 
 use std::convert::Infallible;
 use std::io;
@@ -97,6 +97,31 @@ impl Interval {
 
     /// Makes an interval whose first tick is due at `first`, the others every `period` after it. If `first` has
     /// passed, the latest tick that is due comes at once, and counts those before it as missed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, missed: Option<u64> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{Clock, EventLoop, Interval, PostAction};
+    /// use std::time::Duration;
+    ///
+    /// let clock = Clock::manual();
+    /// let (mut event_loop, handle) = EventLoop::with_clock(clock.clone())?;
+    /// let mut state = State { handle, missed: None };
+    /// let second = Duration::from_secs(1);
+    /// let interval = Interval::starting_at(clock.now(), second);
+    /// clock.advance(3 * second + second / 2);
+    /// state.handle.insert_source(interval, |tick, state| {
+    ///     state.missed = Some(tick.missed);
+    ///     PostAction::Continue
+    /// })?;
+    /// event_loop.dispatch(Duration::ZERO, &mut state)?;
+    /// assert_eq!(state.missed, Some(3)); // the ticks of seconds 0, 1 and 2
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn starting_at(first: Instant, period: Duration) -> Self {
         Self { beat: Beat::Next(first), ..Self::new(period) }
     }

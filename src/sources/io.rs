@@ -1,13 +1,12 @@
-//! Fds in futures.
+//! Fds in futures: [`Async`].
 //!
-//! An fd is registered once, edge-triggered and for both directions, when it is adapted. The kernel alone
-//! knows whether it is ready: a future tries, and waits for the next edge if the answer is `WouldBlock`. It
-//! leaves its waker *before* it tries, so that an edge in between is not lost; a spurious wake-up costs one
-//! more try. Each direction has wakers of its own, and each future that waits has its place among them.
+//! An fd is registered once, edge-triggered and for both directions, when it is adapted. Only the kernel knows
+//! whether it is ready: a future tries, and waits for the next edge on `WouldBlock`. It stores its waker *before* it
+//! tries, so that an edge in between is not lost; a spurious wake-up costs one more try. Each direction has wakers of
+//! its own, and each waiting future has its place among them.
 //!
-//! The [`Async`] tells the kernel itself when it goes, since the fd is free from then on, and may be adapted
-//! anew before the loop gets to do anything; the loop forgets its part when ops are applied the next time (see
-//! `dropped_guards.rs`). Neither keeps the other alive.
+//! A dropped [`Async`] tells the kernel itself, because the fd may be adapted again before the loop runs; the loop
+//! forgets its part when ops are applied the next time. Neither keeps the other alive.
 
 use std::fmt;
 use std::io;

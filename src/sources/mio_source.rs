@@ -1,4 +1,4 @@
-//! Anything that mio can watch.
+//! Types that mio can watch: the source [`MioSource`].
 
 use std::io;
 

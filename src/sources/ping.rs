@@ -1,4 +1,4 @@
-//! The simplest signal between threads: something happened.
+//! Pings: a thread tells the loop that something happened.
 
 use std::convert::Infallible;
 use std::io;

@@ -1,12 +1,12 @@
-//! Unix signals.
+//! Unix signals: the source [`Signals`], and its event.
 //!
-//! `signal-hook` owns the process's handlers; each listener adds actions to them that do only what a
-//! signal handler may: remember that the signal came, then write a byte to a socket that the loop watches.
-//! No signal is blocked, so that child processes inherit a clean mask. A signal that the program itself
-//! blocked never runs a handler; to unblock it takes unsafe code, so it is refused instead.
+//! `signal-hook` owns the process's handlers. Each listener adds an action to them that does only what a signal
+//! handler may: it remembers the signal, then writes a byte to a socket that the loop watches. No signal is blocked,
+//! so that child processes inherit a clean mask. A signal that the program itself has blocked never runs a handler;
+//! unblocking it takes unsafe code, so it is refused instead.
 //!
-//! A handler stays installed once it is, so the default disposition is emulated: with the first listener
-//! an action is added that runs the default whenever nobody in the process listens.
+//! A handler stays installed, so the default disposition is emulated: the first listener of a signal adds an action
+//! that runs the default whenever nobody in the process listens.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -176,6 +176,18 @@ impl Signals {
     /// # Errors
     ///
     /// As [`add_signals`](Self::add_signals). On an error the set is unchanged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use soloop::Signals;
+    /// use soloop::signals::consts::{SIGHUP, SIGTERM, SIGUSR1};
+    ///
+    /// let mut signals = Signals::new([SIGTERM])?;
+    /// signals.add_signals([SIGHUP])?;
+    /// signals.set_signals([SIGHUP, SIGUSR1])?; // no longer SIGTERM
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_signals<I>(&mut self, signals: I) -> io::Result<()>
     where
         I: IntoIterator<Item: Borrow<i32>>,

@@ -1,4 +1,4 @@
-//! A stream as a source.
+//! Streams: the source [`StreamSource`].
 
 use std::convert::Infallible;
 use std::fmt;

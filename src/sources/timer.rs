@@ -1,4 +1,4 @@
-//! Timers.
+//! Timers: the source [`Timer`], the answer of its callback, and the future [`TimeoutFuture`].
 
 use std::convert::Infallible;
 use std::io;

@@ -1,4 +1,4 @@
-//! A part of a composite source that comes and goes.
+//! Parts of composite sources that come and go: [`TransientSource`].
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Timers on the clock on the wall.
+//! Timers on the system's clocks: the source [`WallTimer`], its event, and the answer of its callback.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

@@ -1,4 +1,4 @@
-//! The client side of a Wayland connection.
+//! The client side of a Wayland connection: the source [`WaylandSource`], and its event.
 
 use std::error::Error;
 use std::fmt;

@@ -107,6 +107,26 @@ impl<R> JoinHandle<R> {
     }
 
     /// Whether the task is over, with a result or without.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, SourceOptions, TaskContext};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let task = |_cx: TaskContext<State>| async { 42 };
+    /// let answer = state.handle.spawn_with(SourceOptions::new(), task);
+    /// assert!(!answer.is_finished()); // it is first polled in a dispatch
+    /// event_loop.dispatch(None, &mut state)?;
+    /// assert!(answer.is_finished());
+    /// assert_eq!(event_loop.block_on(answer, &mut state)?, Some(Ok(42)));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn is_finished(&self) -> bool {
         !matches!(*self.outcome.lock(), Stage::Running(_))
     }
