@@ -71,8 +71,8 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(None)
     }
 
-    /// Dispatches until `deadline` on the loop's clock, or until the loop is [stopped](LoopHandle::stop). What is due
-    /// at the deadline runs. If the deadline has passed, one dispatch runs, which does not block.
+    /// Dispatches until `deadline` on the loop's clock, or until the loop is [stopped](crate::LoopHandle::stop). What
+    /// is due at the deadline runs. If the deadline has passed, one dispatch runs, which does not block.
     ///
     /// On a [manual clock](crate::Clock::manual) the time is exactly `deadline` afterwards.
     /// [`dispatch`](Self::dispatch) without a timeout moves that clock to the next timer, however far away: a test

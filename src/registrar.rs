@@ -29,7 +29,7 @@ use crate::{Interest, InterestToken, Mode};
 /// | waits for | by | ended by |
 /// |---|---|---|
 /// | an fd, a mio source | [`register_fd`](Self::register_fd), [`register`](Self::register) | `unregister_fd`, `unregister` |
-/// | an fd that somebody else owns | [`watch_fd`](Self::watch_fd) | its [`FdGuard`](crate::FdGuard) |
+/// | an fd that somebody else owns | [`watch_fd`](Self::watch_fd) | its [`FdGuard`] |
 /// | a deadline | [`arm`](Self::arm), [`rearm`](Self::rearm) | [`disarm`](Self::disarm) |
 /// | other threads, wakers | [`notifier`](Self::notifier), [`raw_notifier`](Self::raw_notifier) | [`release`](Self::release) |
 ///
