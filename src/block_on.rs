@@ -74,9 +74,9 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Dispatches until `deadline` on the loop's clock, or until the loop is [stopped](crate::LoopHandle::stop). What
     /// is due at the deadline runs. If the deadline has passed, one dispatch runs, which does not block.
     ///
-    /// On a [manual clock](crate::Clock::manual) the time is exactly `deadline` afterwards.
-    /// [`dispatch`](Self::dispatch) without a timeout moves that clock to the next timer, however far away: a test
-    /// that waits for a thread or a child process may see an hour pass.
+    /// On a [manual clock](crate::Clock::manual) the time is `deadline` afterwards, unless the loop is stopped or the
+    /// clock was past it. [`dispatch`](Self::dispatch) without a timeout moves that clock to the next timer, however
+    /// far away: a test that waits for a thread or a child process may see an hour pass.
     ///
     /// # Errors
     ///

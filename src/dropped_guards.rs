@@ -155,6 +155,8 @@ impl<Data> LoopHandle<Data> {
 /// may register it again, even if the source is gone by then. If the guard is dropped instead, the loop ends the
 /// watch when ops are applied the next time, unless the fd's number was registered again by then. A guard does not
 /// keep the loop alive.
+///
+/// [`LoopHandle::registrar`] has an example.
 #[cfg(unix)]
 #[derive(Debug)]
 #[must_use = "a guard that is dropped ends the watch"]

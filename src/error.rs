@@ -26,7 +26,7 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The wait failed, or another system call of the loop itself.
+    /// The wait failed, or another system call of the loop itself. (An [`InsertError`] becomes this, too, by `?`.)
     Io(io::Error),
     /// A source, or its callback, failed. The source is still inserted (unless it was inserted for one event, or a
     /// [`Remote`](crate::Remote) inserted it and its registration failed).

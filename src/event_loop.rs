@@ -255,8 +255,9 @@ impl<Data> EventLoop<Data> {
     ///
     /// # Panics
     ///
-    /// Only if a callback or a source panics. The loop can go on afterwards: the next dispatch delivers the same
-    /// event again (except for what the callback received by value), and the rest of the round.
+    /// Only if user code panics: a callback, a source, an idle, a post, a destructor. The loop can go on afterwards:
+    /// the next dispatch delivers the event of that callback again (except for what the callback received by
+    /// value), and the rest of the round.
     ///
     /// # Examples
     ///

@@ -69,7 +69,7 @@ pub trait LoopData: Sized {
 ///
 /// The handle stays in the thread of its loop. Another thread gets a [`Remote`].
 ///
-/// [`insert_source`](Self::insert_source) has an example, and each of the other methods its own.
+/// [`insert_source`](Self::insert_source) has an example, and most of the other methods have their own.
 pub struct LoopHandle<Data> {
     /// First, so that the compiler names it first.
     _thread: SendARemote,

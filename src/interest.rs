@@ -90,8 +90,8 @@ pub enum Mode {
 
 /// What an fd is ready for.
 ///
-/// `readable` and `writable` are set only if the [`Interest`] includes them. They are then also set on a hang-up or
-/// an error, since the next call would not block. Events of timers, channels and other sources without an fd carry
+/// `readable`, `writable` and `priority` are set only if the [`Interest`] includes them. The first two are then also
+/// set on a hang-up or an error, since the next call would not block. Events of timers, channels and other sources without an fd carry
 /// [`Readiness::EMPTY`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
@@ -294,7 +294,7 @@ impl From<InterestBits> for Interest {
 /// callbacks.
 ///
 /// A composite source combines the answers of its parts with `|`: equal answers stay, `Continue | Again` is `Again`,
-/// and every other pair is `Reregister`, which loses no part's answer.
+/// and every other pair is `Reregister`, so that the `Remove` or `Disable` of one part does not concern the others.
 ///
 /// # Examples
 ///

@@ -162,7 +162,6 @@ impl fmt::Debug for Task {
 ///
 /// Its futures work only while the task runs: once the task is done or cancelled, a future that a clone elsewhere
 /// awaits stays pending for ever.
-/// awaits stays pending for ever.
 ///
 /// # Examples
 ///
@@ -246,8 +245,8 @@ impl<Data: 'static> TaskContext<Data> {
         }
     }
 
-    /// Waits for `future` for `duration` at most, on the loop's clock, and then drops it. If `future` is ready and
-    /// the time is over, the future wins.
+    /// Awaits `future` for at most `duration` on the loop's clock, and then drops it. If `future` is ready and the
+    /// time is over, the future wins.
     ///
     /// # Errors
     ///

@@ -80,8 +80,8 @@ impl<Data> Idles<Data> {
 }
 
 impl<Data> LoopHandle<Data> {
-    /// Queues `callback` to run once, after the events of the current round (outside of a dispatch: of the next
-    /// round). The loop does not block while an idle is queued.
+    /// Queues `callback` to run once, after the events of the current round (in an idle, or outside of a dispatch:
+    /// of the next round). The loop does not block while an idle is queued.
     ///
     /// # Examples
     ///

@@ -60,8 +60,9 @@ impl<Data: 'static> LoopHandle<Data> {
     ///
     /// # Cost
     ///
-    /// Three fds. When something in the hosted loop is ready: six system calls, and six more if the nearest timer
-    /// changed. After `calloop(token)` the same, in a round of its own. In any other round none.
+    /// Three fds. When something in the hosted loop is ready: six system calls more than for a plain source of this
+    /// loop, and another six if the nearest timer changed. After `calloop(token)` the same, in a round of its own. In
+    /// any other round none.
     ///
     /// # Errors
     ///

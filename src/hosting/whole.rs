@@ -47,7 +47,7 @@ impl<Data: 'static> LoopHandle<Data> {
     /// written for calloop work unchanged. Insert them through calloop's handle, before or after, which may be cloned
     /// and used in every callback.
     ///
-    /// It has no contract to keep, but costs a system call in every round: use it for a program that moves to soloop
+    /// It has no contract to keep, but costs system calls in every round: use it for a program that moves to soloop
     /// part by part. A single source costs less with [`insert_calloop_source`](Self::insert_calloop_source), and a
     /// library that requires calloop's handle with [`insert_calloop_on_demand`](Self::insert_calloop_on_demand).
     ///

@@ -15,8 +15,8 @@ use crate::{CallbackReport, Observer, WaitReport};
 ///
 /// It writes one line per event, so wrap a file in a [`BufWriter`](std::io::BufWriter). [`finish`](Self::finish)
 /// closes the array and returns errors. So does dropping the trace, without errors: with the loop, by
-/// [`clear_observers`](crate::EventLoop::clear_observers), or by another
-/// [`set_observer`](crate::EventLoop::set_observer).
+/// [`clear_observers`](crate::EventLoop::clear_observers), or when
+/// [`set_observer`](crate::EventLoop::set_observer) replaces it.
 ///
 /// # Examples
 ///

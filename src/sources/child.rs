@@ -95,7 +95,7 @@ impl Child {
     /// # Errors
     ///
     /// On Linux those of `pidfd_open(2)`: `EMFILE`, or `ENOSYS` before Linux 5.3; elsewhere those of `Signals::new`.
-    /// `ECHILD` or `ESRCH` if something else than this `child` reaped the process. The error contains the child,
+    /// `ECHILD` or `ESRCH` if the process was reaped, but not through `child`. The error contains the child,
     /// which can still be waited for or killed.
     ///
     /// # Examples
