@@ -133,7 +133,6 @@ impl<Data> LoopHandle<Data> {
     ///
     /// The error of the source's `register`, or of the kernel, together with the source. [`Error::source`] of the
     /// error is calloop's, unless that only wrapped an [`io::Error`].
-    /// error is calloop's, unless that only wrapped an [`io::Error`].
     ///
     /// [`Error::source`]: std::error::Error::source
     ///
