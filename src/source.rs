@@ -15,6 +15,17 @@ use crate::{InterestToken, PostAction, Readiness, Registrar};
 /// when it is disabled or removed. A source owns what it watches, and keeps the [`InterestToken`]s that its
 /// registrations returned.
 ///
+/// # What the built-in sources wrap
+///
+/// | to wait for | insert |
+/// |---|---|
+/// | an fd: a socket, a pipe, a device | [`Generic`](crate::Generic) |
+/// | a `std::process::Child` | `soloop::Child` |
+/// | a type of mio's | [`MioSource`](crate::MioSource) |
+/// | another thread (in place of an `mpsc::Receiver`) | [`channel`](crate::channel()), [`make_ping`](crate::make_ping) |
+/// | a future, a stream | `LoopHandle::spawn`, `StreamSource` |
+/// | a source that is written for calloop | `LoopHandle::insert_calloop_source` |
+///
 /// # One event per call
 ///
 /// `process_events` calls its callback at most once, and returns [`PostAction::Again`] while the source has more
@@ -144,6 +155,73 @@ pub trait EventSource: 'static {
     ///
     /// The dispatch ends before it waits and returns the error as [`Error::Source`](crate::Error::Source), unless an
     /// error policy says otherwise.
+    ///
+    /// # Examples
+    ///
+    /// A connection whose replies may lie in a buffer, where no fd reports them:
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, replies: Vec<u32> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::{convert::Infallible, io};
+    /// use soloop::{EventLoop, EventSource, InterestToken, PostAction, Readiness, Registrar};
+    ///
+    /// #[derive(Default)]
+    /// struct Connection {
+    ///     token: Option<InterestToken>,
+    ///     buffered: Vec<u32>,
+    /// }
+    ///
+    /// impl EventSource for Connection {
+    ///     type Event<'a> = u32;
+    ///     type Ret = ();
+    ///     type Error = Infallible;
+    ///
+    ///     const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = true;
+    ///
+    ///     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
+    ///         // It would also flush its requests here.
+    ///         let token = self.token.filter(|_| !self.buffered.is_empty());
+    ///         Ok(token.map(|token| (Readiness::EMPTY, token)))
+    ///     }
+    ///
+    ///     fn process_events<F>(&mut self, _: Readiness, _: InterestToken, mut callback: F)
+    ///         -> Result<PostAction, Infallible>
+    ///     where
+    ///         F: FnMut(u32),
+    ///     {
+    ///         if let Some(reply) = self.buffered.pop() {
+    ///             callback(reply);
+    ///         }
+    ///         Ok(if self.buffered.is_empty() { PostAction::Continue } else { PostAction::Again })
+    ///     }
+    ///
+    ///     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+    ///         let (token, _notifier) = registrar.notifier(); // in place of its fd
+    ///         self.token = Some(token);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> { Ok(()) }
+    ///
+    ///     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+    ///         if let Some(token) = self.token.take() {
+    ///             registrar.release(token);
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, replies: Vec::new() };
+    /// let connection = Connection { buffered: vec![2, 1], ..Connection::default() };
+    /// state.handle.insert_source(connection, |reply, state| state.replies.push(reply))?;
+    /// event_loop.dispatch(None, &mut state)?; // does not block
+    /// assert_eq!(state.replies, [1, 2]);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
         Ok(None)
     }

@@ -116,6 +116,28 @@ impl WallTimer {
     /// # Errors
     ///
     /// Those of `timerfd_create(2)`, such as `EMFILE`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, awake: bool }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{EventLoop, WallAction, WallTimer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, awake: false };
+    /// let nap = WallTimer::after(Duration::from_millis(1))?;
+    /// state.handle.insert_source(nap, |_event, state| {
+    ///     state.awake = true;
+    ///     WallAction::Drop
+    /// })?;
+    /// event_loop.dispatch(None, &mut state)?;
+    /// assert!(state.awake);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn after(duration: Duration) -> io::Result<Self> {
         let mut timer = Self::on(TimerfdClockId::Boottime)?;
         timer.set_duration(duration)?;
