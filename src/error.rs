@@ -28,8 +28,8 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 pub enum Error {
     /// The wait failed, or another system call of the loop itself. (An [`InsertError`] becomes this, too, by `?`.)
     Io(io::Error),
-    /// A source, or its callback, failed. The source is still inserted (unless it was inserted for one event, or a
-    /// [`Remote`](crate::Remote) inserted it and its registration failed).
+    /// A source, or its callback, failed. The source is still inserted, unless it was inserted for one event and has
+    /// emitted it, or a [`Remote`](crate::Remote) inserted it and its registration failed.
     #[non_exhaustive]
     Source {
         /// The source.

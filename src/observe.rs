@@ -28,7 +28,7 @@ pub use spans::TracingSpans;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum CallbackKind {
-    /// The callback of a source, for one event.
+    /// A source that processes one event, and its callback.
     Source,
     /// An [idle](crate::LoopHandle::insert_idle).
     Idle,

@@ -14,7 +14,7 @@ use crate::{AnyToken, EventLoop, LoopHandle, Priority};
 pub struct Stats {
     /// How many dispatches began.
     pub rounds: u64,
-    /// How many events of sources were delivered to callbacks.
+    /// How many times a source processed an event; it may do so without calling its callback.
     pub events: u64,
     /// How many times the loop woke up: from a wait that slept, or by a notification that came while it was awake.
     pub wakeups: u64,
@@ -44,11 +44,11 @@ pub struct SourceStats {
     pub token: AnyToken,
     /// The name in its [`SourceOptions`](crate::SourceOptions), or else its type's name.
     pub name: String,
-    /// How many events were delivered to its callback.
+    /// How many times it processed an event, with or without calling its callback.
     pub events: u64,
-    /// How long its callbacks took.
+    /// How long that took, callbacks included.
     pub busy: Duration,
-    /// How long its slowest callback took.
+    /// How long the slowest of these took.
     pub slowest: Duration,
     /// How many wake-ups it caused: its callback was the first one after a wake-up.
     pub wakeups: u64,
@@ -87,11 +87,11 @@ pub struct SourceRow {
     /// How many of its interests (fds, deadlines, notifiers) are ready and not delivered yet. A channel counts as
     /// one, however many messages it holds.
     pub backlog: usize,
-    /// How many events were delivered to its callback, while [enabled](EventLoop::enable_stats).
+    /// How many times it processed an event, while [enabled](EventLoop::enable_stats).
     pub events: u64,
-    /// How long its callbacks took.
+    /// How long that took, callbacks included.
     pub busy: Duration,
-    /// How long its slowest callback took.
+    /// How long the slowest of these took.
     pub slowest: Duration,
     /// How many wake-ups it caused, as [`SourceStats::wakeups`].
     pub wakeups: u64,

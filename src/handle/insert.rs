@@ -140,7 +140,7 @@ impl<Data> LoopHandle<Data> {
 
     /// Inserts a source for one event: `callback` may consume what it captured. The source is removed after that
     /// event, whatever the callback answers and whatever ops it queues for the source. (If it panics, the next
-    /// dispatch removes the source.)
+    /// dispatch removes the source.) A source that fails before its first event stays.
     ///
     /// # Errors
     ///

@@ -82,9 +82,9 @@ pub struct Snapshot {
 pub struct Totals {
     /// How long the loop has been counting.
     pub counted_ns: u64,
-    /// Dispatches.
+    /// How many dispatches there were.
     pub rounds: u64,
-    /// Callbacks of sources.
+    /// How many times a source processed an event.
     pub events: u64,
     /// How many times the loop woke up. [`Counts::wakeups`] has the wake-ups of one source.
     pub wakeups: u64,
