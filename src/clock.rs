@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use crate::sync::{AtomicU64, Mutex, Ordering, PoisonError};
 
-/// The clock that timers follow.
+/// The clock that a loop's timers follow.
 ///
-/// [`Clock::system`] is [`Instant::now`]. [`Clock::manual`] stands still until
-/// [`advance`](Self::advance) moves it; a dispatch that would block on it with nothing else to do
-/// jumps to the next deadline, or by its timeout, whichever is less, so that a test of an hour of
-/// timers takes milliseconds and runs the same way every time. A `dispatch(Duration::ZERO)` passes no
-/// time; with neither a deadline nor a timeout a dispatch waits as ever.
+/// [`Clock::system`] is [`Instant::now`]. [`Clock::manual`] stands still until [`advance`](Self::advance) moves it,
+/// or a dispatch has nothing to do but wait: the dispatch then moves the clock to the next deadline, or by its
+/// timeout, whichever comes first. So a test of an hour of timers takes milliseconds and runs the same way every
+/// time. A `dispatch(Duration::ZERO)` does not move the clock. A dispatch without a timeout on a loop without a
+/// deadline waits in real time.
 ///
 /// A clone is the same clock.
 ///
@@ -53,15 +53,15 @@ impl Clock {
         Self { manual: None }
     }
 
-    /// A clock that only moves when told to, or when a loop that uses it would sleep.
+    /// Makes a clock that moves only by [`advance`](Self::advance), or when a loop that uses it would wait.
     ///
-    /// Threads, child processes and sockets do not follow it. Beside them the timer wins: a loop that has nothing to do goes on to
-    /// its next deadline while they are still at work. [`EventLoop::run_until`](crate::EventLoop::run_until) goes no farther
-    /// than it is told to, and `dispatch(Duration::ZERO)` passes no time.
+    /// Threads, child processes and sockets do not follow it. A loop that has nothing to do moves on to its next
+    /// deadline while they are still at work. [`EventLoop::run_until`](crate::EventLoop::run_until) moves the clock
+    /// no farther than its deadline, and `dispatch(Duration::ZERO)` does not move it.
     ///
     /// # Examples
     ///
-    /// An hour of frames, in no time:
+    /// An hour of frames, in milliseconds:
     ///
     /// ```
     /// # struct State { handle: soloop::LoopHandle<Self>, frames: u32 }
@@ -105,7 +105,8 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock on by `duration`. Does nothing to the system's clock.
+    /// Moves a manual clock forward by `duration`; the next dispatch fires the timers that are due by then. Does
+    /// nothing to the system's clock.
     ///
     /// # Examples
     ///

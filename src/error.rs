@@ -10,7 +10,7 @@ pub(crate) mod type_name;
 
 use type_name::without_paths;
 
-/// The result of an operation of the loop.
+/// The result of an operation of the loop; the error is [`Error`] unless another type is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A [`Result`] as the loop hands it on: an error is large, and its box one word.
@@ -18,40 +18,70 @@ pub(crate) type Outcome<T = ()> = std::result::Result<T, Box<Error>>;
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// What a dispatch can fail with.
+/// The errors of a [dispatch](crate::EventLoop::dispatch).
 ///
-/// Nothing is lost on an error: the next dispatch delivers the rest of the round. If several sources fail in one round, or one
-/// fails twice, each dispatch returns one of the errors.
+/// An error loses nothing: the next dispatch delivers the rest of the round. If several sources fail in one round, or
+/// one fails twice, each dispatch returns one of the errors.
+///
+/// [`EventLoop::on_error`](crate::EventLoop::on_error) has an example of a policy, and [`of_source`](Self::of_source) of its
+/// test.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// Waiting failed, or another call of the loop itself.
+    /// The wait failed, or another system call of the loop itself. (An [`InsertError`] becomes this, too, by `?`.)
     Io(io::Error),
-    /// A source, or its callback, failed. The source is still there.
+    /// A source, or its callback, failed. The source is still inserted, unless it was inserted for one event and has
+    /// emitted it, or a [`Remote`](crate::Remote) inserted it and its registration failed.
     #[non_exhaustive]
     Source {
         /// The source.
         token: AnyToken,
-        /// Its name: from its [`SourceOptions`](crate::SourceOptions), else its type's, without paths.
+        /// Its name: the one in its [`SourceOptions`](crate::SourceOptions), or else its type without paths.
         name: String,
-        /// What it failed with.
+        /// The error it returned.
         error: BoxError,
     },
     /// The [`LoopHandle`](crate::LoopHandle) in the state belongs to another loop.
     ForeignHandle,
-    /// A source is gone, or watches another fd, but a duplicate of its fd keeps the file open: the kernel goes on to
-    /// wake the loop for it, for nothing. Reported once. What helps is to remove the source before its fd is closed.
+    /// The kernel wakes the loop for an fd that no source watches any more: the fd was closed before its source was
+    /// removed or changed to another fd, and a duplicate of it keeps the file open. Reported once for each fd. To
+    /// avoid it, remove the source before its fd is closed.
     #[non_exhaustive]
     Orphan {
-        /// The source; the token names nothing if that is gone.
+        /// The source; the token names nothing if the source is gone.
         token: AnyToken,
-        /// The source's name: from its options, or else the name of its type.
+        /// The source's name, as in [`Source`](Self::Source).
         name: String,
     },
 }
 
 impl Error {
-    /// An [`Error::Source`], for those who test what they do about one.
+    /// Makes an [`Error::Source`], for tests of code that handles one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{Error, ErrorAction, EventLoop, TimeoutAction, Timer};
+    ///
+    /// /// The policy under test.
+    /// fn decide(error: &Error) -> ErrorAction {
+    ///     match error {
+    ///         Error::Source { name, .. } if name == "log" => ErrorAction::Disable,
+    ///         _ => ErrorAction::Report,
+    ///     }
+    /// }
+    ///
+    /// let (_event_loop, mut handle) = EventLoop::<State>::new()?;
+    /// let token = handle.insert_timer(Timer::never(), |_, _| TimeoutAction::Drop);
+    /// let error = Error::of_source(token, "log", "the disk is full");
+    /// assert_eq!(error.to_string(), "source `log` failed: the disk is full");
+    /// assert_eq!(decide(&error), ErrorAction::Disable);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn of_source(
         token: impl Into<AnyToken>,
         name: impl Into<String>,
@@ -60,7 +90,7 @@ impl Error {
         Self::Source { token: token.into(), name: name.into(), error: error.into() }
     }
 
-    /// Whether waiting failed, or another call of the loop itself.
+    /// Whether the wait failed, or another system call of the loop itself.
     pub fn is_io(&self) -> bool {
         matches!(self, Self::Io(_))
     }
@@ -75,7 +105,7 @@ impl Error {
         matches!(self, Self::ForeignHandle)
     }
 
-    /// The source that failed, if it was one.
+    /// The source that the error is about: `Some` for [`Error::Source`] and [`Error::Orphan`].
     pub fn token(&self) -> Option<AnyToken> {
         match self {
             Self::Source { token, .. } | Self::Orphan { token, .. } => Some(*token),
@@ -118,8 +148,8 @@ impl From<io::Error> for Error {
 }
 
 impl From<Error> for io::Error {
-    /// An [`Error::Io`] is what it was; another one keeps the kind of the `io::Error` that a source failed with, and is
-    /// the inner error.
+    /// Unwraps an [`Error::Io`]. Any other error becomes the inner error, with the kind of the `io::Error` that a
+    /// source failed with, if it was one.
     fn from(error: Error) -> Self {
         let kind = match error {
             Error::Io(error) => return error,
@@ -130,37 +160,59 @@ impl From<Error> for io::Error {
     }
 }
 
-/// What the loop does about an [`Error::Source`] or an [`Error::Orphan`]; see [`EventLoop::on_error`](crate::EventLoop::on_error) and
-/// [`SourceOptions::on_error`](crate::SourceOptions::on_error).
+/// What the loop does about an [`Error::Source`] or an [`Error::Orphan`];
+/// [`EventLoop::on_error`](crate::EventLoop::on_error) has an example, and
+/// [`SourceOptions::on_error`](crate::SourceOptions::on_error) sets it for one source.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum ErrorAction {
     /// The dispatch returns the error; the next one delivers the rest of the round.
     #[default]
     Report,
-    /// Go on as if nothing happened.
+    /// Go on as if the source had succeeded.
     Ignore,
     /// Disable the source, and go on.
     Disable,
     /// Remove the source, and go on.
     Remove,
-    /// Disable the source, go on, and enable it after so long on the loop's clock. If that fails it is an
-    /// error again. An [`enable`](crate::LoopHandle::enable) or [`disable`](crate::LoopHandle::disable) of the
-    /// source before then takes the place of the retry.
+    /// Disable the source, go on, and enable it after this time on the loop's clock. If enabling fails, that is
+    /// another error. An [`enable`](crate::LoopHandle::enable) or [`disable`](crate::LoopHandle::disable) of the
+    /// source before then cancels the retry.
     Retry(Duration),
 }
 
-/// A source that could not be inserted, with the reason.
+/// A source that could not be inserted, with the reason. It converts into [`io::Error`] and [`Error`], so that `?`
+/// works.
+///
+/// # Examples
+///
+/// ```
+/// # struct State { handle: soloop::LoopHandle<Self> }
+/// # impl soloop::LoopData for State {
+/// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+/// # }
+/// use soloop::{EventLoop, make_ping};
+///
+/// let (event_loop, handle) = EventLoop::new()?;
+/// let mut state = State { handle };
+/// drop(event_loop);
+/// let (ping, source) = make_ping();
+/// let refused = state.handle.insert_source(source, |(), _| ()).unwrap_err();
+/// assert_eq!(refused.error.kind(), std::io::ErrorKind::NotConnected);
+/// let source = refused.source; // for another loop
+/// # drop((ping, source));
+/// # Ok::<(), soloop::Error>(())
+/// ```
 #[non_exhaustive]
 pub struct InsertError<S> {
-    /// Why.
+    /// Why it was refused.
     pub error: io::Error,
     /// The source, as it was.
     pub source: S,
 }
 
 impl<S> InsertError<S> {
-    /// For insertions of one's own.
+    /// Makes an error for an insertion function of your own.
     pub fn new(error: io::Error, source: S) -> Self {
         Self { error, source }
     }
@@ -201,7 +253,7 @@ impl<S> StdError for InsertError<S> {
 }
 
 impl<S> From<InsertError<S>> for io::Error {
-    /// Keeps the kind and names the type of the source.
+    /// Keeps the kind, and names the type of the source; the source is dropped.
     fn from(error: InsertError<S>) -> Self {
         Self::new(error.error.kind(), error.to_string())
     }
@@ -213,12 +265,13 @@ impl<S> From<InsertError<S>> for Error {
     }
 }
 
-/// A source that could not be inserted for one event, with the reason and the callback: what the callback owns is not lost.
+/// A source that could not be inserted for one event, with the reason and the callback, so that nothing the callback
+/// owns is lost.
 ///
-/// `?` turns it into an [`InsertError`], which drops the callback, into [`io::Error`] and into [`Error`].
+/// It converts into an [`InsertError`] (which drops the callback), [`io::Error`] and [`Error`], so that `?` works.
 #[non_exhaustive]
 pub struct InsertOnceError<S, F> {
-    /// Why.
+    /// Why it was refused.
     pub error: io::Error,
     /// The source, as it was.
     pub source: S,
@@ -260,7 +313,7 @@ impl<S, F> From<InsertOnceError<S, F>> for InsertError<S> {
 }
 
 impl<S, F> From<InsertOnceError<S, F>> for io::Error {
-    /// Keeps the kind and names the type of the source.
+    /// Keeps the kind, and names the type of the source; the source and the callback are dropped.
     fn from(error: InsertOnceError<S, F>) -> Self {
         InsertError::from(error).into()
     }

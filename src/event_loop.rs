@@ -43,11 +43,11 @@ use failure::Orphan;
 
 pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAction>;
 
-/// The loop: it waits, and calls back with `&mut Data`.
+/// The loop: it waits for sources, and calls their callbacks with `&mut Data`.
 ///
-/// It stays in `main`, while the [`LoopHandle`] made together with it moves into the state. It belongs to
-/// its thread (it holds callbacks that need not be `Send`); other threads reach it through a
-/// [`Remote`](crate::Remote), a [`LoopSignal`](crate::LoopSignal) or a channel.
+/// It stays in `main`, while the [`LoopHandle`] made together with it moves into the state. It stays in its thread,
+/// because it holds callbacks that need not be `Send`; other threads reach it through a [`Remote`](crate::Remote), a
+/// [`LoopSignal`](crate::LoopSignal) or a channel.
 ///
 /// # Examples
 ///
@@ -108,21 +108,23 @@ pub struct EventLoop<Data> {
 impl<Data> EventLoop<Data> {
     /// Makes a loop and its handle. The handle goes into the state, where [`LoopData`] finds it.
     ///
-    /// On Linux this takes four fds: the epoll instance and a duplicate of it for the handle, an eventfd
-    /// and a timerfd. No source but fds takes any more.
+    /// On Linux this opens four fds: the epoll instance, a duplicate of it for the handle, an eventfd and a timerfd.
+    /// Channels, pings, timers, idles and tasks need no further fd. `Signals`, `Child` and `WallTimer` own fds of
+    /// their own.
     ///
     /// # Forks
     ///
-    /// **Make the loop after the process has gone to the background, never before.** A child of `fork(2)` gets no loop
-    /// of its own: it shares the epoll instance, the eventfd and the timerfd with its parent. What one of them removes
-    /// is gone for the other, without an error; a parent that drops its loop takes every fd from the child's, and while
-    /// both run, each takes wake-ups and timers from the other. So a daemon forks first, or runs itself anew, and calls
-    /// this in the process that stays (`examples/daemon.rs`). A child that goes on to `execve(2)` inherits nothing: all
-    /// fds are close-on-exec.
+    /// **Make the loop after the process has gone to the background, never before.** A child of `fork(2)` gets no
+    /// loop of its own: it shares the epoll instance, the eventfd and the timerfd with its parent. A source that one
+    /// of them removes is gone for the other, too, without an error. A parent that drops its loop removes every fd
+    /// from the child's. While both run, each takes wake-ups and timers from the other. So a daemon forks first, or
+    /// executes itself again, and calls this in the process that stays (`examples/daemon.rs`). A child that calls
+    /// `execve(2)` inherits nothing: all fds are close-on-exec.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the kernel refuses one of these, such as `EMFILE`.
+    /// [`Error::Io`] if the kernel refuses an fd, for example with `EMFILE`.
+    #[doc(alias = "try_new")]
     pub fn new() -> Result<(Self, LoopHandle<Data>)>
     where
         Data: LoopData,
@@ -130,7 +132,7 @@ impl<Data> EventLoop<Data> {
         Self::with_clock(Clock::system())
     }
 
-    /// Makes a loop that follows `clock`; see [`Clock::manual`].
+    /// Makes a loop that follows `clock`, for tests on a [manual](Clock::manual) one.
     ///
     /// # Errors
     ///
@@ -187,14 +189,41 @@ impl<Data> EventLoop<Data> {
         Ok((event_loop, handle))
     }
 
-    /// Dispatches until [`LoopHandle::stop`] (or the like) is called, and calls `after_each` after each
-    /// dispatch. A stop asked for before counts: `run` then returns at once. A stop ends one `run` and is then
-    /// forgotten. Each dispatch waits for `timeout` at most, without one until something happens.
+    /// Dispatches until [`LoopHandle::stop`] (or [`LoopSignal::stop`](crate::LoopSignal::stop), or
+    /// [`Remote::stop`](crate::Remote::stop)) is called, and calls `after_each` after each dispatch.
+    ///
+    /// Each dispatch waits for `timeout` at most; with `None`, until something happens. A stop ends one `run` and is
+    /// then forgotten. A stop from before counts: `run` then returns at once.
     ///
     /// # Errors
     ///
     /// As [`dispatch`](Self::dispatch): the first error of a source ends `run`, unless a policy
     /// ([`on_error`](Self::on_error)) says otherwise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, frames: u32, flushed: u32 }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, TimeoutAction, Timer};
+    /// use std::time::Duration;
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, frames: 0, flushed: 0 };
+    /// state.handle.insert_timer(Timer::immediate(), |deadline, state| {
+    ///     state.frames += 1;
+    ///     if state.frames == 3 {
+    ///         state.handle.stop();
+    ///     }
+    ///     TimeoutAction::ToInstant(deadline + Duration::from_millis(1))
+    /// });
+    /// event_loop.run(None, &mut state, |state| state.flushed += 1)?; // once a dispatch
+    /// assert_eq!(state.frames, 3);
+    /// assert!(state.flushed > 0);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn run(
         &mut self,
         timeout: impl Into<Option<Duration>>,
@@ -212,29 +241,33 @@ impl<Data> EventLoop<Data> {
         Ok(())
     }
 
-    /// One dispatch: applies pending ops, waits (for `timeout` at most, without one until something happens),
-    /// calls back for what the wait found, then runs the idles queued so far. What does not fit into the
-    /// [time of a round](Self::set_round_time) is left to the next dispatch, which does not block.
+    /// Runs one dispatch: applies the queued ops, waits, delivers what the wait found, then runs the idles that were
+    /// queued by then.
+    ///
+    /// The wait ends after `timeout` at most; with `None`, when something happens. What does not fit into the [time
+    /// of a round](Self::set_round_time) is left to the next dispatch, which does not block.
     ///
     /// The wait does not block if there is something to do, or if posts, visitors, destructors or an error policy ran
-    /// since the dispatch began: the caller then looks at what they changed. A [stop](LoopHandle::stop) that is asked for during the wait
-    /// ends it; one that was asked for before does not, and is left to the next `run`.
+    /// since the dispatch began: the caller then sees what they changed. A [stop](LoopHandle::stop) during the wait
+    /// ends it. A stop from before does not, and is left to the next `run`.
     ///
-    /// A timeout has the precision of `epoll_wait(2)`, whole milliseconds rounded up (with feature `linux_5_11`,
-    /// nanoseconds); timers are precise, and never early. A signal handler that interrupts the wait does not end it.
+    /// A timeout has the precision of `epoll_wait(2)`: whole milliseconds, rounded up (with feature `linux_5_11`,
+    /// nanoseconds). Timers are precise, and never early. A signal handler that interrupts the wait does not end it.
     ///
     /// # Errors
     ///
-    /// [`Error::Source`] if a source failed and the policy ([`on_error`](Self::on_error)) is to report it;
-    /// the next dispatch then delivers the rest, and reports the next error if there were several.
-    /// [`Error::Orphan`], once, if the kernel goes on to wake the loop for an fd that was closed before its source went.
-    /// [`Error::Io`] if the wait failed, which loses no notification.
-    /// [`Error::ForeignHandle`] if the handle in `data` is another loop's; nothing is applied then.
+    /// * [`Error::Source`] if a source failed and the policy ([`on_error`](Self::on_error)) is to report it. The next
+    ///   dispatch delivers the rest, and reports the next error if there were several.
+    /// * [`Error::Orphan`], once, if the kernel goes on to wake the loop for an fd that was closed before its source
+    ///   was removed.
+    /// * [`Error::Io`] if the wait failed; no notification is lost.
+    /// * [`Error::ForeignHandle`] if the handle in `data` belongs to another loop; nothing is applied then.
     ///
     /// # Panics
     ///
-    /// Only with a callback. The loop can go on afterwards: the next dispatch delivers that event again (but for what
-    /// the callback was handed by value), and the rest of the round.
+    /// Only if user code panics: a callback, a source, an idle, a post, a destructor. The loop can go on afterwards:
+    /// the next dispatch delivers the event of that callback again (except for what the callback received by
+    /// value), and the rest of the round.
     ///
     /// # Examples
     ///
@@ -263,12 +296,14 @@ impl<Data> EventLoop<Data> {
         self.dispatch_once(timeout.into(), false, data)
     }
 
-    /// Applies what was asked of the handle, and runs what was posted, without waiting: what
-    /// [`dispatch`](Self::dispatch) does first.
+    /// Applies the queued ops and runs what was posted, without waiting: the first step of
+    /// [`dispatch`](Self::dispatch).
+    ///
+    /// [`LoopHandle::take`] has an example.
     ///
     /// # Errors
     ///
-    /// As [`dispatch`](Self::dispatch).
+    /// As [`dispatch`](Self::dispatch), except that no wait can fail.
     pub fn apply_pending(&mut self, data: &mut Data) -> Result<()>
     where
         Data: LoopData,
@@ -281,9 +316,11 @@ impl<Data> EventLoop<Data> {
         applied.map_err(|error| *error)
     }
 
-    /// Decides what becomes of the errors of sources, and of callbacks that return errors. It is also asked about
-    /// [`Error::Orphan`]. Without a policy each is reported. A source may have a fixed one of its own, which precedes this:
-    /// [`SourceOptions::on_error`](crate::SourceOptions::on_error).
+    /// Sets the policy that decides what the loop does about an [`Error::Source`] or an [`Error::Orphan`].
+    ///
+    /// Without a policy each error is reported by `dispatch`. A source that was inserted with
+    /// [`SourceOptions::on_error`](crate::SourceOptions::on_error) follows that instead. A second call replaces the
+    /// first policy.
     ///
     /// # Examples
     ///
@@ -305,14 +342,15 @@ impl<Data> EventLoop<Data> {
         self.policy = Some(Box::new(policy));
     }
 
-    /// How long a round may go on calling back before it leaves the rest to the next one; 10 ms if nobody says.
+    /// Sets how long a round may go on calling back before it leaves the rest to the next one. The default is 10 ms.
     ///
-    /// It bounds every kind of work: events, timers, idles, tasks, posts and ops. However much of that there is, a due
-    /// timer and a source of higher priority are late by at most twice this time, or by two callbacks if these take
-    /// longer. What is left keeps its order, and each kind of it gets a part of the next round. A callback that runs is
-    /// not interrupted. A round also ends after a million ops and posts, which may cause each other without an end.
+    /// It bounds every kind of work: events, timers, idles, tasks, posts and ops. However much of that there is, a
+    /// due timer or a source of higher priority is late by at most twice this time, or by two callbacks if these take
+    /// longer. What is left keeps its order, and each kind of work gets a part of the next round. A running callback
+    /// is not interrupted. A round also ends after a million ops and posts, because these may cause each other
+    /// endlessly.
     ///
-    /// A [manual clock](Clock::manual) is not read for this: on it, only that count ends a round, so that runs repeat.
+    /// On a [manual clock](Clock::manual) only that count ends a round, so that runs repeat exactly.
     ///
     /// # Examples
     ///
@@ -331,14 +369,19 @@ impl<Data> EventLoop<Data> {
         self.budget.set_time(time);
     }
 
-    /// A stored source; `None` if it is gone, or inserted since ops were last applied.
+    /// Borrows a stored source. `None` if it is gone, if it was inserted since ops were last applied, or if it is no
+    /// `S`.
+    ///
+    /// [`get_mut`](Self::get_mut) has an example. Inside a callback, use [`LoopHandle::visit`].
+    #[doc(alias("as_source_ref", "Dispatcher"))]
     pub fn get<S: EventSource>(&self, token: Token<S>) -> Option<&S> {
         let source: &dyn std::any::Any = &*self.slots.get(token.key())?.source;
         source.downcast_ref()
     }
 
-    /// A stored source, to change it between dispatches; `None` as for [`get`](Self::get). A change that
-    /// concerns its registration takes effect with [`LoopHandle::update`].
+    /// Borrows a stored source mutably, to change it between dispatches. `None` as for [`get`](Self::get).
+    ///
+    /// A change that concerns its registration takes effect only with [`LoopHandle::update`].
     ///
     /// # Examples
     ///
@@ -358,6 +401,7 @@ impl<Data> EventLoop<Data> {
     /// assert!(event_loop.get(timer).is_some());
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[doc(alias("as_source_mut", "Dispatcher"))]
     pub fn get_mut<S: EventSource>(&mut self, token: Token<S>) -> Option<&mut S> {
         downcast_mut(&mut *self.slots.get_mut(token.key())?.source)
     }
@@ -449,11 +493,12 @@ mod fd {
 
     use super::EventLoop;
 
-    /// The loop nests by its fd: it is readable exactly when a `dispatch(Duration::ZERO)` would do
-    /// something. Timers count on Linux only, where a timerfd makes it readable for them.
+    /// The fd by which this loop nests in another one: readable exactly when a `dispatch(Duration::ZERO)` would do
+    /// something. Timers count on Linux only, where a timerfd makes the fd readable for them.
     ///
-    /// From the first call on, the loop makes it readable for everything there is to do between two dispatches, which
-    /// costs a system call where it otherwise would not. A dispatch that leaves something to do makes a new edge.
+    /// From the first call on, the loop keeps it readable while there is work between two dispatches, which costs an
+    /// additional system call whenever that changes. A dispatch that leaves work to do makes a new edge, for an outer
+    /// loop that is edge-triggered. The guide's [`nesting`](crate::guide::nesting) page has the pattern.
     impl<Data> AsFd for EventLoop<Data> {
         fn as_fd(&self) -> BorrowedFd<'_> {
             self.shared.export(|| self.has_own_work());

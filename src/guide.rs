@@ -1,14 +1,15 @@
-//! A guide in a dozen pages, none of which has code of its own: what the words mean, and how the usual things are done.
+//! A guide in a dozen pages: what the words mean, and how common tasks are done. These modules contain no code.
 //!
-//! * [`glossary`]: ten words that all of the documentation keeps to;
+//! * [`glossary`]: the ten words that the documentation uses;
 //! * [`pictures`]: the loop, and one dispatch of it, drawn;
-//! * [`sharing`]: modules that share a loop, and what each of them keeps in the place of a handle;
+//! * [`sharing`]: modules that share a loop, and what each of them keeps instead of a handle;
 //! * [`timers`], [`processes`], [`tasks`]: what a program waits for;
-//! * [`sources`]: writing one, and writing to a client that is not the one calling back;
-//! * [`testing`]: an hour in a moment, on the manual clock;
+//! * [`sources`]: what each built-in source delivers, how to write one, and how to write to a client other than the
+//!   one calling back;
+//! * [`testing`]: tests on the manual clock: an hour of timers in milliseconds;
 //! * [`compositors`], [`clients`]: both ends of Wayland;
 //! * [`nesting`]: this loop in another one, another one in this loop;
-//! * [`looking`]: what a running program does: a spin, a stall and a storm of wake-ups, found;
+//! * [`looking`]: watching a running program, to find a spin, a stall or a storm of wake-ups;
 //! * [`trouble`]: what to do when the loop spins or stalls.
 
 #[doc = include_str!("guide/glossary.md")]

@@ -35,7 +35,7 @@ pub(crate) use one::SendARemote;
 use ops::Ops;
 pub(crate) use ops::{Look, Op};
 
-/// Implemented by the state of a loop, so that the loop finds its handle again.
+/// Implemented by the state of a loop, so that the loop finds its handle in it.
 ///
 /// # Examples
 ///
@@ -59,18 +59,22 @@ pub(crate) use ops::{Look, Op};
     note = "keep the handle that `EventLoop::new` returned in a field of the state, and lend it out:\nimpl LoopData for State {{ fn loop_handle(&mut self) -> &mut LoopHandle<Self> {{ &mut self.handle }} }}"
 )]
 pub trait LoopData: Sized {
-    /// The handle that [`EventLoop::new`](crate::EventLoop::new) made together with the loop.
+    /// Lends the handle that [`EventLoop::new`](crate::EventLoop::new) made together with the loop.
     fn loop_handle(&mut self) -> &mut LoopHandle<Self>;
 }
 
-/// Inserts and changes sources, from anywhere the state is at hand: a field of it.
+/// Inserts and changes sources; a field of the state, and so within reach of every callback.
 ///
-/// There is exactly one handle to a loop, made with it by [`EventLoop::new`](crate::EventLoop::new), and
-/// it can't be cloned: whoever has `&mut` of the state has the handle. What has to touch a stored source
-/// is queued, and applied in order as soon as the current callback returns, before any other runs;
-/// between dispatches, at the start of the next one or by
-/// [`EventLoop::apply_pending`](crate::EventLoop::apply_pending). Tokens are valid at once for every
-/// later operation. Like the loop it belongs to its thread: to another one, send a [`Remote`].
+/// A loop has exactly one handle, made with it by [`EventLoop::new`](crate::EventLoop::new). It can't be cloned:
+/// whoever has `&mut` of the state has the handle.
+///
+/// An operation on a stored source is queued. The queue is applied in order as soon as the current callback returns,
+/// before any other callback runs; outside of callbacks, at the start of the next dispatch or by
+/// [`EventLoop::apply_pending`](crate::EventLoop::apply_pending). A token is valid at once for every later operation.
+///
+/// The handle stays in the thread of its loop. Another thread gets a [`Remote`].
+///
+/// [`insert_source`](Self::insert_source) has an example, and most of the other methods have their own.
 pub struct LoopHandle<Data> {
     /// First, so that the compiler names it first.
     _thread: SendARemote,
@@ -102,9 +106,10 @@ impl<Data> LoopHandle<Data> {
         }
     }
 
-    /// Removes and drops a source. It gets no further event, not even of the current round. If this is asked for
-    /// by a visitor or a destructor, visits and updates of it that are queued do not run any more. `false` if it was
-    /// gone already.
+    /// Removes and drops a source; it gets no further event, not even of the current round. `false` if it was gone
+    /// already.
+    ///
+    /// A visitor or a destructor that calls this also cancels the visits and updates of the source that are queued.
     ///
     /// # Examples
     ///
@@ -136,7 +141,7 @@ impl<Data> LoopHandle<Data> {
         live
     }
 
-    /// Removes a source and hands it to `then`, unregistered. `false` if it was gone already, or is no `S`.
+    /// Removes a source and passes it, unregistered, to `then`. `false` if it was gone already, or is no `S`.
     ///
     /// # Examples
     ///
@@ -158,6 +163,7 @@ impl<Data> LoopHandle<Data> {
     /// # }
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[doc(alias = "into_source_inner")]
     pub fn take<S: EventSource>(
         &mut self,
         token: Token<S>,
@@ -179,8 +185,8 @@ impl<Data> LoopHandle<Data> {
         live
     }
 
-    /// Has `visitor` run with the source and the state, as soon as the current callback returns.
-    /// `false` if the source is gone.
+    /// Calls `visitor` with the source and the state, as soon as the current callback returns. `false` if the source
+    /// is gone, or is no `S`.
     ///
     /// # Examples
     ///
@@ -200,6 +206,7 @@ impl<Data> LoopHandle<Data> {
     /// assert_eq!(state.due, Some(deadline));
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[doc(alias("as_source_mut", "Dispatcher"))]
     pub fn visit<S: EventSource>(
         &mut self,
         token: Token<S>,
@@ -218,8 +225,10 @@ impl<Data> LoopHandle<Data> {
         live
     }
 
-    /// Has `look` run with the loop, to read but not to run it, and the state, as soon as the current callback
-    /// returns. So a callback gets at what stays in `main`: the [table](EventLoop::sources) of sources, the
+    /// Calls `look` with the loop (shared: it can be read, not run) and the state, as soon as the current callback
+    /// returns.
+    ///
+    /// A callback reaches with it what stays in `main`: the [table](EventLoop::sources) of sources, the
     /// [statistics](EventLoop::stats), the [observer](EventLoop::observer), and [any source](EventLoop::get).
     ///
     /// # Examples
@@ -258,8 +267,10 @@ impl<Data> LoopHandle<Data> {
         self.push(Op::Inspect(Box::new(look)));
     }
 
-    /// Changes a source as soon as the current callback returns, and re-registers it. A failure to do
-    /// so comes out of the dispatch. `false` if the source is gone.
+    /// Calls `change` with a source as soon as the current callback returns, then registers the source anew. `false`
+    /// if the source is gone, or is no `S`.
+    ///
+    /// If registering fails, the dispatch returns the error.
     ///
     /// # Examples
     ///
@@ -327,15 +338,17 @@ impl<Data> LoopHandle<Data> {
         live
     }
 
-    /// Registers a disabled source again; does nothing to one that is enabled. A failure comes out of
-    /// the dispatch. `false` if the source is gone.
+    /// Registers a disabled source again, and does nothing to an enabled one. `false` if the source is gone.
+    ///
+    /// If registering fails, the dispatch returns the error. [`disable`](Self::disable) has an example.
     pub fn enable(&mut self, token: impl Into<AnyToken>) -> bool {
         let key = token.into().key();
         self.push_if_live(key, false, Op::Enable(key))
     }
 
-    /// Unregisters a source but keeps it: its messages, signals and due timers wait until it is enabled
-    /// again. It gets no further event, not even of the current round. `false` if the source is gone.
+    /// Unregisters a source but keeps it: its messages, signals and due timers wait until it is
+    /// [enabled](Self::enable) again. It gets no further event, not even of the current round. `false` if the source
+    /// is gone.
     ///
     /// # Examples
     ///
@@ -369,9 +382,12 @@ impl<Data> LoopHandle<Data> {
         self.push_if_live(key, true, Op::Disable(key))
     }
 
-    /// Whether the source is registered: neither disabled nor removed, nor about to be. A source whose error disabled it is
-    /// not enabled either, until a [retry](crate::ErrorAction::Retry) or an [`enable`](Self::enable) succeeds: one that was
-    /// asked for counts once it is applied.
+    /// Whether the source is registered: neither disabled nor removed, and no op that disables or removes it is
+    /// queued.
+    ///
+    /// A source that [`ErrorAction::Disable`](crate::ErrorAction::Disable) or a failed registration disabled is not
+    /// enabled until a [retry](crate::ErrorAction::Retry) or an [`enable`](Self::enable) succeeds, which is when the
+    /// op is applied.
     ///
     /// # Examples
     ///
@@ -392,9 +408,11 @@ impl<Data> LoopHandle<Data> {
         self.registrations.is_enabled(token.into().key())
     }
 
-    /// The source whose callback runs: so a callback that is inserted many times finds out which it is. A closure given
-    /// to [`TaskContext::with`](crate::TaskContext::with) runs in its task's. `None` in everything else: idles, posts,
-    /// visitors, and outside of a dispatch. (After a callback panicked, it is its source until the next dispatch.)
+    /// The source whose callback is running, so that a callback that is inserted many times learns which one it is.
+    ///
+    /// A closure given to [`TaskContext::with`](crate::TaskContext::with) runs in the callback of its task. `None` in
+    /// idles, posts and visitors, and outside of a dispatch. (After a callback panicked, its source stays the current
+    /// one until the next dispatch.)
     ///
     /// # Examples
     ///
@@ -426,8 +444,7 @@ impl<Data> LoopHandle<Data> {
         running.filter(|_| !self.registrations.shared().is_applying()).map(AnyToken::new)
     }
 
-    /// The typed token of a source whose type got lost, in a list of [`AnyToken`]s, say. `None` if the source is gone, or
-    /// is no `S`.
+    /// The typed token of a source, from an [`AnyToken`]. `None` if the source is gone, or is no `S`.
     ///
     /// # Examples
     ///
@@ -450,16 +467,16 @@ impl<Data> LoopHandle<Data> {
         self.registrations.is_live_of::<S>(key).then(|| Token::new(key))
     }
 
-    /// Whether the source is there: neither removed nor about to be.
+    /// Whether the source is inserted, and no op that removes it is queued. A disabled source is contained.
     pub fn contains(&self, token: impl Into<AnyToken>) -> bool {
         self.registrations.is_live(token.into().key())
     }
 
-    /// Makes [`EventLoop::run`](crate::EventLoop::run) (or `block_on`) return after the current dispatch, or at once if
-    /// it is not running yet. A stop ends one of them, and is then forgotten.
+    /// Makes [`EventLoop::run`](crate::EventLoop::run) (or `block_on`) return after the current dispatch, or at once
+    /// if it begins later. A stop ends one of them, and is then forgotten.
     ///
-    /// A [`dispatch`](crate::EventLoop::dispatch) outside of them is not stopped: only the wait during which a stop is asked
-    /// for ends, and the stop with it.
+    /// It does not stop a program that calls [`dispatch`](crate::EventLoop::dispatch) itself: a stop during the wait
+    /// of a dispatch ends that wait and is then forgotten.
     ///
     /// # Examples
     ///
@@ -483,7 +500,7 @@ impl<Data> LoopHandle<Data> {
         self.registrations.shared().stop();
     }
 
-    /// Stops or wakes the loop, from any thread.
+    /// Makes a [`LoopSignal`], which stops or wakes the loop from any thread.
     ///
     /// # Examples
     ///
@@ -500,31 +517,33 @@ impl<Data> LoopHandle<Data> {
     /// thread.join().unwrap();
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[doc(alias = "get_signal")]
     pub fn signal(&self) -> LoopSignal {
         LoopSignal::new(Arc::clone(self.registrations.shared()))
     }
 
-    /// Reaches the state from any thread, and from places such as a `Drop`; see [`local_remote`](Self::local_remote) for
-    /// what is not `Send`.
+    /// Makes a [`Remote`], which reaches the state from any thread and from places such as a `Drop`.
+    /// [`local_remote`](Self::local_remote) is for closures that are not `Send`.
     pub fn remote(&self) -> Remote<Data> {
         Remote::new(Arc::clone(&self.mailbox), Arc::clone(self.registrations.shared()))
     }
 
-    /// The time on the loop's clock.
+    /// The time on the loop's clock: [`Instant::now`], or that of the [manual clock](Clock::manual).
     pub fn now(&self) -> Instant {
         self.registrations.clock().now()
     }
 
-    /// The loop's clock. A clone of it tells the time to what has no handle.
+    /// The loop's clock. Clone it for code that has no handle.
     pub fn clock(&self) -> &Clock {
         self.registrations.clock()
     }
 
-    /// What a source registers by, for what the source does not own: an fd that a future holds, say, and its source
-    /// hears of. `None` if the source is not registered: it is gone or disabled, or about to be.
+    /// The [`Registrar`] of an inserted source, to register something that the source does not own, such as an fd in
+    /// a future. The source receives its events. `None` if the source is not registered: it is gone or disabled, or
+    /// an op for that is queued.
     ///
-    /// What is registered so is the source's: it ends with the next [`unregister`](EventSource::unregister) of it, at
-    /// the latest.
+    /// What is registered this way belongs to the source, and ends with the source's next
+    /// [`unregister`](EventSource::unregister) at the latest.
     ///
     /// # Examples
     ///
@@ -585,7 +604,7 @@ impl<Data> LoopHandle<Data> {
         Some(Registrar::new(&mut self.registrations, key))
     }
 
-    /// A guard that removes a source when it is dropped; see [`SourceGuard`] for an example.
+    /// Makes a guard that removes `source` when it is dropped; [`SourceGuard`] has an example.
     pub fn guard(&self, source: impl Into<AnyToken>) -> SourceGuard {
         SourceGuard::new(self.guard_of(DroppedGuard::Source(source.into())))
     }

@@ -1,14 +1,14 @@
 //! Sources and loops that are written for calloop, as sources of this loop.
 //!
-//! Three ways, by what there is to host:
+//! There are three ways. The costs are those beside a plain source of this loop:
 //!
-//! | | for | costs |
+//! | | hosts | costs |
 //! |---|---|---|
 //! | [`insert_calloop_source`](crate::LoopHandle::insert_calloop_source) | one `calloop::EventSource` | five system calls when it fires, nothing in any other round |
-//! | [`insert_calloop_on_demand`](crate::LoopHandle::insert_calloop_on_demand) | what insists on a `calloop::LoopHandle`, used at known places | six system calls when something in it fires, nothing in any other round |
-//! | [`insert_calloop`](crate::LoopHandle::insert_calloop) | what uses a `calloop::LoopHandle` anywhere, one at a time | the wait is calloop's, and one more system call |
+//! | [`insert_calloop_on_demand`](crate::LoopHandle::insert_calloop_on_demand) | a library that requires a `calloop::LoopHandle` and uses it at known places | six system calls when something in it fires, nothing in any other round |
+//! | [`insert_calloop`](crate::LoopHandle::insert_calloop) | code that uses a `calloop::LoopHandle` anywhere; one loop at a time | the wait is calloop's: five system calls in every round, one more than on calloop alone |
 //!
-//! In Smithay nearly everything is one source. Start there; `MIGRATING.md` has a table.
+//! Nearly everything of Smithay's is a single source. Start there; `MIGRATING.md` has a table.
 
 mod on_demand;
 mod source;

@@ -1,14 +1,15 @@
 //! Looking into a running loop from another process. Feature `inspector`.
 //!
-//! An [`Inspector`] is a socket that viewers connect to; `soloop-top` of this repository is one, and any program that reads
-//! lines of JSON can be. [`LoopHandle::insert_inspector`] is all that a program does for it. While no viewer is
-//! connected it is one fd in the kernel's table, and a dispatch costs what it costs without it. Viewers are counted
-//! among the sources of the loop, and so is what they take.
+//! An [`Inspector`] is a socket that viewers connect to: `soloop-top` of this repository, or any program that reads
+//! lines of JSON. A program calls [`LoopHandle::insert_inspector`] for it, and nothing else. While no viewer is
+//! connected, it is one more fd in the kernel's table, and no dispatch costs more. Viewers are sources of the loop,
+//! and are counted as such.
 //!
 //! # The protocol
 //!
-//! Both sides send JSON values, one a line, in UTF-8: a viewer [`Request`]s, the program [`Message`]s. The program begins, with
-//! `{"hello":{"version":1,"pid":4711,"program":"compositor"}}`. The viewer answers `{"hello":{"version":1}}` and then asks:
+//! Both sides send JSON values, one per line, in UTF-8: a viewer sends [`Request`]s, the program [`Message`]s. The
+//! program begins, with `{"hello":{"version":1,"pid":4711,"program":"compositor"}}`. The viewer answers
+//! `{"hello":{"version":1}}` and then requests:
 //!
 //! ```text
 //! "snapshot"
@@ -16,7 +17,7 @@
 //! {"trace":{"ms":5000}}
 //! ```
 //!
-//! and gets, with `watch` again and again:
+//! and receives (with `watch` again and again):
 //!
 //! ```text
 //! {"snapshot":{"loop":{"counted_ns":…,"rounds":…,…},"others":[…],"gone":[…],"sources":[{"id":…,"name":"frame",…},…]}}
@@ -26,10 +27,10 @@
 //!
 //! `printf '{"hello":{"version":1}}\n"snapshot"\n' | nc -U PATH` is a viewer, too.
 //!
-//! What the program can't make sense of it answers with `{"error":"…"}`, after which it ends the connection. So it does
-//! to a viewer of another version, and to those beyond the sixteenth. A viewer that takes nothing for five seconds is
-//! dropped. None of them delays a callback by more than it takes to write a few rows, and the file of the socket has mode 0600:
-//! only its owner connects.
+//! The program answers a request that it can't read with `{"error":"…"}`, and then ends the connection. It does the
+//! same to a viewer of another version, and to those beyond the sixteenth. A viewer that reads nothing for five
+//! seconds is dropped. A viewer delays a callback by no more time than it takes to write a few rows. The file of the
+//! socket has mode 0600: only its owner can connect.
 //!
 //! # Examples
 //!
@@ -79,8 +80,8 @@ pub use self::message::{
     Counts, Gone, Hello, Message, Request, SlowCallback, Snapshot, Source, Totals, Trace,
 };
 
-/// The version of the protocol. It grows when a message changes its meaning; a field that is added does not count, and who
-/// does not know one ignores it.
+/// The version of the protocol. It grows when a message changes its meaning. A new field does not change it, and
+/// readers ignore fields that they do not know.
 pub const VERSION: u32 = 1;
 
 /// How many viewers there may be at a time.
@@ -88,32 +89,33 @@ const MOST_VIEWERS: usize = 16;
 /// How long no viewer is accepted after there was no fd for one.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A socket for viewers of the loop; see the [module](crate::inspector).
+/// A socket by which viewers look into the loop; the [module](crate::inspector) describes it.
 ///
-/// Its event is a viewer that has connected; [`LoopHandle::insert_inspector`] does what is to be done with one. The file goes when
-/// it is dropped.
+/// Its event is a viewer that has connected, which [`LoopHandle::insert_inspector`] handles. Dropping it removes the
+/// socket's file.
 #[derive(Debug)]
 pub struct Inspector {
     socket: Generic<Socket>,
     program: String,
 }
 
-/// A viewer that has connected to an [`Inspector`].
+/// The event of an [`Inspector`]: a viewer that has connected.
 #[derive(Debug)]
 pub struct Connection {
     stream: UnixStream,
 }
 
 impl Inspector {
-    /// Makes a socket at `path` for the user of this process alone, mode 0600. One that a process left behind is replaced.
+    /// Makes a socket at `path`, mode 0600, for the user of this process alone. A socket left behind by another
+    /// process is replaced.
     ///
     /// # Errors
     ///
-    /// Each says what is wrong with `path`: [`InvalidInput`](io::ErrorKind::InvalidInput) if it is too long for a
-    /// socket, [`AlreadyExists`](io::ErrorKind::AlreadyExists) if a file is there that is no socket,
-    /// [`PermissionDenied`](io::ErrorKind::PermissionDenied) if a socket of somebody else's is,
-    /// [`AddrInUse`](io::ErrorKind::AddrInUse) if another program listens there; what else `socket(2)`, `bind(2)` and
-    /// `listen(2)` answer.
+    /// Each error says what is wrong with `path`: [`InvalidInput`](io::ErrorKind::InvalidInput) if it is too long for
+    /// a socket, [`AlreadyExists`](io::ErrorKind::AlreadyExists) if it is a file but no socket,
+    /// [`PermissionDenied`](io::ErrorKind::PermissionDenied) if it is a socket of somebody else,
+    /// [`AddrInUse`](io::ErrorKind::AddrInUse) if another program listens there. Otherwise those of `socket(2)`,
+    /// `bind(2)` and `listen(2)`.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         let program = std::env::current_exe().ok();
         let program = program.as_deref().and_then(Path::file_name).unwrap_or_default();
@@ -124,7 +126,7 @@ impl Inspector {
         })
     }
 
-    /// Where viewers connect.
+    /// The path that viewers connect to.
     pub fn path(&self) -> &Path {
         self.socket.get_ref().path()
     }
@@ -166,7 +168,8 @@ impl EventSource for Inspector {
 }
 
 impl<Data: LoopData + 'static> LoopHandle<Data> {
-    /// Lets viewers look into the loop: inserts an [`Inspector`], and its viewers as they come. They go with it.
+    /// Lets viewers look into the loop: inserts an [`Inspector`], and each viewer when it connects. Removing the
+    /// inspector removes its viewers.
     ///
     /// # Errors
     ///

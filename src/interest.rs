@@ -2,11 +2,11 @@
 
 use std::ops::{BitOr, BitOrAssign};
 
-/// What a source wants to hear of its fd.
+/// What a source waits for on its fd.
 ///
-/// Errors and hang-ups are reported whatever the interest, as `epoll_ctl(2)` does. An interest in
-/// nothing ([`Interest::EMPTY`]) hears of them once, so that a hang-up does not make the loop spin (and
-/// not at all where mio is asked, which has no such interest: with a `MioSource`, and outside of Linux).
+/// Errors and hang-ups are reported whatever the interest, as by `epoll_ctl(2)`. An interest in nothing
+/// ([`Interest::EMPTY`]) reports them once, so that a hang-up does not make the loop spin. (A `MioSource`, and any fd
+/// outside of Linux, does not report them with an empty interest, because mio has none.)
 ///
 /// # Examples
 ///
@@ -73,26 +73,26 @@ impl BitOrAssign for Interest {
     }
 }
 
-/// When an fd that is ready is reported.
+/// How often a ready fd is reported.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum Mode {
     /// In every round, as long as it is ready.
     #[default]
     Level,
-    /// Once each time it becomes ready; the callback reads or writes until `WouldBlock`. (As long as it is
-    /// ready with mio's `poll(2)` backend.)
+    /// Once each time it becomes ready; the callback reads or writes until `WouldBlock`. (With mio's `poll(2)`
+    /// backend, in every round as long as it is ready.)
     Edge,
     /// Once; then not again until the source is re-registered, by answering
     /// [`PostAction::Reregister`] or with [`LoopHandle::update`](crate::LoopHandle::update).
     OneShot,
 }
 
-/// What the kernel said of an fd.
+/// What an fd is ready for.
 ///
-/// `readable` and `writable` are set only where the [`Interest`] asked for them, and then on a hang-up
-/// or an error too, since the next call would not block. The events of timers, channels and other
-/// sources without an fd carry [`Readiness::EMPTY`].
+/// `readable`, `writable` and `priority` are set only if the [`Interest`] includes them. The first two are then also
+/// set on a hang-up or an error, since the next call would not block. Events of timers, channels and other sources without an fd carry
+/// [`Readiness::EMPTY`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub struct Readiness {
@@ -102,16 +102,16 @@ pub struct Readiness {
     pub writable: bool,
     /// The fd is in an error state (`EPOLLERR`).
     pub error: bool,
-    /// The peer has closed its writing half, or all of the connection.
+    /// The peer has closed its writing half, or the whole connection (`EPOLLRDHUP`, `EPOLLHUP`).
     pub read_closed: bool,
-    /// The peer has closed its reading half, or all of the connection.
+    /// The peer has closed its reading half, or the whole connection (`EPOLLHUP`, `EPOLLERR`).
     pub write_closed: bool,
     /// Exceptional data is there (`EPOLLPRI`).
     pub priority: bool,
 }
 
 impl Readiness {
-    /// Nothing.
+    /// Ready for nothing.
     pub const EMPTY: Self = Self {
         readable: false,
         writable: false,
@@ -290,10 +290,11 @@ impl From<InterestBits> for Interest {
     }
 }
 
-/// What a source answers after it processed an event.
+/// What a source wants next, returned by [`process_events`](crate::EventSource::process_events) and by many
+/// callbacks.
 ///
-/// The answers of the parts of a composite source are combined with `|`: equal answers stay,
-/// `Continue | Again` is `Again`, and every other pair is `Reregister`, so that no part loses its own.
+/// A composite source combines the answers of its parts with `|`: equal answers stay, `Continue | Again` is `Again`,
+/// and every other pair is `Reregister`, so that the `Remove` or `Disable` of one part does not concern the others.
 ///
 /// # Examples
 ///
@@ -312,15 +313,16 @@ pub enum PostAction {
     Continue,
     /// There is more: call the source again, within its budget of this round.
     ///
-    /// A part of a composite source can't be sure that its `Again` reaches the loop: if it is woken by a
-    /// [notifier](crate::Registrar::raw_notifier), it calls [`RawNotifier::again`](crate::RawNotifier::again) as well, which
-    /// holds whatever is answered.
+    /// A part of a composite source can't be sure that its `Again` reaches the loop. If a
+    /// [notifier](crate::Registrar::raw_notifier) wakes it, it also calls
+    /// [`RawNotifier::again`](crate::RawNotifier::again), which holds whatever the composite answers.
     Again,
     /// Register the source anew: its interest or its parts changed.
     Reregister,
     /// Unregister the source, but keep it.
     Disable,
-    /// Remove and drop the source. The default: what those answer who want one event, as `TaskContext::once` does.
+    /// Remove and drop the source. This is the default, for sources that are inserted for one event
+    /// (`TaskContext::once`).
     #[default]
     Remove,
 }

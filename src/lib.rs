@@ -1,29 +1,31 @@
 //! A callback-based event loop for programs that keep one global state.
 //!
-//! The loop ([`EventLoop`]) stays in `main` and calls back with `&mut Data`. Its handle ([`LoopHandle`]) is a
-//! plain field of that state, where [`LoopData`] finds it, so that a callback can insert, change and remove
-//! sources. What a source is called by is a [`Token`], typed and generational. Nothing is reference-counted
-//! and nothing is borrowed at run time: what callbacks share flows through `&mut Data`.
+//! The loop ([`EventLoop`]) stays in `main` and calls back with `&mut Data`. Its handle ([`LoopHandle`]) is a plain
+//! field of that state, where [`LoopData`] finds it, so that a callback can insert, change and remove sources. A
+//! [`Token`], typed and generational, names an inserted source. Callbacks share nothing but `&mut Data`: there is no
+//! `Rc` and no `RefCell`, and the compiler checks every borrow.
 //!
-//! The [`guide`] begins at the beginning: words, pictures, and how the usual things are done.
+//! Start with the [`guide`]: the words, pictures of the loop, and how common tasks are done.
 //!
 //! # Map
 //!
 //! * The loop: [`EventLoop::run`], [`EventLoop::dispatch`]; what goes wrong: [`Error`], [`ErrorAction`].
 //! * Operations: [`LoopHandle::insert_source`], [`insert_once`](LoopHandle::insert_once),
-//!   [`insert_timer`](LoopHandle::insert_timer), [`insert_idle`](LoopHandle::insert_idle), [`remove`](LoopHandle::remove), [`take`](LoopHandle::take),
-//!   [`visit`](LoopHandle::visit), [`update`](LoopHandle::update), [`enable`](LoopHandle::enable),
-//!   [`disable`](LoopHandle::disable).
-//! * Sources: fds ([`Generic`], [`MioSource`]), time ([`Timer`], [`Interval`], `WallTimer`), messages ([`channel()`], [`sync_channel`],
-//!   [`make_ping`]), processes (`Signals`, `Child`), Wayland (`WaylandSource`), those of calloop (`CalloopSource`, `CalloopLoop`), and yours ([`EventSource`],
-//!   [`TransientSource`]).
-//! * Futures: [`EventLoop::block_on`], [`TimeoutFuture`], fds (`LoopHandle::adapt_io`), those whose results go
-//!   to a callback (`executor`), tasks that reach the state (`LoopHandle::spawn`) and those that are waited for
-//!   (`JoinHandle`), streams (`StreamSource`).
+//!   [`insert_timer`](LoopHandle::insert_timer), [`insert_idle`](LoopHandle::insert_idle),
+//!   [`remove`](LoopHandle::remove), [`take`](LoopHandle::take), [`visit`](LoopHandle::visit),
+//!   [`update`](LoopHandle::update), [`enable`](LoopHandle::enable), [`disable`](LoopHandle::disable).
+//! * Sources: fds ([`Generic`], [`MioSource`]), time ([`Timer`], [`Interval`], `WallTimer`), messages ([`channel()`],
+//!   [`sync_channel`], [`make_ping`]), processes (`Signals`, `Child`), Wayland (`WaylandSource`), sources and loops
+//!   of calloop (`CalloopSource`, `CalloopLoop`).
+//! * Futures: [`EventLoop::block_on`]; [`TimeoutFuture`]; futures that wait for an fd (`LoopHandle::adapt_io`);
+//!   futures whose results go to a callback (`executor`); tasks that reach the state (`LoopHandle::spawn`) and tasks
+//!   with a result (`JoinHandle`); streams (`StreamSource`).
 //! * Sources and tasks that end together: [`Scope`].
-//! * From other threads, and from a `Drop`: [`Remote`], [`LocalRemote`], [`LoopSignal`], [`Notifier`], [`SourceGuard`],
+//! * Work from other threads, or from a `Drop`: [`Remote`], [`LocalRemote`], [`LoopSignal`], [`Notifier`],
+//!   [`SourceGuard`],
 //!   `FdGuard`.
-//! * Sources of your own: [`EventSource`], and [`Registrar`], by which those of this crate are made, too.
+//! * Sources of your own: [`EventSource`], [`TransientSource`] and [`Registrar`]; the built-in sources use the same
+//!   three.
 //! * Order and time: [`SourceOptions`] (name, priority, budgets, error policy), [`EventLoop::set_round_time`] (how late
 //!   a timer may be under load), [`Clock`] (virtual time for tests).
 //! * Insight: [`EventLoop::observe`] and [`slow_callbacks`], [`Observer`] with [`Histograms`], [`ChromeTrace`]
@@ -33,23 +35,22 @@
 //!
 //! # Where an operation takes effect
 //!
-//! What touches a stored source is queued, and applied in the order it was asked for as soon as the current
-//! callback returns, before any other callback runs. So a source that is removed or disabled gets no further
-//! event, not even one that was found together with the current one, and an explicit operation on the own
-//! source wins over what the callback answers.
+//! An operation on a stored source is queued. The queue is applied in order as soon as the current callback returns,
+//! before any other callback runs. So a source that is removed or disabled gets no further event, not even one that
+//! the same wait found, and an explicit operation on the running source overrides what its callback answers.
 //!
 //! # Words
 //!
-//! * *source*: what produces events, inserted into the loop with its *callback*; the *token* names it;
-//! * *interest*: one thing that a source waits for; *readiness*: what has come of it;
-//! * *op*: what was asked of a stored source, and is applied after the current callback;
+//! * *source*: produces events, and is inserted into the loop with its *callback*; the *token* names it;
+//! * *interest*: one thing that a source waits for; *readiness*: what an fd is ready for;
+//! * *op*: an operation on a stored source; it is queued, and applied after the current callback;
 //! * *dispatch*: one call of [`EventLoop::dispatch`]; *round*: what one dispatch delivers;
 //! * *idle*: a callback that runs once, after the events of the round; *deadline*: when a timer is due.
 //!
 //! # Look, then act
 //!
-//! [`EventLoop::get`] borrows the loop, and a borrow of a part of the state ends before
-//! [`LoopData::loop_handle`] borrows the whole: first look, then act.
+//! [`EventLoop::get`] borrows the loop, and [`LoopData::loop_handle`] borrows the whole state. So end the first
+//! borrow before you begin the second: first look, then act.
 //!
 //! ```
 //! # use soloop::{EventLoop, LoopData, LoopHandle, TimeoutAction, Timer};

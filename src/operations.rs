@@ -13,10 +13,12 @@ use crate::{JoinHandle, SourceOptions, Task, TaskContext, tasks::spawn};
 use crate::{LoopHandle, TimeoutAction, Timer, Token};
 
 impl<Data> LoopHandle<Data> {
-    /// Inserts a timer, whose callback receives the deadline. A timer cannot be refused: no result to look at.
+    /// Inserts a timer, whose callback receives the deadline. A timer cannot be refused, so there is no result to
+    /// check.
     ///
-    /// If the loop is gone, `callback` is dropped, and the token names nothing. [`insert_source`](Self::insert_source) says
-    /// so, and [`insert_source_with`](Self::insert_source_with) gives a timer a name, a priority or a scope.
+    /// If the loop is gone, `callback` is dropped, and the token names nothing;
+    /// [`insert_source`](Self::insert_source) returns an error in this case.
+    /// [`insert_source_with`](Self::insert_source_with) gives a timer a name, a priority or a scope.
     ///
     /// # Examples
     ///
@@ -55,12 +57,14 @@ impl<Data> LoopHandle<Data> {
         self.insert_source(timer, callback).unwrap_or_else(|_| Token::null())
     }
 
-    /// Moves the deadline of a timer, as [`update`](Self::update) with [`Timer::set_deadline`] does, but without a
-    /// closure and its allocation: for one that is moved by every event, such as the one that finds a user idle.
-    /// `false` if the timer is gone.
+    /// Moves the deadline of a timer. `false` if the timer is gone.
     ///
-    /// The timer fires after those that are armed for the same deadline by now. It has the new deadline as soon as the
-    /// current callback returns, and does not fire before. One that is disabled waits for it when it is enabled again.
+    /// The effect is that of [`update`](Self::update) with [`Timer::set_deadline`], but without a closure and its
+    /// allocation. Use it for a timer that every event moves, such as one that detects an idle user.
+    ///
+    /// The timer fires after those that already have the same deadline. It has the new deadline as soon as the
+    /// current callback returns, and does not fire before. A disabled timer takes the deadline over, and waits for it
+    /// once it is enabled.
     ///
     /// # Examples
     ///
@@ -95,7 +99,7 @@ impl<Data> LoopHandle<Data> {
 
 #[cfg(unix)]
 impl<Data> LoopHandle<Data> {
-    /// Lets futures wait for an fd. It is set to non-blocking mode.
+    /// Wraps an fd for futures, which can then wait until it is readable or writable. It is set to non-blocking mode.
     ///
     /// # Errors
     ///
@@ -138,11 +142,11 @@ impl<Data> LoopHandle<Data> {
 impl<Data: 'static> LoopHandle<Data> {
     /// Runs a task on the loop's thread: a future that reaches the state through its [`TaskContext`].
     ///
-    /// It is first polled in the next round. Its token is that of any source:
-    /// [`remove`](Self::remove) cancels it, [`disable`](Self::disable) pauses it, and it is gone when the future
-    /// is done. A task takes part in a round as often as its [budget](crate::SourceOptions::budget) allows,
-    /// which counts polls and closures, so that none keeps a dispatch from returning. It takes no fd, and is
-    /// dropped with the loop. If it panics, the panic comes out of the dispatch, and the task is over.
+    /// The task is first polled in the next round. Its token is that of a source: [`remove`](Self::remove) cancels
+    /// the task, [`disable`](Self::disable) pauses it, and the token names nothing once the future is done. Its
+    /// [budget](crate::SourceOptions::budget) counts polls and closures, so that no task keeps a dispatch from
+    /// returning. It takes no fd, and is dropped with the loop. If it panics, the panic comes out of the dispatch,
+    /// and the task is over.
     ///
     /// # Examples
     ///
@@ -189,9 +193,11 @@ impl<Data: 'static> LoopHandle<Data> {
         spawn::spawn(self, SourceOptions::new(), task)
     }
 
-    /// Runs a task, as [`spawn`](Self::spawn), that has a result, and a name, a priority, a budget or a scope of
-    /// its own. A task that is to end with another, or with a part of the state, is spawned into a
-    /// [`Scope`](crate::Scope) that the other one owns.
+    /// Runs a task like [`spawn`](Self::spawn), with [`SourceOptions`] (a name, a priority, a budget, a scope), and
+    /// returns a [`JoinHandle`] for its result.
+    ///
+    /// To end a task together with another task, or with a part of the state, give it the [`Scope`](crate::Scope)
+    /// that the other one owns.
     ///
     /// # Examples
     ///

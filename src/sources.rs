@@ -15,6 +15,7 @@ pub mod mio_source;
 pub mod ping;
 #[cfg(all(unix, feature = "signals"))]
 pub mod signals;
+mod timeout;
 pub mod timer;
 pub mod transient;
 #[cfg(any(feature = "executor", feature = "futures-core", feature = "wayland-client"))]
@@ -36,7 +37,7 @@ pub use mio_source::Ready;
 pub use ping::{Ping, PingSource, make_ping};
 #[cfg(all(unix, feature = "signals"))]
 pub use signals::{Signal, SignalSender, Signals};
-pub use timer::{TimeoutAction, Timer};
+pub use timer::{TimeoutAction, TimeoutFuture, Timer};
 pub use transient::TransientSource;
 #[cfg(target_os = "linux")]
 pub use wall_timer::{WallAction, WallEvent, WallTimer};

@@ -8,7 +8,6 @@ pub mod io;
 pub mod spawn;
 #[cfg(feature = "futures-core")]
 pub mod stream;
-mod timeout;
 
 #[cfg(feature = "executor")]
 pub use futures::{Executor, ExecutorDestroyed, Scheduler, executor};
@@ -18,4 +17,3 @@ pub use io::Async;
 pub use spawn::{Cancelled, Elapsed, JoinHandle, Task, TaskContext, TaskWaits};
 #[cfg(feature = "futures-core")]
 pub use stream::StreamSource;
-pub use timeout::TimeoutFuture;

@@ -103,18 +103,18 @@ impl fmt::Debug for InterestKey {
 
 /// Names a source of type `S` in the loop it was inserted into.
 ///
-/// A token is a plain value: 8 bytes, `Copy`, comparable, hashable, ordered (in no particular order, for a `BTreeMap`),
-/// and sendable to other threads whatever `S` is. It is *generational*: once its source is removed it names nothing, even after its
-/// place in the loop's tables went to another source, and every operation with it answers `false` or
-/// `None`. The type parameter gives the source back: [`EventLoop::get`](crate::EventLoop::get),
-/// [`get_mut`](crate::EventLoop::get_mut), [`LoopHandle::visit`](crate::LoopHandle::visit),
-/// [`take`](crate::LoopHandle::take).
+/// A token is a plain value: 8 bytes, `Copy`, comparable, hashable, ordered (in no particular order, for a
+/// `BTreeMap`), and sendable to other threads whatever `S` is. It is *generational*: once its source is removed it
+/// names nothing, even if another source reuses its place in the loop's tables, and every operation with it returns
+/// `false` or `None`. The type parameter gives access to the typed source by
+/// [`EventLoop::get`](crate::EventLoop::get), [`get_mut`](crate::EventLoop::get_mut),
+/// [`LoopHandle::visit`](crate::LoopHandle::visit) and [`take`](crate::LoopHandle::take).
 ///
 /// # Limits
 ///
-/// A token has no room for the identity of its loop: used with another loop it may name a source
-/// there (of the same type, or the operation does nothing). The generation of one place in the tables
-/// wraps after 2³¹ reuses of that place.
+/// A token does not store the identity of its loop. Used with another loop it may name a source there, if that has
+/// the type `S`; otherwise the operation does nothing. The generation of one place in the tables wraps after 2³¹
+/// reuses of that place.
 ///
 /// # Examples
 ///
@@ -124,13 +124,14 @@ impl fmt::Debug for InterestKey {
 /// assert_eq!(size_of::<Token<Timer>>(), 8);
 /// assert_eq!(size_of::<Option<Token<Timer>>>(), 8);
 /// ```
+#[doc(alias = "RegistrationToken")]
 pub struct Token<S> {
     key: SourceKey,
     source: PhantomData<fn() -> S>,
 }
 
 impl<S> Token<S> {
-    /// A token that names nothing, in whatever loop: for a function that answers with a token and has no source to name.
+    /// Makes a token that names nothing, in any loop, for a function that returns a token and has no source to name.
     ///
     /// # Examples
     ///
@@ -195,7 +196,8 @@ impl<S> fmt::Debug for Token<S> {
     }
 }
 
-/// A [`Token`] without the type of its source. [`LoopHandle::downcast`](crate::LoopHandle::downcast) gives the type back.
+/// Names a source without its type; any [`Token`] converts into it.
+/// [`LoopHandle::downcast`](crate::LoopHandle::downcast) restores the type.
 ///
 /// # Examples
 ///
@@ -207,6 +209,7 @@ impl<S> fmt::Debug for Token<S> {
 /// }
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[doc(alias = "RegistrationToken")]
 pub struct AnyToken {
     key: SourceKey,
 }
@@ -220,7 +223,7 @@ impl AnyToken {
         self.key
     }
 
-    /// A number that names the source as this token does, for what is written down or sent away.
+    /// A number that identifies the source, for logs and for other processes.
     pub fn to_bits(self) -> u64 {
         self.key.data().as_ffi()
     }
@@ -264,10 +267,10 @@ impl<S> PartialEq<AnyToken> for Token<S> {
 
 /// Names one interest of a source: one registered fd, one deadline, one notifier.
 ///
-/// [`Registrar`](crate::Registrar) hands it out and
-/// [`process_events`](crate::EventSource::process_events) receives it, so that a source made of
-/// several parts can tell which of them is ready.
+/// The [`Registrar`](crate::Registrar) returns it, and [`process_events`](crate::EventSource::process_events)
+/// receives it, so that a source with several parts can tell which of them is ready.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[doc(alias = "TokenFactory")]
 pub struct InterestToken {
     key: InterestKey,
 }
@@ -288,9 +291,11 @@ impl fmt::Debug for InterestToken {
     }
 }
 
-/// Names an idle callback until it runs; see [`LoopHandle::insert_idle`](crate::LoopHandle::insert_idle) and
-/// [`cancel_idle`](crate::LoopHandle::cancel_idle). Ordered as idles are queued.
+/// Names an idle callback until it runs, for [`cancel_idle`](crate::LoopHandle::cancel_idle).
+/// [`LoopHandle::insert_idle`](crate::LoopHandle::insert_idle) returns it. Tokens are ordered as the idles were
+/// queued.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[doc(alias = "Idle")]
 pub struct IdleToken(pub(crate) u64);
 
 // `Box<str>` stands for any source, `*mut ()` for one that is neither `Send` nor `Sync`.

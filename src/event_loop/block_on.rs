@@ -11,11 +11,11 @@ use crate::threads::shared::Shared;
 use crate::{EventLoop, LoopData, Result};
 
 impl<Data: LoopData> EventLoop<Data> {
-    /// Dispatches until `future` is ready: what it returns, or `None` if the loop is stopped first, in which
-    /// case `future` is dropped. A stop asked for before counts: `future` is not polled then.
+    /// Dispatches until `future` is ready, and returns its result. `None` if the loop is stopped first; `future` is
+    /// dropped then. A stop from before counts: `future` is then not polled at all.
     ///
-    /// The future may borrow what it likes, except for the loop and the state; it need not be `Send`, and its
-    /// wakers work from any thread. It is polled between two dispatches, and only if it was woken.
+    /// The future may borrow anything but the loop and the state. It need not be `Send`, and its wakers work from any
+    /// thread. It is polled between two dispatches, and only after it was woken.
     ///
     /// # Errors
     ///
@@ -23,7 +23,7 @@ impl<Data: LoopData> EventLoop<Data> {
     ///
     /// # Panics
     ///
-    /// If `future` does; the loop can go on afterwards.
+    /// If `future` panics; the loop can go on afterwards. Otherwise as [`dispatch`](Self::dispatch).
     ///
     /// # Examples
     ///
@@ -71,16 +71,16 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(None)
     }
 
-    /// Dispatches until `deadline` on the loop's clock, or until the loop is stopped, as [`run`](Self::run) is. What is due
-    /// at the deadline runs; a deadline that has passed makes for one dispatch, which does not block.
+    /// Dispatches until `deadline` on the loop's clock, or until the loop is [stopped](crate::LoopHandle::stop). What
+    /// is due at the deadline runs. If the deadline has passed, one dispatch runs, which does not block.
     ///
-    /// On a [manual clock](crate::Clock::manual) the time is `deadline` afterwards, however few timers there are, which
-    /// [`dispatch`](Self::dispatch) without a timeout does not ensure: it goes on to the next timer, and a test that waits
-    /// for a thread or a child process may see an hour pass meanwhile.
+    /// On a [manual clock](crate::Clock::manual) the time is `deadline` afterwards, unless the loop is stopped or the
+    /// clock was past it. [`dispatch`](Self::dispatch) without a timeout moves that clock to the next timer, however
+    /// far away: a test that waits for a thread or a child process may see an hour pass.
     ///
     /// # Errors
     ///
-    /// As [`dispatch`](Self::dispatch): called again with the same deadline, it goes on.
+    /// As [`dispatch`](Self::dispatch). A call with the same deadline then goes on.
     ///
     /// # Examples
     ///

@@ -12,11 +12,11 @@ use crate::insight::stats::{SourceRow, SourceTable, Stats};
 use crate::{AnyToken, EventLoop, LoopData, LoopHandle};
 
 impl<Data> EventLoop<Data> {
-    /// Has `observer` called after each callback (of sources, idles, ops and posted closures) with its
-    /// source's name, its kind and how long it took.
+    /// Adds a closure that is called after each callback (of sources, idles, ops and posts) with its
+    /// [`CallbackReport`].
     ///
-    /// What `observe` and [`set_observer`](Self::set_observer) add is one list: all in it see what happens, in the order
-    /// in which they were added.
+    /// Closures and the observers of [`set_observer`](Self::set_observer) form one list: each of them sees
+    /// everything, in the order in which they were added.
     ///
     /// # Examples
     ///
@@ -39,8 +39,8 @@ impl<Data> EventLoop<Data> {
         self.insight.get_or_insert_default().add_closure(observer);
     }
 
-    /// Adds an observer that sees rounds, waits and callbacks, in the place of one of the same type, if there is one.
-    /// [`observer`](Self::observer) lends it out and [`take_observer`](Self::take_observer) gives it back, both by its
+    /// Adds an observer that sees rounds, waits and callbacks, and replaces one of the same type.
+    /// [`observer`](Self::observer) borrows it and [`take_observer`](Self::take_observer) returns it, both by its
     /// type.
     ///
     /// # Examples
@@ -66,17 +66,17 @@ impl<Data> EventLoop<Data> {
         self.insight.get_or_insert_default().set_observer(observer);
     }
 
-    /// The observer of type `O`, if there is one.
+    /// Borrows the observer of type `O`, if there is one; [`set_observer`](Self::set_observer) has an example.
     pub fn observer<O: Observer + 'static>(&self) -> Option<&O> {
         self.insight.as_ref()?.observer()
     }
 
-    /// The observer of type `O`, if there is one.
+    /// Borrows the observer of type `O` mutably, if there is one.
     pub fn observer_mut<O: Observer + 'static>(&mut self) -> Option<&mut O> {
         self.insight.as_mut()?.observer_mut()
     }
 
-    /// Takes the observer of type `O` out of the list, if there is one.
+    /// Removes the observer of type `O` and returns it, if there is one.
     ///
     /// # Examples
     ///
@@ -102,7 +102,7 @@ impl<Data> EventLoop<Data> {
         observer
     }
 
-    /// Drops every observer, closures among them.
+    /// Drops every observer and every closure of [`observe`](Self::observe).
     pub fn clear_observers(&mut self) {
         if let Some(insight) = &mut self.insight {
             insight.clear_observers();
@@ -114,9 +114,11 @@ impl<Data> EventLoop<Data> {
         self.insight.take_if(|insight| !Instrumentation::is_wanted(insight));
     }
 
-    /// Turns times and counts of single sources on, which cost two clock readings a callback. Turned off,
-    /// what they held is forgotten; [`Stats::rounds`], [`Stats::events`], [`Stats::wakeups`] and
+    /// Turns the times, and the counts of single sources, on or off. They cost two clock readings per callback.
+    /// Turning them off forgets their values. [`Stats::rounds`], [`Stats::events`], [`Stats::wakeups`] and
     /// [`Stats::stale`] are always counted.
+    ///
+    /// [`stats`](Self::stats) has an example.
     pub fn enable_stats(&mut self, on: bool) {
         if on || self.insight.is_some() {
             self.insight.get_or_insert_default().count(on);
@@ -124,7 +126,7 @@ impl<Data> EventLoop<Data> {
         self.drop_idle_insight();
     }
 
-    /// What the loop has done so far.
+    /// The counts of the loop so far.
     ///
     /// # Examples
     ///
@@ -164,8 +166,8 @@ impl<Data> EventLoop<Data> {
         stats
     }
 
-    /// The sources that are stored (what was inserted since ops were last applied is not), with what
-    /// [`enable_stats`](Self::enable_stats) has counted of them. Empty if `handle` belongs to another loop.
+    /// A table of the stored sources, with the counts of [`enable_stats`](Self::enable_stats). A source that was
+    /// inserted since ops were last applied is not in it. Empty if `handle` belongs to another loop.
     ///
     /// # Examples
     ///
@@ -193,13 +195,13 @@ impl<Data> EventLoop<Data> {
         SourceTable { rows: rows.collect() }
     }
 
-    /// The sources that are stored, in the order of [`sources`](Self::sources).
+    /// The tokens of the stored sources, in the order of [`sources`](Self::sources).
     pub fn tokens(&self) -> impl Iterator<Item = AnyToken> {
         self.slots.keys().map(AnyToken::new)
     }
 
-    /// The row of one source in the table of [`sources`](Self::sources): whoever has a thousand of them may look at some at a
-    /// time. `None` if it is not in it.
+    /// The row of one source in the table of [`sources`](Self::sources), for a program with thousands of sources that
+    /// reads a few at a time. `None` if the table does not contain it.
     pub fn source_row(
         &self,
         token: impl Into<AnyToken>,

@@ -80,8 +80,8 @@ impl<Data> Idles<Data> {
 }
 
 impl<Data> LoopHandle<Data> {
-    /// Has `callback` run once, after the events of the current round (or of the next one, if none is
-    /// under way) are processed. As long as one is queued, the loop does not block.
+    /// Queues `callback` to run once, after the events of the current round (in an idle, or outside of a dispatch:
+    /// of the next round). The loop does not block while an idle is queued.
     ///
     /// # Examples
     ///
@@ -108,9 +108,10 @@ impl<Data> LoopHandle<Data> {
         self.idles.push(Box::new(callback))
     }
 
-    /// Has `callback` run once, as [`insert_idle`](Self::insert_idle), under a name or in a [`Scope`](crate::Scope): one
-    /// whose scope is dropped before is cancelled then, and dropped with what it captured. An idle has neither a priority
-    /// nor a budget nor an error policy: what the options say of these does not apply.
+    /// Queues `callback` like [`insert_idle`](Self::insert_idle), with a name or a [`Scope`](crate::Scope). When the
+    /// scope is dropped before the callback ran, the callback is dropped unrun.
+    ///
+    /// An idle has no priority, no budget and no error policy: those options have no effect.
     ///
     /// # Examples
     ///
@@ -155,7 +156,7 @@ impl<Data> LoopHandle<Data> {
         })
     }
 
-    /// Drops an idle callback before it runs. `false` if it has run, is running or was cancelled.
+    /// Drops an idle callback before it runs. `false` if it has run, is running or was cancelled already.
     ///
     /// # Examples
     ///
@@ -173,6 +174,7 @@ impl<Data> LoopHandle<Data> {
     /// event_loop.dispatch(Duration::ZERO, &mut state)?;
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[doc(alias = "cancel")]
     pub fn cancel_idle(&mut self, token: IdleToken) -> bool {
         self.idles.cancel(token).is_some()
     }

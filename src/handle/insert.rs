@@ -13,13 +13,16 @@ use crate::token::SourceKey;
 use crate::{EventSource, Registrar, Token};
 
 impl<Data> LoopHandle<Data> {
-    /// Inserts a source. It is registered with the kernel at once and `callback` is called for each of
-    /// its events, from the next wait on.
+    /// Inserts a source and its callback. The source is registered with the kernel at once; `callback` is called with
+    /// each of its events, from the next wait on.
+    ///
+    /// What the event and the answer of a callback are depends on the source: the guide has [a
+    /// table](crate::guide::sources).
     ///
     /// # Errors
     ///
-    /// What the source's `register` answers, together with the source; nothing of the attempt stays
-    /// behind. [`NotConnected`](io::ErrorKind::NotConnected) if the loop is gone.
+    /// The error of the source's `register`, together with the source; nothing of the attempt stays behind.
+    /// [`NotConnected`](io::ErrorKind::NotConnected) if the loop is gone.
     ///
     /// # Examples
     ///
@@ -40,6 +43,7 @@ impl<Data> LoopHandle<Data> {
     /// assert!(!state.handle.contains(token));
     /// # Ok::<(), soloop::Error>(())
     /// ```
+    #[doc(alias = "register_dispatcher")]
     pub fn insert_source<S, F>(
         &mut self,
         source: S,
@@ -52,7 +56,8 @@ impl<Data> LoopHandle<Data> {
         self.insert_slot(None, source, callback, false, repeated::<S, F, Data>).map_err(Into::into)
     }
 
-    /// Inserts a source that has a name, a priority, a budget, an error policy or a scope of its own.
+    /// Inserts a source like [`insert_source`](Self::insert_source), with [`SourceOptions`]: a name, a priority,
+    /// budgets, an error policy or a scope.
     ///
     /// # Errors
     ///
@@ -88,9 +93,9 @@ impl<Data> LoopHandle<Data> {
             .map_err(Into::into)
     }
 
-    /// Inserts a source for one event: `callback` may consume what it captured, and the source is
-    /// removed after it, whatever it answers and whatever the callback asks of the loop for it. (If it
-    /// panics, the next dispatch removes the source.)
+    /// Inserts a source for one event: `callback` may consume what it captured. The source is removed after that
+    /// event, whatever the callback answers and whatever ops it queues for the source. (If it panics, the next
+    /// dispatch removes the source.) A source that fails before its first event stays.
     ///
     /// # Errors
     ///
@@ -133,8 +138,8 @@ impl<Data> LoopHandle<Data> {
         self.insert_once_slot(None, source, callback)
     }
 
-    /// Inserts a source for one event, as [`insert_once`](Self::insert_once), that has a name, a priority, a
-    /// scope or an error policy of its own.
+    /// Inserts a source for one event like [`insert_once`](Self::insert_once), with [`SourceOptions`]: a name, a
+    /// priority, a scope or an error policy.
     ///
     /// # Errors
     ///

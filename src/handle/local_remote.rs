@@ -14,20 +14,21 @@ use crate::{LoopData, LoopHandle, Remote};
 /// What was posted by a [`LocalRemote`].
 pub(crate) type LocalPost<Data> = Box<dyn FnOnce(&mut Data)>;
 
-/// Reaches the state of a loop from the thread of the loop: from a `Drop`, from a callback that another library calls
-/// without the state, from a thread-local.
+/// Reaches the state of a loop from the loop's own thread: from a `Drop`, from a callback that another library calls
+/// without the state, or from a thread-local.
 ///
-/// As a [`Remote`], but for closures that are not `Send`, and so not `Send` itself. Obtained from
-/// [`LoopHandle::local_remote`]. What is posted runs in the order in which it was posted, that of remotes among it: in the
-/// next dispatch, which then does not block.
+/// [`LoopHandle::local_remote`] makes it. It differs from a [`Remote`] in that its closures need not be `Send`, and
+/// so it is not `Send` either. Posts run in the next dispatch, which then does not block, and in one order with the
+/// posts of remotes.
 ///
 /// # Limits
 ///
-/// Those of a [`Remote`]. What a loop that is dropped has not run is dropped with it, unrun.
+/// Those of a [`Remote`]: the number of posts is unbounded, and a loop that is dropped drops its remaining posts
+/// without running them.
 ///
 /// # Examples
 ///
-/// A menu of another library, whose entries are called without anything:
+/// A menu of another library, which calls its entries without arguments:
 ///
 /// ```
 /// # struct State { handle: soloop::LoopHandle<Self>, windows: u32 }
@@ -65,8 +66,8 @@ pub struct LocalRemote<Data> {
 }
 
 impl<Data> LoopHandle<Data> {
-    /// Reaches the state from elsewhere on this thread, with what is not `Send`; see [`remote`](Self::remote) for other
-    /// threads.
+    /// Makes a [`LocalRemote`], which reaches the state from elsewhere on this thread with closures that are not
+    /// `Send`. For other threads there is [`remote`](Self::remote).
     pub fn local_remote(&self) -> LocalRemote<Data> {
         let posts = Arc::clone(&self.local_posts);
         LocalRemote { _thread: SendARemote::INSTEAD, posts, remote: self.remote() }
@@ -74,7 +75,7 @@ impl<Data> LoopHandle<Data> {
 }
 
 impl<Data: LoopData> LocalRemote<Data> {
-    /// Runs `f` with the state, in the next dispatch. `false` if the loop is gone; `f` is dropped then.
+    /// Queues `f` to run with the state in the next dispatch. `false` if the loop is gone; `f` is dropped then.
     pub fn post(&self, f: impl FnOnce(&mut Data) + 'static) -> bool {
         self.posts.add(Box::new(f)).is_ok() && self.remote.post(|data| run_next(data))
     }

@@ -2,16 +2,16 @@
 
 use crate::{EventSource, InsertError, LoopHandle, SourceOptions, Token};
 
-/// Makes a callback for a part of the state one for the whole: `part` finds the part.
+/// Turns a callback for a part of the state into a callback for the whole state; `part` finds the part.
 ///
-/// A module so knows nothing of the program it is a part of. This one is for events that borrow nothing
-/// from their source, and goes wherever a callback goes; write out the type of the event.
-/// [`LoopHandle::insert_part`] is for every source, and infers it.
+/// With it a module's callbacks depend on that part only, and not on the program. `map_data` is for sources whose
+/// events borrow nothing, and can be used wherever a callback is expected; write out the type of the event.
+/// [`LoopHandle::insert_part`] is for every source, and infers the type.
 ///
 /// # Modules that use the loop
 ///
-/// A callback that receives its part alone has no [`LoopHandle`]. A module whose callbacks insert and remove
-/// sources is generic over the state instead, of which it asks that it holds the module's part:
+/// A callback that receives only its part has no [`LoopHandle`]. A module whose callbacks insert and remove sources
+/// is generic over the state instead, and requires that the state contains the module's part:
 ///
 /// ```
 /// use soloop::{Clock, EventLoop, LoopData, LoopHandle};
@@ -118,7 +118,8 @@ pub fn map_data<Data, Part, Event, Ret>(
 }
 
 impl<Data> LoopHandle<Data> {
-    /// Inserts a source whose callback receives a part of the state, which `part` finds; see [`map_data`].
+    /// Inserts a source whose callback receives a part of the state, which `part` finds; [`map_data`] explains when
+    /// to use it.
     ///
     /// # Errors
     ///

@@ -9,14 +9,14 @@ use crate::{
 };
 
 impl<Data: LoopData> Remote<Data> {
-    /// Inserts a source, as [`LoopHandle::insert_source`](crate::LoopHandle::insert_source), but from anywhere: when what
-    /// was posted runs. `false` if the loop is gone; both are dropped then.
+    /// Inserts a source like [`LoopHandle::insert_source`](crate::LoopHandle::insert_source), but from anywhere.
+    /// `false` if the loop is gone; `source` and `callback` are dropped then.
     ///
-    /// There is nobody to answer to with an error or a token. What the source's registration fails with comes out of that
-    /// dispatch, or of the next, as [`Error::Source`](crate::Error::Source), and the loop's
-    /// [policy](crate::EventLoop::on_error) is asked about it; the source is gone. Its callback finds its token by
-    /// [`current`](crate::LoopHandle::current), and [`insert_with`](Self::insert_with) puts the source into a
-    /// [`Scope`](crate::Scope) that ends it.
+    /// The insertion runs as a post. It returns neither a token nor an error, since its caller does not wait for it.
+    /// If the registration fails, the source is dropped, and a dispatch returns the error as
+    /// [`Error::Source`](crate::Error::Source), unless a [policy](crate::EventLoop::on_error) decides otherwise. The
+    /// callback learns its token from [`current`](crate::LoopHandle::current); to remove the source from outside,
+    /// insert it into a [`Scope`](crate::Scope) by [`insert_with`](Self::insert_with).
     ///
     /// # Examples
     ///
@@ -54,8 +54,8 @@ impl<Data: LoopData> Remote<Data> {
         self.insert_with(SourceOptions::new(), source, callback)
     }
 
-    /// Inserts a source, as [`insert`](Self::insert), that has a name, a priority, a budget, an error policy or a scope of
-    /// its own. If the scope is gone by then, so is the source.
+    /// Inserts a source like [`insert`](Self::insert), with [`SourceOptions`]: a name, a priority, budgets, an error
+    /// policy or a scope. If the scope is gone by the time of the insertion, the source is removed at once.
     pub fn insert_with<S, F>(&self, options: SourceOptions, source: S, callback: F) -> bool
     where
         S: EventSource + Send,

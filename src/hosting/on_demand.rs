@@ -27,44 +27,45 @@ use crate::{InsertError, InterestToken, LoopHandle, Notifier, Registrar, SourceO
 const BUDGET: u32 = 8;
 
 impl<Data: 'static> LoopHandle<Data> {
-    /// Hosts a calloop loop that is left alone unless there is something to do in it: for libraries that take a
-    /// `calloop::LoopHandle` and use it at known places. There may be any number of them.
+    /// Hosts a calloop loop that is dispatched only when there is something to do in it: for libraries that take a
+    /// `calloop::LoopHandle` and use it at known places. There may be any number of such loops.
     ///
-    /// All that is inserted in it is delivered with this loop's state, in calloop's order, when one of its fds or
-    /// timers is ready. What its callbacks do with calloop's handle is taken care of.
+    /// Everything inserted in it is delivered with this loop's state, in calloop's order, when one of its fds or
+    /// timers is ready. Its own callbacks may use calloop's handle freely.
     ///
     /// # The contract
     ///
-    /// Where anything else uses a clone of calloop's handle, to insert a timer, an idle or a source or to change one,
-    /// call [`calloop(token)`](Self::calloop) before or after, in the same callback. The loop is then dispatched once,
-    /// in the next round, which does not wait. Without that call an fd is watched all the same, but a timer fires,
-    /// and an idle runs, with the next event of the hosted loop. (What is inserted before the loop is hosted needs
+    /// Other code that uses a clone of calloop's handle (to insert or change a source, a timer or an idle) must call
+    /// [`calloop(token)`](Self::calloop) before or after, in the same callback. The hosted loop is then dispatched
+    /// once, in the next round, which does not wait. Without that call an fd is still watched, but a timer fires, and
+    /// an idle runs, only with the next event of the hosted loop. (What is inserted before the loop is hosted needs
     /// no call.)
     ///
-    /// The source is called `calloop` in errors and reports;
+    /// The source is named `calloop` in errors and reports;
     /// [`insert_calloop_on_demand_with`](Self::insert_calloop_on_demand_with) gives it another name, or a priority.
     ///
     /// # What is as in calloop, and what is not
     ///
-    /// * An idle runs at the end of the dispatch in which it was inserted. One that an idle inserts runs with the
+    /// * An idle runs at the end of the dispatch in which it was inserted. An idle that an idle inserts runs with the
     ///   next event of the hosted loop, as in calloop.
-    /// * An error of a hosted source comes out as an [`Error::Source`](crate::Error::Source) with calloop's error in
-    ///   it; calloop drops the rest of its batch, and so does a panic.
-    /// * A source with hooks (`before_sleep`, such as that of Smithay's winit backend) has them called when the loop is
-    ///   dispatched, and in no other round; an event that its `before_sleep` answers leaves the alarm off. Insert such
-    ///   a source by [`insert_calloop_source`](Self::insert_calloop_source).
-    /// * Timers keep real time, also if this loop has a [manual clock](crate::Clock::manual). They wake a sleeping
+    /// * An error of a hosted source becomes an [`Error::Source`](crate::Error::Source) that contains calloop's
+    ///   error. On an error or a panic, calloop drops the other events of its dispatch.
+    /// * The hooks of a source (`before_sleep`, such as that of Smithay's winit backend) are called when the hosted
+    ///   loop is dispatched, and in no other round; an event that `before_sleep` returns leaves the alarm off. Insert
+    ///   such a source by [`insert_calloop_source`](Self::insert_calloop_source).
+    /// * Timers follow real time, even if this loop has a [manual clock](crate::Clock::manual). They wake a sleeping
     ///   loop on Linux and Android; elsewhere they fire with the next event of the hosted loop.
-    /// * `LoopSignal::stop` of the hosted loop does nothing: it is for a `run` of it.
+    /// * `LoopSignal::stop` of the hosted loop does nothing: it only ends a `run` of that loop.
     ///
     /// # Cost
     ///
-    /// Three fds. When something in it is ready: six system calls, six more if the nearest timer changed. After
-    /// `calloop(token)` the same, in a round of its own. In any other round none.
+    /// Three fds. When something in the hosted loop is ready: six system calls more than for a plain source of this
+    /// loop, and another six if the nearest timer changed. After `calloop(token)` the same, in a round of its own. In
+    /// any other round none.
     ///
     /// # Errors
     ///
-    /// What the kernel answers to the registration of the loop's fd, together with the loop.
+    /// The error of the kernel when the loop's fd is registered, together with the loop.
     ///
     /// # Examples
     ///
@@ -112,8 +113,9 @@ impl<Data: 'static> LoopHandle<Data> {
         self.insert_calloop_on_demand_with(SourceOptions::new().name("calloop"), inner)
     }
 
-    /// [`insert_calloop_on_demand`](Self::insert_calloop_on_demand) with a name, a priority, a scope or an error
-    /// policy of its own. A budget counts dispatches of the hosted loop.
+    /// Hosts a calloop loop like [`insert_calloop_on_demand`](Self::insert_calloop_on_demand), with
+    /// [`SourceOptions`]: a name, a priority, a scope or an error policy. A budget counts dispatches of the hosted
+    /// loop.
     ///
     /// # Errors
     ///
@@ -131,11 +133,13 @@ impl<Data: 'static> LoopHandle<Data> {
         self.keep_calloop(inserted, handle)
     }
 
-    /// The handle of a hosted loop, and a note that something may be asked of it: one that is hosted
-    /// [on demand](Self::insert_calloop_on_demand) is dispatched in the next round, which does not wait. `None` if the
-    /// loop is hosted no more.
+    /// The handle of a hosted loop; `None` if the loop is not hosted any more.
     ///
-    /// Calling it again before then does and costs nothing more.
+    /// Use it whenever you use calloop's handle from outside of the hosted loop: a loop that is hosted [on
+    /// demand](Self::insert_calloop_on_demand) is then dispatched in the next round, which does not wait. Further
+    /// calls before that round cost nothing.
+    ///
+    /// [`insert_calloop_on_demand`](Self::insert_calloop_on_demand) has an example.
     pub fn calloop(
         &mut self,
         token: Token<CalloopLoop<Data>>,

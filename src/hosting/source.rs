@@ -36,11 +36,12 @@ use crate::{
     PostAction, Readiness, Registrar, SourceOptions, Token,
 };
 
-/// A source that is written for calloop, as a source of this loop: see
-/// [`LoopHandle::insert_calloop_source`], which wraps it.
+/// Wraps a source that is written for calloop, as [`LoopHandle::insert_calloop_source`] does.
 ///
-/// It can also be a part of a source of your own; its event is what calloop gives to a callback: the source's event
+/// It can also be a part of a source of your own. Its event is what calloop passes to a callback: the source's event,
 /// and its metadata.
+///
+/// [`LoopHandle::insert_calloop_source`] has an example.
 pub struct CalloopSource<S: calloop::EventSource + 'static> {
     /// The source. Its loop holds the other half while it is registered.
     recorder: Dispatcher<'static, InnerSource<S>, Recorded>,
@@ -99,36 +100,38 @@ struct Host {
 }
 
 impl<Data> LoopHandle<Data> {
-    /// Inserts a source that is written for calloop. `callback` gets what calloop's would: the event, the metadata of
-    /// the source and the state. The token, and what is done by it, is as for any source of this loop:
-    /// [`take`](Self::take) and [`CalloopSource::into_inner`] give the source back, [`visit`](Self::visit) lends it.
+    /// Inserts a source that is written for calloop. `callback` receives the source's event and its metadata, as a
+    /// pair, and the state. It returns what the callback for calloop would.
     ///
-    /// In errors, reports and the table of sources it is called by the type of `S`.
+    /// The token works as for any source of this loop: [`take`](Self::take) and [`CalloopSource::into_inner`] return
+    /// the source, [`visit`](Self::visit) lends it.
+    ///
+    /// In errors, reports and the table of sources it is named after the type `S`.
     /// [`insert_calloop_source_with`](Self::insert_calloop_source_with) gives it another name, a priority or a scope.
     ///
     /// # What is as in calloop, and what is not
     ///
-    /// The source is called as calloop calls it: each readiness once, with its `PostAction`, its timers and its
-    /// hooks (`before_sleep` and `before_handle_events`, once around each wait). What it emits in one call of
-    /// `process_events` is delivered in one piece, as in calloop: ops that its callback asks for are applied after it,
-    /// and a budget counts such calls.
+    /// The source is called as calloop calls it: once for each readiness, with its `PostAction`, its timers and its
+    /// hooks (`before_sleep` and `before_handle_events`, once around each wait). All events of one call of
+    /// `process_events` are delivered together, as in calloop: ops that the callback queues are applied after that
+    /// call, and a budget counts calls.
     ///
-    /// * An error of `process_events` is an [`Error::Source`](crate::Error::Source) with that error in it, where
-    ///   calloop wraps it and drops the rest of its batch; here the rest is delivered.
-    /// * `PostAction::Remove` and `Disable` do so here. An op on its own token that its callback issued precedes
-    ///   them.
-    /// * calloop's timers keep real time, also if this loop has a [manual clock](crate::Clock::manual). They wake
-    ///   a sleeping loop on Linux and Android; elsewhere they fire with its next event.
+    /// * An error of `process_events` becomes an [`Error::Source`](crate::Error::Source) that contains it, and the
+    ///   rest is delivered. (calloop wraps the error, and drops the other events of its dispatch.)
+    /// * `PostAction::Remove` and `Disable` work. An op that the callback queued for its own token takes precedence.
+    /// * calloop's timers follow real time, even if this loop has a [manual clock](crate::Clock::manual). They wake a
+    ///   sleeping loop on Linux and Android; elsewhere they fire with the loop's next event.
     ///
     /// # Cost
     ///
-    /// Three fds and 13 KB while it is enabled. When it fires: five system calls; with timers of calloop's inside (which is
-    /// found out by itself) eleven. In any other round none, but for a source with hooks: five. The inner
-    /// loop's epoll instance nests in this one, and the kernel nests them four deep at most.
+    /// Three fds and 13 KB while it is enabled. When it fires: five system calls more than a plain source of this
+    /// loop, or eleven if it contains timers of calloop's (which is detected). In any other round none, except for a
+    /// source with hooks: five. The inner loop's epoll instance nests in this one, and the kernel nests them four deep
+    /// at most.
     ///
     /// # Errors
     ///
-    /// What the source's `register` answers or the kernel, together with the source. [`Error::source`] of the
+    /// The error of the source's `register`, or of the kernel, together with the source. [`Error::source`] of the
     /// error is calloop's, unless that only wrapped an [`io::Error`].
     ///
     /// [`Error::source`]: std::error::Error::source
@@ -172,8 +175,8 @@ impl<Data> LoopHandle<Data> {
         self.insert_calloop_source_with(SourceOptions::new(), source, callback)
     }
 
-    /// [`insert_calloop_source`](Self::insert_calloop_source) with a name, a priority, a budget, an error policy or a
-    /// scope of its own.
+    /// Inserts a source like [`insert_calloop_source`](Self::insert_calloop_source), with [`SourceOptions`]: a name,
+    /// a priority, a budget, an error policy or a scope.
     ///
     /// # Errors
     ///
@@ -224,24 +227,25 @@ impl<Data> LoopHandle<Data> {
 }
 
 impl<S: calloop::EventSource + 'static> CalloopSource<S> {
-    /// Wraps a source, which is registered when this is.
+    /// Wraps `source`, which is registered when the wrapper is.
     pub fn new(source: S) -> Self {
         let recorder = InnerSource { source, has_timers: false, failed: None, in_wait: false };
         let record = |found, _: &mut (), recorded: &mut Recorded| recorded.record(found);
         Self { recorder: Dispatcher::new(recorder, record), host: None }
     }
 
-    /// The source.
+    /// Borrows the wrapped source.
     pub fn get_ref(&self) -> impl Deref<Target = S> + '_ {
         Ref::map(self.recorder.as_source_ref(), |recorder| &recorder.source)
     }
 
-    /// The source. A change that concerns its registration takes effect with [`LoopHandle::update`].
+    /// Borrows the wrapped source mutably. A change that concerns its registration takes effect with
+    /// [`LoopHandle::update`].
     pub fn get_mut(&mut self) -> impl DerefMut<Target = S> + '_ {
         self.source_mut()
     }
 
-    /// The source, for calloop or another loop.
+    /// Returns the wrapped source, for calloop or another loop.
     pub fn into_inner(self) -> S {
         let Self { recorder, host } = self;
         // It holds the other half.

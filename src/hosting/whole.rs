@@ -22,8 +22,10 @@ use crate::{
     Registrar, SourceOptions, Token,
 };
 
-/// A whole calloop loop as a source; see [`LoopHandle::insert_calloop`] and
+/// A whole calloop loop as a source, made by [`LoopHandle::insert_calloop`] and
 /// [`LoopHandle::insert_calloop_on_demand`].
+///
+/// Both have an example.
 pub struct CalloopLoop<Data: 'static> {
     inner: EventLoop<'static, Data>,
     way: Way<Data>,
@@ -42,51 +44,52 @@ struct Guests {
 }
 
 impl<Data: 'static> LoopHandle<Data> {
-    /// Hosts a calloop loop: its callbacks run in this loop's waits, with the same state, so that sources written
-    /// for calloop go on as they are. Insert them through its handle, before or after, which may be cloned and
-    /// used in every callback.
+    /// Hosts a calloop loop in the waits of this one: its callbacks run there, with the same state, so that sources
+    /// written for calloop work unchanged. Insert them through calloop's handle, before or after, which may be cloned
+    /// and used in every callback.
     ///
-    /// It is right without further ado and costs system calls in every round: for programs that move one part at a
-    /// time. One source by itself costs less by [`insert_calloop_source`](Self::insert_calloop_source), and a loop for what
-    /// insists on a handle of calloop's by [`insert_calloop_on_demand`](Self::insert_calloop_on_demand).
+    /// It has no contract to keep, but costs system calls in every round: use it for a program that moves to soloop
+    /// part by part. A single source costs less with [`insert_calloop_source`](Self::insert_calloop_source), and a
+    /// library that requires calloop's handle with [`insert_calloop_on_demand`](Self::insert_calloop_on_demand).
     ///
-    /// The source is called `calloop` in errors and reports; [`insert_calloop_with`](Self::insert_calloop_with)
-    /// gives it another name, or a priority.
+    /// The source is named `calloop` in errors and reports; [`insert_calloop_with`](Self::insert_calloop_with) gives
+    /// it another name.
     ///
-    /// `examples/hosts_calloop.rs` has a library that is written for calloop run under a program on soloop.
+    /// `examples/hosts_calloop.rs` runs a library that is written for calloop in a program on soloop.
     ///
     /// # What runs when
     ///
-    /// The wait of this loop *is* that of the hosted one: it blocks in calloop's `dispatch`, which watches this loop's
-    /// epoll instance as one of its sources. So all that is calloop's is as in calloop: its timers, its hooks, its
-    /// idles, its order. Its callbacks run inside of the wait, with the same state: what they ask of this handle is
-    /// applied when the wait is over, before anything of this loop is delivered. While the source is disabled, all of
-    /// the hosted loop waits.
+    /// The wait of this loop *is* that of the hosted one: it blocks in calloop's `dispatch`, which watches this
+    /// loop's epoll instance as one of its sources. So calloop's timers, hooks, idles and order are unchanged. Its
+    /// callbacks run inside of the wait, with the same state: the ops that they queue in this loop's handle are
+    /// applied when the wait is over, before this loop delivers anything. While the source is disabled, the whole
+    /// hosted loop waits.
     ///
-    /// After a round in which callbacks of this loop ran, which may have asked something of the hosted loop, the next
-    /// wait does not block: an idle that they inserted runs at once.
+    /// After a round in which callbacks of this loop ran, which may have used the hosted loop's handle, the next wait
+    /// does not block: an idle that they inserted runs at once.
     ///
-    /// An error of a hosted source, or of its callback, comes out of the dispatch as
-    /// [`Error::Source`](crate::Error::Source) with calloop's error in it. calloop drops the rest of a batch that
-    /// fails or panics: timers that were due in it do not fire. Of this loop nothing is lost.
+    /// An error of a hosted source, or of its callback, becomes an [`Error::Source`](crate::Error::Source) that
+    /// contains calloop's error. On an error or a panic, calloop drops the other events of its dispatch: timers that
+    /// were due in it do not fire. This loop loses nothing.
     ///
     /// # Limits
     ///
-    /// * One loop is hosted this way at a time; a second one is refused. By
-    ///   [`insert_calloop_on_demand`](Self::insert_calloop_on_demand) there may be any number.
-    /// * Two epoll instances can't watch each other: while a loop is hosted this way, this loop's own fd tells nothing of
-    ///   it, and is not to be watched from outside. If it was watched before, the insertion is refused; if it is asked
-    ///   for later, each dispatch fails until the hosted loop is removed.
-    /// * Priorities and budgets do not reach into the wait, and an observer does not see the callbacks that run there.
-    /// * Its timers keep real time, also if this loop has a [manual clock](crate::Clock::manual).
-    /// * [`LoopSignal::stop`](calloop::LoopSignal::stop) of the hosted loop is for a `run` of it, and does nothing; use
-    ///   [`LoopHandle::stop`](crate::LoopHandle::stop) or [`signal`](Self::signal).
+    /// * One loop at a time is hosted this way; a second one is refused.
+    ///   [`insert_calloop_on_demand`](Self::insert_calloop_on_demand) hosts any number.
+    /// * Two epoll instances can't watch each other: while a loop is hosted this way, this loop's own fd does not
+    ///   report its events, and must not be watched from outside. If the fd was obtained before, the insertion is
+    ///   refused; if it is obtained later, each dispatch fails until the hosted loop is removed.
+    /// * Priorities and budgets do not apply inside the wait, and an observer does not see the callbacks that run
+    ///   there.
+    /// * Its timers follow real time, even if this loop has a [manual clock](crate::Clock::manual).
+    /// * [`LoopSignal::stop`](calloop::LoopSignal::stop) of the hosted loop only ends a `run` of that loop, and so
+    ///   does nothing; use [`LoopHandle::stop`](crate::LoopHandle::stop) or [`signal`](Self::signal).
     ///
     /// # Errors
     ///
     /// [`AlreadyExists`](std::io::ErrorKind::AlreadyExists) if a loop is hosted this way already,
-    /// [`Unsupported`](std::io::ErrorKind::Unsupported) if this loop's fd is watched from outside, and what the kernel
-    /// answers to the registration of this loop's epoll instance with the other one; together with the loop.
+    /// [`Unsupported`](std::io::ErrorKind::Unsupported) if this loop's fd is watched from outside, or the error of
+    /// the kernel when this loop's epoll instance is registered with the other one; together with the loop.
     ///
     /// # Examples
     ///
@@ -132,8 +135,8 @@ impl<Data: 'static> LoopHandle<Data> {
         self.insert_calloop_with(SourceOptions::new().name("calloop"), inner)
     }
 
-    /// [`insert_calloop`](Self::insert_calloop) with a name, a scope or an error policy of its own. A priority and a
-    /// budget do not apply.
+    /// Hosts a calloop loop like [`insert_calloop`](Self::insert_calloop), with [`SourceOptions`]: a name, a scope or
+    /// an error policy. A priority and a budget have no effect.
     ///
     /// # Errors
     ///
@@ -182,12 +185,12 @@ impl<Data: 'static> CalloopLoop<Data> {
         }
     }
 
-    /// The handle of the hosted loop, through which calloop's sources are inserted.
+    /// The handle of the hosted loop, to insert calloop's sources through.
     pub fn handle(&self) -> calloop::LoopHandle<'static, Data> {
         self.inner.handle()
     }
 
-    /// The calloop loop, with all that is inserted in it.
+    /// Returns the calloop loop, with everything that is inserted in it.
     pub fn into_inner(self) -> EventLoop<'static, Data> {
         match self.way {
             Way::InWait(guests) => leave(&self.inner, guests),
@@ -304,14 +307,15 @@ impl<Data: 'static> fmt::Debug for CalloopLoop<Data> {
     }
 }
 
-/// The event of a [`CalloopLoop`] that is hosted on demand: it has to be dispatched.
+/// The event of a [`CalloopLoop`] that is hosted on demand: the hosted loop has to be dispatched. The callback that
+/// `insert_calloop_on_demand` inserts does that.
 pub struct CalloopTurn<'a, Data: 'static> {
     inner: &'a mut EventLoop<'static, Data>,
     on_demand: &'a mut OnDemand<Data>,
 }
 
 impl<Data: 'static> CalloopTurn<'_, Data> {
-    /// Delivers what is ready in the hosted loop.
+    /// Dispatches the hosted loop: delivers what is ready in it.
     ///
     /// # Errors
     ///

@@ -23,25 +23,25 @@ pub use slowest::{SlowestCallback, SlowestCallbacks};
 #[cfg(feature = "tracing")]
 pub use spans::TracingSpans;
 
-/// What kind of callback ran.
+/// The kind of a callback.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum CallbackKind {
-    /// The callback of a source, for one event.
+    /// A source that processes one event, and its callback.
     Source,
     /// An [idle](crate::LoopHandle::insert_idle).
     Idle,
-    /// What [`visit`](crate::LoopHandle::visit), [`update`](crate::LoopHandle::update) or
-    /// [`take`](crate::LoopHandle::take) was given.
+    /// A closure given to [`visit`](crate::LoopHandle::visit), [`update`](crate::LoopHandle::update) or
+    /// [`take`](crate::LoopHandle::take).
     Op,
-    /// What was [posted](crate::Remote::post).
+    /// A closure given to [`Remote::post`](crate::Remote::post) or [`LocalRemote::post`](crate::LocalRemote::post).
     Remote,
-    /// What [`inspect`](crate::LoopHandle::inspect) was given.
+    /// A closure given to [`inspect`](crate::LoopHandle::inspect).
     Inspect,
 }
 
 impl CallbackKind {
-    /// In lower case: `source`, `idle`, `op`, `remote`, `inspect`.
+    /// The name in lower case: `source`, `idle`, `op`, `remote`, `inspect`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Source => "source",
@@ -63,41 +63,41 @@ impl fmt::Display for CallbackKind {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CallbackStart<'a> {
-    /// The source, of [`CallbackKind::Source`] and [`CallbackKind::Op`].
+    /// The source; `Some` for [`CallbackKind::Source`] and [`CallbackKind::Op`].
     pub token: Option<AnyToken>,
-    /// The source's name (from its [`SourceOptions`](crate::SourceOptions), else its type's), or the kind.
+    /// The name in the source's [`SourceOptions`](crate::SourceOptions), or else its type's name, or else the kind.
     pub name: &'a str,
     /// What runs.
     pub kind: CallbackKind,
-    /// The source's rank.
+    /// The source's priority.
     pub priority: Priority,
-    /// By how much a timer is late, on the loop's clock; `None` for what waits for something else.
+    /// How late a deadline is delivered, on the loop's clock; `None` for any other event.
     pub lateness: Option<Duration>,
 }
 
 /// A callback that ran.
 ///
-/// Times are read from the system's monotonic clock, even if the loop follows a
-/// [manual](crate::Clock::manual) one; only `lateness` is on the loop's clock. A callback that panics is
-/// not reported.
+/// Times are read from the system's monotonic clock, even if the loop has a [manual](crate::Clock::manual) one; only
+/// `lateness` is on the loop's clock. A callback that panics is not reported.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CallbackReport<'a> {
-    /// The source, of [`CallbackKind::Source`] and [`CallbackKind::Op`].
+    /// The source; `Some` for [`CallbackKind::Source`] and [`CallbackKind::Op`].
     pub token: Option<AnyToken>,
-    /// The source's name (from its [`SourceOptions`](crate::SourceOptions), else its type's), or the kind.
+    /// The name in the source's [`SourceOptions`](crate::SourceOptions), or else its type's name, or else the kind.
     pub name: &'a str,
     /// What ran.
     pub kind: CallbackKind,
     /// How long it took.
     pub duration: Duration,
-    /// The source's rank.
+    /// The source's priority.
     pub priority: Priority,
     /// When it was called.
     pub started: Instant,
-    /// By how much a timer was late, on the loop's clock; `None` for what waits for something else.
+    /// How late a deadline was delivered, on the loop's clock; `None` for any other event.
     pub lateness: Option<Duration>,
-    /// The loop woke up for this: it is the first callback after a wake-up. What else was ready by then counts as nobody's.
+    /// Whether this is the first callback after a wake-up. Only that one counts as the reason of the wake-up, even if
+    /// others were ready, too.
     pub woke: bool,
 }
 
@@ -109,7 +109,7 @@ pub struct WaitReport {
     pub started: Instant,
     /// How long it took, on the system's monotonic clock.
     pub duration: Duration,
-    /// How many fds and wake-ups it found. Timers are not among them.
+    /// How many fds and wake-ups the wait found; timers do not count.
     pub events: usize,
     /// Whether the loop woke up, as [`Stats::wakeups`](crate::Stats::wakeups) counts.
     pub woke: bool,
@@ -123,17 +123,16 @@ pub struct RoundReport {
     pub round: u64,
     /// When it began.
     pub started: Instant,
-    /// How long it took, with its wait.
+    /// How long it took, including its wait.
     pub duration: Duration,
     /// How long its wait took.
     pub asleep: Duration,
 }
 
-/// Sees everything that a loop does; installed by [`EventLoop::set_observer`](crate::EventLoop::set_observer).
+/// Sees everything that a loop does; [`EventLoop::set_observer`](crate::EventLoop::set_observer) installs it.
 ///
-/// Every method does nothing unless it is implemented. An observer runs on the loop's thread, between the
-/// callbacks: what it takes is not part of any report. A callback or a wait that panics has a beginning and
-/// no end.
+/// Every method does nothing unless it is implemented. An observer runs on the loop's thread, between the callbacks;
+/// its own time is not part of any report. If a callback or a wait panics, its end is not reported.
 ///
 /// # Examples
 ///
@@ -176,7 +175,7 @@ pub trait Observer {
         let _ = report;
     }
 
-    /// The loop is about to wait, for `timeout` at most; it may find that it need not.
+    /// The loop is about to wait for `timeout` at most; it may not have to.
     fn wait_begin(&mut self, timeout: Option<Duration>) {
         let _ = timeout;
     }
@@ -196,14 +195,14 @@ pub trait Observer {
         let _ = report;
     }
 
-    /// A source failed, or left an [orphan](Error::Orphan), and this was decided about it: by its own policy, or by the
-    /// loop's. Called for every error and every action, `Ignore` and `Retry` among them.
+    /// A source failed, or left an [orphan](Error::Orphan), and its own policy or the loop's decided on `action`.
+    /// Called for every error, whatever the action.
     fn error(&mut self, error: &Error, action: ErrorAction) {
         let _ = (error, action);
     }
 }
 
-/// Both see everything, the first one first.
+/// Both observers see everything, the first one first.
 impl<A: Observer, B: Observer> Observer for (A, B) {
     fn round_begin(&mut self, round: u64) {
         self.0.round_begin(round);
@@ -241,7 +240,7 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     }
 }
 
-/// One that may be there: a trace that a command line asks for.
+/// An optional observer, such as a trace that a command line turns on.
 impl<O: Observer> Observer for Option<O> {
     fn round_begin(&mut self, round: u64) {
         self.iter_mut().for_each(|observer| observer.round_begin(round));
@@ -272,8 +271,8 @@ impl<O: Observer> Observer for Option<O> {
     }
 }
 
-/// An observer that other threads can look into; callbacks use [`inspect`](crate::LoopHandle::inspect). The
-/// lock is held only while the observer runs, never during a callback.
+/// An observer that other threads can read. (Callbacks use [`inspect`](crate::LoopHandle::inspect).) The lock is held
+/// only while the observer runs, never during a callback.
 impl<O: Observer> Observer for Arc<Mutex<O>> {
     fn round_begin(&mut self, round: u64) {
         lock(self).round_begin(round);

@@ -6,61 +6,61 @@ use std::time::{Duration, Instant};
 use crate::error::type_name::without_paths;
 use crate::{AnyToken, Priority};
 
-/// What a loop has done so far; see [`EventLoop::stats`](crate::EventLoop::stats).
+/// The counts of a loop, from [`EventLoop::stats`](crate::EventLoop::stats).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// How many dispatches it was asked for.
+    /// How many dispatches began.
     pub rounds: u64,
-    /// How many times it called back for an event of a source.
+    /// How many times a source processed an event; it may do so without calling its callback.
     pub events: u64,
-    /// How many times it woke up: out of a wait that slept, or told by a notification while it was awake.
+    /// How many times the loop woke up: from a wait that slept, or by a notification that came while it was awake.
     pub wakeups: u64,
-    /// How many of these were for what was [posted](crate::Remote::post), while [enabled](crate::EventLoop::enable_stats). Those
-    /// for a source are its own: [`SourceStats::wakeups`].
+    /// How many of these wake-ups were for [posts](crate::Remote::post), while [enabled](crate::EventLoop::enable_stats).
+    /// [`SourceStats::wakeups`] has those for a source.
     pub wakeups_for_posts: u64,
-    /// How many of them no callback followed, while enabled: a timeout ended the wait, or a [`LoopSignal`](crate::LoopSignal),
-    /// or an fd that no source waits for any more.
+    /// How many of them were followed by no callback, while enabled: the reason was a timeout, a
+    /// [`LoopSignal`](crate::LoopSignal), or an fd that no source waits for any more.
     pub wakeups_for_nothing: u64,
-    /// How many times the kernel told of an fd that no source waits for any more. A few are usual; if they go on, see [`Error::Orphan`](crate::Error::Orphan).
+    /// How many times the kernel reported an fd that no source waits for any more. A few are usual; if the number
+    /// keeps growing, see [`Error::Orphan`](crate::Error::Orphan).
     pub stale: u64,
-    /// How long its waits took, while [enabled](crate::EventLoop::enable_stats).
+    /// How long the waits took, while [enabled](crate::EventLoop::enable_stats).
     pub asleep: Duration,
-    /// How long the rest of its dispatches took, while enabled.
+    /// How long the rest of the dispatches took, while enabled.
     pub busy: Duration,
-    /// The sources that called back, or failed, while enabled: those that live, and the last 256 of those
-    /// that are gone.
+    /// The sources that called back or failed while enabled: the inserted ones, and the last 256 of those that are
+    /// gone.
     pub sources: Vec<SourceStats>,
 }
 
-/// What one source has done so far.
+/// The counts of one source.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SourceStats {
     /// The source.
     pub token: AnyToken,
-    /// Its name: from its [`SourceOptions`](crate::SourceOptions), else its type's.
+    /// The name in its [`SourceOptions`](crate::SourceOptions), or else its type's name.
     pub name: String,
-    /// How many times it called back.
+    /// How many times it processed an event, with or without calling its callback.
     pub events: u64,
-    /// How long that took.
+    /// How long that took, callbacks included.
     pub busy: Duration,
-    /// How long the slowest of its callbacks took.
+    /// How long the slowest of these took.
     pub slowest: Duration,
-    /// How many times the loop woke up for it: its callback was the first one afterwards.
+    /// How many wake-ups it caused: its callback was the first one after a wake-up.
     pub wakeups: u64,
     /// How many times it failed.
     pub errors: u64,
-    /// What it failed with the last time.
+    /// Its last error.
     pub last_error: Option<String>,
 }
 
-/// The sources of a loop at one moment; see [`EventLoop::sources`](crate::EventLoop::sources). `Display` renders it with its columns
-/// aligned.
+/// The sources of a loop at one moment, from [`EventLoop::sources`](crate::EventLoop::sources). `Display` renders it with aligned columns.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SourceTable {
-    /// One a source, in the order of the tables, which is not that of insertion.
+    /// One row per source, in the order of the loop's tables, which is not that of insertion.
     pub rows: Vec<SourceRow>,
 }
 
@@ -70,30 +70,30 @@ pub struct SourceTable {
 pub struct SourceRow {
     /// The source.
     pub token: AnyToken,
-    /// Its name, if its [`SourceOptions`](crate::SourceOptions) give it one.
+    /// The name in its [`SourceOptions`](crate::SourceOptions), if there is one.
     pub name: Option<String>,
     /// The full name of its type.
     pub type_name: &'static str,
     /// Whether it receives events.
     pub enabled: bool,
-    /// Its rank.
+    /// Its priority.
     pub priority: Priority,
     /// Whether it belongs to a [`Scope`](crate::Scope).
     pub scoped: bool,
-    /// The nearest of its deadlines, on the loop's clock.
+    /// Its nearest deadline, on the loop's clock.
     pub deadline: Option<Instant>,
-    /// How much of what it waits for has come and is not delivered: fds, deadlines, and notifications (any number of
-    /// messages is one).
+    /// How many of its interests (fds, deadlines, notifiers) are ready and not delivered yet. A channel counts as
+    /// one, however many messages it holds.
     pub backlog: usize,
-    /// How many times it called back, while [enabled](crate::EventLoop::enable_stats).
+    /// How many times it processed an event, while [enabled](crate::EventLoop::enable_stats).
     pub events: u64,
-    /// How long that took.
+    /// How long that took, callbacks included.
     pub busy: Duration,
-    /// How long the slowest of its callbacks took.
+    /// How long the slowest of these took.
     pub slowest: Duration,
-    /// How many times the loop woke up for it; see [`SourceStats::wakeups`].
+    /// How many wake-ups it caused, as [`SourceStats::wakeups`].
     pub wakeups: u64,
-    /// What it failed with the last time.
+    /// Its last error.
     pub last_error: Option<String>,
 }
 

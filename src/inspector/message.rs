@@ -4,40 +4,41 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-/// What a viewer asks for.
+/// A message of a viewer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Request {
     /// The first one: `{"hello":{"version":1}}`.
     Hello {
-        /// Which version the viewer speaks: [`VERSION`](super::VERSION).
+        /// The version that the viewer speaks: [`VERSION`](super::VERSION).
         version: u32,
     },
-    /// One [`Snapshot`]: `"snapshot"`.
+    /// Requests one [`Snapshot`]: `"snapshot"`.
     Snapshot,
-    /// A [`Snapshot`] now and then, and slow callbacks as they happen, in the place of an earlier `watch`:
+    /// Requests a [`Snapshot`] at regular intervals, and slow callbacks as they happen; replaces an earlier `watch`:
     /// `{"watch":{"every_ms":100,"slow_us":4000}}`.
     Watch {
         /// The time between two snapshots in milliseconds, at least 10.
         every_ms: u64,
-        /// How long a callback takes at least, in microseconds, to be told of; at least 100. None is without it.
+        /// Which callbacks are slow: those that take this time or longer, in microseconds, at least 100. Without it
+        /// none is reported.
         #[serde(default)]
         slow_us: Option<u64>,
     },
-    /// A [`Trace`] of what happens from now on: `{"trace":{"ms":5000}}`.
+    /// Requests a [`Trace`] of what happens from now on: `{"trace":{"ms":5000}}`.
     Trace {
-        /// For how long, in milliseconds; a minute at most.
+        /// The length of the trace in milliseconds, a minute at most.
         ms: u64,
     },
 }
 
-/// What the program says.
+/// A message of the program.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Message {
-    /// The first one.
+    /// The first message.
     Hello(Hello),
     /// The loop and its sources.
     Snapshot(Snapshot),
@@ -49,53 +50,53 @@ pub enum Message {
     Error(String),
 }
 
-/// Who speaks.
+/// The program introduces itself.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Hello {
-    /// Which version of the protocol: [`VERSION`](super::VERSION).
+    /// The version of the protocol: [`VERSION`](super::VERSION).
     pub version: u32,
-    /// The number of the process.
+    /// The process id.
     pub pid: u32,
     /// The name of its program.
     pub program: String,
 }
 
-/// The loop and its sources. What is counted is counted since the first of the viewers that are there came.
+/// The loop and its sources. Counts begin when the first of the connected viewers connected.
 ///
-/// Times are in nanoseconds. In a loop that is busy a snapshot takes several rounds, so that it delays none of them.
+/// Times are in nanoseconds. A snapshot of a busy loop takes several rounds, so that it delays none of them.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The loop.
     #[serde(rename = "loop")]
     pub totals: Totals,
-    /// What is no source: idles, posts, ops.
+    /// The callbacks that belong to no source: idles, posts, ops.
     pub others: Vec<Gone>,
-    /// The sources that are gone, those of a name together.
+    /// The sources that are gone, one entry per name.
     pub gone: Vec<Gone>,
-    /// The sources that are there.
+    /// The sources that are inserted.
     pub sources: Vec<Source>,
 }
 
-/// What the loop did.
+/// The counts of the whole loop.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Totals {
-    /// For how long it is counted.
+    /// How long the loop has been counting.
     pub counted_ns: u64,
-    /// Dispatches.
+    /// How many dispatches there were.
     pub rounds: u64,
-    /// Callbacks of sources.
+    /// How many times a source processed an event.
     pub events: u64,
-    /// How many times the loop woke up; those for a source are [`Counts::wakeups`].
+    /// How many times the loop woke up. [`Counts::wakeups`] has the wake-ups of one source.
     pub wakeups: u64,
-    /// How many of these no callback followed.
+    /// How many of these were followed by no callback.
     pub wakeups_for_nothing: u64,
-    /// In waits.
+    /// How long the waits took.
     pub asleep_ns: u64,
-    /// In the rest of the dispatches.
+    /// How long the rest of the dispatches took.
     pub busy_ns: u64,
 }
 
-/// What callbacks of one kind, or those of sources that are gone, did.
+/// The counts of the callbacks of one kind, or of sources that are gone.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Gone {
     /// The kind, or the name of the sources.
@@ -105,7 +106,7 @@ pub struct Gone {
     pub counts: Counts,
 }
 
-/// What callbacks did.
+/// The counts of some callbacks.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// How many ran.
@@ -116,16 +117,16 @@ pub struct Counts {
     pub worst_ns: u64,
     /// How long the last took.
     pub last_ns: u64,
-    /// How many times the loop woke up for one of them: it was the first one afterwards.
+    /// How many wake-ups they caused: the callback was the first one after a wake-up.
     pub wakeups: u64,
     /// How many failed.
     pub errors: u64,
 }
 
-/// A source that is there.
+/// An inserted source.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Source {
-    /// What names it, [`AnyToken::to_bits`](crate::AnyToken::to_bits).
+    /// Its token, as [`AnyToken::to_bits`](crate::AnyToken::to_bits).
     pub id: u64,
     /// Its name, if it has one.
     pub name: Option<String>,
@@ -138,42 +139,43 @@ pub struct Source {
     pub priority: Cow<'static, str>,
     /// Whether it belongs to a scope.
     pub scoped: bool,
-    /// How long until its nearest deadline; negative for one that has passed.
+    /// The time until its nearest deadline; negative for one that has passed.
     pub due_in_ns: Option<i64>,
-    /// How much of what it waits for has come and is not delivered.
+    /// How many of its interests are ready and not delivered yet.
     pub backlog: usize,
     /// What a task waits for: `sleep`, `state`, `source`, several of them with `+` between, or `other`.
     pub waits_for: Option<String>,
-    /// What it failed with the last time.
+    /// Its last error.
     pub last_error: Option<String>,
     /// What was counted.
     #[serde(flatten)]
     pub counts: Counts,
 }
 
-/// A callback that took long.
+/// A slow callback, as [`Request::Watch`] defines it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SlowCallback {
     /// When it returned, on the scale of [`Totals::counted_ns`].
     pub at_ns: u64,
-    /// Its source's name, else its type's; or the kind.
+    /// The name of its source, or of the source's type, or else the kind.
     pub name: String,
     /// `source`, `idle`, `op`, `remote` or `inspect`.
     pub kind: Cow<'static, str>,
     /// How long it took.
     pub took_ns: u64,
-    /// For how much of that it had the processor. The rest it waited: for a disk, a lock, a peer, a sleep, or for a processor.
+    /// How much of that time it ran on a processor. The rest of it, it waited: for a disk, a lock, a peer, a sleep,
+    /// or a processor.
     pub on_cpu_ns: u64,
-    /// By how much its timer was late.
+    /// How late its deadline was delivered.
     pub late_ns: Option<u64>,
 }
 
-/// What happened, for `chrome://tracing` and Perfetto.
+/// A trace for `chrome://tracing` and Perfetto.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Trace {
-    /// Whether it ends before its time: there was too much of it.
+    /// Whether it ends early, because there were too many events.
     pub truncated: bool,
-    /// What [`ChromeTrace`](crate::ChromeTrace) writes.
+    /// The events that [`ChromeTrace`](crate::ChromeTrace) writes.
     pub events: Vec<serde_json::Value>,
 }
 

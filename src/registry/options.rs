@@ -8,15 +8,16 @@ use crate::{ErrorAction, Scope};
 
 /// The rank of a source among those that are ready in the same round.
 ///
-/// Priority orders the sources of a round. All of them run in it, whatever their priority, unless its time
-/// ([`EventLoop::set_round_time`](crate::EventLoop::set_round_time)) is over before: those that are left run in the next
-/// round, which takes in what has become ready at higher priorities, and a part of which is kept for them.
+/// Priority orders the sources of a round; it excludes none. If the round's time
+/// ([`EventLoop::set_round_time`](crate::EventLoop::set_round_time)) ends first, the remaining sources run in the
+/// next round. That round also includes what has become ready at higher priorities meanwhile, and reserves a part of
+/// its time for the remaining ones.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum Priority {
     /// After the others: logging, background work.
     Low,
-    /// What a source has that does not say.
+    /// Between the two: the default.
     #[default]
     Normal,
     /// Before the others: input, the frame clock.
@@ -28,7 +29,7 @@ impl Priority {
     /// In the order in which a round delivers.
     pub(crate) const DESCENDING: [Self; Self::COUNT] = [Self::High, Self::Normal, Self::Low];
 
-    /// In lower case: `low`, `normal`, `high`.
+    /// The name in lower case: `low`, `normal`, `high`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Low => "low",
@@ -42,7 +43,7 @@ impl Priority {
     }
 }
 
-/// A source's name, priority, budgets, error policy and scope; see
+/// A source's name, priority, budgets, error policy and scope, for
 /// [`LoopHandle::insert_source_with`](crate::LoopHandle::insert_source_with).
 ///
 /// # Examples
@@ -70,48 +71,54 @@ pub struct SourceOptions {
 }
 
 impl SourceOptions {
-    /// The defaults: named after its type, of normal priority, at most 1024 callbacks a round.
+    /// The defaults: named after the source's type, normal priority, at most 1024 callbacks in a row, the loop's
+    /// error policy, no scope.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Names the source in errors and reports.
+    /// Names the source in errors, tables and traces.
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Ranks the source among those that are ready in the same round.
+    /// Ranks the source among those that are ready in the same round; [`Priority::Normal`] by default.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// How many callbacks the source may run in a row for one readiness, at least 1; 1024 if nobody says. What it
-    /// still holds then waits for the next round, behind everything of its priority that is ready by then. The time
-    /// of the whole round ([`EventLoop::set_round_time`](crate::EventLoop::set_round_time)) may end it before.
+    /// Limits how many callbacks the source may run in a row for one readiness: at least 1, by default 1024.
+    ///
+    /// What the source still holds then waits for the next round, behind everything of its priority that is ready by
+    /// then. The time of the whole round ([`EventLoop::set_round_time`](crate::EventLoop::set_round_time)) may end
+    /// the row earlier.
     pub fn budget(mut self, callbacks: u32) -> Self {
         self.budget = Some(callbacks.max(1));
         self
     }
 
-    /// For how long the source may go on calling back in a row, on the loop's clock. It calls back once at
-    /// least, and a callback that runs is not interrupted; what the source still holds when the time is over
-    /// waits for the next round, as with [`budget`](Self::budget). Costs a clock reading for each callback.
+    /// Limits how long the source may go on calling back in a row, on the loop's clock; unlimited by default.
+    ///
+    /// The source calls back at least once, and a running callback is not interrupted. What the source still holds
+    /// when the time is over waits for the next round, as with [`budget`](Self::budget). This costs one clock reading
+    /// for each callback.
     pub fn time_budget(mut self, time: Duration) -> Self {
         self.time_budget = Some(time);
         self
     }
 
-    /// What the loop does about the errors of this source, in the place of what
-    /// [`EventLoop::on_error`](crate::EventLoop::on_error) says.
+    /// Sets what the loop does about an [`Error::Source`](crate::Error::Source) of this source, instead of asking the
+    /// policy of [`EventLoop::on_error`](crate::EventLoop::on_error). (That policy still decides about an
+    /// [`Error::Orphan`](crate::Error::Orphan).)
     pub fn on_error(mut self, action: ErrorAction) -> Self {
         self.on_error = Some(action);
         self
     }
 
-    /// Removes the source when `scope` is dropped; if it was by the time the source is inserted, at once.
-    /// The options keep nothing of the scope alive.
+    /// Removes the source when `scope` is dropped. If `scope` is gone by the time of the insertion, the source is
+    /// removed at once. The options do not keep the scope alive.
     pub fn scope(mut self, scope: &Scope) -> Self {
         self.scope = Some(scope.membership());
         self

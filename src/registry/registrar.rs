@@ -18,26 +18,25 @@ use crate::threads::shared::Shared;
 use crate::token::{InterestKey, SourceKey};
 use crate::{Interest, InterestToken, Mode};
 
-/// Registers what a source waits for: fds, mio sources, deadlines and notifications.
+/// Registers what a source waits for: fds, mio sources, deadlines and notifiers.
 ///
-/// Handed to [`EventSource::register`](crate::EventSource::register), `reregister` and `unregister`.
-/// Each registration answers with the [`InterestToken`] under which
-/// [`process_events`](crate::EventSource::process_events) will hear of it. A token of another source is
-/// refused with [`io::ErrorKind::NotFound`].
+/// The loop passes it to [`EventSource::register`](crate::EventSource::register), `reregister` and `unregister`. Each
+/// registration returns an [`InterestToken`], with which [`process_events`](crate::EventSource::process_events) is
+/// later called. A token of another source is refused with [`io::ErrorKind::NotFound`].
 ///
-/// The sources of this crate have nothing else: what a timer, a channel or a future is made of, a source of yours can be
-/// made of. (The exception is `CalloopLoop`, in which the loop itself waits.)
+/// The sources of this crate use nothing else, so yours can do whatever a timer, a channel or a task does. (The
+/// exception is `CalloopLoop`, in which the loop itself waits.)
 ///
 /// | waits for | by | ended by |
 /// |---|---|---|
 /// | an fd, a mio source | [`register_fd`](Self::register_fd), [`register`](Self::register) | `unregister_fd`, `unregister` |
-/// | an fd that somebody else owns | [`watch_fd`](Self::watch_fd) | its `FdGuard` |
+/// | an fd that somebody else owns | [`watch_fd`](Self::watch_fd) | its [`FdGuard`] |
 /// | a deadline | [`arm`](Self::arm), [`rearm`](Self::rearm) | [`disarm`](Self::disarm) |
 /// | other threads, wakers | [`notifier`](Self::notifier), [`raw_notifier`](Self::raw_notifier) | [`release`](Self::release) |
 ///
 /// # Examples
 ///
-/// A timer that fires at several deadlines, the next of which it arms when one was delivered:
+/// A timer with several deadlines, which arms the next one whenever one was delivered:
 ///
 /// ```
 /// # struct State { handle: soloop::LoopHandle<Self>, fired: u32 }
@@ -106,6 +105,7 @@ use crate::{Interest, InterestToken, Mode};
 /// # Ok::<(), soloop::Error>(())
 /// ```
 #[derive(Debug)]
+#[doc(alias("Poll", "TokenFactory"))]
 pub struct Registrar<'a> {
     registrations: &'a mut Registrations,
     source: SourceKey,
@@ -125,8 +125,8 @@ impl<'a> Registrar<'a> {
         Self { registrations, source, is_answer: true }
     }
 
-    /// Watches a mio source. With [`Mode::Level`] the loop re-registers it after each event, since mio
-    /// is edge-triggered; with [`Mode::OneShot`] the loop drops what comes after the first event.
+    /// Watches a mio source. mio is edge-triggered, so with [`Mode::Level`] the loop re-registers the source after
+    /// each event, and with [`Mode::OneShot`] it drops what comes after the first event.
     ///
     /// # Errors
     ///
@@ -181,12 +181,12 @@ impl<'a> Registrar<'a> {
         Ok(())
     }
 
-    /// Ends the watch of a mio source.
+    /// Ends the watch of a mio source, and releases `token`.
     ///
     /// # Errors
     ///
-    /// Those of `mio::Registry::deregister`; the registration is forgotten all the same.
-    /// [`io::ErrorKind::NotFound`] if `token` is not a registration of this source.
+    /// Those of `mio::Registry::deregister`; `token` is released in any case. [`io::ErrorKind::NotFound`] if `token`
+    /// is not a registration of this source.
     pub fn unregister<T: mio::event::Source + ?Sized>(
         &mut self,
         token: InterestToken,
@@ -217,12 +217,12 @@ impl<'a> Registrar<'a> {
         self.finish_add(key, fd.as_raw_fd(), interest, mode, result)
     }
 
-    /// Changes the interest or the mode of a watched fd; arms a [`Mode::OneShot`] one anew. If `fd` is
-    /// another file than was registered under `token`, it takes that one's place.
+    /// Changes the interest or the mode of a watched fd; arms a [`Mode::OneShot`] one again. If `fd` is another file
+    /// than the one registered under `token`, it replaces that one.
     ///
-    /// If the old file was closed under its number while a duplicate keeps it open, `epoll(7)` goes on to tell of it, and
-    /// there is no way to end that: the source then hears of both files under `token`. One that
-    /// [registers](Self::register_fd) the new file and unregisters `token` hears of the new one alone, as
+    /// If the old file was closed under its number while a duplicate keeps it open, `epoll(7)` goes on to report it,
+    /// and nothing can end that: the source then receives the events of both files under `token`. To receive those of
+    /// the new file alone, [register](Self::register_fd) the new file and unregister `token`, as
     /// [`Generic`](crate::Generic) does.
     ///
     /// # Errors
@@ -251,8 +251,8 @@ impl<'a> Registrar<'a> {
         Ok(())
     }
 
-    /// [`reregister_fd`](Self::reregister_fd) for the file that is registered under `token`. `false` if `fd` is another one:
-    /// nothing is changed then.
+    /// [`reregister_fd`](Self::reregister_fd), but only for the file that is registered under `token`. `false` if
+    /// `fd` is another file; nothing is changed then.
     ///
     /// # Errors
     ///
@@ -294,13 +294,12 @@ impl<'a> Registrar<'a> {
         self.registrations.set_io(key, io);
     }
 
-    /// Ends the watch of an fd.
+    /// Ends the watch of an fd, and releases `token`.
     ///
     /// # Errors
     ///
-    /// Those of `epoll_ctl(2)`, but for an fd that the kernel has forgotten by itself, which is none;
-    /// the registration is forgotten all the same. [`io::ErrorKind::NotFound`] if `token` is not a
-    /// registration of this source.
+    /// Those of `epoll_ctl(2)`; `token` is released in any case. No error if the kernel has already forgotten the fd,
+    /// because it was closed. [`io::ErrorKind::NotFound`] if `token` is not a registration of this source.
     #[cfg(unix)]
     #[inline]
     pub fn unregister_fd(&mut self, token: InterestToken, fd: BorrowedFd<'_>) -> io::Result<()> {
@@ -312,8 +311,8 @@ impl<'a> Registrar<'a> {
         if has_it { forgotten } else { Ok(()) }
     }
 
-    /// Watches an fd that somebody else owns than the source, edge-triggered. Its owner keeps the guard, and ends the
-    /// watch with it, on whatever thread.
+    /// Watches an fd, edge-triggered, that is not owned by the source. The fd's owner keeps the guard, and ends the
+    /// watch with it, on any thread.
     ///
     /// # Errors
     ///
@@ -333,15 +332,16 @@ impl<'a> Registrar<'a> {
         Ok((token, FdGuard::new(fd, interest, token.key(), registry, shared)))
     }
 
-    /// Makes the source ready at `deadline` on the loop's clock: once, never early, and after those that are armed for the
-    /// same time already. One that has passed comes in the next round; one more than 292 years away never does.
+    /// Makes the source ready at `deadline` on the loop's clock: once, never early, and after those with the same
+    /// deadline that were armed before. A deadline in the past comes in the next round; one more than 292 years away
+    /// never comes.
     #[inline]
     pub fn arm(&mut self, deadline: Instant) -> InterestToken {
         InterestToken::new(self.registrations.arm(self.source, stamp(deadline)))
     }
 
-    /// Moves a deadline, whether it has passed or not: behind those that are armed for the same time already, unless it is
-    /// where it was. Does nothing if `token` is not a deadline of this source.
+    /// Moves a deadline, whether it has passed or not. It then comes after those with the same deadline that were
+    /// armed before, unless it is not moved at all. Does nothing if `token` is not a deadline of this source.
     #[inline]
     pub fn rearm(&mut self, token: InterestToken, deadline: Instant) {
         self.registrations.rearm(self.source, token.key(), stamp(deadline));
@@ -353,14 +353,14 @@ impl<'a> Registrar<'a> {
         self.registrations.disarm(self.source, token.key());
     }
 
-    /// A way to make the source ready from any thread. See [`Notifier`] for an example.
+    /// Makes a [`Notifier`], by which any thread makes the source ready. [`Notifier`] has an example.
     #[inline]
     pub fn notifier(&mut self) -> (InterestToken, Notifier) {
         let (token, shared) = self.add_notifier();
         (token, Notifier::new(token.key(), shared))
     }
 
-    /// A [`notifier`](Self::notifier) for a source that knows by itself whether it notified the loop already.
+    /// Makes a [`RawNotifier`], for a source that itself keeps track of whether it notified the loop.
     #[inline]
     pub fn raw_notifier(&mut self) -> (InterestToken, RawNotifier) {
         let (token, shared) = self.add_notifier();
@@ -373,19 +373,19 @@ impl<'a> Registrar<'a> {
         (InterestToken::new(key), Arc::clone(self.registrations.shared()))
     }
 
-    /// Releases a notifier: its clones do nothing any more. Does nothing if `token` is not a notifier
-    /// of this source.
+    /// Releases a notifier: its clones have no further effect. Does nothing if `token` is not a notifier of this
+    /// source.
     pub fn release(&mut self, token: InterestToken) {
         let notifier = |watch: &Watch| matches!(watch, Watch::Notifier);
         self.registrations.remove_interest_of(self.source, token.key(), notifier);
     }
 
-    /// Whether the source is re-registered because it, or one that it is a part of, answered
-    /// [`PostAction::Reregister`](crate::PostAction::Reregister) or has a mode that asks for it after each event, and not
-    /// because an operation such as [`LoopHandle::update`](crate::LoopHandle::update) did.
+    /// Whether the source is re-registered because of its own answer: it, or a source that contains it, answered
+    /// [`PostAction::Reregister`](crate::PostAction::Reregister), or its mode requires re-registering after each
+    /// event. `false` if an operation such as [`LoopHandle::update`](crate::LoopHandle::update) asked for it.
     ///
-    /// A part hears so that nothing was asked of it: one that would show an edge anew when it is re-registered leaves
-    /// that then.
+    /// A part of a composite thus learns that nobody changed it. A part that would report its edge again when it is
+    /// re-registered skips that in this case.
     pub fn is_answer(&self) -> bool {
         self.is_answer
     }
@@ -395,7 +395,7 @@ impl<'a> Registrar<'a> {
         self.registrations.clock().now()
     }
 
-    /// The loop's clock, for a source that has to read it while it processes events.
+    /// The loop's clock, to keep for reading it in `process_events`.
     pub fn clock(&self) -> &Clock {
         self.registrations.clock()
     }

@@ -15,16 +15,16 @@ new_key_type! {
     struct MemberKey;
 }
 
-/// Removes its sources when it is dropped; [`SourceOptions::scope`](crate::SourceOptions::scope) puts a source
-/// into it.
+/// Removes its sources when it is dropped; [`SourceOptions::scope`](crate::SourceOptions::scope) puts a source into
+/// it.
 ///
-/// For what belongs together and ends together: a field of the struct that stands for a window or a client, a
-/// local variable of a task whose children must not outlive it. Its sources, tasks among them, are removed when
-/// ops are applied the next time: before any other callback runs, if it is dropped by a callback. Futures of
-/// [tasks](crate::spawn) are dropped with them, and with these the scopes that they own.
+/// Use it for sources that end together: as a field of the struct that stands for a window or a client, or as a local
+/// variable of a task whose children must not outlive the task. If a callback drops the scope, its sources (tasks and
+/// idles, too) are removed before any other callback runs; otherwise, when ops are applied the next time. The futures
+/// of removed [tasks](crate::spawn) are dropped, and with them the scopes that they own.
 ///
-/// It may be dropped on another thread, which wakes a loop that sleeps. Its sources may be those of several
-/// loops. A source that is removed or taken leaves it.
+/// A scope may be dropped on another thread, which wakes a sleeping loop. It may hold sources of several loops. A
+/// source that is removed or taken leaves its scope.
 ///
 /// # Examples
 ///
@@ -86,22 +86,43 @@ impl Members {
 }
 
 impl Scope {
-    /// One without sources.
+    /// Makes an empty scope.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many sources are in it.
+    /// How many sources, tasks and idles are in the scope.
     pub fn len(&self) -> usize {
         self.members.lock().len()
     }
 
-    /// Whether no source is in it.
+    /// Whether the scope is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Removes its sources, as a drop does; it can be used again.
+    /// Removes the scope's sources, as dropping it does, and keeps the scope for others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, Scope, SourceOptions, TimeoutAction, Timer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let window = Scope::new();
+    /// let options = SourceOptions::new().scope(&window);
+    /// let blink = state.handle.insert_source_with(options, Timer::never(), |_, _| TimeoutAction::Drop)?;
+    /// assert_eq!(window.len(), 1);
+    /// window.clear();
+    /// event_loop.apply_pending(&mut state)?;
+    /// assert!(window.is_empty() && !state.handle.contains(blink));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn clear(&self) {
         // Drained and not replaced: those that leave have places still, which those that come must not get.
         let guards: Vec<_> = self.members.lock().drain().collect();

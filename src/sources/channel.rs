@@ -1,8 +1,8 @@
-//! Messages from other threads: a multi-producer channel whose receiver is a source.
+//! Channels: messages from other threads, with a receiver that is a source.
 //!
-//! One queue behind a lock serves the bounded and the unbounded channel. The receiver takes the whole
-//! queue in exchange for an empty one, so that it locks once a batch; the sender that finds the receiver
-//! idle notifies the loop, and no other does until the receiver has found the queue empty.
+//! One queue behind a lock serves the bounded and the unbounded channel. The receiver swaps the whole queue for an
+//! empty one, and so locks once for many messages. A sender that finds the receiver idle notifies the loop; no other
+//! sender does until the receiver has found the queue empty.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -16,7 +16,7 @@ use crate::shrink::pop_front;
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
-/// What the callback of a [`Channel`] receives.
+/// An event of a [`Channel`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Event<T> {
     /// A message.
@@ -27,14 +27,14 @@ pub enum Event<T> {
 
 /// Makes a channel without a bound: sending never blocks.
 ///
-/// It takes no fd. A message sent before the source is inserted, or while it is disabled, arrives when it is
-/// enabled. Each message is an event of its own: a callback that removes or disables its source in the middle
-/// of a backlog gets no more of it.
+/// It takes no fd. A message sent before the source is inserted, or while it is disabled, is delivered once the
+/// source is enabled. Each message is an event of its own: a callback that removes or disables its source in the
+/// middle of a backlog receives no more of it.
 ///
 /// # Limits
 ///
-/// What is sent and not received takes memory without a limit: [`sync_channel`] holds senders back. `Closed` does not come
-/// as long as any sender lives, such as a clone that the callback itself owns.
+/// Messages that are not received yet take memory without a limit; [`sync_channel`] holds senders back. `Closed` does
+/// not come while any sender exists, such as a clone that the callback itself owns.
 ///
 /// # Examples
 ///
@@ -64,15 +64,15 @@ pub fn channel<T>() -> (Sender<T>, Channel<T>) {
     (Sender { shared: Arc::clone(&shared) }, Channel::new(shared))
 }
 
-/// Makes a channel that holds at most `bound` messages: sending blocks while it is full. With a bound of 0
-/// each send waits until its message is received.
+/// Makes a channel that holds at most `bound` messages: sending blocks while it is full. With a bound of 0 each send
+/// blocks until its message is received.
 ///
-/// Otherwise as [`channel`](channel()).
+/// In everything else it is a [`channel`](channel()).
 ///
 /// # Limits
 ///
-/// The thread of the loop must not send into a channel that it receives: it would wait for itself. There is
-/// [`try_send`](SyncSender::try_send) for that.
+/// The thread of the loop must not [`send`](SyncSender::send) into a channel that this loop receives: it would wait
+/// for itself. [`try_send`](SyncSender::try_send) is safe there.
 ///
 /// # Examples
 ///
@@ -224,7 +224,7 @@ impl<T> ChannelShared<T> {
     }
 }
 
-/// Sends into a [`channel`](channel()), from any thread.
+/// Sends into a [`channel`](channel()), from any thread. A clone sends into the same channel.
 pub struct Sender<T> {
     shared: Arc<ChannelShared<T>>,
 }
@@ -234,7 +234,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// The message comes back if the channel is gone.
+    /// [`SendError`] with the message if the channel is gone.
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         let queue = self.shared.lock();
         if queue.receiver_gone {
@@ -263,20 +263,20 @@ impl<T> fmt::Debug for Sender<T> {
     }
 }
 
-/// Sends into a [`sync_channel`], from any thread.
+/// Sends into a [`sync_channel`], from any thread. A clone sends into the same channel.
 pub struct SyncSender<T> {
     shared: Arc<ChannelShared<T>>,
 }
 
 impl<T> SyncSender<T> {
-    /// Sends a message. Blocks while the channel is full; with a bound of 0 until the message is received.
+    /// Sends a message. Blocks while the channel is full; with a bound of 0, until the message is received.
     ///
-    /// Never call it in the thread of the loop that receives: it would wait for itself.
+    /// Never call it in the thread of the receiving loop: it would wait for itself.
     ///
     /// # Errors
     ///
-    /// The message comes back if the channel is gone; with a bound of 0 also if it goes before the message
-    /// is received.
+    /// [`SendError`] with the message if the channel is gone; with a bound of 0, also if the channel goes before it
+    /// received the message.
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         let bound = self.shared.bound;
         let queue = self.shared.lock();
@@ -297,12 +297,24 @@ impl<T> SyncSender<T> {
         queue.messages.pop_front().map_or(Ok(()), |message| Err(SendError(message)))
     }
 
-    /// Sends a message if that is possible at once.
+    /// Sends a message if that is possible without blocking.
     ///
     /// # Errors
     ///
-    /// The message comes back if the channel is full or gone. With a bound of 0 it is full unless a thread
-    /// waits in [`Channel::recv`].
+    /// [`TrySendError`] with the message if the channel is full or gone. A channel with a bound of 0 is full unless a
+    /// thread waits in [`Channel::recv`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use soloop::sync_channel;
+    ///
+    /// let (sender, channel) = sync_channel(1);
+    /// assert!(sender.try_send("first").is_ok());
+    /// assert!(sender.try_send("second").is_err()); // full
+    /// assert_eq!(channel.try_recv(), Ok("first"));
+    /// assert!(sender.try_send("third").is_ok());
+    /// ```
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         let queue = self.shared.lock();
         if queue.receiver_gone {
@@ -352,11 +364,21 @@ impl<T> Channel<T> {
         Self { shared, batch: Mutex::default(), token: None }
     }
 
-    /// Receives a message without the loop; blocks until there is one. Not for a callback or a task: it blocks the loop.
+    /// Receives a message without the loop, and blocks until there is one. Do not call it in a callback or a task: it
+    /// would block the loop.
     ///
     /// # Errors
     ///
-    /// If all senders are gone and nothing is left.
+    /// [`RecvError`] if all senders are gone and no message is left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, channel) = soloop::channel();
+    /// std::thread::spawn(move || sender.send(42));
+    /// assert_eq!(channel.recv(), Ok(42));
+    /// assert!(channel.recv().is_err()); // the sender is gone
+    /// ```
     pub fn recv(&self) -> Result<T, RecvError> {
         loop {
             match self.try_recv() {
@@ -380,7 +402,7 @@ impl<T> Channel<T> {
     ///
     /// # Errors
     ///
-    /// If there is none now, or all senders are gone and nothing is left.
+    /// [`TryRecvError`] if there is no message now, or all senders are gone and no message is left.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(message) = pop_front(&mut batch) {

@@ -1,8 +1,7 @@
-//! Child processes.
+//! Child processes: the source [`Child`], which delivers an exit status.
 //!
-//! A child is waited for by its pid alone, through `std`, so that nothing here reaps a child of anyone else's.
-//! What tells that it is time to ask is a pidfd on Linux; elsewhere `SIGCHLD`, after which each of these
-//! sources asks for its own child.
+//! It waits for its child by the pid, through `std`, so that it never reaps another child. On Linux a pidfd says when
+//! to do so; elsewhere `SIGCHLD`, after which each `Child` asks for its own child.
 
 use std::io;
 #[cfg(target_os = "linux")]
@@ -20,32 +19,31 @@ use crate::{EventSource, InsertError, InterestToken, PostAction, Readiness, Regi
 #[cfg(target_os = "linux")]
 use crate::{Interest, Mode};
 
-/// Tells how a child process ended.
+/// Waits for a child process, and delivers its [`ExitStatus`].
 ///
-/// The callback gets the [`ExitStatus`], once; then the source is removed and with it the
-/// [`std::process::Child`], whose process has been reaped. A child that is stopped or continued is no event. One that
-/// ended before the source was inserted, or while it is disabled, is told of when it is enabled. Other children of
-/// the process are left alone: nobody else's `wait` fails because of this source, and what
-/// `SIGCHLD` does is not changed.
+/// The callback is called once. Then the source is removed, and with it the [`std::process::Child`], whose process
+/// has been reaped. A child that is stopped or continued is no event. If the child ended before the source was
+/// inserted, or while it was disabled, the event comes once the source is enabled. Other children of the process are
+/// not touched: nobody else's `wait` fails because of this source, and the disposition of `SIGCHLD` stays as it is.
 ///
-/// The pipes to the child belong to the [`std::process::Child`]: take them out before (`child.stdout.take()`) to watch
-/// them as sources of their own, or reach them with [`get_mut`](Self::get_mut). A child may end before all it
-/// wrote is read: its pipes keep what is in them.
+/// The pipes to the child belong to the [`std::process::Child`]. Take them out first (`child.stdout.take()`) to watch
+/// them as sources of their own, or reach them with [`get_mut`](Self::get_mut). A child may end before all its output
+/// is read: the pipes keep the rest.
 ///
 /// # Limits
 ///
-/// A `Child` that is dropped or removed before its event does not kill the process, as in `std`: it lives on, and
-/// when it ends it stays a zombie until this process ends or reaps it by other means. To end it, call `kill` on
-/// [`get_mut`](Self::get_mut) (with [`LoopHandle::visit`](crate::LoopHandle::visit)) and wait for the event; to go on
-/// by hand, [`take`](crate::LoopHandle::take) the source and call [`into_inner`](Self::into_inner).
+/// Dropping or removing a `Child` before its event does not kill the process, as in `std`: it runs on, and when it
+/// ends it stays a zombie until this process ends or reaps it by other means. To end it, call `kill` on
+/// [`get_mut`](Self::get_mut) (with [`LoopHandle::visit`](crate::LoopHandle::visit)) and wait for the event. To wait
+/// for it without the loop, [`take`](crate::LoopHandle::take) the source and call [`into_inner`](Self::into_inner).
 ///
-/// So a [`Scope`](crate::Scope) alone ends no child. Time limits and restarts are the work of a task:
-/// [the guide](crate::guide) shows one, and `examples/supervisor.rs` more.
+/// So a [`Scope`](crate::Scope) alone ends no child. For time limits and restarts use a task: [the
+/// guide](crate::guide::processes) shows one, and `examples/supervisor.rs` more.
 ///
-/// On Linux each child takes an fd, from `pidfd_open(2)` (Linux 5.3). On other Unix systems this source
-/// needs feature `signals`.
+/// On Linux each child takes an fd, from `pidfd_open(2)` (Linux 5.3). On other Unix systems this source requires
+/// feature `signals`.
 ///
-/// If the process ignores `SIGCHLD` (which `execve(2)` hands down), the kernel reaps children by itself: their status
+/// If the process ignores `SIGCHLD` (which `execve(2)` passes on), the kernel reaps children by itself: their status
 /// is lost, and [`new`](Self::new) or the dispatch fails with `ECHILD` or `ESRCH`.
 ///
 /// # Examples
@@ -92,13 +90,13 @@ enum ChildWatch {
 }
 
 impl Child {
-    /// Watches `child`.
+    /// Makes a source that waits for `child`.
     ///
     /// # Errors
     ///
-    /// On Linux those of `pidfd_open(2)`: `EMFILE`, `ENOSYS` before Linux 5.3; elsewhere those of `Signals::new`.
-    /// `ECHILD` or `ESRCH` if the child was reaped behind the back of `std`. The child comes back with the
-    /// error, to be watched later, waited for or killed.
+    /// On Linux those of `pidfd_open(2)`: `EMFILE`, or `ENOSYS` before Linux 5.3; elsewhere those of `Signals::new`.
+    /// `ECHILD` or `ESRCH` if the process was reaped, but not through `child`. The error contains the child,
+    /// which can still be waited for or killed.
     ///
     /// # Examples
     ///
@@ -133,18 +131,18 @@ impl Child {
         }
     }
 
-    /// The child.
+    /// Borrows the child.
     pub fn get_ref(&self) -> &std::process::Child {
         &self.child
     }
 
-    /// The child, with its pipes; to kill it, for example. If it is waited for here, the event comes all the
-    /// same.
+    /// Borrows the child mutably, with its pipes; to kill it, for example. If you wait for it here, the event still
+    /// comes.
     pub fn get_mut(&mut self) -> &mut std::process::Child {
         &mut self.child
     }
 
-    /// Gives back the child, with its pipes. It is not killed.
+    /// Returns the child, with its pipes. It is not killed.
     pub fn into_inner(self) -> std::process::Child {
         self.child
     }

@@ -1,23 +1,24 @@
-//! Any fd.
+//! Fds: the source [`Generic`], and its event.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
 
-/// What the callback of a [`Generic`] or a [`MioSource`](crate::MioSource) receives: the readiness, and
-/// the source to read from and write to.
+/// The event of a [`Generic`] or a [`MioSource`](crate::MioSource): the readiness, and the source to read from and
+/// write to.
 #[derive(Debug)]
 #[non_exhaustive]
+#[doc(alias = "NoIoDrop")]
 pub struct Ready<'a, T> {
-    /// What the kernel said.
+    /// What the fd is ready for.
     pub readiness: Readiness,
-    /// The source.
+    /// What owns the fd.
     pub io: &'a mut T,
 }
 
 impl<'a, T> Ready<'a, T> {
-    /// For a source of one's own that hands out the same event.
+    /// Makes such an event, for a source of your own.
     pub fn new(readiness: Readiness, io: &'a mut T) -> Self {
         Self { readiness, io }
     }
@@ -25,21 +26,24 @@ impl<'a, T> Ready<'a, T> {
 
 /// Watches an fd: a socket, a pipe, a device, another loop.
 ///
-/// The callback gets `&mut` of what owns the fd. Its answer says how to go on; an error comes out of the
-/// dispatch under the name of the source, which stays registered. With [`Mode::Level`] the callback is called
-/// in each round as long as the fd is ready, with [`Mode::Edge`] when it becomes ready, with
-/// [`Mode::OneShot`] once until it is updated (or the callback answers [`PostAction::Reregister`]).
+/// The callback gets [`Ready`], with `&mut` of what owns the fd. It answers how to go on, as
+/// `io::Result<PostAction>`; the dispatch returns an `Err` under the name of the source, which stays registered. With
+/// [`Mode::Level`] the callback is called in each round as long as the fd is ready; with [`Mode::Edge`], when it
+/// becomes ready; with [`Mode::OneShot`], once until it is updated (or the callback answers
+/// [`PostAction::Reregister`]).
 ///
-/// To write to a client that is not the one calling back, [visit](crate::LoopHandle::visit) its source:
+/// To write to a client other than the one calling back, [visit](crate::LoopHandle::visit) its source:
 /// [`guide::sources`](crate::guide::sources) shows how.
 ///
-/// If the callback puts another fd in the place of the old one, the new one is registered when it returns.
+/// If the callback puts another fd into `io`, that fd is registered when the callback returns.
 ///
 /// # Limits
 ///
-/// `epoll(7)` refuses regular files and directories (`EPERM`), and the same fd twice (`EEXIST`): both are
-/// errors of the insertion. If the new fd in the place of an old one has the same *number* (the old one was
-/// closed first), the callback has to answer [`PostAction::Reregister`].
+/// `epoll(7)` refuses regular files and directories (`EPERM`), and the same fd twice (`EEXIST`): both are errors of
+/// the insertion. If the new fd has the same *number* as the old one (the old one was closed first), the callback has
+/// to answer [`PostAction::Reregister`].
+///
+/// The fd should be non-blocking: this source does not change its mode, and a blocking read or write stops the loop.
 ///
 /// # Examples
 ///
@@ -71,9 +75,9 @@ impl<'a, T> Ready<'a, T> {
 /// ```
 #[derive(Debug)]
 pub struct Generic<T> {
-    /// What to hear of; a change takes effect with [`LoopHandle::update`](crate::LoopHandle::update).
+    /// What the source waits for; a change takes effect with [`LoopHandle::update`](crate::LoopHandle::update).
     pub interest: Interest,
-    /// When to hear of it; a change takes effect with [`LoopHandle::update`](crate::LoopHandle::update).
+    /// How often it is reported; a change takes effect with [`LoopHandle::update`](crate::LoopHandle::update).
     pub mode: Mode,
     io: T,
     /// The registration, and the number of the fd that was registered.
@@ -81,23 +85,24 @@ pub struct Generic<T> {
 }
 
 impl<T> Generic<T> {
-    /// Watches `io`.
+    /// Makes a source that watches the fd of `io`.
     pub fn new(io: T, interest: Interest, mode: Mode) -> Self {
         Self { interest, mode, io, registered: None }
     }
 
-    /// What owns the fd.
+    /// Borrows what owns the fd.
     pub fn get_ref(&self) -> &T {
         &self.io
     }
 
-    /// What owns the fd. Another fd in its place is registered with
-    /// [`LoopHandle::update`](crate::LoopHandle::update).
+    /// Borrows what owns the fd mutably. If you put another fd in its place,
+    /// [`LoopHandle::update`](crate::LoopHandle::update) registers it.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.io
     }
 
-    /// Gives back what owns the fd.
+    /// Returns what owns the fd.
+    #[doc(alias = "unwrap")]
     pub fn into_inner(self) -> T {
         self.io
     }

@@ -1,4 +1,4 @@
-//! A steady tick.
+//! Steady ticks: the source [`Interval`], and its event.
 
 use std::convert::Infallible;
 use std::io;
@@ -6,36 +6,34 @@ use std::time::{Duration, Instant};
 
 use crate::{Clock, EventSource, InterestToken, PostAction, Readiness, Registrar};
 
-/// A tick of an [`Interval`].
+/// The event of an [`Interval`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub struct Tick {
     /// When it was due: the latest tick that is not after the time of the callback.
     pub deadline: Instant,
-    /// How many ticks were due between the last one delivered and this one; 0 as long as the loop keeps up.
+    /// How many ticks between the last delivered one and this one were missed; 0 as long as the loop keeps up.
     pub missed: u64,
 }
 
 /// Ticks once a period, without drift.
 ///
-/// The ticks are due at a first deadline and at whole periods after it, however late they are delivered. A
-/// loop that was busy for some periods gets one tick, not a burst: that of the latest deadline which has
-/// passed, with the number of those it missed, as a read of a `timerfd_create(2)` that repeats tells how often
-/// it expired. After a stall of 3.5 periods the next tick comes with `missed: 2` and a deadline half a
-/// period ago; the one after it is due half a period later.
+/// The ticks are due at a first deadline and at whole periods after it, however late they are delivered. A loop that
+/// was busy for several periods gets one tick, not a burst: the latest one that is due, with the number of those it
+/// missed, as a read of a repeating `timerfd_create(2)` returns the number of expirations. After a stall of 3.5
+/// periods the next tick has `missed: 2` and a deadline half a period ago; the one after it is due half a period
+/// later.
 ///
-/// The callback answers how to go on: [`PostAction::Continue`] (or `Again`, or `Reregister`, which mean the same
-/// here) ticks on, [`PostAction::Remove`] and [`PostAction::Disable`] are what they are for every source.
-/// Time goes on while the interval is disabled; the tick after
-/// [`enable`](crate::LoopHandle::enable) tells how many were missed. The same holds for an interval that is
-/// [taken](crate::LoopHandle::take) and inserted again.
+/// The callback answers how to go on: [`PostAction::Continue`] (or `Again`, or `Reregister`, with the same meaning
+/// here) ticks on; [`PostAction::Remove`] removes the interval and [`PostAction::Disable`] disables it. Time goes on
+/// while the interval is disabled: the tick after [`enable`](crate::LoopHandle::enable) says how many were missed.
+/// The same holds for an interval that is [taken](crate::LoopHandle::take) and inserted again.
 ///
 /// # Limits
 ///
-/// At most one tick a round is delivered. A period of zero is due all the time: it ticks once in every
-/// round, at the time of the callback, misses nothing, and keeps the loop from ever sleeping. A tick beyond the end
-/// of time, such as the second one of a period of [`Duration::MAX`], never comes; ticks more than 292 years away
-/// count as that.
+/// A round delivers at most one tick. A period of zero is always due: it ticks once in every round, at the time of
+/// the callback, misses nothing, and keeps the loop from ever sleeping. A tick more than 292 years away, such as the
+/// second one of a period of [`Duration::MAX`], never comes.
 ///
 /// # Examples
 ///
@@ -92,13 +90,38 @@ impl Beat {
 }
 
 impl Interval {
-    /// Ticks for the first time one `period` after it is inserted, on the loop's clock.
+    /// Makes an interval whose first tick is due one `period` after it is inserted, on the loop's clock.
     pub fn new(period: Duration) -> Self {
         Self { period, beat: Beat::Rest, token: None, armed: None, clock: None }
     }
 
-    /// Ticks for the first time at `first`, then once a `period`. A `first` that has passed counts: the tick that
-    /// comes at once is the latest that was due, and counts those before it as missed.
+    /// Makes an interval whose first tick is due at `first`, the others every `period` after it. If `first` has
+    /// passed, the latest tick that is due comes at once, and counts those before it as missed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, missed: Option<u64> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{Clock, EventLoop, Interval, PostAction};
+    /// use std::time::Duration;
+    ///
+    /// let clock = Clock::manual();
+    /// let (mut event_loop, handle) = EventLoop::with_clock(clock.clone())?;
+    /// let mut state = State { handle, missed: None };
+    /// let second = Duration::from_secs(1);
+    /// let interval = Interval::starting_at(clock.now(), second);
+    /// clock.advance(3 * second + second / 2);
+    /// state.handle.insert_source(interval, |tick, state| {
+    ///     state.missed = Some(tick.missed);
+    ///     PostAction::Continue
+    /// })?;
+    /// event_loop.dispatch(Duration::ZERO, &mut state)?;
+    /// assert_eq!(state.missed, Some(3)); // the ticks of seconds 0, 1 and 2
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn starting_at(first: Instant, period: Duration) -> Self {
         Self { beat: Beat::Next(first), ..Self::new(period) }
     }
@@ -108,9 +131,9 @@ impl Interval {
         self.period
     }
 
-    /// Changes the period, and starts anew: the next tick is due one new period after the interval is
-    /// inserted, or updated with [`LoopHandle::update`](crate::LoopHandle::update). Ticks that were due
-    /// and not delivered are forgotten. Setting the period that it has changes nothing.
+    /// Changes the period and starts over: the next tick is due one new period after the interval is inserted, or
+    /// updated with [`LoopHandle::update`](crate::LoopHandle::update). Ticks that were due and not delivered are
+    /// forgotten. Setting the same period changes nothing.
     pub fn set_period(&mut self, period: Duration) {
         if period != self.period {
             self.period = period;
@@ -118,8 +141,8 @@ impl Interval {
         }
     }
 
-    /// When the next tick is due; `None` if that is beyond the end of time, or counted from an insertion or
-    /// update that has not taken place.
+    /// When the next tick is due. `None` if it never comes, or if it depends on an insertion or update that has not
+    /// happened yet.
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.beat {
             Beat::Next(deadline) => Some(deadline),

@@ -1,4 +1,4 @@
-//! Anything that mio can watch.
+//! Types that mio can watch: the source [`MioSource`].
 
 use std::io;
 
@@ -14,35 +14,33 @@ pub use ready::Ready;
 mod ready {
     use crate::Readiness;
 
-    /// What the callback of a [`MioSource`](crate::MioSource) receives: the readiness, and the source to
-    /// read from and write to.
+    /// The event of a [`MioSource`](crate::MioSource): the readiness, and the source to read from and write to.
     #[derive(Debug)]
     #[non_exhaustive]
     pub struct Ready<'a, T> {
-        /// What the kernel said.
+        /// What the source is ready for.
         pub readiness: Readiness,
         /// The source.
         pub io: &'a mut T,
     }
 
     impl<'a, T> Ready<'a, T> {
-        /// For a source of one's own that hands out the same event.
+        /// Makes such an event, for a source of your own.
         pub fn new(readiness: Readiness, io: &'a mut T) -> Self {
             Self { readiness, io }
         }
     }
 }
 
-/// Watches a `mio::event::Source`: a `mio::net::TcpListener`, a `mio::unix::pipe::Receiver`, a type of your
-/// own.
+/// Watches a `mio::event::Source`: a `mio::net::TcpListener`, a `mio::unix::pipe::Receiver`, or a type of your own.
 ///
-/// As [`Generic`](crate::Generic), for sources that register themselves with mio, on every platform.
+/// It works like [`Generic`](crate::Generic), for types that register themselves with mio, on every platform.
 ///
 /// # Limits
 ///
-/// mio is edge-triggered and hides the fd of its sources. [`Mode::Level`] is made of a re-registration after
-/// each event, at 1.4 to 1.8 times the cost; where that matters use a [`Generic`](crate::Generic) on the fd,
-/// or [`Mode::Edge`].
+/// mio is edge-triggered and hides the fd of its sources. So [`Mode::Level`] re-registers the source after each
+/// event, which costs 1.4 to 1.8 times as much. Where that matters, use a [`Generic`](crate::Generic) on the fd, or
+/// [`Mode::Edge`].
 ///
 /// # Examples
 ///
@@ -71,31 +69,31 @@ mod ready {
 /// ```
 #[derive(Debug)]
 pub struct MioSource<T> {
-    /// What to hear of; a change takes effect with [`LoopHandle::update`](crate::LoopHandle::update).
+    /// What the source waits for; a change takes effect with [`LoopHandle::update`](crate::LoopHandle::update).
     pub interest: Interest,
-    /// When to hear of it; a change takes effect with [`LoopHandle::update`](crate::LoopHandle::update).
+    /// How often it is reported; a change takes effect with [`LoopHandle::update`](crate::LoopHandle::update).
     pub mode: Mode,
     io: T,
     token: Option<InterestToken>,
 }
 
 impl<T> MioSource<T> {
-    /// Watches `io`.
+    /// Makes a source that watches `io`.
     pub fn new(io: T, interest: Interest, mode: Mode) -> Self {
         Self { interest, mode, io, token: None }
     }
 
-    /// The mio source.
+    /// Borrows the mio source.
     pub fn get_ref(&self) -> &T {
         &self.io
     }
 
-    /// The mio source.
+    /// Borrows the mio source mutably.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.io
     }
 
-    /// Gives the mio source back.
+    /// Returns the mio source.
     pub fn into_inner(self) -> T {
         self.io
     }

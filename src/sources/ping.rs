@@ -1,4 +1,4 @@
-//! The simplest signal between threads: something happened.
+//! Pings: a thread tells the loop that something happened.
 
 use std::convert::Infallible;
 use std::io;
@@ -8,15 +8,15 @@ use crate::RawNotifier;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
-/// Makes a ping and the source it arrives at.
+/// Makes a ping, which any thread sends, and the source that receives it.
 ///
-/// A ping sent before the source is inserted, or
-/// while it is disabled, arrives when it is enabled. It takes no fd and can't fail.
+/// A ping sent before the source is inserted, or while it is disabled, is delivered once the source is enabled. It
+/// takes no fd and can't fail.
 ///
 /// # Limits
 ///
-/// Pings are not counted: however many come before the callback runs are one event. A ping takes a lock, so it is not for
-/// signal handlers: see `Signals`.
+/// Pings are not counted: all that come before the callback runs are one event. A ping takes a lock, so a signal
+/// handler must not ping: use `Signals` there.
 ///
 /// # Examples
 ///
@@ -72,7 +72,8 @@ pub struct Ping {
 }
 
 impl Ping {
-    /// Has the callback of the source run. Does nothing once the source is gone.
+    /// Makes the loop call the callback of the source, in the current or the next round. Does nothing once the source
+    /// is gone.
     #[inline]
     pub fn ping(&self) {
         if !self.shared.pinged.swap(true, Ordering::AcqRel) {
@@ -81,7 +82,7 @@ impl Ping {
     }
 }
 
-/// The source that pings arrive at; see [`make_ping`]. It stays when all [`Ping`]s are gone.
+/// Receives the pings of [`make_ping`]; the event is `()`. It stays when all [`Ping`]s are gone.
 #[derive(Debug)]
 pub struct PingSource {
     shared: Arc<PingState>,

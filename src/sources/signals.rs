@@ -1,12 +1,12 @@
-//! Unix signals.
+//! Unix signals: the source [`Signals`], and its event.
 //!
-//! `signal-hook` owns the process's handlers; each listener adds actions to them that do only what a
-//! signal handler may: remember that the signal came, then write a byte to a socket that the loop watches.
-//! No signal is blocked, so that child processes inherit a clean mask. A signal that the program itself
-//! blocked never runs a handler; to unblock it takes unsafe code, so it is refused instead.
+//! `signal-hook` owns the process's handlers. Each listener adds an action to them that does only what a signal
+//! handler may: it remembers the signal, then writes a byte to a socket that the loop watches. No signal is blocked,
+//! so that child processes inherit a clean mask. A signal that the program itself has blocked never runs a handler;
+//! unblocking it takes unsafe code, so it is refused instead.
 //!
-//! A handler stays installed once it is, so the default disposition is emulated: with the first listener
-//! an action is added that runs the default whenever nobody in the process listens.
+//! A handler stays installed, so the default disposition is emulated: the first listener of a signal adds an action
+//! that runs the default whenever nobody in the process listens.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -26,14 +26,14 @@ pub use signal_hook::consts;
 use super::fd_watch::FdWatch;
 use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
 
-/// A signal that arrived.
+/// The event of [`Signals`]: a signal that arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub struct Signal {
     /// Its number, such as `SIGTERM`, 15.
     pub number: i32,
-    /// Who sent it, with feature `signal-origin` and where the system tells: not for signals of the
-    /// kernel.
+    /// Who sent it. `Some` only with feature `signal-origin`, and if the system knows a sender: signals of the kernel
+    /// have none.
     pub sender: Option<SignalSender>,
 }
 
@@ -54,28 +54,30 @@ pub struct SignalSender {
     pub uid: u32,
 }
 
-/// Listens to Unix signals.
+/// Delivers Unix signals.
 ///
-/// Sources are independent: several, in one loop or many, may listen to the same signal and each hears of
-/// it. A source listens from its creation to its drop, whether it is inserted and enabled or not; what
-/// comes meanwhile arrives when it is. As for any process, several signals of the same number that come
+/// Sources are independent: several, in one loop or many, may listen to the same signal, and each of them receives
+/// it. A source listens from its creation until it is dropped, whether it is inserted and enabled or not; signals of
+/// the time between are delivered once it is. As with every signal handler, several signals of one number that come
 /// before the callback runs may be one event; none is lost altogether.
 ///
-/// Signals can be added and removed with [`LoopHandle::visit`](crate::LoopHandle::visit); that
-/// needs no re-registration.
+/// Add and remove signals with [`LoopHandle::visit`](crate::LoopHandle::visit); that needs no re-registration.
 ///
 /// # Limits
 ///
-/// `SIGKILL` and `SIGSTOP` can't be caught, and `SIGSEGV`, `SIGILL`, `SIGFPE` must not be: listening to them
-/// is an error. When the last `Signals` of the process that listens to a signal is gone, the signal's default
-/// disposition is in force again, even if another user of `signal-hook` in the process listens to it; for
-/// real-time signals it is not, they are ignored then. As after `sigaction(2)`, it also meets a signal that was sent
-/// before and that another thread has only begun to handle.
+/// Each source takes two fds, from `socketpair(2)`, and at least one more for each of its signals.
 ///
-/// A blocked signal does not arrive. `Signals` of calloop blocks what it listens to, and programs on calloop block it
-/// early for all their threads; here neither is needed. On Linux, a signal that every thread of the process blocks is
-/// refused, with [`io::ErrorKind::InvalidInput`], when the source is inserted or enabled and when it is added to an
-/// inserted source. A signal that is blocked later, or where `/proc` is not mounted, is not noticed.
+/// `SIGKILL` and `SIGSTOP` can't be caught, and `SIGSEGV`, `SIGILL`, `SIGFPE` must not be: listening to them is an
+/// error. When the last `Signals` of the process for a signal is gone, the signal's default disposition applies
+/// again, even if another user of `signal-hook` in the process listens to it. (Real-time signals are ignored then.)
+/// As after `sigaction(2)`, this also concerns a signal that was sent before and that another thread has only begun
+/// to handle.
+///
+/// A blocked signal does not arrive. calloop's `Signals` blocks the signals it listens to, and programs on calloop
+/// block them early for all their threads; here neither is needed. On Linux, a signal that every thread of the
+/// process blocks is refused, with [`io::ErrorKind::InvalidInput`], when the source is inserted or enabled and when
+/// the signal is added to an inserted source. A signal that is blocked later, or where `/proc` is not mounted, is not
+/// noticed.
 ///
 /// # Examples
 ///
@@ -110,12 +112,12 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens to these signals.
+    /// Makes a source that listens to `signals`, given as numbers; [`consts`] names them.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::InvalidInput`] for a number that is no signal, or one that can't be caught; otherwise
-    /// what `socketpair(2)` or `sigaction(2)` answers.
+    /// [`io::ErrorKind::InvalidInput`] for a number that is no signal, or that of one that can't be caught; otherwise
+    /// the error of `socketpair(2)` or `sigaction(2)`.
     pub fn new<I>(signals: I) -> io::Result<Self>
     where
         I: IntoIterator<Item: Borrow<i32>>,
@@ -130,12 +132,12 @@ impl Signals {
         Ok(source)
     }
 
-    /// Listens to these signals as well.
+    /// Listens to `signals` as well.
     ///
     /// # Errors
     ///
     /// As [`new`](Self::new), and [`io::ErrorKind::InvalidInput`] for a blocked signal if the source is inserted and
-    /// enabled; the set is then as it was.
+    /// enabled. On an error the set is unchanged.
     pub fn add_signals<I>(&mut self, signals: I) -> io::Result<()>
     where
         I: IntoIterator<Item: Borrow<i32>>,
@@ -154,11 +156,11 @@ impl Signals {
         Ok(())
     }
 
-    /// No longer listens to these signals. What came of them and was not delivered is forgotten.
+    /// Stops listening to `signals`, and forgets those that were not delivered yet.
     ///
     /// # Errors
     ///
-    /// None at present.
+    /// None at present. (As in calloop, it returns a `Result`.)
     pub fn remove_signals<I>(&mut self, signals: I) -> io::Result<()>
     where
         I: IntoIterator<Item: Borrow<i32>>,
@@ -169,11 +171,23 @@ impl Signals {
         Ok(())
     }
 
-    /// Listens to these signals and no others. What is in the set before and after loses nothing.
+    /// Listens to `signals` and no others. A signal that is in the old and the new set is not lost.
     ///
     /// # Errors
     ///
-    /// As [`add_signals`](Self::add_signals); the set is then as it was.
+    /// As [`add_signals`](Self::add_signals). On an error the set is unchanged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use soloop::Signals;
+    /// use soloop::signals::consts::{SIGHUP, SIGTERM, SIGUSR1};
+    ///
+    /// let mut signals = Signals::new([SIGTERM])?;
+    /// signals.add_signals([SIGHUP])?;
+    /// signals.set_signals([SIGHUP, SIGUSR1])?; // no longer SIGTERM
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_signals<I>(&mut self, signals: I) -> io::Result<()>
     where
         I: IntoIterator<Item: Borrow<i32>>,

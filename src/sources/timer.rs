@@ -1,20 +1,21 @@
-//! Timers.
+//! Timers: the source [`Timer`], the answer of its callback, and the future [`TimeoutFuture`].
 
 use std::convert::Infallible;
 use std::io;
 use std::time::{Duration, Instant};
 
+pub use super::timeout::TimeoutFuture;
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
-/// What becomes of a [`Timer`] that fired: the answer of its callback.
+/// What a [`Timer`] does after it fired: the answer of its callback.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum TimeoutAction {
-    /// Remove the timer. As a part of another source it stays in that, and does not fire again.
+    /// Remove the timer. A timer that is a part of a composite source is not removed, but does not fire again.
     #[default]
     Drop,
-    /// Keep the timer, without a deadline: it fires when it has been given one, as one that was made by
-    /// [`Timer::never`] does. A deadline that the callback gave it stands.
+    /// Keep the timer without a deadline, like one made by [`Timer::never`]: it fires when it gets a new one. A
+    /// deadline that the callback has set stays.
     Keep,
     /// Fire again at this time.
     ToInstant(Instant),
@@ -22,26 +23,25 @@ pub enum TimeoutAction {
     ToDuration(Duration),
 }
 
-/// Fires once at a deadline, or again and again as its callback says.
+/// Fires at a deadline; once, or as often as its callback says.
 ///
-/// The callback receives the deadline (not the time it runs, so that
-/// `TimeoutAction::ToInstant(deadline + period)` repeats without drift). A timer never fires early; on
-/// Linux it is as precise as the kernel's timers, elsewhere within a millisecond. A timer re-armed for
-/// a time that has passed fires in the next round. A duration counts from the time the timer is inserted, enabled
-/// or updated.
+/// The callback receives the deadline (not the time it runs, so that `TimeoutAction::ToInstant(deadline + period)`
+/// repeats without drift). A timer never fires early; on Linux it is as precise as the kernel's timers, elsewhere
+/// within a millisecond. A timer re-armed for a time that has passed fires in the next round. A duration counts from
+/// the time the timer is inserted, enabled or updated.
 ///
 /// # Limits
 ///
-/// The clock is the loop's, in general the system's monotonic one, which stands still during suspend: see `WallTimer`
-/// for others. A deadline beyond the end of time, such as [`Duration::MAX`] from now, never comes; deadlines more than
-/// 292 years away count as that.
+/// The clock is the loop's, which is usually the system's monotonic clock. That stands still during suspend;
+/// `WallTimer` follows other clocks. A deadline more than 292 years away, such as [`Duration::MAX`] from now, never
+/// comes.
 ///
 /// # Panics and composites
 ///
 /// A timer whose callback panics is still due: it fires again in the next dispatch, with the same deadline.
 ///
-/// In a source made of others, [`TimeoutAction::Drop`] is the end of this timer, whatever the other parts answer: it
-/// fires no more until it has a new deadline and is registered or re-registered.
+/// In a composite source, [`TimeoutAction::Drop`] ends this timer, whatever the other parts answer: it does not fire
+/// again until it has a new deadline and is registered or re-registered.
 ///
 /// # Examples
 ///
@@ -97,13 +97,13 @@ impl Timer {
         Self { token: None, when }
     }
 
-    /// Fires in the next round; the wait before it does not block.
+    /// Makes a timer that fires in the next round; the wait before it does not block.
     pub fn immediate() -> Self {
         Self::from_duration(Duration::ZERO)
     }
 
-    /// Does not fire before it is given a deadline: for one that lives as long as what it serves, and is armed now and
-    /// then.
+    /// Makes a timer without a deadline, which does not fire until it gets one: for a timer that lives as long as
+    /// what it serves, and is armed now and then.
     ///
     /// # Examples
     ///
@@ -134,31 +134,31 @@ impl Timer {
         Self::new(When::Never)
     }
 
-    /// Fires `duration` after it is inserted.
+    /// Makes a timer that fires `duration` after it is inserted.
     pub fn from_duration(duration: Duration) -> Self {
         Self::new(When::after(duration))
     }
 
-    /// Fires at `deadline`.
+    /// Makes a timer that fires at `deadline`.
     pub fn from_deadline(deadline: Instant) -> Self {
         Self::new(When::At(deadline))
     }
 
-    /// Moves the deadline. For a timer that is inserted this takes effect with
-    /// [`LoopHandle::update`](crate::LoopHandle::update);
-    /// [`LoopHandle::set_deadline`](crate::LoopHandle::set_deadline) does both.
+    /// Sets the deadline. An inserted timer takes it over with [`LoopHandle::update`](crate::LoopHandle::update);
+    /// [`LoopHandle::set_deadline`](crate::LoopHandle::set_deadline) does both in one call.
     #[inline]
     pub fn set_deadline(&mut self, deadline: Instant) {
         self.when = When::At(deadline);
     }
 
-    /// Moves the deadline to `duration` after the timer is inserted or updated.
+    /// Sets the deadline to `duration` after the timer is inserted, or updated with
+    /// [`LoopHandle::update`](crate::LoopHandle::update).
     pub fn set_duration(&mut self, duration: Duration) {
         self.when = When::after(duration);
     }
 
-    /// When it fires; `None` if it has no deadline, if that is beyond the end of time, or counted from an insertion that has not
-    /// taken place.
+    /// When the timer fires. `None` if it has no deadline, if the deadline never comes, or if it depends on an
+    /// insertion that has not happened yet.
     #[inline]
     pub fn current_deadline(&self) -> Option<Instant> {
         match self.when {

@@ -1,37 +1,36 @@
-//! A part of a composite source that comes and goes.
+//! Parts of composite sources that come and go: [`TransientSource`].
 
 use std::io;
 
 use crate::{EventIterator, EventSource, InterestToken, PostAction, Readiness, Registrar};
 
-/// A source inside of another that is removed, replaced or disabled while the whole lives on.
+/// Holds a part of a composite source that is removed, replaced or disabled while the composite lives on.
 ///
-/// A composite source forwards `register`, `reregister`, `unregister` and `process_events` to it as to
-/// any other of its parts. What the wrapped source answers concerns itself alone: with
-/// [`PostAction::Remove`] it is unregistered and dropped, and nothing else of the composite is; with
-/// [`PostAction::Disable`] it is unregistered and kept. The composite sees [`PostAction::Reregister`] for both, and
-/// `Continue`, `Again` and `Reregister` as they are; it combines the answers of its parts with `|` and
-/// returns them.
+/// A composite source passes `register`, `reregister`, `unregister` and `process_events` on to it, as to its other
+/// parts. An answer of the wrapped source concerns that source alone: with [`PostAction::Remove`] it is unregistered
+/// and dropped, but not the composite; with [`PostAction::Disable`] it is unregistered and kept. In both cases the
+/// composite receives [`PostAction::Reregister`]; it receives `Continue`, `Again` and `Reregister` unchanged. It
+/// combines the answers of its parts with `|` and returns the result.
 ///
-/// The composite may also change it: [`replace`](Self::replace), [`remove`](Self::remove),
-/// [`enable`](Self::enable) and [`disable`](Self::disable) take effect with the next `reregister`. A composite that
-/// calls one of them in its `process_events` answers `Reregister`; one that is changed from outside is, with
-/// [`LoopHandle::update`](crate::LoopHandle::update). The old source gets no events from the call on. The same holds
-/// for what [`map`](Self::map) does to the registration of the source.
+/// The composite may also call [`replace`](Self::replace), [`remove`](Self::remove), [`enable`](Self::enable) and
+/// [`disable`](Self::disable), which take effect with the next `reregister`. If it does so in its `process_events`,
+/// it answers `Reregister`; if it is changed from outside, use [`LoopHandle::update`](crate::LoopHandle::update). The
+/// old source gets no events from the call on. The same holds if [`map`](Self::map) changes what the source
+/// registers.
 ///
 /// The default is empty.
 ///
 /// # Limits
 ///
-/// Don't assign over a `TransientSource` that is registered, nor drop it: the source in it would go without being
-/// unregistered. Its registration then stays with the composite until that is removed.
+/// Do not assign to a registered `TransientSource`, nor drop it: the wrapped source would be dropped without being
+/// unregistered, and its registration would stay until the composite is removed.
 ///
-/// A source that is disabled is enabled with the composite, when that is registered anew. One that can't be
-/// registered when the composite is re-registered stays, disabled, and the error is the composite's to return.
+/// When a disabled composite is enabled, so is the wrapped source. If the wrapped source can't be registered when the
+/// composite is re-registered, it is kept, disabled, and the composite returns the error.
 ///
 /// # Examples
 ///
-/// A device with a timeout that may be set or not:
+/// A device with an optional timeout:
 ///
 /// ```
 /// use std::{convert::Infallible, io, time::{Duration, Instant}};
@@ -120,7 +119,7 @@ struct Part<T> {
 }
 
 impl<T> TransientSource<T> {
-    /// Calls `f` with the wrapped source; `None` if there is none.
+    /// Calls `f` with the wrapped source, and returns its result. `None` if there is no wrapped source.
     pub fn map<F, U>(&mut self, f: F) -> Option<U>
     where
         F: FnOnce(&mut T) -> U,
@@ -128,13 +127,13 @@ impl<T> TransientSource<T> {
         self.current.as_mut().map(|part| f(&mut part.source))
     }
 
-    /// Whether there is no wrapped source: it never came, it was removed, or it asked to be.
+    /// Whether there is no wrapped source: none was put in, or it was removed, or it answered [`PostAction::Remove`].
     pub fn is_none(&self) -> bool {
         self.current.is_none()
     }
 
-    /// Removes the wrapped source, if there is one. It gets no more events; it is unregistered and dropped
-    /// when the composite is re-registered.
+    /// Removes the wrapped source, if there is one. It gets no more events; it is unregistered and dropped when the
+    /// composite is re-registered.
     pub fn remove(&mut self) {
         let Some(part) = self.current.take() else {
             return;
@@ -145,20 +144,21 @@ impl<T> TransientSource<T> {
         }
     }
 
-    /// Puts `new` in the place of the wrapped source, or into an empty place. It is registered when the
-    /// composite is re-registered; what was there goes as with [`remove`](Self::remove).
+    /// Replaces the wrapped source by `new`, or fills an empty place. `new` is registered when the composite is
+    /// re-registered; the old source goes as with [`remove`](Self::remove).
     pub fn replace(&mut self, new: T) {
         self.remove();
         self.current = Some(Part { source: new, registered: false, enabled: true, again: false });
         self.changed = true;
     }
 
-    /// Has a source that was disabled get events again; as with all, what came meanwhile included.
+    /// Enables a disabled wrapped source: it gets events again, including those that came meanwhile.
     pub fn enable(&mut self) {
         self.set_enabled(true);
     }
 
-    /// Keeps the wrapped source but gives it no events. It is unregistered when the composite is re-registered.
+    /// Disables the wrapped source: it is kept, but gets no events. It is unregistered when the composite is
+    /// re-registered.
     pub fn disable(&mut self) {
         self.set_enabled(false);
     }

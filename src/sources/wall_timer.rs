@@ -1,4 +1,4 @@
-//! Timers on the clock on the wall.
+//! Timers on the system's clocks: the source [`WallTimer`], its event, and the answer of its callback.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,20 +19,20 @@ use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, R
 pub enum WallEvent {
     /// The deadline has come.
     Fired,
-    /// The system's clock was set: an hour of the day may be nearer or farther than it was. The deadline stands
-    /// as it was given.
+    /// The system's clock was set, so a time of day may be nearer or farther than it was. The deadline stays as it
+    /// was given.
     ClockChanged,
 }
 
-/// What becomes of a [`WallTimer`]: the answer of its callback.
+/// What a [`WallTimer`] does next: the answer of its callback.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum WallAction {
     /// Remove the timer.
     #[default]
     Drop,
-    /// Keep it as it is. After [`WallEvent::ClockChanged`] the deadline still stands, and has come if the clock is
-    /// past it now; after [`WallEvent::Fired`] there is none until [`WallTimer::set_time`] gives another.
+    /// Keep the timer as it is. After [`WallEvent::ClockChanged`] the deadline still holds, and fires at once if the
+    /// clock is past it now. After [`WallEvent::Fired`] there is no deadline until [`WallTimer::set_time`] sets one.
     Keep,
     /// Fire at this time.
     ToTime(SystemTime),
@@ -42,25 +42,23 @@ pub enum WallAction {
 
 /// Fires at a time of day, or after a time that counts while the system is suspended. Linux only.
 ///
-/// A [`Timer`](crate::Timer) follows the loop's monotonic clock, which stands still while the system is
-/// suspended and takes no notice of anyone setting the date. For *a quarter past seven* that is wrong; this one
-/// is a `timerfd_create(2)` of its own, of one of two clocks:
+/// A [`Timer`](crate::Timer) follows the loop's monotonic clock, which stands still while the system is suspended and
+/// ignores changes of the date. For *a quarter past seven* that is wrong. This timer is a `timerfd_create(2)` of its
+/// own, on one of two clocks:
 ///
-/// * [`new`](Self::new) takes a [`SystemTime`] and follows `CLOCK_REALTIME`. If the clock is set
-///   meanwhile (by hand, by NTP in a step; not by slewing) the callback hears of it as
-///   [`WallEvent::ClockChanged`], from `TFD_TIMER_CANCEL_ON_SET`;
-/// * [`after`](Self::after) takes a [`Duration`] and follows `CLOCK_BOOTTIME`, which goes on during suspend and
-///   can't be set.
+/// * [`new`](Self::new) takes a [`SystemTime`] and follows `CLOCK_REALTIME`. If that clock is set (by hand, or by NTP
+///   in a step; not by slewing) the callback receives [`WallEvent::ClockChanged`], from `TFD_TIMER_CANCEL_ON_SET`;
+/// * [`after`](Self::after) takes a [`Duration`] and follows `CLOCK_BOOTTIME`, which goes on during suspend and can't
+///   be set.
 ///
-/// The timer runs from its creation on, whether it is inserted and enabled or not; what comes meanwhile
-/// arrives when it is. Precision is that of the kernel's timers, and it never fires early.
+/// The timer runs from its creation on, whether it is inserted and enabled or not; its events are delivered once it
+/// is. It is as precise as the kernel's timers, and never fires early.
 ///
 /// # Limits
 ///
-/// Each takes an fd. It does not wake a suspended system: a deadline that comes during suspend fires after it. It
-/// follows the system's clocks even in a loop with a [manual clock](crate::Clock::manual), which does not
-/// wait for it unless it has nothing else to wait for. A deadline before 1970 has come; one more than 292
-/// years after never does.
+/// Each timer takes an fd. It does not wake a suspended system: a deadline during suspend fires after it. It follows
+/// the system's clocks even in a loop with a [manual clock](crate::Clock::manual), which waits for it only if it has
+/// nothing else to wait for. A deadline before 1970 has passed; one more than 292 years after 1970 never comes.
 ///
 /// # Examples
 ///
@@ -101,22 +99,45 @@ pub struct WallTimer {
 }
 
 impl WallTimer {
-    /// Fires at `deadline` on the system's clock, `CLOCK_REALTIME`, and tells when that clock is set.
+    /// Makes a timer that fires at `deadline` on the system's clock, `CLOCK_REALTIME`, and reports when that clock is
+    /// set.
     ///
     /// # Errors
     ///
-    /// What `timerfd_create(2)` answers, such as `EMFILE`.
+    /// Those of `timerfd_create(2)`, such as `EMFILE`.
     pub fn new(deadline: SystemTime) -> io::Result<Self> {
         let mut timer = Self::on(TimerfdClockId::Realtime)?;
         timer.set_time(deadline)?;
         Ok(timer)
     }
 
-    /// Fires `duration` from now on `CLOCK_BOOTTIME`, which goes on while the system is suspended.
+    /// Makes a timer that fires `duration` from now on `CLOCK_BOOTTIME`, which goes on while the system is suspended.
     ///
     /// # Errors
     ///
-    /// What `timerfd_create(2)` answers, such as `EMFILE`.
+    /// Those of `timerfd_create(2)`, such as `EMFILE`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self>, awake: bool }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use std::time::Duration;
+    /// use soloop::{EventLoop, WallAction, WallTimer};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle, awake: false };
+    /// let nap = WallTimer::after(Duration::from_millis(1))?;
+    /// state.handle.insert_source(nap, |_event, state| {
+    ///     state.awake = true;
+    ///     WallAction::Drop
+    /// })?;
+    /// event_loop.dispatch(None, &mut state)?;
+    /// assert!(state.awake);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn after(duration: Duration) -> io::Result<Self> {
         let mut timer = Self::on(TimerfdClockId::Boottime)?;
         timer.set_duration(duration)?;
@@ -128,12 +149,12 @@ impl WallTimer {
         Ok(Self { fd, clock, deadline: None, changed: false, watch: FdWatch::default() })
     }
 
-    /// Moves the deadline, at once. A timer of [`after`](Self::after) then fires when as much time
-    /// has passed on its clock as lies between now and `deadline` on the system's.
+    /// Moves the deadline, at once. A timer made by [`after`](Self::after) converts it: it fires after the time that
+    /// lies between now and `deadline` on the system's clock.
     ///
     /// # Errors
     ///
-    /// What `timerfd_settime(2)` answers; none is known.
+    /// Those of `timerfd_settime(2)`; none is expected.
     pub fn set_time(&mut self, deadline: SystemTime) -> io::Result<()> {
         if self.clock == TimerfdClockId::Realtime {
             let since = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -153,7 +174,7 @@ impl WallTimer {
         self.arm()
     }
 
-    /// How long it is until the deadline, on the timer's clock; zero if it has come, `None` if it was told of.
+    /// The time until the deadline, on the timer's clock: zero if it has come, `None` if it was delivered.
     pub fn remaining(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_sub(self.now()))
     }

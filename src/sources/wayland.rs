@@ -1,4 +1,4 @@
-//! The client side of a Wayland connection.
+//! The client side of a Wayland connection: the source [`WaylandSource`], and its event.
 
 use std::error::Error;
 use std::fmt;
@@ -18,32 +18,33 @@ use crate::{
 
 /// Dispatches the event queue of a `wayland-client` connection.
 ///
-/// The callback receives the queue, and answers with what [`Queue::dispatch_pending`] does with the state.
-/// Requests are flushed before each wait; if the socket is full, as soon as there is room. A program that
-/// waits elsewhere, for a loop that is nested in another, flushes the [connection](Self::connection) itself.
+/// The callback receives the [`Queue`], and answers with the result of [`Queue::dispatch_pending`]. Requests are
+/// flushed before each wait; if the socket is full, as soon as there is room. If this loop is nested in another one,
+/// and so does not wait itself, flush the [connection](Self::connection) yourself.
 ///
 /// # Threads
 ///
-/// The source follows the prepare-read protocol of Wayland: before the loop waits it announces that it is
-/// going to read, and after the wait, before any callback runs, it either reads or takes the announcement
-/// back. So other threads may read the same connection for queues of their own, and never wait for a
-/// callback; what they read for this queue wakes the loop.
+/// The source follows the prepare-read protocol of Wayland: before the loop waits, the source announces that it is
+/// going to read; after the wait, before any callback runs, it either reads or withdraws the announcement. So other
+/// threads may read the same connection for queues of their own, and never wait for a callback; what they read for
+/// this queue wakes the loop.
 ///
-/// The source itself is `Send` and `Sync`, but for one case: a program that uses libwayland, by the feature
-/// `client_system` of `wayland-backend`, in a version of that before 0.3.17.
+/// The source is `Send` and `Sync`, with one exception: not with libwayland (feature `client_system` of
+/// `wayland-backend`) in a version of `wayland-backend` before 0.3.17.
 ///
 /// # Limits
 ///
-/// For a thread that reads the same connection another loop is the way. [`EventQueue::blocking_dispatch`] of `wayland-client` 0.31 looks at
-/// its queue *before* it announces that it is going to read: what this loop, or anyone, reads for it in
-/// between waits there for the next message of the compositor.
+/// A thread that reads the same connection should run a loop of its own, and not call
+/// [`EventQueue::blocking_dispatch`]. In `wayland-client` 0.31 that looks at its queue *before* it announces that it
+/// is going to read: events that this loop, or another thread, reads for it in between wait there for the next
+/// message of the compositor.
 ///
 /// One loop watches a connection once: a second source for the same connection is refused with
 /// [`io::ErrorKind::AlreadyExists`].
 ///
 /// # Errors
 ///
-/// An error of the connection comes out of the dispatch once; the source is disabled after it.
+/// The dispatch returns an error of the connection once; the source is disabled after it.
 ///
 /// # Examples
 ///
@@ -91,7 +92,7 @@ pub struct WaylandSource<Data> {
 }
 
 impl<Data> WaylandSource<Data> {
-    /// Dispatches `queue`, which belongs to `connection`.
+    /// Makes a source that dispatches `queue`, which belongs to `connection`.
     pub fn new(connection: Connection, queue: EventQueue<Data>) -> Self {
         let wake_state = WakeReceiver::new();
         let queue = Queue { queue, waker: wake_state.waker(), armed: false };
@@ -108,17 +109,17 @@ impl<Data> WaylandSource<Data> {
         }
     }
 
-    /// The connection.
+    /// Borrows the connection.
     pub fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// The queue.
+    /// Borrows the queue.
     pub fn queue(&self) -> &EventQueue<Data> {
         &self.queue
     }
 
-    /// The connection and the queue.
+    /// Returns the connection and the queue.
     pub fn into_inner(self) -> (Connection, EventQueue<Data>) {
         (self.connection, self.queue.queue)
     }
@@ -235,7 +236,8 @@ impl<Data> fmt::Debug for WaylandSource<Data> {
     }
 }
 
-/// An [`EventQueue`] that tells the loop of what is queued after it was dispatched, whoever reads it.
+/// The event of a [`WaylandSource`]: an [`EventQueue`], to be dispatched with
+/// [`dispatch_pending`](Self::dispatch_pending).
 pub struct Queue<Data> {
     queue: EventQueue<Data>,
     waker: Waker,
@@ -244,16 +246,15 @@ pub struct Queue<Data> {
 }
 
 impl<Data> Queue<Data> {
-    /// Calls the handlers of all events that are queued.
+    /// Calls the handlers of all queued events, in place of [`EventQueue::dispatch_pending`].
     ///
-    /// In place of [`EventQueue::dispatch_pending`]: the loop is woken by what is queued from here on. It
-    /// does not wait for a thread that has frozen the queue; the loop goes on with other things until that
-    /// one lets go of it.
+    /// From then on, events that any thread queues wake the loop. If a thread has frozen the queue, this does not
+    /// wait for it; the loop does other work until the thread unfreezes the queue.
     ///
     /// # Errors
     ///
-    /// [`DispatchError::BadMessage`] for an event that makes no sense to its handler's object; the rest is
-    /// dispatched in the next round. [`DispatchError::Backend`] if the connection failed.
+    /// [`DispatchError::BadMessage`] for an event that its object's handler can't interpret; the rest is dispatched
+    /// in the next round. [`DispatchError::Backend`] if the connection failed.
     pub fn dispatch_pending(&mut self, data: &mut Data) -> Result<(), DispatchError> {
         match self.queue.poll_dispatch_pending(&mut Context::from_waker(&self.waker), data) {
             Poll::Pending => self.armed = true,
@@ -271,8 +272,8 @@ impl<Data> Deref for Queue<Data> {
     }
 }
 
-/// For a [`roundtrip`](EventQueue::roundtrip) or the like. The queue is taken up again in the next round then,
-/// since it may have been left with events in it.
+/// Reaches the [`EventQueue`], for a [`roundtrip`](EventQueue::roundtrip) or the like. The next round dispatches the
+/// queue again, since events may be left in it.
 impl<Data> DerefMut for Queue<Data> {
     fn deref_mut(&mut self) -> &mut EventQueue<Data> {
         self.armed = false;

@@ -1,15 +1,13 @@
 //! An executor: futures that run on the loop's thread, and a callback for their results.
 //!
-//! The futures live in the [`Executor`], and nowhere else: a waker knows the key of its task only, and what
-//! passes from a [`Scheduler`] to the executor passes through a channel that ends with the executor. So a
-//! future that owns a scheduler of its own executor does not keep itself alive, and all of them are dropped
-//! with the loop.
+//! The [`Executor`] alone owns the futures: a waker knows only the key of its task, and a [`Scheduler`] passes
+//! futures through a channel that ends with the executor. So a future that owns a scheduler of its own executor does
+//! not keep itself alive, and all futures are dropped with the loop.
 //!
-//! The wakers are made from the standard library's [`Wake`], by an `Arc` of a key and a flag. The crate
-//! `async-task`, which calloop uses, keeps future, result and waker in one allocation that is
-//! reference-counted by hand: a task then lives as long as its longest waker, and its unsafe code is there to
-//! let a task move between threads, which the tasks here never do. The price is a second small allocation a
-//! task.
+//! The wakers use the standard library's [`Wake`], with an `Arc` of a key and a flag. The crate `async-task`, which
+//! calloop uses, keeps future, result and waker in one allocation that is reference-counted by hand: a task then
+//! lives as long as its longest waker, and needs unsafe code so that it can move between threads, which tasks here
+//! never do. The price is a second small allocation per task.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -28,12 +26,12 @@ use crate::sources::wake::{WakeReceiver, WakeState, Work};
 use crate::sync::{AtomicBool, Ordering};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
-/// Makes an executor, and the scheduler that gives it futures.
+/// Makes an executor, and the scheduler that passes futures to it.
 ///
-/// The callback of the [`Executor`] receives what the futures return. They run on the loop's thread and need
-/// not be `Send`; the wakers they hand out work from any thread. It takes no fd.
+/// The callback of the [`Executor`] receives the results of the futures. The futures run on the loop's thread and
+/// need not be `Send`; their wakers work from any thread. An executor takes no fd.
 ///
-/// For futures that reach the state of the loop, see [`LoopHandle::spawn`](crate::LoopHandle::spawn).
+/// For futures that reach the state of the loop, use [`LoopHandle::spawn`](crate::LoopHandle::spawn).
 ///
 /// # Examples
 ///
@@ -92,17 +90,17 @@ impl Work for Steps {
     }
 }
 
-/// Runs futures; its events are what they return. Made by [`executor`].
+/// Runs futures, and delivers their results; [`executor`] makes it.
 ///
-/// Each future that is done is an event of its own, in the order in which they are done. A future that wakes
-/// itself is polled anew in the same round as long as the source's
-/// [budget](crate::SourceOptions::budget) lasts, which counts polls, so that no future keeps a dispatch from
-/// returning. While the source is disabled the futures rest.
+/// Each result is an event of its own, in the order in which the futures finish. A future that wakes itself is polled
+/// again in the same round as long as the source's [budget](crate::SourceOptions::budget) lasts, which counts polls,
+/// so that no future keeps a dispatch from returning. While the source is disabled no future is polled.
 ///
 /// # Limits
 ///
-/// A future blocks the loop for as long as a poll takes. It can't be cancelled alone: the futures are dropped with the
-/// executor. One that panics is dropped, and the panic comes out of the dispatch; the others go on in the next one.
+/// A poll blocks the loop for as long as it takes. A single future can't be cancelled: all are dropped with the
+/// executor. A future that panics is dropped, and the panic comes out of the dispatch; the others continue in the
+/// next dispatch.
 pub struct Executor<T> {
     /// Ends first, so that destructors of futures cannot schedule any more.
     incoming: mpsc::Receiver<LocalFuture<T>>,
@@ -236,21 +234,20 @@ impl<T> fmt::Debug for Executor<T> {
     }
 }
 
-/// Gives futures to an [`Executor`]. Stays in the loop's thread; a clone gives to the same executor.
-///
-/// A future may own one.
+/// Passes futures to an [`Executor`]. It stays in the loop's thread, a clone serves the same executor, and a future
+/// may own one.
 pub struct Scheduler<T> {
     sender: mpsc::Sender<LocalFuture<T>>,
     wake_state: Arc<WakeState<Steps>>,
 }
 
 impl<T> Scheduler<T> {
-    /// Has the executor run `future`. It is first polled by the loop, in the next round or, if the executor
-    /// itself is under way, later in this one. One that is scheduled before the executor is inserted waits.
+    /// Passes `future` to the executor. It is first polled in the next round, or, if a future of this executor calls
+    /// this, later in the same round. If the executor is not inserted yet, the future waits.
     ///
     /// # Errors
     ///
-    /// If the executor is gone; `future` is dropped then.
+    /// [`ExecutorDestroyed`] if the executor is gone; `future` is dropped then.
     pub fn schedule<F>(&self, future: F) -> Result<(), ExecutorDestroyed>
     where
         F: Future<Output = T> + 'static,
@@ -273,7 +270,7 @@ impl<T> fmt::Debug for Scheduler<T> {
     }
 }
 
-/// The executor that a future was scheduled on is gone.
+/// The error of [`Scheduler::schedule`] when the executor is gone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ExecutorDestroyed;
 

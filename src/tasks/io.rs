@@ -1,13 +1,12 @@
-//! Fds in futures.
+//! Fds in futures: [`Async`].
 //!
-//! An fd is registered once, edge-triggered and for both directions, when it is adapted. The kernel alone
-//! knows whether it is ready: a future tries, and waits for the next edge if the answer is `WouldBlock`. It
-//! leaves its waker *before* it tries, so that an edge in between is not lost; a spurious wake-up costs one
-//! more try. Each direction has wakers of its own, and each future that waits has its place among them.
+//! An fd is registered once, edge-triggered and for both directions, when it is adapted. Only the kernel knows
+//! whether it is ready: a future tries, and waits for the next edge on `WouldBlock`. It stores its waker *before* it
+//! tries, so that an edge in between is not lost; a spurious wake-up costs one more try. Each direction has wakers of
+//! its own, and each waiting future has its place among them.
 //!
-//! The [`Async`] tells the kernel itself when it goes, since the fd is free from then on, and may be adapted
-//! anew before the loop gets to do anything; the loop forgets its part when ops are applied the next time (see
-//! `dropped_guards.rs`). Neither keeps the other alive.
+//! A dropped [`Async`] tells the kernel itself, because the fd may be adapted again before the loop runs; the loop
+//! forgets its part when ops are applied the next time. Neither keeps the other alive.
 
 use std::fmt;
 use std::io;
@@ -34,23 +33,23 @@ pub use self::ready::{Readable, Writable};
 /// mio's `poll(2)` backend takes back the interest in what it told of.
 const REARM: bool = cfg!(mio_unsupported_force_poll_poll);
 
-/// An fd whose readiness futures can wait for; made by [`LoopHandle::adapt_io`].
+/// Wraps an fd so that futures can wait for it; [`LoopHandle::adapt_io`] makes it.
 ///
 /// A future tries to read or write, and on `WouldBlock` awaits [`readable`](Self::readable) or
-/// [`writable`](Self::writable). With the feature `futures-io` it implements `AsyncRead` and `AsyncWrite`.
-/// One future may wait to read while another waits to write, as the halves that
-/// `futures::AsyncReadExt::split` makes do, and any number of them may await `readable`.
+/// [`writable`](Self::writable). With the feature `futures-io` it implements `AsyncRead` and `AsyncWrite`. One future
+/// may wait to read while another waits to write, as the halves of `futures::AsyncReadExt::split` do, and any number
+/// of futures may await `readable`.
 ///
-/// The fd is in non-blocking mode meanwhile. [`into_inner`](Self::into_inner) and dropping unregister it at
-/// once and restore its mode.
+/// The fd is non-blocking while it is wrapped. [`into_inner`](Self::into_inner) and dropping unregister it at once
+/// and restore its mode.
 ///
 /// # Limits
 ///
-/// It belongs to its loop, which has to be dispatched for anything to become ready. If the loop is dropped
-/// first, those who wait are woken once more and then never again: reading and writing through the futures-io
-/// traits fail instead of waiting, `readable` and `writable` stay pending. Don't put another fd in the place of
-/// this one through [`get_mut`](Self::get_mut): adapt it instead. The mode belongs to the open file: of two duplicates that
-/// are adapted, the first that goes makes the file blocking for the other.
+/// It belongs to its loop, which has to be dispatched for anything to become ready. If the loop is dropped first,
+/// waiting futures are woken once more and then never again: reading and writing through the futures-io traits fail
+/// instead of waiting, `readable` and `writable` stay pending. Do not put another fd in its place through
+/// [`get_mut`](Self::get_mut): adapt that fd instead. The mode belongs to the open file: of two duplicates that are
+/// adapted, the first one dropped makes the file blocking for the other.
 ///
 /// # Examples
 ///
@@ -152,29 +151,28 @@ impl<F: AsFd> Async<F> {
         }
     }
 
-    /// What owns the fd.
+    /// Borrows what owns the fd.
     pub fn get_ref(&self) -> &F {
         self.fd.as_ref().expect("held until `into_inner`")
     }
 
-    /// What owns the fd.
+    /// Borrows what owns the fd mutably, to read and write.
     pub fn get_mut(&mut self) -> &mut F {
         self.fd.as_mut().expect("held until `into_inner`")
     }
 
-    /// Gives back what owns the fd, unregistered and in the mode in which it was. It can be adapted again at
-    /// once.
+    /// Returns what owns the fd, unregistered and in its former mode. It can be adapted again at once.
     pub fn into_inner(mut self) -> F {
         self.release();
         self.fd.take().expect("held until `into_inner`")
     }
 
-    /// Is ready when a read would not block: there is data, the end, or an error.
+    /// Waits until a read would not block: there is data, the end, or an error.
     pub fn readable(&self) -> Readable<'_, F> {
         Readable { wait: ReadinessWait::new(self, Direction::Read) }
     }
 
-    /// Is ready when a write would not block, be it because it would fail.
+    /// Waits until a write would not block: there is room, or an error.
     pub fn writable(&self) -> Writable<'_, F> {
         Writable { wait: ReadinessWait::new(self, Direction::Write) }
     }

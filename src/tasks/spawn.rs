@@ -1,10 +1,9 @@
 //! Tasks: futures that reach the state between two awaits.
 //!
-//! No future can hold `&mut Data` while it waits, and none has to: [`TaskContext::with`] queues its closure,
-//! and the task, which is a source, has its callback run what is queued, with the state, as the loop calls
-//! any callback. Then the future is polled again. The callback owns the queue's receiving end and the source
-//! the future, so that a task, its closures and whatever they captured end together. A [`JoinHandle`] (`spawn/join.rs`)
-//! gives the task's result to whoever waits for it.
+//! No future can hold `&mut Data` while it waits. So [`TaskContext::with`] queues a closure; the task, which is a
+//! source, runs it with the state in its callback, like any other callback; then the future is polled again. The
+//! callback owns the queue's receiving end and the source owns the future, so that a task, its closures and their
+//! captures end together. A [`JoinHandle`] returns the task's result to its waiter.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -85,7 +84,7 @@ where
     handle.insert_source_with(options, task, callback).unwrap_or_else(|_| Token::null())
 }
 
-/// What [`LoopHandle::spawn`] inserts; its token cancels the task.
+/// The source that [`LoopHandle::spawn`] inserts; its token cancels the task.
 ///
 /// Its callback runs one of the closures that the future queued, and answers whether there was one.
 pub struct Task {
@@ -97,7 +96,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// What it waits for, by what it has its context for.
+    /// What the task waits for, as far as it waits by its [`TaskContext`].
     pub fn waits(&self) -> TaskWaits {
         self.waits.get()
     }
@@ -157,14 +156,16 @@ impl fmt::Debug for Task {
     }
 }
 
-/// How a task reaches the state and the time of its loop.
-///
-/// A clone belongs to the same task.
+/// A task's access to the state and the time of its loop. A clone belongs to the same task.
 ///
 /// # Limits
 ///
-/// What it makes works as long as the task does: once that is done or cancelled, what a clone elsewhere
+/// Its futures work only while the task runs: once the task is done or cancelled, a future that a clone elsewhere
 /// awaits stays pending for ever.
+///
+/// # Examples
+///
+/// See [`LoopHandle::spawn`], and [the guide](crate::guide::tasks).
 pub struct TaskContext<Data> {
     calls: mpsc::Sender<Arc<dyn Call<Data>>>,
     wake_state: Arc<WakeState<bool>>,
@@ -173,11 +174,11 @@ pub struct TaskContext<Data> {
 }
 
 impl<Data: 'static> TaskContext<Data> {
-    /// Runs `f` with the state, and is ready with what it returns. What waits meanwhile is this future alone;
-    /// no other callback runs in between, unless the task has used up its budget of the round.
+    /// Runs `f` with the state, and returns its result. Only this future waits for that: no other callback runs in
+    /// between, unless the task has used up its budget of the round.
     ///
-    /// What `f` asks of the [`LoopHandle`] is applied before the task goes on. Dropped before it was polled
-    /// to the end, it takes `f` back if that has not run.
+    /// Ops that `f` queues in the [`LoopHandle`] are applied before the task goes on. If the future is dropped before
+    /// `f` ran, `f` is dropped unrun.
     ///
     /// # Examples
     ///
@@ -204,7 +205,7 @@ impl<Data: 'static> TaskContext<Data> {
         With::new(self.clone(), f)
     }
 
-    /// Is ready `duration` from now on the loop's clock.
+    /// Waits until `duration` from now on the loop's clock; [`LoopHandle::spawn`] has an example.
     pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + use<Data>
     where
         Data: LoopData,
@@ -212,7 +213,7 @@ impl<Data: 'static> TaskContext<Data> {
         self.sleep_to(self.now().checked_add(duration))
     }
 
-    /// Is ready at `deadline` on the loop's clock.
+    /// Waits until `deadline` on the loop's clock.
     pub fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + use<Data>
     where
         Data: LoopData,
@@ -244,12 +245,12 @@ impl<Data: 'static> TaskContext<Data> {
         }
     }
 
-    /// Gives `future` until `duration` from now on the loop's clock, and drops it then. If both are ready, the
-    /// future wins.
+    /// Awaits `future` for at most `duration` on the loop's clock, and then drops it. If `future` is ready and the
+    /// time is over, the future wins.
     ///
     /// # Errors
     ///
-    /// The future ready with [`Elapsed`] if time ran out.
+    /// [`Elapsed`] if the time ran out.
     ///
     /// # Examples
     ///
@@ -292,10 +293,10 @@ impl<Data: 'static> TaskContext<Data> {
         }
     }
 
-    /// Starts another task, as [`LoopHandle::spawn`] does; ready with its token at once.
+    /// Starts another task like [`LoopHandle::spawn`]; the future is ready with its token at once.
     ///
-    /// The other one goes on when this one ends. What is to end with this one is spawned by
-    /// [`spawn_with`](Self::spawn_with) into a [`Scope`](crate::Scope) that this one owns.
+    /// The other task goes on when this one ends. To end it with this one, use [`spawn_with`](Self::spawn_with) and a
+    /// [`Scope`](crate::Scope) that this task owns.
     pub fn spawn<F, Fut>(&self, task: F) -> impl Future<Output = Token<Task>> + use<Data, F, Fut>
     where
         Data: LoopData,
@@ -305,8 +306,8 @@ impl<Data: 'static> TaskContext<Data> {
         self.with(|data| spawn(data.loop_handle(), SourceOptions::new(), task))
     }
 
-    /// Starts another task, as [`LoopHandle::spawn_with`] does: one that has a result, and options of its own. Ready with
-    /// the way to the result at once, which is awaited in turn.
+    /// Starts another task like [`LoopHandle::spawn_with`], with a result and [`SourceOptions`]. The future is ready
+    /// at once with a [`JoinHandle`], which is awaited in turn for the result.
     ///
     /// # Examples
     ///
@@ -382,7 +383,7 @@ impl<Data> fmt::Debug for TaskContext<Data> {
     }
 }
 
-/// The future did not finish in time; see [`TaskContext::timeout`].
+/// The error of [`TaskContext::timeout`]: the future did not finish in time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Elapsed;
 

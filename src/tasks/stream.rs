@@ -1,4 +1,4 @@
-//! A stream as a source.
+//! Streams: the source [`StreamSource`].
 
 use std::convert::Infallible;
 use std::fmt;
@@ -11,17 +11,17 @@ use futures_core::Stream;
 use crate::sources::wake::WakeReceiver;
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
-/// Polls a stream on the loop's thread: an event of `Some` for each of its items, and of `None` at its end,
-/// after which the source is removed.
+/// Polls a stream on the loop's thread, and delivers `Some` for each of its items and `None` for its end, after which
+/// the source is removed.
 ///
 /// A stream that is always ready does not keep a dispatch from returning: after as many items as the source's
-/// [budget](crate::SourceOptions::budget) allows it waits for the next round. While the source is disabled
-/// the stream rests. It takes no fd.
+/// [budget](crate::SourceOptions::budget) allows it waits for the next round. While the source is disabled the stream
+/// is not polled. It takes no fd.
 ///
 /// # Limits
 ///
-/// The stream is polled on the loop's thread, and blocks the loop for as long as a poll takes. If it panics, the source
-/// is removed by the next dispatch, and no end is told of.
+/// A poll blocks the loop for as long as it takes. If the stream panics, the next dispatch removes the source, and
+/// `None` is not delivered.
 ///
 /// # Examples
 ///
@@ -52,7 +52,7 @@ pub struct StreamSource<S> {
 }
 
 impl<S: Stream> StreamSource<S> {
-    /// Makes a source of a stream.
+    /// Makes a source that polls `stream`.
     pub fn new(stream: S) -> Self {
         let receiver = WakeReceiver::rung();
         Self { stream: Some(Box::pin(stream)), waker: receiver.waker(), receiver }

@@ -99,13 +99,13 @@ impl Drop for Guard {
     }
 }
 
-/// Removes a source when it is dropped, on whatever thread; made by [`LoopHandle::guard`](crate::LoopHandle::guard).
+/// Removes a source when it is dropped, on any thread; [`LoopHandle::guard`](crate::LoopHandle::guard) makes it.
 ///
-/// For what stands for a source and holds no handle: a future that waits for it, say. The source is removed when ops are
-/// applied the next time: before any other callback runs, if the guard is dropped by a callback. It does not keep the
-/// loop alive.
+/// It is for a value that represents a source but holds no handle, such as a future that waits for the source. The
+/// source is removed when ops are applied the next time: if a callback drops the guard, before any other callback
+/// runs. A guard does not keep the loop alive.
 ///
-/// For several sources that end together there is [`Scope`](crate::Scope).
+/// For several sources that end together, use a [`Scope`](crate::Scope).
 ///
 /// # Examples
 ///
@@ -135,19 +135,22 @@ impl SourceGuard {
         Self(guard)
     }
 
-    /// Drops the guard and leaves its source where it is, or is no more.
+    /// Drops the guard without removing its source.
     pub fn disarm(self) {
         self.0.disarm();
     }
 }
 
-/// Ends the watch of an fd that somebody else owns than the source that hears of it; made by
-/// [`Registrar::watch_fd`](crate::Registrar::watch_fd).
+/// Ends the watch of an fd that is not owned by the source; [`Registrar::watch_fd`](crate::Registrar::watch_fd) makes
+/// it.
 ///
-/// The owner keeps it beside the fd, on whatever thread, and without the loop's handle. Before the fd is closed, or given
-/// to somebody who may register it anew, also after its source is gone, it calls [`unregister`](Self::unregister), which tells the kernel at once. A
-/// guard that is dropped without that has the loop do so when ops are applied the next time, unless the number of the fd
-/// was registered anew by then. It does not keep the loop alive.
+/// The fd's owner keeps the guard beside the fd, on any thread, and needs no handle of the loop. It must call
+/// [`unregister`](Self::unregister), which tells the kernel at once, before the fd is closed or given to somebody who
+/// may register it again, even if the source is gone by then. If the guard is dropped instead, the loop ends the
+/// watch when ops are applied the next time, unless the fd's number was registered again by then. A guard does not
+/// keep the loop alive.
+///
+/// [`LoopHandle::registrar`](crate::LoopHandle::registrar) has an example.
 #[cfg(unix)]
 #[derive(Debug)]
 #[must_use = "a guard that is dropped ends the watch"]
@@ -172,15 +175,15 @@ impl FdGuard {
         Self { fd: fd.as_raw_fd(), wants, interest, registry: Arc::downgrade(registry), guard }
     }
 
-    /// Has the kernel tell once more if the fd is ready, as `EPOLL_CTL_MOD` of `epoll_ctl(2)` does. Does nothing once
-    /// the loop is gone.
+    /// Makes the kernel report the fd again if it is ready, as `EPOLL_CTL_MOD` of `epoll_ctl(2)` does. Does nothing
+    /// once the loop is gone.
     ///
-    /// mio's `poll(2)` backend takes back the interest in what it told of: with it, whoever waits calls this before each
-    /// wait. Elsewhere every edge is told without.
+    /// Only mio's `poll(2)` backend needs this before each wait, because it drops an interest once it was reported.
+    /// With every other backend each edge is reported without it.
     ///
     /// # Errors
     ///
-    /// Those of `epoll_ctl(2)`; [`NotFound`](io::ErrorKind::NotFound) if `fd` is another one than is watched.
+    /// Those of `epoll_ctl(2)`; [`NotFound`](io::ErrorKind::NotFound) if `fd` is not the watched one.
     pub fn rearm(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.check(fd)?;
         let Some(registry) = self.registry.upgrade() else { return Ok(()) };
@@ -188,12 +191,12 @@ impl FdGuard {
         Ok(())
     }
 
-    /// Ends the watch: the kernel forgets the fd at once, and the source hears no more of it. Does nothing once the loop is
-    /// gone.
+    /// Ends the watch: the kernel forgets the fd at once, and the source receives no more of its events. Does nothing
+    /// once the loop is gone.
     ///
     /// # Errors
     ///
-    /// Those of `epoll_ctl(2)`; [`NotFound`](io::ErrorKind::NotFound) if `fd` is another one than is watched.
+    /// Those of `epoll_ctl(2)`; [`NotFound`](io::ErrorKind::NotFound) if `fd` is not the watched one.
     pub fn unregister(mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.check(fd)?;
         self.guard.leaves = DroppedGuard::Fd { interest: self.interest, told: true };

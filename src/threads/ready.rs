@@ -186,11 +186,11 @@ impl ReadyQueue {
     }
 }
 
-/// A [`Notifier`] for sources that know by themselves whether the loop is going to look: it makes its source ready each
-/// time anew.
+/// A [`Notifier`] without a memory: each call makes the source ready anew.
 ///
-/// A source obtains it from [`Registrar::raw_notifier`](crate::Registrar::raw_notifier). A channel that notes under its
-/// lock that it notified, say, needs no second note, and pays for none.
+/// It is for a source that itself keeps track of whether it notified the loop: a channel, for example, notes that
+/// under its own lock, and saves the second note. [`Registrar::raw_notifier`](crate::Registrar::raw_notifier) makes
+/// it.
 #[derive(Clone)]
 pub struct RawNotifier {
     interest: InterestKey,
@@ -202,30 +202,31 @@ impl RawNotifier {
         Self { interest, shared }
     }
 
-    /// Makes the source ready: its `process_events` is called in the current or the next round.
+    /// Makes the source ready: the loop calls its `process_events` in the current or the next round.
     pub fn notify(&self) {
         if self.queue_up() {
             self.interrupt();
         }
     }
 
-    /// The first half of [`notify`](Self::notify): whether the loop sleeps, and is to be interrupted.
+    /// The first half of [`notify`](Self::notify): queues the source. `true` if the loop sleeps, and
+    /// [`interrupt`](Self::interrupt) must be called.
     #[inline]
     #[must_use]
     pub fn queue_up(&self) -> bool {
         self.shared.ready().push(Woken::Interest(self.interest))
     }
 
-    /// The second half of [`notify`](Self::notify).
+    /// The second half of [`notify`](Self::notify): wakes the loop, by one system call.
     pub fn interrupt(&self) {
         self.shared.ready().interrupt();
     }
 }
 
 impl RawNotifier {
-    /// Says, in `process_events` of the event of this notifier, that the source has more: the loop calls it once more, as
-    /// after [`PostAction::Again`](crate::PostAction::Again), even if a source around it answers something else. For a
-    /// source that may be a part of another.
+    /// Announces, from within `process_events` for this notifier, that the source has more events. The loop then
+    /// calls it once more, as after [`PostAction::Again`](crate::PostAction::Again), even if a composite around it
+    /// answers something else.
     #[inline]
     pub fn again(&self) {
         self.shared.set_again();
@@ -258,13 +259,13 @@ impl NotifierState {
 
 /// Makes a source ready, from any thread.
 ///
-/// A source obtains it from [`Registrar::notifier`](crate::Registrar::notifier) and gives clones of it
-/// to whoever produces its events. It costs no fd; notifying a loop that is awake takes no system call.
-/// Once the interest is released, or the loop is gone, notifying does nothing.
+/// A source obtains it from [`Registrar::notifier`](crate::Registrar::notifier), and gives clones of it to whatever
+/// produces its events. It needs no fd, and notifying a loop that is awake takes no system call. Once the interest is
+/// released, or the loop is gone, notifying does nothing.
 ///
 /// # Examples
 ///
-/// A source that fires as often as a counter says, from anywhere:
+/// A source that fires as often as a counter says, which any thread increments:
 ///
 /// ```
 /// use std::{convert::Infallible, io, sync::{Arc, Mutex, atomic::{AtomicU32, Ordering}}};
@@ -323,8 +324,8 @@ impl Notifier {
         Self(Arc::new(NotifierState { raw, queued: AtomicBool::new(false) }))
     }
 
-    /// Makes the source ready: its `process_events` is called in the current or the next round. Calls
-    /// until then have no further effect.
+    /// Makes the source ready: the loop calls its `process_events` in the current or the next round. Further calls
+    /// until then have no effect.
     #[inline]
     pub fn notify(&self) {
         let NotifierState { raw, queued } = &*self.0;

@@ -69,17 +69,18 @@ impl<T> Mailbox<T> {
 
 /// Reaches the state of a loop from anywhere: another thread, or a `Drop`.
 ///
-/// `Send` and `Sync` whatever `Data` is: only closures that are `Send` travel, and they run on the
-/// loop's thread ([`LocalRemote`](crate::LocalRemote) is for that thread alone, and for any closure). Obtained from
-/// [`LoopHandle::remote`](crate::LoopHandle::remote). What is posted runs
-/// in the order in which it was posted: after the current wait, which it ends, or before that of the next dispatch,
-/// which then does not block.
+/// [`LoopHandle::remote`](crate::LoopHandle::remote) makes it. It is `Send` and `Sync` whatever `Data` is: only
+/// closures that are `Send` travel, and they run on the loop's thread. ([`LocalRemote`](crate::LocalRemote) stays on
+/// that thread, and posts any closure.)
+///
+/// Posts run in the order in which they were posted: after the current wait, which they end, or before the wait of
+/// the next dispatch, which then does not block.
 ///
 /// # Limits
 ///
-/// There is no bound to what is posted: a thread that has to be held back sends into a
-/// [`sync_channel`](crate::sync_channel). Posting allocates and takes a lock: not from a signal handler, for which there is
-/// `Signals`. What a loop that is dropped has not run is dropped with it, unrun.
+/// The number of posts is unbounded: to hold a thread back, let it send into a [`sync_channel`](crate::sync_channel).
+/// A post allocates and takes a lock, so a signal handler must not post: use `Signals` there. A loop that is dropped
+/// drops its remaining posts without running them.
 ///
 /// # Examples
 ///
@@ -114,7 +115,7 @@ impl<Data> Remote<Data> {
         Self { mailbox, shared }
     }
 
-    /// Runs `f` on the loop's thread. `false` if the loop is gone; `f` is dropped then.
+    /// Queues `f` to run on the loop's thread. `false` if the loop is gone; `f` is dropped then.
     pub fn post(&self, f: impl FnOnce(&mut Data) + Send + 'static) -> bool {
         let posted = self.mailbox.add(Box::new(f)).is_ok();
         if posted {
@@ -123,9 +124,11 @@ impl<Data> Remote<Data> {
         posted
     }
 
-    /// Removes a source, as [`LoopHandle::remove`](crate::LoopHandle::remove) does, but from anywhere: when ops are
-    /// applied the next time, before any other callback, and before what was posted and has not run. So a destructor that
-    /// runs in a callback can keep a source from being called in the same round. `false` if the loop is gone.
+    /// Removes a source like [`LoopHandle::remove`](crate::LoopHandle::remove), but from anywhere. `false` if the
+    /// loop is gone.
+    ///
+    /// The source is removed when ops are applied the next time: before any other callback, and before the posts that
+    /// are queued. So a destructor that runs in a callback can keep a source from being called in the same round.
     ///
     /// # Examples
     ///
@@ -160,8 +163,7 @@ impl<Data> Remote<Data> {
         self.shared.leave(DroppedGuard::Source(token.into()))
     }
 
-    /// Makes [`EventLoop::run`](crate::EventLoop::run) return; see
-    /// [`LoopSignal::stop`](crate::LoopSignal::stop).
+    /// Makes [`EventLoop::run`](crate::EventLoop::run) return, as [`LoopSignal::stop`](crate::LoopSignal::stop) does.
     pub fn stop(&self) {
         self.shared.stop();
     }

@@ -6,8 +6,8 @@ use crate::threads::shared::Shared;
 
 /// Stops or wakes a loop, from any thread.
 ///
-/// Obtained from [`LoopHandle::signal`](crate::LoopHandle::signal). Once the loop is gone its methods
-/// do nothing.
+/// [`LoopHandle::signal`](crate::LoopHandle::signal) makes it. Once the loop is gone its methods do nothing. To run
+/// code on the loop's thread, use a [`Remote`](crate::Remote).
 ///
 /// # Examples
 ///
@@ -34,9 +34,9 @@ impl LoopSignal {
         Self { shared }
     }
 
-    /// Makes [`EventLoop::run`](crate::EventLoop::run) (or `block_on`) return after the current dispatch, or at once if
-    /// it is not running yet; see [`LoopHandle::stop`](crate::LoopHandle::stop). Ends the current wait. A stop ends one
-    /// `run`, and is then forgotten.
+    /// Makes [`EventLoop::run`](crate::EventLoop::run) (or `block_on`) return after the current dispatch, or at once
+    /// if it begins later. Ends the current wait. A stop ends one `run` and is then forgotten, as with
+    /// [`LoopHandle::stop`](crate::LoopHandle::stop).
     pub fn stop(&self) {
         self.shared.stop();
     }

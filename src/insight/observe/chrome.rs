@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 
 use crate::{CallbackReport, Observer, WaitReport};
 
-/// An [`Observer`] that writes each wait and each callback as a JSON trace, in the array form of the
-/// [Trace Event Format](https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU),
-/// which `chrome://tracing` and Perfetto open. `examples/trace_picture.rs` draws it without either: `docs/trace.svg`
-/// shows ninety milliseconds of the example compositor.
+/// An [`Observer`] that writes each wait and each callback as a JSON trace, which `chrome://tracing` and Perfetto
+/// open.
 ///
-/// It writes one line an event, so that a file should come in a [`BufWriter`](std::io::BufWriter). The array
-/// is closed when the trace is dropped, with the loop, by
-/// [`clear_observers`](crate::EventLoop::clear_observers) or by another
-/// [`set_observer`](crate::EventLoop::set_observer), or by [`finish`](Self::finish), which tells of errors.
+/// The format is the array form of the [Trace Event
+/// Format](https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU).
+/// `examples/trace_picture.rs` draws it: `docs/trace.svg` shows ninety milliseconds of the example compositor.
+///
+/// It writes one line per event, so wrap a file in a [`BufWriter`](std::io::BufWriter). [`finish`](Self::finish)
+/// closes the array and returns errors. So does dropping the trace, without errors: with the loop, by
+/// [`clear_observers`](crate::EventLoop::clear_observers), or when
+/// [`set_observer`](crate::EventLoop::set_observer) replaces it.
 ///
 /// # Examples
 ///
@@ -53,16 +55,16 @@ pub struct ChromeTrace<W: Write> {
 }
 
 impl<W: Write> ChromeTrace<W> {
-    /// Traces to `writer`, in microseconds from now on.
+    /// Makes a trace that writes to `writer`; its times are in microseconds from now on.
     pub fn new(writer: W) -> Self {
         Self { writer, epoch: Instant::now(), empty: true, done: false, error: None }
     }
 
-    /// Closes the array, and flushes. What happens from here on is not traced.
+    /// Closes the array, and flushes the writer. Later events are not traced.
     ///
     /// # Errors
     ///
-    /// The first error of the writer since the beginning. After it nothing was written any more.
+    /// The first error of the writer since the trace began. Nothing was written after it.
     pub fn finish(&mut self) -> io::Result<()> {
         if !self.done {
             self.done = true;
@@ -73,7 +75,7 @@ impl<W: Write> ChromeTrace<W> {
         self.error.take().map_or(Ok(()), Err)
     }
 
-    /// What it writes to.
+    /// Borrows the writer mutably.
     pub fn get_mut(&mut self) -> &mut W {
         &mut self.writer
     }

@@ -13,8 +13,8 @@ use crate::{CallbackKind, CallbackReport, Observer};
 /// How many parts a power of two has, as a power of two.
 const PARTS: u32 = 4;
 
-/// A distribution of durations, of which it keeps no more than how many lie between which bounds: 8 kB at
-/// most, and one addition to record one.
+/// A distribution of durations. It stores only how many durations lie in each bucket: 8 kB at most, and recording one
+/// is an addition.
 ///
 /// # Examples
 ///
@@ -38,12 +38,12 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// An empty one.
+    /// Makes an empty histogram.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds one duration.
+    /// Adds a duration.
     pub fn record(&mut self, duration: Duration) {
         let bucket = bucket(duration.as_nanos().try_into().unwrap_or(u64::MAX));
         if bucket >= self.buckets.len() {
@@ -60,18 +60,18 @@ impl Histogram {
         self.count
     }
 
-    /// The sum of them all.
+    /// The sum of all durations.
     pub fn total(&self) -> Duration {
         self.total
     }
 
-    /// The longest one, exactly.
+    /// The longest duration, exactly; zero if there is none.
     pub fn max(&self) -> Duration {
         self.max
     }
 
-    /// The duration that `q` of them (between 0 and 1) do not exceed, too long by 1/16 at most; zero if
-    /// there is none.
+    /// The duration that a fraction `q` of all durations (between 0 and 1) does not exceed. It is too long by 1/16 at
+    /// most; zero if there is no duration.
     pub fn quantile(&self, q: f64) -> Duration {
         // Saturates, and makes 0 of what is not a number.
         let rank = ((q * self.count as f64).ceil() as u64).clamp(1, self.count.max(1));
@@ -101,8 +101,9 @@ fn upper_bound(bucket: usize) -> u64 {
     u64::try_from(((part + 1) << shift) - 1).unwrap_or(u64::MAX)
 }
 
-/// An [`Observer`] that keeps a [`Histogram`] of the durations of callbacks for each name and kind, so that
-/// sources that come and go under one name (clients, say) share one. `Display` renders a table, the largest
+/// An [`Observer`] that keeps a [`Histogram`] of the durations of callbacks for each name and kind.
+///
+/// Sources that come and go under one name (clients, say) share one histogram. `Display` renders a table, the largest
 /// total first.
 ///
 /// # Examples
@@ -133,17 +134,17 @@ pub struct Histograms {
 }
 
 impl Histograms {
-    /// None yet.
+    /// Makes an observer without histograms.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The histogram of the callbacks of one kind and name, if any ran.
+    /// The histogram of the callbacks of one kind and name, if any of them ran.
     pub fn get(&self, kind: CallbackKind, name: &str) -> Option<&Histogram> {
         self.kinds.get(&kind)?.get(name)
     }
 
-    /// All of them, by kind and name.
+    /// All histograms, ordered by kind and name.
     pub fn iter(&self) -> impl Iterator<Item = (CallbackKind, &str, &Histogram)> {
         self.kinds.iter().flat_map(|(kind, names)| {
             names.iter().map(move |(name, histogram)| (*kind, &**name, histogram))

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::CallbackReport;
 
-/// An observer for [`EventLoop::observe`](crate::EventLoop::observe) that hands on the reports of callbacks
-/// that took `threshold` or longer.
+/// Makes an observer for [`EventLoop::observe`](crate::EventLoop::observe) that calls a function with the report of
+/// each callback that took `threshold` or longer.
 ///
 /// # Examples
 ///

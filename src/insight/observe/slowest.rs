@@ -47,7 +47,7 @@ pub struct SlowestCallbacks {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SlowestCallback {
-    /// The source's name (from its [`SourceOptions`](crate::SourceOptions), else its type's), or the kind.
+    /// The name in the source's [`SourceOptions`](crate::SourceOptions), or else its type's name, or else the kind.
     pub name: String,
     /// What ran.
     pub kind: CallbackKind,
@@ -55,22 +55,22 @@ pub struct SlowestCallback {
     pub duration: Duration,
     /// When it was called.
     pub started: Instant,
-    /// By how much a timer was late, on the loop's clock; `None` for what waits for something else.
+    /// How late a deadline was delivered, on the loop's clock; `None` for any other event.
     pub lateness: Option<Duration>,
 }
 
 impl SlowestCallbacks {
-    /// Remembers `count` callbacks, of those that run from now on.
+    /// Makes an observer that remembers the `count` slowest callbacks, of those that run from now on.
     pub fn new(count: usize) -> Self {
         Self { count, since: Instant::now(), callbacks: Vec::new() }
     }
 
-    /// The slowest first; of equally slow ones the first one first.
+    /// The remembered callbacks, the slowest first; of equally slow ones the earliest first.
     pub fn iter(&self) -> impl Iterator<Item = &SlowestCallback> {
         self.callbacks.iter()
     }
 
-    /// Forgets them, and begins anew.
+    /// Forgets all callbacks, and starts over.
     pub fn clear(&mut self) {
         *self = Self::new(self.count);
     }
@@ -94,7 +94,7 @@ impl Observer for SlowestCallbacks {
     }
 }
 
-/// When a callback ran is told in seconds since [`SlowestCallbacks::new`].
+/// The table gives the time of a callback in seconds since [`SlowestCallbacks::new`].
 impl fmt::Display for SlowestCallbacks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let titles = ["name", "kind", "took", "at", "late by"].map(str::to_owned);

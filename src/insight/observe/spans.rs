@@ -7,10 +7,10 @@ use tracing::span::EnteredSpan;
 use crate::insight::observe::CallbackStart;
 use crate::{CallbackReport, Observer, WaitReport};
 
-/// An [`Observer`] that enters a [`tracing`] span around each wait and each callback, so that what a callback
-/// logs is known to be its. Feature `tracing`.
+/// An [`Observer`] that enters a [`tracing`] span around each wait and each callback, so that what a callback logs
+/// carries its name. Feature `tracing`.
 ///
-/// The spans are called `wait` and `callback`, target `soloop`, level debug; the fields of the latter are
+/// The spans are named `wait` and `callback`, with target `soloop` and level debug. The fields of `callback` are
 /// `name`, `kind`, and for timers `lateness`.
 ///
 /// # Examples
@@ -33,7 +33,7 @@ pub struct TracingSpans {
 }
 
 impl TracingSpans {
-    /// Follows whatever subscriber is installed.
+    /// Makes an observer whose spans go to the subscriber that is current when they are entered.
     pub fn new() -> Self {
         Self::default()
     }

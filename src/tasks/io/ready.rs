@@ -9,14 +9,14 @@ use std::task::{Context, Poll};
 use super::Async;
 use super::waiters::Direction;
 
-/// Waits until a read would not block; see [`Async::readable`].
+/// The future of [`Async::readable`]: waits until a read would not block.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Readable<'a, F: AsFd> {
     pub(super) wait: ReadinessWait<'a, F>,
 }
 
-/// Waits until a write would not block; see [`Async::writable`].
+/// The future of [`Async::writable`]: waits until a write would not block.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Writable<'a, F: AsFd> {

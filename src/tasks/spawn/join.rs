@@ -10,13 +10,12 @@ use std::task::{Context, Poll, Waker};
 use super::Task;
 use crate::Token;
 
-/// What a task comes to; made by [`LoopHandle::spawn_with`](crate::LoopHandle::spawn_with).
+/// A future of a task's result; [`LoopHandle::spawn_with`](crate::LoopHandle::spawn_with) makes it.
 ///
-/// A future of the task's result, for another task, for [`block_on`](crate::EventLoop::block_on), or for another
-/// thread if the result is `Send`. Nobody has to wait: the task goes on if this is dropped. Its
-/// [`token`](Self::token) cancels it.
+/// Another task can await it, or [`block_on`](crate::EventLoop::block_on), or another thread if the result is `Send`.
+/// If it is dropped, the task goes on. Its [`token`](Self::token) cancels the task.
 ///
-/// It gives the result once: polled again after that, it is ready with [`Cancelled`].
+/// It returns the result once. Polled again after that, it is ready with [`Cancelled`].
 ///
 /// # Examples
 ///
@@ -101,13 +100,33 @@ impl<R> JoinHandle<R> {
         Self { token, outcome }
     }
 
-    /// The task: [`remove`](crate::LoopHandle::remove) cancels it, [`disable`](crate::LoopHandle::disable)
-    /// pauses it.
+    /// The token of the task: [`remove`](crate::LoopHandle::remove) cancels the task,
+    /// [`disable`](crate::LoopHandle::disable) pauses it.
     pub fn token(&self) -> Token<Task> {
         self.token
     }
 
     /// Whether the task is over, with a result or without.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct State { handle: soloop::LoopHandle<Self> }
+    /// # impl soloop::LoopData for State {
+    /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
+    /// # }
+    /// use soloop::{EventLoop, SourceOptions, TaskContext};
+    ///
+    /// let (mut event_loop, handle) = EventLoop::new()?;
+    /// let mut state = State { handle };
+    /// let task = |_cx: TaskContext<State>| async { 42 };
+    /// let answer = state.handle.spawn_with(SourceOptions::new(), task);
+    /// assert!(!answer.is_finished()); // it is first polled in a dispatch
+    /// event_loop.dispatch(None, &mut state)?;
+    /// assert!(answer.is_finished());
+    /// assert_eq!(event_loop.block_on(answer, &mut state)?, Some(Ok(42)));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn is_finished(&self) -> bool {
         !matches!(*self.outcome.lock(), Stage::Running(_))
     }
@@ -158,8 +177,8 @@ impl<R> Drop for Report<R> {
     }
 }
 
-/// There is no result: the task was removed, it panicked, its loop is gone, or the result was taken before; see
-/// [`JoinHandle`].
+/// The error of a [`JoinHandle`] without a result: the task was removed or panicked, its loop is gone, or the result
+/// was taken before.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Cancelled;
 

@@ -15,19 +15,20 @@ use crate::{
 };
 
 impl<Data: 'static> TaskContext<Data> {
-    /// Waits for the first event of `source`, which is then removed: for a child process to end, a signal, a ping, a
-    /// message. Dropped before, by a [timeout](Self::timeout) for example, it removes the source.
+    /// Waits for the first event of `source`, which is then removed: for a child process to end, a signal, a ping, or
+    /// a message. If the future is dropped before, by a [timeout](Self::timeout) for example, the source is removed,
+    /// too.
     ///
-    /// It is for sources whose event borrows nothing from them. A [`Generic`](crate::Generic) lends its fd: a task reads and
-    /// writes by [`adapt_io`](crate::LoopHandle::adapt_io).
+    /// It is for sources whose event borrows nothing from them. A [`Generic`](crate::Generic) lends its fd: use
+    /// [`adapt_io`](crate::LoopHandle::adapt_io) to read and write in a task.
     ///
-    /// The source is inserted when the future is first polled, under the name of its type. The callback that a source asks
-    /// for answers with the default of its answer: the source goes whatever it says.
+    /// The source is inserted when the future is first polled, under the name of its type. The source's callback
+    /// answers with the default of its answer, which has no effect, since the source is removed in any case.
     ///
     /// # Errors
     ///
-    /// Those of the source: of its registration, and of what it does instead of the event, which no error policy hears of.
-    /// [`NotConnected`](io::ErrorKind::NotConnected) if the source is gone without an event: somebody removed it.
+    /// The error of the source, of its registration or instead of the event; no error policy is asked about it.
+    /// [`NotConnected`](io::ErrorKind::NotConnected) if the source is removed before an event.
     ///
     /// # Examples
     ///

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What a [`Task`](super::Task) waits for by its [`TaskContext`](super::TaskContext); it may be several things at once. `Display` joins their
-/// names: `sleep`, `state`, `source`, or `other` if there is none of these.
+/// What a [`Task`](super::Task) waits for by its [`TaskContext`](super::TaskContext), which may be several things at
+/// once. `Display` joins their names: `sleep`, `state`, `source`; or `other` if it waits for none of these.
 ///
 /// # Examples
 ///
@@ -27,11 +27,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub struct TaskWaits {
-    /// How many sleeps, time limits among them.
+    /// How many sleeps and timeouts it waits for.
     pub sleeps: u32,
-    /// How many closures that are to reach the state.
+    /// How many closures it waits for, which run with the state ([`with`](super::TaskContext::with)).
     pub state: u32,
-    /// How many sources, of which one event is awaited.
+    /// How many sources it waits for ([`once`](super::TaskContext::once)).
     pub sources: u32,
 }
 

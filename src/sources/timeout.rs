@@ -12,17 +12,16 @@ use crate::{
     EventSource, InterestToken, LoopHandle, PostAction, Readiness, Registrar, SourceGuard,
 };
 
-/// Is ready at a deadline on the loop's clock.
+/// A future that is ready at a deadline on the loop's clock.
 ///
-/// It is a timer of its loop, which has to be dispatched for it to become ready; whoever polls it may be
-/// elsewhere. It keeps the promises of a [`Timer`](crate::Timer): precise, never early, and with a
-/// [manual clock](crate::Clock::manual) no time is spent. Dropped before its deadline it is cancelled, and
-/// does not wake the loop.
+/// It is a timer of a loop, which has to be dispatched for the future to become ready; any executor may poll it. Like
+/// a [`Timer`](crate::Timer) it is precise and never early, and on a [manual clock](crate::Clock::manual) it takes no
+/// time. Dropped before its deadline it is cancelled, and does not wake the loop.
 ///
 /// # Limits
 ///
-/// If the loop is dropped first it stays pending for ever. So does one whose deadline is beyond the end of
-/// time, such as [`Duration::MAX`] from now.
+/// If the loop is dropped first, the future stays pending for ever. So does one whose deadline is more than 292 years
+/// away, such as [`Duration::MAX`] from now.
 ///
 /// # Examples
 ///
@@ -53,7 +52,7 @@ pub struct TimeoutFuture {
 }
 
 impl TimeoutFuture {
-    /// Is ready `duration` from now.
+    /// Makes a future that is ready `duration` from now.
     pub fn from_duration<Data>(handle: &mut LoopHandle<Data>, duration: Duration) -> Self {
         match handle.now().checked_add(duration) {
             Some(deadline) => Self::from_deadline(handle, deadline),
@@ -61,7 +60,7 @@ impl TimeoutFuture {
         }
     }
 
-    /// Is ready at `deadline`, or with the next dispatch if that has passed.
+    /// Makes a future that is ready at `deadline`; if that has passed, with the next dispatch.
     pub fn from_deadline<Data>(handle: &mut LoopHandle<Data>, deadline: Instant) -> Self {
         let shared = Arc::new(TimeoutShared::default());
         let source = TimeoutSource { deadline, token: None, shared: Arc::clone(&shared) };
