@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::{State, ZERO, manual_loop, new_loop};
+use common::{State, ZERO, default_loop, manual_loop};
 use soloop::channel::Event;
 use soloop::{
     Clock, Ping, PingSource, Priority, Remote, Sender, SourceOptions, TaskContext, TimeoutAction,
@@ -311,7 +311,7 @@ fn measure(flood: &Arc<Flood>, state: &mut State) {
 
 /// How late the timer and the source of high priority were at most.
 fn lateness(kinds: &[Kind], busy: Duration, count: u32, round: Option<Duration>) -> Seen {
-    let (mut event_loop, mut state) = new_loop();
+    let (mut event_loop, mut state) = default_loop();
     if let Some(round) = round {
         event_loop.set_round_time(round);
     }
@@ -389,7 +389,7 @@ const ROUNDS: usize = 8;
 fn permanent(flood_of: Kind, victim: Kind, priority: Priority, rounds: usize) -> Vec<[usize; 2]> {
     const BUSY: Duration = Duration::from_micros(10);
     const PENDING: usize = 60;
-    let (mut event_loop, mut state) = new_loop();
+    let (mut event_loop, mut state) = default_loop();
     event_loop.set_round_time(30 * BUSY);
     let floods = [Flood::new(BUSY), Flood::new(BUSY)];
     let of_flood = if priority == Priority::Low { Priority::High } else { Priority::Normal };
@@ -477,7 +477,7 @@ fn what_is_left_over_gets_half_of_each_round() {
 fn each_of_three_priorities_has_its_share() {
     let _alone = alone();
     let attempt = || {
-        let (mut event_loop, mut state) = new_loop();
+        let (mut event_loop, mut state) = default_loop();
         event_loop.set_round_time(MS);
         let priorities = [Priority::High, Priority::Normal, Priority::Low];
         let floods = priorities.map(|_| Flood::new(10 * US));
@@ -538,7 +538,7 @@ fn visit_for_ever(token: Token<PingSource>, flood: Arc<Flood>, state: &mut State
 fn ops_that_ops_issue_without_an_end_leave_room_for_the_rest() {
     let _alone = alone();
     for kind in KINDS {
-        let (mut event_loop, mut state) = new_loop();
+        let (mut event_loop, mut state) = default_loop();
         event_loop.set_round_time(200 * US);
         let flood = Flood::new(10 * US);
         let victim = Flood::new(10 * US);
@@ -559,7 +559,7 @@ fn ops_that_ops_issue_without_an_end_leave_room_for_the_rest() {
 fn run_calls_after_each_as_often_as_a_round_ends() {
     let _alone = alone();
     for kind in KINDS {
-        let (mut event_loop, mut state) = new_loop();
+        let (mut event_loop, mut state) = default_loop();
         event_loop.set_round_time(2 * MS);
         let flood = Flood::new(MS);
         let mut producer = Producer::new(kind, 10, Priority::Normal, &flood, &mut state);
@@ -584,7 +584,7 @@ fn run_calls_after_each_as_often_as_a_round_ends() {
 fn set_round_time_sets_how_much_a_round_delivers() {
     let _alone = alone();
     let most_in_a_dispatch = |kind, round| {
-        let (mut event_loop, mut state) = new_loop();
+        let (mut event_loop, mut state) = default_loop();
         event_loop.set_round_time(round);
         let flood = Flood::new(MS);
         let mut producer = Producer::new(kind, 15, Priority::Normal, &flood, &mut state);

@@ -19,6 +19,7 @@ fn code_of(file: &str) -> String {
     let places = [
         format!("tests/{file}.rs"),
         format!("tests/{file}"),
+        format!("{file}.rs"),
         format!("ui-tests/tests/{file}.rs"),
         format!("src/{file}.rs"),
         format!("src/{file}"),

@@ -37,7 +37,15 @@ impl LoopData for State {
     }
 }
 
+/// A loop whose rounds have all the time that they need: however busy the machine is, one dispatch delivers what is there.
 pub fn new_loop() -> (EventLoop<State>, State) {
+    let (mut event_loop, state) = default_loop();
+    event_loop.set_round_time(Duration::from_secs(3600));
+    (event_loop, state)
+}
+
+/// A loop as it comes, with 10 ms a round.
+pub fn default_loop() -> (EventLoop<State>, State) {
     with_clock(Clock::system())
 }
 

@@ -896,6 +896,7 @@ mod f7_a_failed_wait_loses_no_notification {
 
 /// Much work of one kind, beside a timer and sources of high priority.
 mod f8_a_flood_has_a_budget {
+    use super::common::default_loop;
     use super::*;
 
     const ITEMS: u32 = 400;
@@ -931,7 +932,7 @@ mod f8_a_flood_has_a_budget {
     /// How late the timer, the ping and the socket are beside what `fill` makes ready.
     fn lateness(fill: &impl Fn(&mut State, &Work)) -> Vec<(&'static str, Duration)> {
         let late = Arc::new(Mutex::new(Vec::new()));
-        let (mut event_loop, mut state) = new_loop();
+        let (mut event_loop, mut state) = default_loop();
         let (ping, source) = make_ping();
         let (socket, io) = pair(Mode::Level);
         io.get_ref().set_nonblocking(true).unwrap();
@@ -1074,7 +1075,7 @@ mod f8_a_flood_has_a_budget {
     /// What is ready before the op that stores its source is applied is not lost.
     #[test]
     fn f8_a_source_inserted_behind_a_flood_of_ops() {
-        let (mut event_loop, mut state) = new_loop();
+        let (mut event_loop, mut state) = default_loop();
         let busy = far_timer(&mut state);
         for _ in 0..100 {
             state.handle.visit(busy, |_, _: &mut State| {
