@@ -239,7 +239,7 @@ fn soloop(rows: &mut Vec<Row>) {
         let mut hosted: Vec<_> =
             (0..SOME).map(|_| calloop::EventLoop::<State>::try_new().expect("a loop")).collect();
         source(rows, "hosted calloop loop", SOME, |handle| {
-            handle.insert_calloop(hosted.pop().expect("a loop")).expect("a loop's fd")
+            handle.insert_calloop_on_demand(hosted.pop().expect("a loop")).expect("a loop's fd")
         });
     }
 
