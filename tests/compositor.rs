@@ -12,6 +12,10 @@ mod clipboard;
 mod common;
 #[path = "compositor/decorations.rs"]
 mod decorations;
+#[path = "compositor/desk.rs"]
+mod desk;
+#[path = "compositor/drags.rs"]
+mod drags;
 #[path = "compositor/fds.rs"]
 mod fds;
 #[path = "compositor/globals.rs"]
@@ -26,6 +30,8 @@ mod robustness;
 mod server;
 #[path = "compositor/session.rs"]
 mod session;
+#[path = "compositor/touch.rs"]
+mod touch;
 #[path = "compositor/typing.rs"]
 mod typing;
 
@@ -256,6 +262,10 @@ fn the_control_socket_answers_mistakes() {
         ("pointer 1 2 3", "usage: pointer"),
         ("pointer 1 2 left hold", "usage: pointer"),
         ("pointer 9999 0", "not on the output"),
+        ("touch", "usage: touch"),
+        ("touch down 1", "usage: touch"),
+        ("touch up a", "not a number"),
+        ("touch move 1 9999 0", "not on the output"),
         ("screenshot", "usage: screenshot"),
         ("screenshot /no/such/directory/a.png", "can't be written"),
         ("type", "usage: type"),

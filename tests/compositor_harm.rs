@@ -17,23 +17,11 @@ mod server;
 mod witness;
 
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use client::Client;
 use load::Snapshot;
 use server::{Compositor, binary};
 use witness::Witness;
-
-/// One test at a time: they measure.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn beside_a_witness(what: &str, harm: impl FnOnce(&Compositor, &mut Witness)) {
-    let _alone = alone();
-    harm::beside_a_witness(what, harm);
-}
 
 /// A client of the example's own, which draws all the time.
 fn clock() -> Command {
@@ -47,13 +35,13 @@ mod frames_come {
 
     #[test]
     fn beside_a_flood_of_commits() {
-        beside_a_witness("a flood of commits", harm::flood_of_commits);
+        harm::beside_a_witness("a flood of commits", harm::flood_of_commits);
     }
 
     /// Each commit has 4 MiB of new pixels. Those of two in a frame are copied.
     #[test]
     fn x9_beside_a_flood_of_buffers() {
-        beside_a_witness("a flood of buffers", |compositor, witness| {
+        harm::beside_a_witness("a flood of buffers", |compositor, witness| {
             let mut client = Client::connect(compositor);
             let window = client.window("flood", (1024, 1024), 0xffff0000);
             let buffers =
@@ -81,12 +69,12 @@ mod frames_come {
 
     #[test]
     fn beside_twenty_clients_that_flood_at_once() {
-        beside_a_witness("20 floods", harm::twenty_floods);
+        harm::beside_a_witness("20 floods", harm::twenty_floods);
     }
 
     #[test]
     fn beside_floods_that_are_not_read() {
-        beside_a_witness("floods, unread", |compositor, witness| {
+        harm::beside_a_witness("floods, unread", |compositor, witness| {
             harm::flood_that_is_not_read(compositor, witness, "does not read its events");
         });
     }
@@ -94,56 +82,59 @@ mod frames_come {
     /// By itself, wayland-backend reads a client until there is nothing more, and with this one there always is.
     #[test]
     fn x9_beside_a_flood_that_is_read() {
-        beside_a_witness("a flood, read", harm::flood_that_is_read);
+        harm::beside_a_witness("a flood, read", harm::flood_that_is_read);
     }
 
     #[test]
     fn beside_clients_that_are_killed_in_mid_frame() {
-        beside_a_witness("clients killed", |compositor, witness| {
+        harm::beside_a_witness("clients killed", |compositor, witness| {
             harm::killed_clients(compositor, witness, &mut clock());
         });
     }
 
     #[test]
     fn beside_garbage() {
-        beside_a_witness("garbage", |compositor, witness| {
+        harm::beside_a_witness("garbage", |compositor, witness| {
             harm::garbage(compositor, witness, "malformed message");
         });
     }
 
     #[test]
     fn x3_beside_ten_thousand_surfaces() {
-        beside_a_witness("10,000 surfaces", |compositor, witness| {
+        harm::beside_a_witness("10,000 surfaces", |compositor, witness| {
             harm::ten_thousand_surfaces(compositor, witness, "a client may have 1024 surfaces");
         });
     }
 
     #[test]
     fn x3_beside_a_client_with_a_thousand_windows_that_goes() {
-        let _alone = alone();
         let compositor = Compositor::serve();
         let mut client = Client::connect(&compositor);
         let buffer = client.buffer((16, 16), 0xff00ff00);
-        for number in 0..1000 {
-            let window = client.unmapped_window(&format!("number {number}"));
+        let windows: Vec<_> =
+            (0..1000).map(|number| client.new_window(&format!("number {number}"))).collect();
+        client.until("to be configured", |heard| heard.configured.len() == windows.len());
+        for window in windows {
             window.surface.attach(Some(&buffer), 0, 0);
             window.surface.commit();
         }
         client.roundtrip();
-        let witness = Witness::start(&compositor);
+        assert_eq!(compositor.control().ask("windows").last().unwrap(), "ok 1000 windows");
+        let mut witness = Witness::start(&compositor);
         drop((client, buffer));
         compositor.stderr_line("hung up");
+        witness.gets_frames();
         witness.end("1000 windows go");
     }
 
     #[test]
     fn beside_two_thousand_connections() {
-        beside_a_witness("2,000 connections", harm::two_thousand_connections);
+        harm::beside_a_witness("2,000 connections", harm::two_thousand_connections);
     }
 
     #[test]
     fn beside_a_client_that_is_stopped() {
-        beside_a_witness("a client stopped", |compositor, witness| {
+        harm::beside_a_witness("a client stopped", |compositor, witness| {
             harm::stopped_client(compositor, witness, &mut clock(), |(x, y)| {
                 // It has the keyboard. Whoever is given it is asked whether they live, and the witness does; by the time
                 // the press on the other's title bar comes, what it answered before it was stopped has been read.
@@ -158,27 +149,23 @@ mod frames_come {
 
     #[test]
     fn beside_five_hundred_clients() {
-        let _alone = alone();
         harm::five_hundred_clients();
     }
 }
 
 #[test]
 fn x9_who_asks_behind_a_flood_is_answered_in_turn() {
-    let _alone = alone();
     harm::flood_before_others();
 }
 
 #[test]
 fn x3_many_surfaces_go_about_as_fast_as_they_come() {
-    let _alone = alone();
     harm::many_surfaces_go(1024);
 }
 
 /// The times are printed: it fits into a frame in release.
 #[test]
 fn x9_fifty_clients_that_draw_are_copied_once_a_frame() {
-    let _alone = alone();
     let everything = load::fifty_clients(load::Damaged::Everything);
     let corners = load::fifty_clients(load::Damaged::Corner);
     // What has not changed is not copied: of each window 1 KiB has, of 256.
@@ -192,7 +179,6 @@ fn x9_fifty_clients_that_draw_are_copied_once_a_frame() {
 
 #[test]
 fn clients_are_refused_while_there_are_no_fds() {
-    let _alone = alone();
     harm::more_clients_than_fds();
 }
 
@@ -201,13 +187,11 @@ mod directory {
 
     #[test]
     fn what_a_killed_one_left_behind_is_taken_over() {
-        let _alone = alone();
         harm::sockets_of_a_killed_one();
     }
 
     #[test]
     fn a_socket_in_use_is_a_clear_error() {
-        let _alone = alone();
         harm::sockets_in_use();
     }
 

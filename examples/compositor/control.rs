@@ -10,6 +10,9 @@
 //! key CODE [press|release]      ok; CODE as in linux/input-event-codes.h; without either, it is struck
 //! pointer X Y [BUTTON [press|release]]
 //!                               ok; BUTTON is left, middle or right; without either, it is clicked
+//! touch down|move FINGER X Y    ok; a finger, by its number, touches the output there, or moves there
+//! touch up FINGER               ok; it is lifted
+//! touch cancel                  ok; all are, and what they have done is void
 //! type TEXT                     ok, when all of it is typed; ends with whoever asked
 //! stats                         a line for each module, the sources of the loop and the slowest callbacks,
 //!                               then ok
@@ -26,6 +29,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fds;
+use crate::geometry::Point;
+use crate::input::touch::Touch;
 
 use soloop::{
     ErrorAction, Generic, Interest, LoopData, LoopHandle, Mode, PostAction, Priority, Ready, Scope,
@@ -36,6 +41,7 @@ use soloop::{
 const MAX_LINE: usize = 4096;
 /// How long to wait before the next client is accepted when that failed, for want of fds usually.
 const RESPITE: Duration = Duration::from_secs(1);
+const TOUCH_USAGE: &str = "usage: touch down|move FINGER X Y, or touch up FINGER, or touch cancel";
 const POINTER_USAGE: &str = "usage: pointer X Y [left|middle|right [press|release]]";
 /// How many bytes of answers may wait to be read.
 const MAX_UNREAD: usize = 1 << 20;
@@ -79,7 +85,8 @@ pub trait ControlHost: LoopData + AsMut<Control> {
     /// The end of it is told with [`answer`].
     fn screenshot(&mut self, path: PathBuf, reply_to: ReplyTo);
     fn key(&mut self, code: u32, stroke: Stroke) -> Result<(), String>;
-    fn pointer(&mut self, x: i32, y: i32, button: Option<(Button, Stroke)>) -> Result<(), String>;
+    fn pointer(&mut self, point: Point, button: Option<(Button, Stroke)>) -> Result<(), String>;
+    fn touch(&mut self, touch: Touch) -> Result<(), String>;
     /// Types `text` as long as `scope` is there. The end of it is told with [`answer`].
     fn type_text(&mut self, text: &str, scope: &Scope, reply_to: ReplyTo) -> Result<(), String>;
     fn quit(&mut self);
@@ -335,9 +342,7 @@ impl Conversation {
                 let stroke = Stroke::parse(stroke).ok_or("usage: key CODE [press|release]")?;
                 data.key(number(code)?, stroke).map(|()| String::new())
             }
-            ("pointer", [x, y]) => {
-                data.pointer(number(x)?, number(y)?, None).map(|()| String::new())
-            }
+            ("pointer", [x, y]) => data.pointer(point(x, y)?, None).map(|()| String::new()),
             ("pointer", [x, y, button, stroke @ ..]) => {
                 let button = match *button {
                     "left" => Some(Button::Left),
@@ -346,7 +351,17 @@ impl Conversation {
                     _ => None,
                 };
                 let clicked = button.zip(Stroke::parse(stroke)).ok_or(POINTER_USAGE)?;
-                data.pointer(number(x)?, number(y)?, Some(clicked)).map(|()| String::new())
+                data.pointer(point(x, y)?, Some(clicked)).map(|()| String::new())
+            }
+            ("touch", words) => {
+                let touch = match *words {
+                    ["down", finger, x, y] => Touch::Down(number(finger)?, point(x, y)?),
+                    ["move", finger, x, y] => Touch::Move(number(finger)?, point(x, y)?),
+                    ["up", finger] => Touch::Up(number(finger)?),
+                    ["cancel"] => Touch::Cancel,
+                    _ => return Err(TOUCH_USAGE.to_owned()),
+                };
+                data.touch(touch).map(|()| String::new())
             }
             ("quit", []) => {
                 data.quit();
@@ -359,7 +374,7 @@ impl Conversation {
             ("pointer", _) => Err(POINTER_USAGE.to_owned()),
             ("windows" | "stats" | "quit", _) => Err(format!("{command} takes no arguments")),
             _ => Err(format!(
-                "{command:?} is not a command; there are windows, screenshot, key, pointer, type, stats, quit"
+                "{command:?} is not a command; there are windows, screenshot, key, pointer, touch, type, stats, quit"
             )),
         }
     }
@@ -367,4 +382,8 @@ impl Conversation {
 
 fn number<T: std::str::FromStr>(word: &str) -> Result<T, String> {
     word.parse().map_err(|_| format!("{word:?} is not a number"))
+}
+
+fn point(x: &str, y: &str) -> Result<Point, String> {
+    Ok(Point::new(number(x)?, number(y)?))
 }

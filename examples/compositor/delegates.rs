@@ -37,7 +37,8 @@ use wayland_server::protocol::{
 use wayland_server::{delegate_dispatch, delegate_global_dispatch};
 
 use crate::protocol::{
-    BufferKey, PoolKey, PositionerKey, Protocol, RegionKey, RequestKey, SourceKey, SurfaceKey,
+    BufferKey, DealKey, PoolKey, PositionerKey, Protocol, RegionKey, RequestKey, SourceKey,
+    SurfaceKey,
 };
 use crate::state::State;
 
@@ -74,6 +75,7 @@ delegate_dispatch!(State: [WlDataDeviceManager: ()] => Protocol);
 delegate_dispatch!(State: [WlDataDevice: ()] => Protocol);
 delegate_dispatch!(State: [WlDataSource: SourceKey] => Protocol);
 delegate_dispatch!(State: [WlDataOffer: SourceKey] => Protocol);
+delegate_dispatch!(State: [WlDataOffer: DealKey] => Protocol);
 delegate_dispatch!(State: [XdgWmBase: ()] => Protocol);
 delegate_dispatch!(State: [XdgSurface: SurfaceKey] => Protocol);
 delegate_dispatch!(State: [XdgToplevel: SurfaceKey] => Protocol);

@@ -2,8 +2,9 @@
 //!
 //! A headless compositor has no devices; what people do is injected. Windows get the keyboard when they
 //! come and when they are clicked on; the pointer belongs to what is under it or, while a button is held down,
-//! to what was under it at the press.
+//! to what was under it at the press. A finger belongs to what it came down on.
 
+pub mod touch;
 pub mod typing;
 
 use std::collections::BTreeSet;
@@ -40,8 +41,18 @@ pub trait InputHost: LoopData + AsMut<Input> {
     /// A button is pressed while the pointer is over `target`.
     fn pressed_on(&mut self, target: Option<Self::Target>, point: Point);
     fn button(&mut self, time: u32, button: u32, pressed: bool);
+    /// The last button that was held down is released.
+    fn let_go(&mut self);
     fn key(&mut self, time: u32, key: u32, pressed: bool);
     fn modifiers(&mut self, depressed: u32, locked: u32);
+    /// A finger comes down on `target`.
+    fn touch_down(&mut self, time: u32, finger: i32, target: Self::Target, point: Point);
+    fn touch_moved(&mut self, time: u32, finger: i32, point: Point);
+    fn touch_up(&mut self, time: u32, finger: i32);
+    /// What all fingers have done since they came down is void.
+    fn touch_cancelled(&mut self);
+    /// Something has gone, perhaps what a finger is on.
+    fn lift_lost_touches(&mut self, time: u32);
 }
 
 /// What is pressed, and where the pointer is.
@@ -49,6 +60,7 @@ pub struct Input {
     epoch: Instant,
     keys: BTreeSet<u32>,
     buttons: BTreeSet<u32>,
+    fingers: BTreeSet<i32>,
     pointer: Point,
     caps_lock: bool,
     /// The pointer has been somewhere.
@@ -56,6 +68,7 @@ pub struct Input {
     strokes: u64,
     clicks: u64,
     motions: u64,
+    touches: u64,
 }
 
 impl Input {
@@ -64,12 +77,14 @@ impl Input {
             epoch: handle.now(),
             keys: BTreeSet::new(),
             buttons: BTreeSet::new(),
+            fingers: BTreeSet::new(),
             pointer: Point::default(),
             caps_lock: false,
             moved: false,
             strokes: 0,
             clicks: 0,
             motions: 0,
+            touches: 0,
         }
     }
 
@@ -79,9 +94,9 @@ impl Input {
     }
 
     pub fn stats(&self) -> String {
-        let Self { strokes, clicks, motions, keys, .. } = self;
+        let Self { strokes, clicks, motions, touches, keys, .. } = self;
         format!(
-            "input: {strokes} keys, {clicks} buttons, {motions} motions, {} keys held down",
+            "input: {strokes} keys, {clicks} buttons, {motions} motions, {touches} touches, {} keys held down",
             keys.len()
         )
     }
@@ -103,11 +118,17 @@ pub fn move_pointer<D: InputHost>(data: &mut D, point: Point) {
     input.motions += 1;
     input.moved = true;
     input.pointer = point;
-    refocus(data);
+    refocus_pointer(data);
 }
 
-/// Finds out anew what is under the pointer: something has come, gone or moved.
+/// Finds out anew what is under the pointer and the fingers: something has come, gone or moved.
 pub fn refocus<D: InputHost>(data: &mut D) {
+    let at = time(data);
+    data.lift_lost_touches(at);
+    refocus_pointer(data);
+}
+
+fn refocus_pointer<D: InputHost>(data: &mut D) {
     let input = data.as_mut();
     if !input.moved {
         return;
@@ -139,8 +160,9 @@ pub fn button<D: InputHost>(data: &mut D, button: u32, pressed: bool) {
     data.button(at, button, pressed);
     let input = data.as_mut();
     if input.buttons.is_empty() {
+        data.let_go();
         // What was under the pointer meanwhile gets it now.
-        refocus(data);
+        refocus_pointer(data);
     }
 }
 

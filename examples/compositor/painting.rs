@@ -108,8 +108,8 @@ impl RenderHost for State {
             }
             items.extend(layers.into_iter().map(Item::Layer));
         }
-        for popup in self.protocol.popups() {
-            items.extend(self.protocol.layers(popup).into_iter().map(Item::Layer));
+        for surface in self.protocol.popups().chain(self.protocol.drag_icon()) {
+            items.extend(self.protocol.layers(surface).into_iter().map(Item::Layer));
         }
         items.extend(self.cursor().map(Item::Layer));
         let all = canvas.bounds();

@@ -8,11 +8,12 @@ use soloop::{LoopData, LoopHandle, Priority, Scope, SourceOptions};
 use crate::clients::{Clients, ClientsHost};
 use crate::control::{self, Button, Control, ControlHost, ReplyTo, Stroke};
 use crate::geometry::{Image, Point, Rect};
+use crate::input::touch::{self, Touch};
 use crate::input::{self, Input, InputHost, typing};
 use crate::insight;
 use crate::protocol::seat::Modifiers;
 use crate::protocol::shell;
-use crate::protocol::{Protocol, ProtocolHost, SurfaceKey};
+use crate::protocol::{Protocol, ProtocolHost, SurfaceKey, drag};
 use crate::rendering::decoration::{self, Frame, TITLE_BAR};
 use crate::rendering::{self, Rendering, ScreenshotId};
 
@@ -195,6 +196,11 @@ impl InputHost for State {
     }
 
     fn pointer_dragged(&mut self, time: u32, point: Point) {
+        if self.protocol.is_dragging() {
+            let target = self.protocol.surface_at(point);
+            drag::move_to(self, time, target, point);
+            return self.cursor_changed();
+        }
         let target = if self.protocol.popup_grabs() {
             // A menu that was opened by the press takes the pointer.
             self.protocol.surface_at(point)
@@ -222,6 +228,10 @@ impl InputHost for State {
         self.protocol.send_button(time, button, pressed);
     }
 
+    fn let_go(&mut self) {
+        drag::drop_it(self);
+    }
+
     fn key(&mut self, time: u32, key: u32, pressed: bool) {
         self.protocol.send_key(time, key, pressed);
     }
@@ -229,9 +239,35 @@ impl InputHost for State {
     fn modifiers(&mut self, depressed: u32, locked: u32) {
         self.protocol.send_modifiers(Modifiers { depressed, locked });
     }
+
+    fn touch_down(&mut self, time: u32, finger: i32, target: SurfaceKey, point: Point) {
+        self.protocol.touch_down(time, finger, target, point);
+    }
+
+    fn touch_moved(&mut self, time: u32, finger: i32, point: Point) {
+        self.protocol.touch_moved(time, finger, point);
+    }
+
+    fn touch_up(&mut self, time: u32, finger: i32) {
+        self.protocol.touch_up(time, finger);
+    }
+
+    fn touch_cancelled(&mut self) {
+        self.protocol.touch_cancel();
+    }
+
+    fn lift_lost_touches(&mut self, time: u32) {
+        self.protocol.lift_lost_touches(time);
+    }
 }
 
 impl State {
+    fn check_on_output(&self, point: Point) -> Result<(), String> {
+        let Point { x, y } = point;
+        let there = self.rendering.bounds().contains(point);
+        if there { Ok(()) } else { Err(format!("{x} {y} is not on the output")) }
+    }
+
     /// The window whose title bar is at a point.
     fn frame_at(&self, point: Point) -> Option<SurfaceKey> {
         let mut framed = self.protocol.windows().rev().filter(|window| !window.frameless);
@@ -284,11 +320,8 @@ impl ControlHost for State {
         Ok(())
     }
 
-    fn pointer(&mut self, x: i32, y: i32, button: Option<(Button, Stroke)>) -> Result<(), String> {
-        let point = Point::new(x, y);
-        if !self.rendering.bounds().contains(point) {
-            return Err(format!("{x} {y} is not on the output"));
-        }
+    fn pointer(&mut self, point: Point, button: Option<(Button, Stroke)>) -> Result<(), String> {
+        self.check_on_output(point)?;
         input::move_pointer(self, point);
         if let Some((button, stroke)) = button {
             let code = match button {
@@ -302,6 +335,14 @@ impl ControlHost for State {
                 Stroke::Both => input::click(self, code),
             }
         }
+        Ok(())
+    }
+
+    fn touch(&mut self, touch: Touch) -> Result<(), String> {
+        if let Touch::Down(_, point) | Touch::Move(_, point) = touch {
+            self.check_on_output(point)?;
+        }
+        touch::touch(self, touch);
         Ok(())
     }
 

@@ -128,7 +128,10 @@ impl Client {
     /// Waits for the end of the connection; the protocol error, unless the client still wrote when it was cut, and so
     /// never read it.
     pub fn end(&mut self) -> Option<ProtocolError> {
-        while self.events.roundtrip(&mut self.heard).is_ok() {}
+        let deadline = Instant::now() + PATIENCE;
+        while self.events.roundtrip(&mut self.heard).is_ok() {
+            assert!(Instant::now() < deadline, "the connection does not end");
+        }
         self.connection.protocol_error()
     }
 
@@ -178,13 +181,19 @@ impl Client {
 
     /// A window that may be given content.
     pub fn unmapped_window(&mut self, title: &str) -> Window {
+        let window = self.new_window(title);
+        self.until("configure", |heard| heard.configured.contains(&window.xdg));
+        window
+    }
+
+    /// A window that may be given content once it is configured.
+    pub fn new_window(&self, title: &str) -> Window {
         let surface = self.surface();
         let xdg = self.wm_base.get_xdg_surface(&surface, &self.queue, ());
         let toplevel = xdg.get_toplevel(&self.queue, ());
         toplevel.set_title(title.to_owned());
         toplevel.set_app_id("test".to_owned());
         surface.commit();
-        self.until("configure", |heard| heard.configured.contains(&xdg));
         Window { surface, xdg, toplevel }
     }
 

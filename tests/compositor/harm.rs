@@ -6,6 +6,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::time::Instant;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
@@ -277,19 +278,32 @@ pub fn five_hundred_clients() {
     let mut witness = Witness::start(&compositor);
     let start = Instant::now();
     let mut crowd = witness.beside(200);
-    let mut clients: Vec<_> = (0..500)
-        .map(|number| {
+    let (sender, come) = mpsc::channel();
+    let mut clients: Vec<_> = std::thread::scope(|scope| {
+        // All connect at once, and ten at a time are served by this side.
+        for numbers in 0..10 {
+            let sender = sender.clone();
+            let streams: Vec<_> = (0..50).map(|_| compositor.raw_client()).collect();
+            scope.spawn(move || {
+                for (number, stream) in (50 * numbers..).zip(streams) {
+                    let mut client = Client::over(stream);
+                    let window = client.window(&format!("number {number}"), (16, 16), RED);
+                    sender.send((client, window)).unwrap();
+                }
+            });
+        }
+        drop(sender);
+        let count = |it| {
             crowd.goes_on();
-            let mut client = Client::connect(&compositor);
-            let window = client.window(&format!("number {number}"), (16, 16), RED);
-            (client, window)
-        })
-        .collect();
+            it
+        };
+        come.into_iter().map(count).collect()
+    });
     println!("500 clients: they came in {:.2?}", start.elapsed());
     witness.end("500 clients come");
     compositor.stderr_line("hung up");
     assert_eq!(compositor.control().ask("windows").last().unwrap(), "ok 500 windows");
-    let witness = Witness::start(&compositor);
+    let mut witness = Witness::start(&compositor);
     for (client, window) in &mut clients {
         window.surface.frame(&client.queue, ());
         client.show(&window.surface, (16, 16), GREEN);
@@ -299,6 +313,7 @@ pub fn five_hundred_clients() {
         client.until("its frame", |heard| heard.frames == 1);
     }
     print_drawing("500 clients", &compositor);
+    witness.gets_frames();
     witness.end("500 clients draw");
     drop(clients);
     for _ in 0..500 {

@@ -14,6 +14,8 @@ pub const PERIOD: Duration = Duration::from_nanos(16_666_667);
 const GREEN: u32 = 0xff00ff00;
 /// How many frames there are beside harm.
 const FRAMES: usize = 60;
+/// How many there are when it is over: that they come is all there is to see.
+const AFTER: usize = 10;
 
 /// A client that animates a window in a thread of its own, until it is asked how that went.
 pub struct Witness {
@@ -57,14 +59,18 @@ impl Witness {
 
     /// Waits until it has had its frames beside harm that lasts.
     pub fn gets_frames(&mut self) {
-        for _ in 0..FRAMES {
+        self.wait_for(FRAMES);
+    }
+
+    fn wait_for(&mut self, frames: usize) {
+        for _ in 0..frames {
             self.intervals.push(self.frames.recv_timeout(PATIENCE).expect("a frame"));
         }
     }
 
     /// It goes on to get its frames. Prints how they came.
     pub fn end(mut self, what: &str) {
-        self.gets_frames();
+        self.wait_for(AFTER);
         drop(self.frames);
         self.thread.join().unwrap();
         self.intervals.sort();

@@ -12,7 +12,9 @@ pub mod content;
 pub mod cursor_shape;
 pub mod data_device;
 pub mod decoration;
+pub mod drag;
 pub mod fractional_scale;
+pub mod offer;
 pub mod output;
 pub mod popup;
 pub mod positioner;
@@ -27,6 +29,7 @@ pub mod single_pixel;
 pub mod subsurface;
 pub mod surface;
 pub mod toplevel;
+pub mod touch;
 pub mod viewport;
 
 use std::collections::HashMap;
@@ -81,8 +84,10 @@ new_key_type! {
     pub struct PoolKey;
     pub struct BufferKey;
     pub struct PositionerKey;
-    /// Names what a client offers on the clipboard.
+    /// Names what a client offers on the clipboard, or drags.
     pub struct SourceKey;
+    /// Names what a client makes of something that is dragged over it.
+    pub struct DealKey;
     /// Names an activation token that is asked for.
     pub struct RequestKey;
 }
@@ -124,6 +129,7 @@ pub trait ProtocolHost:
     + Dispatch<WlDataDevice, ()>
     + Dispatch<WlDataSource, SourceKey>
     + Dispatch<WlDataOffer, SourceKey>
+    + Dispatch<WlDataOffer, DealKey>
     + Dispatch<XdgWmBase, ()>
     + Dispatch<XdgSurface, SurfaceKey>
     + Dispatch<XdgToplevel, SurfaceKey>
@@ -183,9 +189,12 @@ pub struct Protocol {
     popups: Vec<SurfaceKey>,
     sources: SlotMap<SourceKey, data_device::Source>,
     clipboard: data_device::Clipboard,
+    drag: Option<drag::Drag>,
+    deals: SlotMap<DealKey, offer::Deal>,
     token_requests: SlotMap<RequestKey, activation::TokenRequest>,
     tokens: activation::Tokens,
     seat: seat::Seat,
+    touch: touch::Touch,
     output: output::Output,
     serial: u32,
     stats: Stats,
@@ -260,9 +269,12 @@ impl Protocol {
             popups: Vec::new(),
             sources: SlotMap::with_key(),
             clipboard: data_device::Clipboard::default(),
+            drag: None,
+            deals: SlotMap::with_key(),
             token_requests: SlotMap::with_key(),
             tokens: activation::Tokens::default(),
             seat: seat::Seat::new()?,
+            touch: touch::Touch::default(),
             output: output::Output::new(output),
             serial: 0,
             stats: Stats::default(),

@@ -122,7 +122,7 @@ impl Protocol {
     pub(super) fn origin(&self, key: SurfaceKey) -> Option<Point> {
         let surface = self.surfaces.get(key)?;
         let Some(xdg) = &surface.xdg else {
-            let subsurface = surface.subsurface.as_ref()?;
+            let Some(subsurface) = &surface.subsurface else { return self.icon_origin(key) };
             return Some(self.origin(subsurface.parent)? + subsurface.position);
         };
         let window = match &xdg.role {

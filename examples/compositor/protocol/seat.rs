@@ -13,7 +13,6 @@ use wayland_server::protocol::wl_keyboard::{self, KeyState, KeymapFormat, WlKeyb
 use wayland_server::protocol::wl_pointer::{self, ButtonState, WlPointer};
 use wayland_server::protocol::wl_seat::{self, Capability, WlSeat};
 use wayland_server::protocol::wl_surface::WlSurface;
-use wayland_server::protocol::wl_touch::{self, WlTouch};
 use wayland_server::{Client, DataInit, Dispatch, DisplayHandle, GlobalDispatch, New, Resource};
 
 use super::{Protocol, ProtocolHost, SurfaceKey};
@@ -47,6 +46,8 @@ pub struct Seat {
     pointer_focus: Option<SurfaceKey>,
     /// Relative to the surface that has the pointer.
     pointer_at: Point,
+    /// The buttons that are held down, and the serials of the presses.
+    buttons: Vec<(u32, u32)>,
     cursor: Option<Cursor>,
 }
 
@@ -67,6 +68,7 @@ impl Seat {
             modifiers: Modifiers::default(),
             pointer_focus: None,
             pointer_at: Point::default(),
+            buttons: Vec::new(),
             cursor: None,
         })
     }
@@ -221,10 +223,20 @@ impl Protocol {
         }
     }
 
+    /// Whether the client of this object has the pointer.
+    fn has_pointer(&self, resource: &impl Resource) -> bool {
+        let focus = self.focused(self.seat.pointer_focus);
+        focus.is_some_and(|surface| surface.id().same_client_as(&resource.id()))
+    }
+
+    /// Whether the client of this object holds the pointer by the press with this serial.
+    pub(super) fn holds_pointer(&self, resource: &impl Resource, serial: u32) -> bool {
+        self.has_pointer(resource) && self.seat.buttons.iter().any(|(_, press)| *press == serial)
+    }
+
     /// Has the pointer look so; only who has the pointer has a say in that.
     pub(super) fn set_cursor(&mut self, resource: &impl Resource, cursor: Option<Cursor>) -> bool {
-        let focus = self.focused(self.seat.pointer_focus);
-        let allowed = focus.is_some_and(|surface| surface.id().same_client_as(&resource.id()));
+        let allowed = self.has_pointer(resource);
         if allowed {
             self.seat.cursor = cursor;
         }
@@ -234,6 +246,10 @@ impl Protocol {
     pub fn send_button(&mut self, time: u32, button: u32, pressed: bool) {
         let serial = self.next_serial();
         let state = if pressed { ButtonState::Pressed } else { ButtonState::Released };
+        self.seat.buttons.retain(|(other, _)| *other != button);
+        if pressed {
+            self.seat.buttons.push((button, serial));
+        }
         if let Some(surface) = self.focused(self.seat.pointer_focus) {
             for pointer in self.seat.pointers_of(&surface.id()) {
                 pointer.button(serial, time, button, state);
@@ -253,7 +269,7 @@ impl<D: ProtocolHost> GlobalDispatch<WlSeat, (), D> for Protocol {
         init: &mut DataInit<'_, D>,
     ) {
         let seat = init.init(resource, ());
-        seat.capabilities(Capability::Keyboard | Capability::Pointer);
+        seat.capabilities(Capability::all());
         if seat.version() >= 2 {
             seat.name("seat0".into());
         }
@@ -264,7 +280,7 @@ impl<D: ProtocolHost> Dispatch<WlSeat, (), D> for Protocol {
     fn request(
         data: &mut D,
         _: &Client,
-        resource: &WlSeat,
+        _: &WlSeat,
         request: wl_seat::Request,
         _: &(),
         _: &DisplayHandle,
@@ -295,11 +311,7 @@ impl<D: ProtocolHost> Dispatch<WlSeat, (), D> for Protocol {
                 }
                 protocol.seat.pointers.push(pointer);
             }
-            Request::GetTouch { id } => {
-                init.init(id, ());
-                resource
-                    .post_error(wl_seat::Error::MissingCapability, "this seat can't be touched");
-            }
+            Request::GetTouch { id } => protocol.touch.add(init.init(id, ())),
             _ => {}
         }
     }
@@ -350,18 +362,5 @@ impl<D: ProtocolHost> Dispatch<WlPointer, (), D> for Protocol {
 
     fn destroyed(data: &mut D, _: ClientId, resource: &WlPointer, _: &()) {
         data.as_mut().seat.pointers.retain(|pointer| pointer != resource);
-    }
-}
-
-impl<D: ProtocolHost> Dispatch<WlTouch, (), D> for Protocol {
-    fn request(
-        _: &mut D,
-        _: &Client,
-        _: &WlTouch,
-        _: wl_touch::Request,
-        _: &(),
-        _: &DisplayHandle,
-        _: &mut DataInit<'_, D>,
-    ) {
     }
 }

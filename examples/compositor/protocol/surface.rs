@@ -343,6 +343,7 @@ impl Protocol {
             moved |= offset != Point::default();
         } else {
             self.seat.move_hotspot(key, offset);
+            self.move_icon(key, offset);
         }
         moved
     }
