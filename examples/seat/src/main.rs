@@ -81,15 +81,13 @@ impl State {
         self.input()
     }
 
-    /// libinput: somebody does something. What devices say that come or go does not make its fd readable.
+    /// libinput: somebody does something. Devices that come or go do not make its fd readable.
     fn input(&mut self) -> io::Result<PostAction> {
         self.libinput.dispatch()?;
         while let Some(event) = self.libinput.next() {
             match event {
-                Event::Device(Added(event)) => println!("device added: {}", event.device().name()),
-                Event::Device(Removed(event)) => {
-                    println!("device removed: {}", event.device().name())
-                }
+                Event::Device(Added(it)) => println!("device added: {}", it.device().name()),
+                Event::Device(Removed(it)) => println!("device removed: {}", it.device().name()),
                 Event::Keyboard(event) => self.key(event.key(), event.key_state()),
                 Event::Pointer(_) => println!("pointer"),
                 Event::Touch(_) => println!("touch"),
@@ -99,7 +97,7 @@ impl State {
         Ok(PostAction::Continue)
     }
 
-    /// Keys have their numbers in `linux/input-event-codes.h`: 1 is Escape, 59 to 68 are F1 to F10.
+    /// Keys are numbers of `linux/input-event-codes.h`: 1 is Escape, 59 to 68 are F1 to F10.
     fn key(&mut self, key: u32, state: KeyState) {
         println!("key {key} {state:?}");
         match (key, state) {
