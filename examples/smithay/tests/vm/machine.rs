@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::vnc;
 
-/// For each step. Software that is emulated takes its time.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// For each wait. Software that is emulated takes its time, and whole machines have stood still for longer than a minute.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Machine {
     qemu: Child,
