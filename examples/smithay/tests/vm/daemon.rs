@@ -21,9 +21,8 @@ pub fn build() -> PathBuf {
 
 /// It hears keys, of a keyboard that is plugged in as well, goes to another terminal and comes back, and ends.
 pub fn works(seat: &mut Seat<'_>) {
-    let start = "(as-user /opt/soloop-seat >/tmp/log 2>&1; echo \"status $?\" >>/tmp/log) &";
-    seat.machine.run(start);
-    seat.says("session active");
+    seat.start_program("as-user /opt/soloop-seat");
+    seat.says("session: Enable");
     seat.says("device added: QEMU Virtio Mouse");
     seat.says("device added: QEMU Virtio Keyboard");
     seat.machine.keys(&["a"]);
@@ -34,8 +33,10 @@ pub fn works(seat: &mut Seat<'_>) {
     seat.says("key 48 Released");
     seat.machine.plug_keyboard(false);
     seat.says("device removed: QEMU Virtio Keyboard");
-    seat.machine.keys(&["ctrl", "alt", "f2"]);
-    seat.says("session inactive");
+    seat.machine.keys(&["f2"]);
+    seat.says("session: Disable");
+    let open = "ls -l /proc/$(pidof soloop-seat)/fd | grep -c /dev/input | grep -x 0";
+    seat.machine.run_until(open, "0");
     seat.machine.run("chvt 1");
     // Keys that are pressed before the keyboard is opened anew are nobody's.
     let added = "grep -c 'device added: QEMU Virtio Keyboard' /tmp/log";
@@ -45,12 +46,12 @@ pub fn works(seat: &mut Seat<'_>) {
     assert!(log.contains("status 0"), "{log}");
     seat.assert_text();
 
-    seat.machine.run(start);
+    seat.start_program("as-user /opt/soloop-seat");
     seat.says("device added: QEMU Virtio Keyboard");
     seat.machine.keys(&["a"]);
     seat.says("key 30 Released");
     seat.machine.kill_seatd();
     let log = seat.says("status ");
-    assert!(log.contains("nobody is at the other end") && log.contains("status 1"), "{log}");
+    assert!(log.contains("the session has gone") && log.contains("status 1"), "{log}");
     seat.machine.start_seatd();
 }

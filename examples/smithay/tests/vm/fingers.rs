@@ -10,18 +10,23 @@ use evdev::{
     KeyEvent, PropType, UinputAbsSetup,
 };
 
+use super::guest;
+use super::seat::Seat;
+
 /// What libinput calls a stroke takes that long, and then some.
 const STEPS: i32 = 20;
 const PAUSE: Duration = Duration::from_millis(12);
 
 /// Plugs one of them in, strokes it with one finger or with three when the compositor knows it, and pulls it out.
-pub fn stroke(kind: &str) {
+pub fn stroke(kind: &str, socket: &str) {
     let is_pad = kind == "touchpad";
     let fingers = if is_pad { 3 } else { 1 };
     let mut device = device(kind, is_pad);
     while !fs::read_to_string("/tmp/log").unwrap().contains(&format!("device added: {kind}")) {
         sleep(PAUSE);
     }
+    let strokes = || Seat::number_in(&guest::ask(socket, "stats"), "input:", "strokes");
+    let before = strokes();
     let tools = [KeyCode::BTN_TOUCH, KeyCode::BTN_TOOL_TRIPLETAP];
     let press = |down: bool| -> Vec<InputEvent> {
         tools[..1 + usize::from(is_pad)]
@@ -49,8 +54,10 @@ pub fn stroke(kind: &str) {
         events.push(axis(Axis::ABS_MT_TRACKING_ID, -1));
     }
     device.emit(&events).unwrap();
-    // Not pulled out with a finger on it.
-    sleep(20 * PAUSE);
+    // What has not been read when it is pulled out is lost.
+    while strokes() == before {
+        sleep(PAUSE);
+    }
 }
 
 fn device(name: &str, is_pad: bool) -> VirtualDevice {

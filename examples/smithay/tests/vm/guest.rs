@@ -8,17 +8,20 @@ use wayland_client::protocol::wl_callback::{self, WlCallback};
 use wayland_client::protocol::wl_registry::{self, WlRegistry};
 use wayland_client::{Connection, Dispatch, QueueHandle};
 
-/// Asks the control socket, and prints the answer.
-pub fn ask(socket: &str, words: &[String]) {
+/// What the control socket answers.
+pub fn ask(socket: &str, words: &str) -> String {
     let mut stream = UnixStream::connect(socket).unwrap();
-    writeln!(stream, "{}", words.join(" ")).unwrap();
+    writeln!(stream, "{words}").unwrap();
+    let mut answer = String::new();
     for line in BufReader::new(stream).lines() {
         let line = line.unwrap();
-        println!("{line}");
+        answer += &line;
+        answer.push('\n');
         if line == "ok" || line.starts_with("ok ") || line.starts_with("error ") {
             break;
         }
     }
+    answer
 }
 
 struct Nothing;

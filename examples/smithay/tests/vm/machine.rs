@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::vnc;
 
-/// For each step. Software that is emulated takes its time.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// For each wait. Software that is emulated takes its time, and whole machines have stood still for longer than a minute.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Machine {
     qemu: Child,
@@ -106,8 +106,14 @@ impl Machine {
 
     /// Runs a command until its output has these words in it.
     pub fn run_until(&mut self, command: &str, words: &str) -> String {
+        self.run_until_with(command, words, |_| ())
+    }
+
+    /// The same, and does something before each look.
+    pub fn run_until_with(&mut self, command: &str, words: &str, act: fn(&mut Self)) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
+            act(self);
             let output = self.run(command);
             if output.contains(words) {
                 return output;
@@ -210,6 +216,8 @@ impl Machine {
             self.qmp("device_add", device);
         } else {
             self.qmp("device_del", "\"id\":\"second\"");
+            // Another one can have its place only then.
+            self.answer("\"device\": \"second\"");
         }
     }
 

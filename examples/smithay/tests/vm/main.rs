@@ -8,7 +8,7 @@
 //! vm --costs COMPOSITOR...       what each costs
 //! vm --ask SOCKET WORD...        in the machine
 //! vm --flood                     in the machine
-//! vm --stroke touchscreen        in the machine; or touchpad
+//! vm --stroke touchscreen SOCKET in the machine; or touchpad
 //! ```
 
 mod costs;
@@ -31,9 +31,9 @@ use seat::Seat;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["--ask", socket, ..] => guest::ask(socket, &arguments[2..]),
+        ["--ask", socket, words @ ..] => print!("{}", guest::ask(socket, &words.join(" "))),
         ["--flood"] => guest::flood(),
-        ["--stroke", device] => fingers::stroke(device),
+        ["--stroke", device, socket] => fingers::stroke(device, socket),
         ["--on", compositors @ ..] => with_machine(compositors, all_steps),
         ["--costs", compositors @ ..] => with_machine(compositors, costs::print),
         // As `cargo test --test vm` runs it: all that is not asked for by another name.

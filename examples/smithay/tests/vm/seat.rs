@@ -4,6 +4,9 @@ use std::time::Instant;
 
 use super::machine::{Machine, PATIENCE, Picture};
 
+/// A compositor's control socket.
+pub const CONTROL: &str = "/run/user/wl.control";
+
 /// A compositor in the machine.
 pub struct Seat<'a> {
     pub machine: &'a mut Machine,
@@ -13,11 +16,15 @@ pub struct Seat<'a> {
 
 impl Seat<'_> {
     pub fn start(&mut self, options: &str) {
-        let command = format!(
-            "(as-user /opt/{} --tty --serve --socket wl {options} >/tmp/log 2>&1; echo \"status $?\" >>/tmp/log) &",
-            self.name
-        );
-        self.machine.run(&command);
+        let command = format!("as-user /opt/{} --tty --serve --socket wl {options}", self.name);
+        self.start_program(&command);
+    }
+
+    /// Has the log of this program alone from here on.
+    pub fn start_program(&mut self, command: &str) {
+        self.machine.run(&format!(
+            ">/tmp/log; ({command} >>/tmp/log 2>&1; echo \"status $?\" >>/tmp/log) &"
+        ));
     }
 
     /// Waits for words of the compositor's, and gives what it has said since it was started.
@@ -26,11 +33,11 @@ impl Seat<'_> {
     }
 
     pub fn ask(&mut self, words: &str) -> String {
-        self.machine.run(&format!("{} --ask /run/user/wl.control {words}", self.guest))
+        self.machine.run(&format!("{} --ask {CONTROL} {words}", self.guest))
     }
 
     pub fn ask_until(&mut self, command: &str, words: &str) -> String {
-        let command = format!("{} --ask /run/user/wl.control {command}", self.guest);
+        let command = format!("{} --ask {CONTROL} {command}", self.guest);
         self.machine.run_until(&command, words)
     }
 
@@ -61,7 +68,10 @@ impl Seat<'_> {
 
     /// A number in the line of `stats` that starts with these words, before this one.
     pub fn number(&mut self, line: &str, word: &str) -> u64 {
-        let stats = self.ask("stats");
+        Self::number_in(&self.ask("stats"), line, word)
+    }
+
+    pub fn number_in(stats: &str, line: &str, word: &str) -> u64 {
         let found = stats.lines().find(|it| it.starts_with(line));
         let found = found.unwrap_or_else(|| panic!("no {line:?} in {stats}"));
         let words: Vec<&str> = found.split([' ', ',']).filter(|it| !it.is_empty()).collect();
@@ -79,7 +89,10 @@ impl Seat<'_> {
     }
 
     pub fn pointer_at(&mut self) -> (usize, usize) {
-        let stats = self.ask("stats");
+        Self::pointer_in(&self.ask("stats"))
+    }
+
+    fn pointer_in(stats: &str) -> (usize, usize) {
         let line = stats.lines().find(|it| it.starts_with("pointer: at ")).unwrap();
         let words: Vec<&str> = line.split([' ', ',']).collect();
         let number = |word: &str| word.parse::<f64>().unwrap();
@@ -88,13 +101,16 @@ impl Seat<'_> {
 
     /// Moves the pointer until it is near a point: how far it goes is not how far the mouse went.
     pub fn move_to(&mut self, x: i32, y: i32) {
+        let mut stats = self.ask("stats");
         for _ in 0..50 {
-            let (at_x, at_y) = self.pointer_at();
+            let (at_x, at_y) = Self::pointer_in(&stats);
             let (away_x, away_y) = (x - at_x as i32, y - at_y as i32);
             if away_x.abs() < 8 && away_y.abs() < 8 {
                 return;
             }
-            self.machine.motion(away_x * 4 / 5, away_y * 4 / 5);
+            stats = self.heard_after(stats, 1, |machine| {
+                machine.motion(away_x * 4 / 5, away_y * 4 / 5);
+            });
         }
         panic!("the pointer never comes to {x} {y}");
     }
@@ -102,10 +118,25 @@ impl Seat<'_> {
     /// Does something that comes to so many events of input, and waits for these: those of two devices may overtake
     /// each other.
     pub fn heard(&mut self, events: u64, act: impl FnOnce(&mut Machine)) {
-        let before = self.number("input:", "events");
+        let before = self.ask("stats");
+        self.heard_after(before, events, act);
+    }
+
+    /// The same, after these statistics; gives those that have all of the events.
+    fn heard_after(
+        &mut self,
+        before: String,
+        events: u64,
+        act: impl FnOnce(&mut Machine),
+    ) -> String {
         act(self.machine);
+        let wanted = Self::number_in(&before, "input:", "events") + events;
         let deadline = Instant::now() + PATIENCE;
-        while self.number("input:", "events") < before + events {
+        loop {
+            let stats = self.ask("stats");
+            if Self::number_in(&stats, "input:", "events") >= wanted {
+                return stats;
+            }
             assert!(Instant::now() < deadline, "the compositor never hears of it");
         }
     }

@@ -1,6 +1,6 @@
 //! What people do on a seat.
 
-use super::seat::Seat;
+use super::seat::{CONTROL, Seat};
 
 pub const BACKGROUND: [u8; 3] = [26, 33, 46];
 const GREEN: [u8; 3] = [0, 192, 0];
@@ -70,11 +70,11 @@ pub fn keyboard(seat: &mut Seat<'_>) {
 pub fn fingers(seat: &mut Seat<'_>) {
     let guest = seat.guest.clone();
     let before = seat.number("input:", "strokes");
-    seat.machine.run(&format!("{guest} --stroke touchscreen"));
+    seat.machine.run(&format!("{guest} --stroke touchscreen {CONTROL}"));
     seat.says("device removed: touchscreen");
     assert_eq!(seat.number("input:", "strokes"), before + 1);
     let at = seat.pointer_at();
-    seat.machine.run(&format!("{guest} --stroke touchpad"));
+    seat.machine.run(&format!("{guest} --stroke touchpad {CONTROL}"));
     seat.says("device removed: touchpad");
     assert_eq!(seat.number("input:", "strokes"), before + 2);
     assert_eq!(seat.pointer_at(), at, "three fingers do not move the pointer");
@@ -166,6 +166,8 @@ pub fn idle(seat: &mut Seat<'_>) {
     seat.machine.run_until("cat /sys/class/drm/card0-Virtual-1/dpms", "Off");
     seat.machine.keys(&["a"]);
     seat.says("compositor: screens on");
-    seat.machine.run_until("cat /sys/class/drm/card0-Virtual-1/dpms", "On");
+    // They are on for a second only, whoever looks later presses another key.
+    seat.machine
+        .run_until_with("cat /sys/class/drm/card0-Virtual-1/dpms", "On", |it| it.keys(&["a"]));
     seat.end();
 }
