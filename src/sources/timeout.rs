@@ -27,7 +27,7 @@ use crate::{
 ///
 /// ```
 /// # struct State { handle: soloop::LoopHandle<Self> }
-/// # impl soloop::LoopData for TimeoutState {
+/// # impl soloop::LoopData for State {
 /// #     fn loop_handle(&mut self) -> &mut soloop::LoopHandle<Self> { &mut self.handle }
 /// # }
 /// use std::time::Duration;
