@@ -57,7 +57,9 @@ fn check(rows: &[Vec<String>], column: usize) {
         assert!(!row[1].starts_with('–'), "soloop has nothing to say: {row:?}");
         let tests: Vec<_> = row[column].split('`').skip(1).step_by(2).collect();
         assert!(!tests.is_empty(), "no test: {row:?}");
-        for name in tests {
+        // Compile-fail tests are a crate of their own, which is not in the packaged archive.
+        let has_ui_tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui-tests").exists();
+        for name in tests.into_iter().filter(|name| has_ui_tests || !name.starts_with("ui")) {
             let (file, test) =
                 name.split_once("::").unwrap_or_else(|| panic!("{name}: file::test"));
             let found = code_of(file).contains(&format!("fn {test}()"));
