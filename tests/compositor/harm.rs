@@ -87,7 +87,8 @@ pub fn flood_that_is_not_read(compositor: &Compositor, witness: &mut Witness, wo
     while floods.goes_on() {
         let mut stream = compositor.raw_client();
         // Ends with an error: the other end is closed.
-        while stream.write_all(&syncs(2, 100)).is_ok() {}
+        let unread = (0..10_000).position(|_| stream.write_all(&syncs(2, 100)).is_err());
+        assert!(unread.is_some(), "a million requests, and it is still connected");
         compositor.stderr_line(words);
     }
     println!("floods, unread: {}", floods.steps);
