@@ -18,9 +18,9 @@ use loom::thread;
 use super::{Notifier, NotifierState, ReadyQueue, Woken};
 use crate::channel::Event;
 use crate::clock::Clock;
-use crate::kernel::{Alarm, WAKER};
+use crate::kernel::Alarm;
 use crate::threads::shared::Shared;
-use crate::token::InterestKey;
+use crate::token::{InterestKey, WAKER};
 use crate::{AnyToken, EventLoop, LoopData, LoopHandle, TimeoutAction, Timer, make_ping};
 
 impl ReadyQueue {
@@ -204,7 +204,7 @@ fn until(
         let (mut event_loop, mut state) = new_loop();
         let threads: Vec<_> =
             prepare(&mut event_loop, &mut state).into_iter().map(thread::spawn).collect();
-        let shared = Arc::clone(&event_loop.shared);
+        let shared = Arc::clone(state.handle.registrations().shared());
         if wait == Wait::IsWatched {
             let _ = event_loop.as_fd();
         }
@@ -378,7 +378,7 @@ fn awaited() -> (impl Future<Output = ()>, Work) {
         let (written, slot) = (Arc::clone(&written), Arc::clone(&slot));
         poll_fn(move |cx| {
             slot.lock().unwrap().get_or_insert_with(|| cx.waker().clone());
-            if written.load(Ordering::Relaxed) == 2 { Poll::ReadyQueue(()) } else { Poll::Pending }
+            if written.load(Ordering::Relaxed) == 2 { Poll::Ready(()) } else { Poll::Pending }
         })
     };
     let work = work(move || {
@@ -490,7 +490,7 @@ fn loom_a_stop_ends_a_run() {
         // What was posted before runs at the latest now, and the stop keeps no `run` any more.
         event_loop.apply_pending(&mut state).unwrap();
         assert_eq!(state.seen, [1]);
-        assert!(!event_loop.shared.is_stopping());
+        assert!(!state.handle.registrations().shared().is_stopping());
     });
 }
 
