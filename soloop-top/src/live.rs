@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use soloop::inspector::{Message, Request};
 use soloop::{
     EventLoop, Generic, Interest, Interval, LoopData, LoopHandle, Mode, PostAction, Signals,
@@ -112,8 +114,7 @@ fn run_on(
 
     event_loop.run(None, &mut state, |state| {
         if std::mem::take(&mut state.dirty)
-            && let Err(error) =
-                state.terminal.draw(|frame| draw(frame, &state.model, &mut state.view))
+            && let Err(error) = state.repaint()
         {
             state.fail(error);
         }
@@ -122,6 +123,13 @@ fn run_on(
 }
 
 impl State {
+    /// Draws what there is, as one update: a terminal that can shows no half of it.
+    fn repaint(&mut self) -> io::Result<()> {
+        execute!(io::stdout(), BeginSynchronizedUpdate)?;
+        self.terminal.draw(|frame| draw(frame, &self.model, &mut self.view))?;
+        execute!(io::stdout(), EndSynchronizedUpdate)
+    }
+
     fn fail(&mut self, failure: impl Into<Failure>) {
         self.failure = Some(failure.into());
         self.handle.stop();

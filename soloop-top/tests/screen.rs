@@ -98,6 +98,8 @@ fn cells(count: u16) -> NonZero<u16> {
 struct Top {
     screen: vt100::Parser,
     bytes: Receiver<Vec<u8>>,
+    /// What was read of an update that is not complete.
+    begun: Vec<u8>,
     keyboard: Box<dyn Write + Send>,
     child: Box<dyn portable_pty::Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
@@ -123,14 +125,14 @@ impl Top {
         });
         let screen = vt100::Parser::new(cells(SIZE.rows), cells(SIZE.cols), 0);
         let keyboard = pty.master.take_writer().unwrap();
-        Self { screen, bytes, keyboard, child, master: pty.master }
+        Self { screen, bytes, begun: Vec::new(), keyboard, child, master: pty.master }
     }
 
     fn press(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// What is on the screen as soon as it is as wanted.
+    /// What is on the screen as soon as it is as wanted, after an update that is complete.
     fn until(&mut self, wanted: impl Fn(&str) -> bool) -> String {
         let start = Instant::now();
         loop {
@@ -138,15 +140,26 @@ impl Top {
             if wanted(&shown) {
                 return shown;
             }
-            match self.bytes.recv_timeout(LONG.saturating_sub(start.elapsed())) {
-                Ok(bytes) => self.screen.process(&bytes),
-                Err(error) => panic!("{error}: {shown}"),
+            while !self.take_update() {
+                match self.bytes.recv_timeout(LONG.saturating_sub(start.elapsed())) {
+                    Ok(bytes) => self.begun.extend(bytes),
+                    Err(error) => panic!("{error}: {shown}"),
+                }
             }
         }
     }
 
+    /// Shows the next update if all of it was read.
+    fn take_update(&mut self) -> bool {
+        const END: &[u8] = b"\x1b[?2026l";
+        let end = self.begun.windows(END.len()).position(|bytes| bytes == END);
+        let update = end.map(|at| self.begun.drain(..at + END.len()).collect::<Vec<_>>());
+        update.inspect(|update| self.screen.process(update)).is_some()
+    }
+
     /// What is left on the screen when it has ended, and how it ended.
     fn end(&mut self) -> (String, u32) {
+        self.screen.process(&std::mem::take(&mut self.begun));
         loop {
             match self.bytes.recv_timeout(LONG) {
                 Ok(bytes) => self.screen.process(&bytes),
