@@ -1,4 +1,4 @@
-//! The clock a loop reads: the system's, or one that tests move by hand.
+//! The clock that a loop reads: the system's, or one that tests move by hand.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock, Weak};
@@ -32,7 +32,7 @@ pub struct Clock {
     manual: Option<Arc<Manual>>,
 }
 
-/// What a manual clock tells that it moved: the part of a loop that is shared between threads.
+/// A loop that follows a manual clock: the part of it that is shared between threads.
 pub(crate) trait FollowsClock: Send + Sync + fmt::Debug {
     fn time_passed(&self);
 }
@@ -158,11 +158,11 @@ impl Clock {
     }
 }
 
-/// The zero of the scale on which deadlines are kept, in nanoseconds. Set by the first loop: what comes is after it, for
+/// The zero of the scale of deadlines, in nanoseconds. The first loop sets it, so that later times are positive, for
 /// which subtracting is quickest.
 static ZERO: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// `instant` on the scale of deadlines: ±292 years, beyond which it sticks at the end.
+/// `instant` on the scale of deadlines, which spans ±292 years; instants beyond map to its ends.
 #[inline]
 pub(crate) fn stamp(instant: Instant) -> i64 {
     let zero = *ZERO;
@@ -172,7 +172,7 @@ pub(crate) fn stamp(instant: Instant) -> i64 {
     }
 }
 
-/// The instant of a time on the scale of deadlines; the zero of the scale for what no instant can be.
+/// The instant of a time on the scale of deadlines. Returns the zero of the scale if no instant can represent the time.
 pub(crate) fn instant(stamp: i64) -> Instant {
     let distance = Duration::from_nanos(stamp.unsigned_abs());
     let instant = if stamp < 0 { ZERO.checked_sub(distance) } else { ZERO.checked_add(distance) };

@@ -1,5 +1,5 @@
-//! What one dispatch works on: what it found and has not delivered, and how much of it it may run. Its steps are in
-//! `event_loop/`.
+//! The working data of one dispatch: the events that were found and not delivered, and how many of them may run. The
+//! steps of a dispatch are in `event_loop/`.
 
 mod budget;
 mod round;

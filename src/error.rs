@@ -1,4 +1,4 @@
-//! What can go wrong, with the name of the source it went wrong in.
+//! The errors of the loop, with the name of the source that failed.
 
 use std::any::type_name;
 use std::error::Error as StdError;
@@ -13,7 +13,7 @@ use type_name::without_paths;
 /// The result of an operation of the loop; the error is [`Error`] unless another type is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A [`Result`] as the loop hands it on: an error is large, and its box one word.
+/// A [`Result`] inside the loop. The error is large, so it is boxed into one word.
 pub(crate) type Outcome<T = ()> = std::result::Result<T, Box<Error>>;
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;

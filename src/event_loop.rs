@@ -1,13 +1,14 @@
-//! The loop: what it is made of, and one dispatch of it from top to bottom. The steps of a dispatch are in `event_loop/`.
+//! The loop: its parts, and one dispatch from top to bottom. The steps of a dispatch are in `event_loop/`.
 //!
-//! What is borrowed while a callback runs lives here, and what a callback may change lives in the [`LoopHandle`], a field
-//! of the state. A callback can therefore reach neither the slot that is running, nor the map that holds it, nor the
-//! loop. Invariants:
+//! The loop owns everything that is borrowed while a callback runs. Everything that a callback may change is in the
+//! [`LoopHandle`], a field of the state. So a callback can reach neither the slot that is running, nor the map that
+//! holds it, nor the loop. Invariants:
 //!
 //! * ops are applied after every callback, before any other runs;
-//! * code of the user's (callbacks, visitors, destructors) runs only while every table is whole, so that a panic or an
-//!   error leaves a loop that can go on;
-//! * the loop blocks only while [`has_work`](EventLoop::has_work) says no, asked once more after it fell asleep.
+//! * user code (callbacks, visitors, destructors) runs only while every table is whole, so that the loop can go on
+//!   after a panic or an error;
+//! * the loop blocks only while [`has_work`](EventLoop::has_work) says no; the loop asks it once more after it fell
+//!   asleep.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -83,28 +84,28 @@ pub struct EventLoop<Data> {
     _thread: SendARemote,
     poller: Poller,
     slots: SecondaryMap<SourceKey, Slot<Data>>,
-    /// The sources with lifecycle hooks, and some that are gone.
+    /// The sources with lifecycle hooks. Some of them may be gone.
     hooks: Vec<SourceKey>,
-    /// What was found and is not delivered yet.
+    /// Events that were found and are not delivered yet.
     round: Round,
-    /// What a round may take.
+    /// How much a round may run.
     budget: Budget,
-    /// Sources that are gone while their files may still be open, and the kernel may go on to report them.
+    /// Sources that are gone while their files may still be open: the kernel may keep reporting these files.
     orphans: VecDeque<Orphan>,
-    /// Where remotes post, and what was posted and has not run yet.
+    /// Where remotes post; `posts` are those that the loop took and has not run yet.
     mailbox: Arc<Mailbox<Post<Data>>>,
     posts: VecDeque<Post<Data>>,
     local_posts: Arc<Mailbox<LocalPost<Data>>>,
-    /// Room for what the ready queue held.
+    /// Buffer for the contents of the ready queue.
     woken: Vec<Woken>,
     policy: Option<ErrorPolicy<Data>>,
     counters: Counters,
-    /// Of those who look at the loop, if any do.
+    /// Present while somebody observes the loop.
     insight: Option<Box<Instrumentation>>,
     shared: Arc<Shared>,
 }
 
-// The bounds stand on the methods: the compiler then says what `LoopData` is for where it is missing.
+// The bounds stand on the methods: the compiler then explains `LoopData` where it is missing.
 impl<Data> EventLoop<Data> {
     /// Makes a loop and its handle. The handle goes into the state, where [`LoopData`] finds it.
     ///
@@ -408,7 +409,7 @@ impl<Data> EventLoop<Data> {
 }
 
 impl<Data: LoopData> EventLoop<Data> {
-    /// One dispatch. `in_run`: a stop ends its wait.
+    /// Runs one dispatch. `in_run`: a stop ends its wait.
     pub(crate) fn dispatch_once(
         &mut self,
         timeout: Option<Duration>,
@@ -427,10 +428,10 @@ impl<Data: LoopData> EventLoop<Data> {
         dispatched.map_err(|error| *error)
     }
 
-    /// The steps of a dispatch. An error ends it; what it has not done, the next one does.
+    /// The steps of a dispatch. An error ends the dispatch; the next one does the remaining steps.
     fn steps(&mut self, timeout: Option<Duration>, in_run: bool, data: &mut Data) -> Outcome {
         self.apply(data)?;
-        // Before hooks answer: what they say of an fd is not the kernel's to say again.
+        // Before the hooks: the kernel does not repeat readiness that a hook reports.
         self.round.forget_level(tables(data));
         let prepared = self.before_sleep(data);
         let waited = prepared.and_then(|()| self.wait(timeout, in_run, data));
@@ -442,7 +443,7 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(())
     }
 
-    /// Ends a dispatch: whoever watches the loop's fd is told whether there is more to do.
+    /// Ends a dispatch: tells whoever watches the loop's fd whether there is more to do.
     #[inline]
     fn publish(&mut self, data: &mut Data) {
         if self.shared.is_exported() {
@@ -459,7 +460,7 @@ impl<Data: LoopData> EventLoop<Data> {
             return self.shared.publish_work();
         };
         handle.registrations_mut().renew_nearest();
-        // The kernel makes no edge for what it goes on to tell of.
+        // The kernel makes no new edge for level-triggered fds that stay ready.
         let delivered_level = self.round.take_delivered_level();
         let may_be_more = delivered_level || self.poller.was_full();
         let work = self.has_work(handle) || may_be_more && self.poller.is_ready();
@@ -467,7 +468,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 }
 
-/// A dispatch that ends by a panic leaves the loop's fd readable.
+/// Makes the loop's fd readable if a dispatch ends in a panic.
 struct PublishWork(Arc<Shared>);
 
 impl Drop for PublishWork {
@@ -479,7 +480,7 @@ impl Drop for PublishWork {
 }
 
 impl<Data> EventLoop<Data> {
-    /// Gives the memory of slots back when there are none.
+    /// Frees the memory of the slots. The caller calls this when there are none.
     pub(crate) fn shrink_slots(&mut self) {
         if self.slots.capacity() > 1024 {
             self.slots = SecondaryMap::new();

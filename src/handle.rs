@@ -76,14 +76,14 @@ pub trait LoopData: Sized {
 ///
 /// [`insert_source`](Self::insert_source) has an example, and most of the other methods have their own.
 pub struct LoopHandle<Data> {
-    /// First, so that the compiler names it first.
+    /// The first field, so that compiler errors name it first.
     _thread: SendARemote,
     registrations: Registrations,
     ops: Ops<Data>,
     idles: Idles<Data>,
     mailbox: Arc<Mailbox<Post<Data>>>,
     pub(crate) local_posts: Arc<Mailbox<LocalPost<Data>>>,
-    /// The handles of hosted loops, some of which are gone.
+    /// The handles of hosted loops. Some of these loops may be gone.
     #[cfg(all(unix, feature = "calloop"))]
     pub(crate) calloops: Vec<HostedHandle<Data>>,
 }
@@ -258,7 +258,7 @@ impl<Data> LoopHandle<Data> {
         self.push(Op::Inspect(Box::new(|event_loop, data| look(event_loop, data))));
     }
 
-    /// [`inspect`](Self::inspect), by one who also changes who looks at the loop.
+    /// [`inspect`](Self::inspect), for code that also adds or removes observers.
     #[cfg(all(unix, feature = "inspector"))]
     pub(crate) fn inspect_mut(
         &mut self,
@@ -314,7 +314,8 @@ impl<Data> LoopHandle<Data> {
         live
     }
 
-    /// Moves the deadline of a source that has one, by `set` if it has to be told at once.
+    /// Moves the deadline of a source that has one. If `Op::SetDeadline` cannot do that, an op calls `set` on the
+    /// source.
     #[inline]
     pub(crate) fn move_deadline<S: EventSource>(
         &mut self,
@@ -599,7 +600,7 @@ impl<Data> LoopHandle<Data> {
         if !self.registrations.is_enabled(key) {
             return None;
         }
-        // What is armed with it, the loop's fd is to tell of.
+        // The loop's fd must report what the caller registers with it.
         self.registrations.shared().note_work();
         Some(Registrar::new(&mut self.registrations, key))
     }
@@ -624,7 +625,7 @@ impl<Data> LoopHandle<Data> {
         &mut self.registrations
     }
 
-    /// Keeps the handle of a hosted loop, and none of those that are gone.
+    /// Keeps the handle of a hosted loop, and drops the handles of those that are gone.
     #[cfg(all(unix, feature = "calloop"))]
     pub(crate) fn add_calloop(&mut self, handle: HostedHandle<Data>) {
         self.calloops.retain(|handle| handle.is_live(&self.registrations));
@@ -643,8 +644,8 @@ impl<Data> LoopHandle<Data> {
         !self.ops.is_empty() || !self.idles.is_empty()
     }
 
-    /// The next op to apply, if it runs no code of the user's or `may_run` says that it may. What guards left that were
-    /// dropped by now is among them.
+    /// The next op to apply, if it runs no user code or `may_run` allows it. First queues the removals that dropped
+    /// guards asked for.
     #[inline]
     pub(crate) fn next_op(&mut self, may_run: impl FnOnce(&Clock) -> bool) -> Option<Op<Data>> {
         if !self.registrations.shared().dropped_guards().is_empty() {
@@ -656,19 +657,19 @@ impl<Data> LoopHandle<Data> {
 
     #[cold]
     fn take_dropped_guards(&mut self) {
-        // Dropped at the end: a destructor may panic, and the other guards' work is not lost.
+        // Dropped at the end: a destructor may panic, and the work of the other guards must not be lost.
         let mut idles = Vec::new();
         for dropped in self.registrations.shared().dropped_guards().take() {
             match dropped {
                 DroppedGuard::Source(source) => {
                     let key = source.key();
-                    // What was asked for before it was dropped does nothing to it any more.
+                    // From here on, ops that were queued before the guard was dropped do nothing to the source.
                     if self.registrations.begin_removal(key, true) {
                         self.cancel_retry(key);
                         self.push(Op::Remove(key));
                     }
                 }
-                // Its empty place keeps the wait that follows from blocking, whatever its destructor does.
+                // The idle's empty place keeps the next wait from blocking, whatever its destructor does.
                 DroppedGuard::Idle(idle) => idles.extend(self.idles.cancel(idle)),
                 DroppedGuard::Fd { interest, told } => {
                     self.registrations.forget_watched(interest, told);
@@ -683,13 +684,13 @@ impl<Data> LoopHandle<Data> {
         self.idles.len()
     }
 
-    /// The next idle; `Some(None)` in the place of one that was cancelled.
+    /// The next idle. `Some(None)` in the place of a cancelled one.
     #[inline]
     pub(crate) fn next_idle(&mut self) -> Option<Option<idles::Idle<Data>>> {
         self.idles.pop()
     }
 
-    /// The name of the idle that was taken last, if it has one.
+    /// Takes the name of the idle that was popped last, if it has one.
     pub(crate) fn take_idle_name(&mut self) -> Option<Cow<'static, str>> {
         self.idles.take_name()
     }
@@ -704,7 +705,7 @@ impl<Data> LoopHandle<Data> {
         live
     }
 
-    /// What is asked for explicitly is not undone by a retry that was to come later.
+    /// Cancels the retry of a source, because an explicit request takes precedence over it.
     fn cancel_retry(&mut self, key: SourceKey) {
         if let Some(timer) = self.registrations.take_retry(key) {
             self.remove(timer);
@@ -717,7 +718,7 @@ impl<Data> LoopHandle<Data> {
         self.ops.push(op);
     }
 
-    /// Tells the loop when there is something to do for the first time since it last looked.
+    /// Tells the loop about the first piece of work since the loop last looked.
     #[inline]
     fn note_work(&mut self) {
         if !self.has_work() {
@@ -735,7 +736,7 @@ impl<Data> fmt::Debug for LoopHandle<Data> {
     }
 }
 
-/// Whether to drop it may run code of the user's.
+/// Whether dropping the value may run user code.
 fn runs_code_when_dropped<T>(_: &T) -> bool {
     std::mem::needs_drop::<T>()
 }

@@ -1,4 +1,4 @@
-//! The vocabulary between a source and the loop: what it waits for, how, what came, what is next.
+//! The vocabulary between a source and the loop: interest, mode, readiness, and what a source wants next.
 
 use std::ops::{BitOr, BitOrAssign};
 
@@ -54,7 +54,7 @@ impl Interest {
     }
 }
 
-/// What either asks for.
+/// The union of two interests.
 impl BitOr for Interest {
     type Output = Self;
 
@@ -122,44 +122,44 @@ impl Readiness {
     };
 }
 
-/// What an interest is ready for and is not delivered yet, in its row of the tables.
+/// The readiness of an interest that is not delivered yet. It lies in the interest's row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct ReadinessBits(u16);
 
-// The first four are those of epoll_ctl(2), so that they need no translation.
+// The first four are the bits of epoll_ctl(2), so that they need no translation.
 const READABLE: u16 = 1;
 const PRIORITY: u16 = 1 << 1;
 const WRITABLE: u16 = 1 << 2;
 const ERROR: u16 = 1 << 3;
 const READ_CLOSED: u16 = 1 << 4;
 const WRITE_CLOSED: u16 = 1 << 5;
-/// As the kernel said it, whether the interest asked for it or not.
+/// As the kernel reported it, including what the interest did not ask for.
 const RAW: u16 = 1 << 6;
-/// There is an event, even if it is ready for nothing in particular.
+/// There is an event, even if the interest is ready for nothing in particular.
 const EVENT: u16 = 1 << 7;
-/// The event was found by the wait, and is not only the answer of a `before_sleep`.
+/// The wait found the event. Without this bit, only a `before_sleep` returned it.
 const FOUND: u16 = 1 << 8;
-/// The source said that it has more: it may have read it already, and the kernel then says nothing.
+/// The source said that it has more: it may have read it already, and the kernel then reports nothing.
 const MORE: u16 = 1 << 9;
-/// There is no event, but a place in the queue of the round.
+/// No event, but a place in the queue of the round.
 const PLACE: u16 = 1 << 10;
-/// The kernel goes on to say so by itself while that holds.
+/// The kernel repeats the event by itself while the fd is ready.
 const LEVEL: u16 = 1 << 11;
 
 impl ReadinessBits {
     /// No event.
     pub(crate) const NONE: Self = Self(0);
-    /// An event without readiness, as a notification is.
+    /// An event without readiness, such as a notification.
     pub(crate) const NOTIFIED: Self = Self(EVENT | FOUND);
 
-    /// What the kernel said, in the bits of epoll_ctl(2), where nothing is closed or broken.
+    /// What the kernel reported for an fd where nothing is closed or broken, in the bits of epoll_ctl(2).
     #[cfg_attr(mio_unsupported_force_poll_poll, expect(dead_code))]
     #[inline]
     pub(crate) fn open(epoll: u32) -> Self {
         Self(epoll as u16 & (READABLE | PRIORITY | WRITABLE) | EVENT | RAW | FOUND)
     }
 
-    /// What the kernel said: what is closed or broken can be read or written without blocking.
+    /// What the kernel reported. A closed or broken direction counts as ready: reading or writing does not block.
     pub(crate) fn raw(readiness: Readiness) -> Self {
         let mut raw = Self::from(readiness).0 | RAW | FOUND;
         if raw & (ERROR | READ_CLOSED | WRITE_CLOSED) != 0 {
@@ -173,26 +173,26 @@ impl ReadinessBits {
         Self(raw)
     }
 
-    /// What is left of what the kernel said if an interest asks for `wants`.
+    /// The part of the kernel's report that an interest in `wants` asked for.
     #[inline]
     pub(crate) fn wanted(self, wants: InterestBits) -> Self {
         let wanted = u16::from(wants.0) | !(READABLE | PRIORITY | WRITABLE);
         if self.0 & RAW == 0 { self } else { Self(self.0 & wanted) }
     }
 
-    /// The same, of an fd of which the kernel goes on to tell by itself if `level`.
+    /// Adds the mark of an fd whose events the kernel repeats, if `level`.
     #[inline]
     pub(crate) fn with_level(self, level: bool) -> Self {
         if level { Self(self.0 | LEVEL) } else { self }
     }
 
-    /// Whether it is of an fd of which the kernel goes on to tell by itself.
+    /// Whether the fd's events are repeated by the kernel.
     #[inline]
     pub(crate) fn is_level(self) -> bool {
         self.0 & LEVEL != 0
     }
 
-    /// Whether the kernel tells all of it again: what the source said, it does not.
+    /// Whether the kernel repeats all of it. It does not repeat what the source said.
     #[inline]
     pub(crate) fn is_told_again(self) -> bool {
         self.0 & (LEVEL | MORE) == LEVEL
@@ -210,7 +210,7 @@ impl ReadinessBits {
         self.0 & FOUND != 0
     }
 
-    /// The same, of which the source said that there is more.
+    /// Adds the mark that the source has more.
     #[inline]
     pub(crate) fn with_more(self) -> Self {
         Self(self.0 | MORE)
@@ -222,10 +222,10 @@ impl ReadinessBits {
         self.0 & MORE != 0
     }
 
-    /// An event that is forgotten, and keeps its place.
+    /// A forgotten event that keeps its place in the queue.
     pub(crate) const FORGOTTEN: Self = Self(PLACE);
 
-    /// Takes in `more`; whether it needs a place in the queue.
+    /// Adds `more`. Returns whether the interest needs a place in the queue.
     #[inline]
     pub(crate) fn merge(&mut self, more: Self) -> bool {
         let first = self.0 == 0;
@@ -304,7 +304,7 @@ impl From<InterestBits> for Interest {
 /// assert_eq!(PostAction::Continue | PostAction::Again, PostAction::Again);
 /// assert_eq!(PostAction::Continue | PostAction::Remove, PostAction::Reregister);
 /// ```
-// As wide as a pointer, so that a result of it goes through registers.
+// As wide as a pointer, so that a `Result` of it goes through registers.
 #[repr(usize)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]

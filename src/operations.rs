@@ -1,4 +1,4 @@
-//! The operations of a handle that name sources of this crate: timers, fds for futures, tasks.
+//! The operations of a handle that name built-in sources: timers, fds for futures, tasks.
 
 #[cfg(feature = "executor")]
 use std::future::Future;

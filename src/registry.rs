@@ -1,10 +1,9 @@
 //! The tables of a loop: which sources live, and which interests they hold.
 //!
-//! This is the half of the loop that a callback may change at once, through its
-//! [`LoopHandle`](crate::LoopHandle); the sources themselves are out of reach in the
-//! [`EventLoop`](crate::EventLoop). Invariant: an interest belongs to a live source, and is known to
-//! the kernel, the deadline queue or the ready queue only while it is in the table; what those report
-//! later under its key is recognised by the key's generation and dropped.
+//! A callback may change this half of the loop at once, through its [`LoopHandle`](crate::LoopHandle); the sources
+//! themselves are out of its reach, in the [`EventLoop`](crate::EventLoop). Invariant: an interest belongs to a live
+//! source, and the kernel, the deadline queue or the ready queue knows it only while it is in the table. If one of them
+//! reports it later, the generation in its key shows that it is gone, and the loop drops the report.
 
 use std::any::TypeId;
 use std::hash::{Hash, Hasher};
@@ -39,84 +38,84 @@ pub(crate) use watch::{IoWatch, Watch};
 
 /// Registered: receives events.
 const ENABLED: u8 = 1;
-/// An op that removes it is queued: gone for its owner.
+/// An op that removes the source is queued: for its owner the source is gone.
 const REMOVED: u8 = 1 << 1;
-/// An op that disables it is queued, or was applied: the last that concerns it.
+/// The last op about enabling or disabling the source, queued or applied, disables it.
 const DISABLED: u8 = 1 << 2;
-/// It has options of its own.
+/// The source has options of its own.
 const OPTIONS: u8 = 1 << 3;
-/// It goes after its first event.
+/// The source goes after its first event.
 const ONCE: u8 = 1 << 4;
-/// Its removal was asked for while ops were applied: those that are queued do nothing to it any more.
+/// Its removal was requested while ops were applied: ops queued before do nothing to the source.
 const GOING: u8 = 1 << 5;
-/// To drop it may run code of the user's.
+/// Dropping the source may run user code.
 const DROPS: u8 = 1 << 6;
 
 /// The tables; see the module's head.
 #[derive(Debug)]
 pub(crate) struct Registrations {
-    /// Counted, so that what outlives the loop can tell that it is gone.
+    /// In an `Arc`, so that whatever outlives the loop can tell that the loop is gone.
     registry: Arc<mio::Registry>,
     shared: Arc<Shared>,
     clock: Clock,
     rows: Rows,
     fds: Fds,
-    /// What the kernel could not be told to forget.
+    /// Interests that the kernel could not be told to forget.
     lost: Vec<(SourceKey, InterestKey)>,
     options: SparseSecondaryMap<SourceKey, SourceOptions>,
-    /// One queue a priority.
+    /// One queue per priority.
     deadlines: [Deadlines; Priority::COUNT],
-    /// How many deadlines expired and are not delivered, or taken off the lists.
+    /// How many entries the lists of expired deadlines have.
     due: usize,
     /// Whether any source ever had a priority other than the default.
     prioritized: bool,
     /// The deadline that was delivered last.
     delivered: Option<(InterestKey, i64)>,
-    /// The timers that enable sources again which failed.
+    /// The timers that will enable failed sources again.
     retries: SparseSecondaryMap<SourceKey, AnyToken>,
-    /// Whether there ever was an interest of which the kernel does not know that it is one-shot, or level-triggered.
+    /// Whether there ever was an interest that the kernel does not know to be one-shot, or level-triggered.
     emulates_oneshot: bool,
     emulates_level: bool,
     /// Whether there ever was a mio source.
     has_mio: bool,
-    /// The source in which the loop waits, which hosts another loop.
+    /// The source that hosts another loop and in which this loop waits.
     host: Option<SourceKey>,
     /// The source whose callback runs; null if none does.
     running: SourceKey,
-    /// Whether an op that names `running` was queued since its callback was called.
+    /// Whether an op that names `running` was queued since the call of its callback began.
     touched: bool,
 }
 
 /// How a source ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Life {
-    /// It goes after its first event.
+    /// The source goes after its first event.
     pub(crate) once: bool,
-    /// To drop it, or its callback, may run code of the user's.
+    /// Dropping the source or its callback may run user code.
     pub(crate) drops: bool,
 }
 
-/// The turn of a source: what is delivered to it.
+/// The turn of a source: the event that it gets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn {
     pub(crate) source: SourceKey,
     pub(crate) interest: InterestKey,
     pub(crate) readiness: ReadinessBits,
-    /// Whether the source goes after it.
+    /// Whether the source goes after this event.
     pub(crate) once: bool,
     has_options: bool,
 }
 
-/// What a source may use up in one round.
+/// What a source may use in one round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SourceBudget {
     callbacks: u32,
-    /// When its time is over, on the clock's scale.
+    /// When its time ends, on the clock's scale.
     ends: Option<i64>,
 }
 
 impl SourceBudget {
-    /// Whether there may be another callback after one; reads no clock if the time has no limit.
+    /// Counts one callback. Returns whether another may follow; reads no clock if the time is unlimited.
     #[inline]
     pub(crate) fn goes_on(&mut self, clock: &Clock) -> bool {
         self.callbacks -= 1;
@@ -127,10 +126,10 @@ impl SourceBudget {
 /// How many callbacks a source may run in one round if its options don't say.
 const DEFAULT_BUDGET: u32 = 1024;
 
-/// A mark of a type, which two types have in common once in four billion times.
+/// A mark of a type. Two types share one with a probability of one in four billion.
 #[inline]
 fn mark_of<S: 'static>() -> u32 {
-    /// Takes a part of the 128 bits of a type's identity, which are a hash already.
+    /// Takes a part of the 128 bits of a `TypeId`, which are a hash already.
     struct Part(u64);
     impl Hasher for Part {
         fn finish(&self) -> u64 {
@@ -210,7 +209,7 @@ impl Registrations {
         }
     }
 
-    /// Forgets a source, which holds no interest; whether to drop it may run code of the user's.
+    /// Deletes the row of a source that holds no interest. Returns whether dropping the source may run user code.
     #[inline]
     pub(crate) fn delete_row(&mut self, key: SourceKey) -> bool {
         let flags = self.rows.remove_source(key).map_or(0, |row| row.flags);
@@ -221,7 +220,7 @@ impl Registrations {
         flags & DROPS != 0
     }
 
-    /// Removes every interest that `source` still holds: a source that is unregistered holds none.
+    /// Removes every interest that `source` still holds. An unregistered source holds none.
     #[inline]
     pub(crate) fn sweep(&mut self, source: SourceKey) {
         while self.rows.source(source).is_some_and(Row::holds_any) {
@@ -239,23 +238,23 @@ impl Registrations {
     /// Removes an interest that its source did not take back.
     fn forget_interest(&mut self, key: InterestKey) {
         if let Some((source, &Held { watch: Watch::Io(io), .. })) = self.rows.get(key) {
-            // The kernel may have forgotten it already: there is nothing to do about a failure.
+            // Ignore a failure: the kernel may have forgotten the fd already.
             let _ = self.forget_fd(source, io, key, false);
         }
         self.remove_interest(key);
     }
 
-    /// Removes the interest of an [`FdGuard`](crate::FdGuard) that is gone, which told the kernel or did not.
+    /// Removes the interest of a dropped [`FdGuard`](crate::FdGuard). `told`: the guard told the kernel already.
     pub(crate) fn forget_watched(&mut self, key: InterestKey, told: bool) {
         if told { self.remove_interest(key) } else { self.forget_interest(key) }
     }
 
-    /// Notes the timer that is to enable a source again, which failed.
+    /// Notes the timer that will enable a failed source again.
     pub(crate) fn set_retry(&mut self, key: SourceKey, timer: AnyToken) {
         self.retries.insert(key, timer);
     }
 
-    /// That timer, if there is one; forgets it.
+    /// Takes that timer, if there is one.
     #[inline]
     pub(crate) fn take_retry(&mut self, key: SourceKey) -> Option<AnyToken> {
         if self.retries.is_empty() { None } else { self.retries.remove(key) }
@@ -266,7 +265,7 @@ impl Registrations {
         self.rows.source(key).is_some_and(|row| row.flags & flags != 0)
     }
 
-    /// Whether the source is there and no op that removes it is queued.
+    /// Whether the source exists and no op that removes it is queued.
     #[inline]
     pub(crate) fn is_live(&self, key: SourceKey) -> bool {
         self.rows.source(key).is_some_and(|row| row.flags & REMOVED == 0)
@@ -291,14 +290,14 @@ impl Registrations {
         self.has(key, ENABLED)
     }
 
-    /// Whether the source is live and registered, and neither disabled nor about to be.
+    /// Whether the source is live and registered, and no op that disables it is queued.
     #[inline]
     pub(crate) fn is_enabled(&self, key: SourceKey) -> bool {
         let is_enabled = |row: &Row| row.flags & (ENABLED | REMOVED | DISABLED) == ENABLED;
         self.rows.source(key).is_some_and(is_enabled)
     }
 
-    /// Notes that the source is to be disabled, or not.
+    /// Notes whether the last op about the source disables it.
     #[inline]
     pub(crate) fn set_disabled(&mut self, key: SourceKey, disabled: bool) {
         if let Some(row) = self.rows.source_mut(key) {
@@ -306,7 +305,7 @@ impl Registrations {
         }
     }
 
-    /// Sets whether the source is registered; whether that is a change.
+    /// Sets whether the source is registered. Returns whether that is a change.
     #[inline]
     pub(crate) fn set_registered(&mut self, key: SourceKey, registered: bool) -> bool {
         let Some(row) = self.rows.source_mut(key) else {
@@ -316,15 +315,15 @@ impl Registrations {
         std::mem::replace(&mut row.flags, flags) != flags
     }
 
-    /// Notes that an op naming the source is queued; `false` if the source is not live.
+    /// Notes that an op naming the source is queued. `false` if the source is not live.
     #[inline]
     pub(crate) fn touch(&mut self, key: SourceKey) -> bool {
         self.touched |= key == self.running;
         self.is_live(key)
     }
 
-    /// Notes that an op removing the source is queued, or about to be applied; `false` if the source was not live.
-    /// `now`: while ops are applied, those about the source among them.
+    /// Notes that an op removing the source is queued or about to be applied. `false` if the source was not live.
+    /// `now`: ops are being applied, and those about the source do nothing from here on.
     #[inline]
     pub(crate) fn begin_removal(&mut self, key: SourceKey, now: bool) -> bool {
         self.touched |= key == self.running;
@@ -337,7 +336,7 @@ impl Registrations {
         }
     }
 
-    /// Whether ops about the source do nothing any more.
+    /// Whether ops about the source do nothing.
     #[inline]
     pub(crate) fn is_going(&self, key: SourceKey) -> bool {
         self.rows.source(key).is_none_or(|row| row.flags & GOING != 0)
@@ -356,13 +355,13 @@ impl Registrations {
         self.rows.source(source).map_or(Priority::Normal, |row| row.priority)
     }
 
-    /// Whether there may be something that could be late: a deadline, or a source of another priority than others.
+    /// Whether there may be something that could be late: a deadline, or a source whose priority differs from others.
     #[inline]
     pub(crate) fn has_urgent(&self) -> bool {
         self.prioritized || self.shared.nearest_deadline().is_some()
     }
 
-    /// Whether there may be a source of another priority than others.
+    /// Whether there may be a source whose priority differs from others.
     #[inline]
     pub(crate) fn is_prioritized(&self) -> bool {
         self.prioritized
@@ -388,32 +387,32 @@ impl Registrations {
 
     // The source that runs.
 
-    /// It, if one does.
+    /// The source whose turn it is, if any.
     #[inline]
     pub(crate) fn running(&self) -> Option<SourceKey> {
         (!self.running.is_null()).then_some(self.running)
     }
 
-    /// Whether an op named the source that runs since its callback was called.
+    /// Whether an op that names the running source was queued since the call of its callback began.
     #[inline]
     pub(crate) fn was_touched(&self) -> bool {
         self.touched
     }
 
-    /// A callback of `source` begins.
+    /// Begins a callback of `source`.
     #[inline]
     pub(crate) fn begin_callback(&mut self, source: SourceKey) {
         self.running = source;
         self.touched = false;
     }
 
-    /// The turn of a source is over.
+    /// Ends the turn of a source.
     #[inline]
     pub(crate) fn end_turn(&mut self) {
         self.running = SourceKey::null();
     }
 
-    /// What a source may use up in a turn that begins now.
+    /// The budget of a source for a turn that begins now.
     #[inline]
     pub(crate) fn source_budget(&self, turn: Turn) -> SourceBudget {
         if !turn.has_options {
@@ -429,7 +428,8 @@ impl Registrations {
 
     // What is ready.
 
-    /// Notes that `interest` is ready: `None` if it is nobody's, else its priority if it was not noted before.
+    /// Notes that `interest` is ready. `None` if no source holds it; otherwise its priority, if it has no place in a
+    /// queue yet.
     #[inline]
     pub(crate) fn mark_ready(
         &mut self,
@@ -441,7 +441,8 @@ impl Registrations {
         Some(first.then_some(holder.priority))
     }
 
-    /// Forgets what the kernel said of `interest`, if it says that as long as it holds; not what the source said.
+    /// Forgets what the kernel reported about `interest`, if the kernel repeats it while it holds. Keeps what the
+    /// source said.
     pub(crate) fn forget_level(&mut self, interest: InterestKey) {
         if let Some((_, held)) = self.rows.get_mut(interest)
             && let Watch::Io(IoWatch { level: true, .. }) = held.watch
@@ -452,8 +453,8 @@ impl Registrations {
         }
     }
 
-    /// Starts the turn of the source that `interest` is ready for. `None` if it is ready no more, or its source gets no
-    /// events: one that is unregistered holds no interest.
+    /// Starts the turn of the source that holds `interest`. `None` if it is no longer ready, or its source gets no
+    /// events. An unregistered source holds no interest.
     #[inline]
     pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<Turn> {
         let (Holder { source, flags, moves, .. }, held) = self.rows.get_with_source(interest)?;
@@ -466,14 +467,14 @@ impl Registrations {
         (readiness.is_event() && flags & (REMOVED | DISABLED) == 0 && moves == 0).then_some(turn)
     }
 
-    /// Whether a source that is in its turn may go on with it: it holds `interest`, and was not disabled.
+    /// Whether a source may go on with its turn: it still holds `interest`, and was not disabled or removed.
     #[inline]
     pub(crate) fn may_go_on(&mut self, interest: InterestKey) -> bool {
         let is_enabled = |(holder, _): (Holder, _)| holder.flags & (REMOVED | DISABLED) == 0;
         self.rows.get_with_source(interest).is_some_and(is_enabled)
     }
 
-    /// The interests of a source, and what they are ready for.
+    /// The interests of a source, and their readiness.
     pub(crate) fn interests_of(&self, source: SourceKey) -> Interests<'_> {
         self.rows.interests_of(source)
     }

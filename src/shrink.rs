@@ -1,11 +1,11 @@
-//! One rule for the memory of queues: whoever finds one empty, or nearly so, gives the room of a burst back.
+//! One rule for the memory of queues: code that finds a queue empty, or nearly so, frees the memory that a burst took.
 
 use std::collections::VecDeque;
 
-/// The room that a queue keeps, in items.
+/// The capacity that a queue keeps, in items.
 const KEPT: usize = 1024;
 
-/// A queue whose room can be given back.
+/// A queue that can give back capacity.
 pub(crate) trait ShrinkQueue {
     fn len(&self) -> usize;
     fn capacity(&self) -> usize;
@@ -40,7 +40,8 @@ impl<T> ShrinkQueue for VecDeque<T> {
     }
 }
 
-/// Gives back what a burst took and nothing needs any more. Amortised constant: as much was put in as is moved.
+/// Frees the capacity that a burst took and nothing needs now. Amortised constant time: it moves no more items than
+/// were put in.
 #[inline]
 pub(crate) fn shrink(queue: &mut impl ShrinkQueue) {
     let (len, capacity) = (queue.len(), queue.capacity());
@@ -49,7 +50,7 @@ pub(crate) fn shrink(queue: &mut impl ShrinkQueue) {
     }
 }
 
-/// Takes out the first item; whoever takes the last one gives the room back.
+/// Takes out the first item. Frees spare capacity when the queue gets empty.
 #[inline]
 pub(crate) fn pop_front<T>(queue: &mut VecDeque<T>) -> Option<T> {
     let item = queue.pop_front();

@@ -1,8 +1,7 @@
-//! What the parts of the crate that other threads reach are built of: std and mio, or loom's stand-ins while loom tests
-//! them.
+//! The building blocks of the parts that other threads reach: std and mio, or loom's stand-ins while loom tests them.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --lib --release --target-dir target/loom loom` runs every interleaving of the
-//! models in `ready/loom.rs`.
+//! models in `threads/ready/loom.rs`.
 
 #[cfg(not(all(loom, test)))]
 pub(crate) use std::sync::{
@@ -24,7 +23,7 @@ pub(crate) use mio::Waker;
 #[cfg(all(loom, test))]
 pub(crate) use stand_ins::{Condvar, Waker};
 
-/// What loom has no stand-in for.
+/// Replacements for what loom does not provide.
 #[cfg(all(loom, test))]
 mod stand_ins {
     use std::io;
@@ -33,7 +32,7 @@ mod stand_ins {
 
     use super::{AtomicBool, MutexGuard, Ordering};
 
-    /// What wakes the loop, with the kernel's part: it keeps one wake-up, as an eventfd does.
+    /// Wakes the loop. It also plays the kernel's part, and keeps one wake-up, as an eventfd does.
     #[derive(Debug)]
     pub(crate) struct Waker {
         woken: AtomicBool,
@@ -48,7 +47,7 @@ mod stand_ins {
             Ok(())
         }
 
-        /// The loop's wait, which takes the wake-up; the timeout with which the kernel is asked for the rest.
+        /// The loop's wait, which consumes the wake-up. Returns the timeout for asking the kernel afterwards.
         pub(crate) fn wait(&self, timeout: Option<Duration>) -> Option<Duration> {
             while !self.woken.swap(false, Ordering::AcqRel) && timeout.is_none() {
                 self.waiting.wait();
@@ -56,7 +55,7 @@ mod stand_ins {
             Some(Duration::ZERO)
         }
 
-        /// The wait of whoever watches the loop's fd from outside, which takes nothing.
+        /// The wait of an outside watcher of the loop's fd, which consumes nothing.
         pub(crate) fn watch(&self) {
             while !self.woken.fetch_or(false, Ordering::AcqRel) {
                 self.waiting.wait();

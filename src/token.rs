@@ -1,6 +1,6 @@
 //! What callers hold instead of references: generational keys of sources, interests and idles.
 //!
-//! Invariant: a key that was handed out never names anything but the thing it was made for.
+//! Invariant: a key never names anything but the thing it was made for.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -18,12 +18,13 @@ new_key_type! {
     pub(crate) struct OtherKey;
 }
 
-/// Names one interest (an fd, a deadline or a notifier) of a source. No two interests have the same; one word, so
+/// Names one interest (an fd, a deadline or a notifier) of a source. No two interests have the same key. One word, so
 /// that it goes through registers.
 ///
-/// The upper half is a generation. An odd one: it is an [`OtherKey`]. An even one: it lies in the row of its source,
-/// whose key is that with the lowest bit of the generation set, and without the upper five bits of the lower half, the
-/// place. Those say which registration of the source it is, from 1 on.
+/// The upper half is a generation. If it is odd, the key is an [`OtherKey`]. If it is even, the interest lies in the
+/// row of its source. The source's key is then this key with the lowest bit of the generation set and the upper five
+/// bits of the lower half cleared. Those five bits are the number of the source's registration, from 1 on; the rest of
+/// the lower half is the place of the row.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct InterestKey(NonZeroU64);
 
@@ -34,21 +35,21 @@ pub(crate) enum InterestRow {
     Other(OtherKey),
 }
 
-// A kernel event carries the whole key, generation included, so that an event of an interest that is
-// gone is told from one of the interest that took its place. That needs 64 bits of user data.
+// A kernel event carries the whole key, generation included, which distinguishes an interest that is gone from the one
+// that took its place. That needs 64 bits of user data.
 const _: () = assert!(
     usize::BITS >= 64,
     "soloop puts a 64-bit key into `mio::Token`; targets with narrower pointers are not supported"
 );
 
 impl InterestKey {
-    /// How many registrations of a source have a key of this kind.
+    /// How many registrations of a source get a key of this kind.
     pub(crate) const REGISTRATIONS: u8 = 31;
     const PLACES: u32 = 27;
     const OTHER: u64 = 1 << 32;
 
-    /// The interest in the row of `source` in one of its registrations, from 1 on. `None` if there is no such key: of
-    /// later registrations, and of more than a hundred million sources.
+    /// The interest in the row of `source` in one of its registrations, from 1 on. `None` if no such key exists: for
+    /// later registrations, and beyond a hundred million sources.
     #[inline]
     pub(crate) fn in_row(source: SourceKey, registration: u8) -> Option<Self> {
         let bits = source.data().as_ffi() & !Self::OTHER;
@@ -77,7 +78,7 @@ impl InterestKey {
         mio::Token(self.0.get() as usize)
     }
 
-    /// The key that was made into `token`.
+    /// The key from which `token` was made.
     #[inline]
     pub(crate) fn from_mio(token: mio::Token) -> Self {
         Self::from_bits(token.0 as u64)
@@ -85,7 +86,7 @@ impl InterestKey {
 
     #[inline]
     fn from_bits(bits: u64) -> Self {
-        // No key is 0: no place in a slotmap is.
+        // No key is 0, because no place in a slotmap is 0.
         Self(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MAX))
     }
 }

@@ -1,21 +1,22 @@
-//! What one round may take: a due timer and a source of higher priority are late by a bound, and not by a flood.
+//! Limits one round, so that due timers and sources of higher priority are late by a bounded time even in a flood.
 //!
-//! A round begins when its wait has ended, and what precedes the next wait still belongs to it. Whatever runs code of
-//! the user's asks first ([`Budget::may_run`]), as one of a few [`Lane`]s. When the time of the round is over, or the
-//! count, the answer is no: what is left waits for the next round, which takes in due timers and higher priorities
-//! before it. So that no lane starves, one that was refused is owed an equal share of what time the next round has left
-//! when it comes to it: half, if others want but one share beside it. And it gets one item even if the time is over,
-//! though only one lane of a round does: between the end of a round and the next wait there is one item at most.
+//! A round begins when its wait ends, and includes the steps before the next wait. Whatever runs user code asks first
+//! ([`Budget::may_run`]), as one of a few [`Lane`]s. When the time of the round, or its count, is used up, the answer
+//! is no. The rest waits for the next round, which takes in due timers and higher priorities first. So that no lane
+//! starves, a refused lane is owed a share of the next round. The remaining time is split equally between the lane that
+//! asks and the other lanes that are owed a share: it gets half of that time if there is one other. One refused lane
+//! per round also gets one item after the time is over: between the end of a round and the next wait, one item runs at
+//! most.
 //!
-//! The time is read from the loop's clock, at every item while items are slow, and at every eighth while they are quick.
-//! A manual clock is not read at all: there the count alone ends a round, so that runs repeat.
+//! The budget reads the loop's clock before every item while items are slow, and before every eighth while they are
+//! quick. It does not read a manual clock: there only the count ends a round, so that runs repeat exactly.
 
 use std::time::Duration;
 
 use crate::clock::{Clock, nanos};
 use crate::registry::options::Priority;
 
-/// What takes a part of a round.
+/// A kind of work that takes a part of a round.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Lane {
     Apply,
@@ -40,39 +41,39 @@ impl Lane {
 pub(crate) struct Budget {
     /// The time of a round, in nanoseconds.
     time: i64,
-    /// How many ops and posts the round may still run: ops may issue others without an end.
+    /// How many ops and posts the round may still run. Ops may issue further ops endlessly.
     left: u32,
-    /// When the round began, if that is known.
+    /// When the round began, if known.
     started: Option<i64>,
-    /// What of its time is known to be over.
+    /// How much of the round's time was used up at the last reading of the clock.
     spent: i64,
-    /// How many items run until the clock is read again, and how many that were the last time.
+    /// How many more items run before the next reading of the clock, and how many run between two readings.
     unread: u32,
     stride: u32,
-    /// The lanes that were refused since they last ran, or had nothing to run for a round.
+    /// The refused lanes. A lane leaves the set when it runs, or when a round completes without refusing it.
     starved: u8,
-    /// The lanes that were starved when the round began, and have not had their share of it.
+    /// The lanes that were starved when the round began, and have not had their share of this round.
     owed: u8,
     /// The lanes that this round refused.
     closed: u8,
-    /// What had been spent when the last of these was refused.
+    /// The value of `spent` when a lane was last added to `closed`.
     shared: i64,
-    /// The lanes that wait for others in this round, and are not refused by that.
+    /// The lanes that wait for other lanes in this round. Waiting does not count as a refusal.
     held: u8,
-    /// The lanes of which something ran in this round.
+    /// The lanes that ran an item in this round.
     ran: u8,
-    /// The lane that overdrew last: the next in turn is the first starved one after it.
+    /// The lane that overdrew last. The next lane in turn is the first starved one after it.
     last: u32,
-    /// One item ran although the time was over.
+    /// An item ran in this round after its time was over.
     overdrawn: bool,
-    /// This round refused something.
+    /// This round refused an item.
     refused: bool,
-    /// The round before did.
+    /// The round before refused an item.
     follows_refusal: bool,
 }
 
 impl Budget {
-    /// How many ops and posts a round may run: more than come together in practice.
+    /// How many ops and posts a round may run: more than occur together in practice.
     const COUNT: u32 = 1 << 20;
     const STRIDE: u32 = 8;
     pub(crate) const TIME: Duration = Duration::from_millis(10);
@@ -102,14 +103,14 @@ impl Budget {
         self.time = nanos(time);
     }
 
-    /// What precedes a wait belongs to the round before, which has the time of another one unless it refused something.
+    /// Gives the steps before a wait the time of a new round, unless the round that they belong to refused something.
     pub(crate) fn begin_without_wait(&mut self, urgent: bool) {
         if !self.refused {
             self.restart(None, urgent);
         }
     }
 
-    /// Begins a round, at `now` if that is known. `urgent`: there may be something that could be late.
+    /// Begins a round, at `now` if known. `urgent`: there may be something that could be late.
     #[inline]
     pub(crate) fn restart(&mut self, now: Option<i64>, urgent: bool) {
         self.left = Self::COUNT;
@@ -120,7 +121,7 @@ impl Budget {
         self.held = 0;
         self.ran = 0;
         self.shared = 0;
-        // The first item needs no look at the clock if it is known when the round began, or if that does not matter.
+        // The first item needs no reading of the clock if the start of the round is known or does not matter.
         self.unread = u32::from(now.is_some() || !urgent);
         self.stride = 1;
         self.overdrawn = false;
@@ -139,7 +140,7 @@ impl Budget {
         self.follows_refusal
     }
 
-    /// Whether an item of `lane` may run, which is there.
+    /// Whether an item of `lane`, which is at hand, may run.
     #[inline]
     pub(crate) fn may_run(&mut self, lane: Lane, clock: &Clock) -> bool {
         let is_op = lane == Lane::Apply;
@@ -151,7 +152,7 @@ impl Budget {
         true
     }
 
-    /// Whether no lane was refused, in this round or before: each then has what time there is.
+    /// Whether no lane was refused in this round or the one before. Each lane may then use all the time there is.
     #[inline]
     fn is_calm(&self) -> bool {
         u32::from_ne_bytes([self.starved, self.owed, self.closed, self.held]) == 0
@@ -179,7 +180,7 @@ impl Budget {
         true
     }
 
-    /// When the share of a lane ends: those that are owed one share what is left with it.
+    /// When the share of a lane ends. The lane shares the remaining time with all others that are owed a share.
     fn share_end(&self, bit: u8) -> i64 {
         match self.owed & !bit {
             0 => self.time,
@@ -191,14 +192,14 @@ impl Budget {
 
     #[cold]
     fn overdraw(&mut self, bit: u8) -> bool {
-        // What runs now takes as long as it takes.
+        // This item may take any time, so the clock is read before the next one.
         self.unread = 0;
         if self.closed & bit == 0 {
             self.closed |= bit;
             self.shared = self.spent.min(self.time);
         }
         self.owed &= !bit;
-        // Those that had a part of this round are behind those that had none, or would stay the next in turn for ever.
+        // Lanes that ran in this round come after those that did not; otherwise they would stay next in turn forever.
         let waiting = match self.starved & !self.ran {
             0 => self.starved,
             waiting => waiting,
@@ -216,13 +217,13 @@ impl Budget {
         may_run
     }
 
-    /// The round is through: a lane that it did not refuse has no claim to the next one.
+    /// The round is complete: lanes that it did not refuse have no claim on the next one.
     #[inline]
     pub(crate) fn finish(&mut self) {
         self.starved &= self.closed;
     }
 
-    /// Gives what is applied the time of a round, whatever the last one left of its own.
+    /// Gives ops and posts the time of a whole round, however much the last round used.
     pub(crate) fn allow_ops(&mut self) {
         self.left = Self::COUNT;
         self.started = None;
@@ -232,12 +233,12 @@ impl Budget {
         self.closed &= !Lane::Apply.bit();
     }
 
-    /// Has what a lane was left with wait for others.
+    /// Makes `lane` wait for others.
     pub(crate) fn hold(&mut self, lane: Lane) {
         self.held |= lane.bit();
     }
 
-    /// Has all lanes go on.
+    /// Lets all lanes go on.
     pub(crate) fn hold_nothing(&mut self) {
         self.held = 0;
     }

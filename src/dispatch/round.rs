@@ -1,8 +1,8 @@
-//! What a round found, what earlier ones left, and what was running when a panic came.
+//! What a round found, what earlier rounds left, and what a panic interrupted.
 //!
-//! Each interest that is ready is in a queue once, by the priority of its source, and what it is ready for is in its row
-//! of the tables: whatever finds it ready again adds to that. One that gets no events any more leaves its place in the
-//! queue, where it then is ready for nothing.
+//! Each ready interest is in a queue once, by the priority of its source. Its row in the tables says what it is ready
+//! for; finding it ready again adds to the row. An interest that gets no more events keeps its place in the queue, but
+//! is ready for nothing when its turn comes.
 
 use std::collections::VecDeque;
 
@@ -15,31 +15,31 @@ use crate::token::{InterestKey, SourceKey};
 
 #[derive(Debug)]
 pub(crate) struct Round {
-    /// What is to be delivered in this round, or in the next if this one ends before.
+    /// Interests to deliver in this round, or in the next if this one ends before.
     ready: [VecDeque<InterestKey>; Priority::COUNT],
-    /// How many are in these queues and in the next.
+    /// How many interests are in `ready` and `deferred`.
     queued: usize,
-    /// What had its turn and has more: it goes behind what the next wait finds.
+    /// Interests that had their turn and have more: they go behind what the next wait finds.
     deferred: Vec<InterestKey>,
-    /// The event that a source processes, or has more of while ops are applied.
+    /// The event that a source is processing, or has more of while ops are applied.
     running: Option<(InterestKey, ReadinessBits)>,
-    /// The source that is being registered, because it was enabled, or unregistered.
+    /// The source that is being enabled or unregistered.
     changing: Option<SourceKey>,
-    /// Errors that are to come out of this dispatch or of later ones.
+    /// Errors that this dispatch or later ones return.
     failures: VecDeque<Box<Error>>,
-    /// A dispatch is under way; or an error or a panic ended the last one.
+    /// A dispatch is under way, or an error or a panic ended the last one.
     is_open: bool,
-    /// An error ended the last dispatch before it was through.
+    /// An error ended the last dispatch before its last step.
     was_cut: bool,
-    /// No error ends this one before: else a source that fails each time would keep others from theirs.
+    /// No error ends this dispatch early: otherwise a source that fails each time would keep others from their events.
     holds_failures: bool,
-    /// What the kernel told of while it is nobody's.
+    /// Interests that the kernel reported and no source holds.
     stale: Vec<InterestKey>,
-    /// Code of the user's ran in this dispatch, before its wait: the wait then does not block.
+    /// User code ran in this dispatch before its wait: the wait then does not block.
     ran_user_code: bool,
-    /// Callbacks ran since the last wait, and may have asked something of a hosted loop.
+    /// Callbacks ran since the last wait, and may have asked a hosted loop for something.
     called: bool,
-    /// An fd of which the kernel tells as long as it is ready was delivered.
+    /// An event of a level-triggered fd was delivered: the kernel repeats it while the fd is ready.
     delivered_level: bool,
 }
 
@@ -62,7 +62,7 @@ impl Round {
         }
     }
 
-    /// Whether there is nothing to deliver, but for deadlines.
+    /// Whether there is nothing to deliver, apart from deadlines.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.queued == 0 && self.failures.is_empty() && !self.was_interrupted()
@@ -74,12 +74,12 @@ impl Round {
         self.queued > 0
     }
 
-    /// How many interests are in the queues.
+    /// How many interests are queued.
     pub(crate) fn len(&self) -> usize {
         self.queued
     }
 
-    /// Takes note that `interest` is ready. `false` if it is nobody's.
+    /// Notes that `interest` is ready. `false` if no source holds it.
     #[inline]
     pub(crate) fn found(
         &mut self,
@@ -99,8 +99,8 @@ impl Round {
         }
     }
 
-    /// Forgets what the kernel says again if it still holds: it may hold no more, and a read would block. The places in
-    /// the queue stay.
+    /// Forgets the readiness that the kernel repeats while it holds: it may hold no more, and a read would then block.
+    /// The interests keep their places in the queue.
     #[inline]
     pub(crate) fn forget_level(&self, registrations: &mut Registrations) {
         if self.queued > 0 {
@@ -114,7 +114,7 @@ impl Round {
         }
     }
 
-    /// Has what had its turn in the last round follow what was found by now.
+    /// Queues the interests that had their turn in the last round behind those found by now.
     #[inline]
     pub(crate) fn take_up_deferred(&mut self, registrations: &Registrations) {
         if self.deferred.is_empty() {
@@ -127,7 +127,7 @@ impl Round {
         shrink(&mut self.deferred);
     }
 
-    /// Has an interest that has more go on in the next round.
+    /// Queues an interest that has more for the next round.
     pub(crate) fn defer(
         &mut self,
         interest: InterestKey,
@@ -146,7 +146,7 @@ impl Round {
         !self.ready[priority.index()].is_empty()
     }
 
-    /// Starts the turn of the next interest of `priority`; the inner `None` if its source gets no events.
+    /// Starts the turn of the next interest of `priority`. The inner `None`: its source gets no events.
     #[inline]
     pub(crate) fn next_ready(
         &mut self,
@@ -158,7 +158,7 @@ impl Round {
         Some(registrations.begin_turn(interest))
     }
 
-    /// Takes note that the kernel told of what is nobody's.
+    /// Notes that the kernel reported an interest that no source holds.
     #[cold]
     pub(crate) fn found_stale(&mut self, interest: InterestKey) {
         self.stale.push(interest);
@@ -169,44 +169,44 @@ impl Round {
         !self.stale.is_empty()
     }
 
-    /// What the kernel told of while it was nobody's.
+    /// Takes the interests that the kernel reported and no source holds.
     pub(crate) fn take_stale(&mut self) -> Vec<InterestKey> {
         std::mem::take(&mut self.stale)
     }
 
     // What ran.
 
-    /// Code of the user's runs that may run before a wait: that does not block then.
+    /// Notes user code that may run before a wait. That wait then does not block.
     #[inline]
     pub(crate) fn runs_user_code(&mut self) {
         self.ran_user_code = true;
     }
 
-    /// Whether such code ran since the dispatch began; forgets it.
+    /// Whether such code ran since the dispatch began; resets the note.
     #[inline]
     pub(crate) fn take_user_code(&mut self) -> bool {
         std::mem::take(&mut self.ran_user_code)
     }
 
-    /// Something runs that may ask a hosted loop for something.
+    /// Notes that something runs that may ask a hosted loop for something.
     #[inline]
     pub(crate) fn calls(&mut self) {
         self.called = true;
     }
 
-    /// Whether something did since the last wait; forgets it.
+    /// Whether something did since the last wait; resets the note.
     #[inline]
     pub(crate) fn take_calls(&mut self) -> bool {
         std::mem::take(&mut self.called)
     }
 
-    /// Takes note of what was delivered.
+    /// Notes that an event was delivered.
     #[inline]
     pub(crate) fn delivered(&mut self, readiness: ReadinessBits) {
         self.delivered_level |= readiness.is_level();
     }
 
-    /// Whether the kernel goes on to tell of something that was delivered; forgets it.
+    /// Whether the kernel repeats something that was delivered; resets the note.
     pub(crate) fn take_delivered_level(&mut self) -> bool {
         std::mem::take(&mut self.delivered_level)
     }
@@ -228,8 +228,8 @@ impl Round {
         self.changing = source;
     }
 
-    /// Takes up what a panic interrupted. An event is delivered once more: it may be all that tells of a backlog. The
-    /// source that was being registered or unregistered.
+    /// Takes up what a panic interrupted. Queues the interrupted event again: it may be the only sign of a backlog.
+    /// Returns the source that was being registered or unregistered.
     pub(crate) fn take_interrupted(
         &mut self,
         registrations: &mut Registrations,
@@ -255,20 +255,20 @@ impl Round {
         self.failures.push_back(Box::new(error));
     }
 
-    /// What precedes a wait begins; whether the last dispatch was not through to its end.
+    /// Begins the steps before a wait. Returns whether the last dispatch did not get to its end.
     #[inline]
     pub(crate) fn begin(&mut self) -> bool {
         self.ran_user_code = false;
         std::mem::replace(&mut self.is_open, true)
     }
 
-    /// A dispatch begins: after one that an error cut short it goes through to its end.
+    /// Begins a dispatch. After one that an error cut short, this one goes through to its end.
     #[inline]
     pub(crate) fn begin_dispatch(&mut self) {
         self.holds_failures = std::mem::take(&mut self.was_cut);
     }
 
-    /// A dispatch ends, by an error or with its last step: what comes out of it.
+    /// Ends a dispatch, after an error or its last step. Returns its outcome.
     #[inline]
     pub(crate) fn end_dispatch(&mut self, steps: Outcome) -> Outcome {
         let was_held = std::mem::take(&mut self.holds_failures);
@@ -278,24 +278,24 @@ impl Round {
         outcome
     }
 
-    /// What was begun is through, unless by an error.
+    /// Marks what was begun as complete, unless an error ended it.
     #[inline]
     pub(crate) fn close(&mut self, outcome: &Outcome) {
         self.is_open &= outcome.is_err();
     }
 
-    /// No error is held, whatever a panic left.
+    /// Lets errors come out at once, whatever a panic left set.
     pub(crate) fn hold_no_failures(&mut self) {
         self.holds_failures = false;
     }
 
-    /// Whether there is an error that came out of nothing yet.
+    /// Whether there is an error that was not returned yet.
     #[inline]
     pub(crate) fn has_failed(&self) -> bool {
         !self.failures.is_empty()
     }
 
-    /// The next error that is to come out now.
+    /// The next error to return now.
     #[inline]
     pub(crate) fn failure(&mut self) -> Outcome {
         if self.has_failed() { self.next_failure() } else { Ok(()) }

@@ -1,7 +1,7 @@
-//! Applying what callbacks asked for, in order, once they have returned.
+//! Applies the ops that callbacks issued, in order, after the callbacks returned.
 //!
-//! Each op leaves the tables whole before it runs code of the user's (a visitor, a destructor, the error policy). An op
-//! whose source panics is not applied twice, except for a removal, which the next dispatch finishes.
+//! Each op leaves the tables whole before it runs user code (a visitor, a destructor, the error policy). An op whose
+//! source panics is not applied twice, except for a removal: the next dispatch finishes it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -18,7 +18,7 @@ use crate::token::SourceKey;
 use crate::{EventLoop, Registrar, Timer};
 
 impl<Data: LoopData> EventLoop<Data> {
-    /// What comes before the wait: takes up what a panic left, applies ops, and runs what was posted.
+    /// The first step of a dispatch: takes up what a panic interrupted, applies ops, and runs posts.
     pub(super) fn apply(&mut self, data: &mut Data) -> Outcome {
         own_handle(&self.shared, data)?;
         self.shared.ready().end_rest();
@@ -34,19 +34,19 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(())
     }
 
-    /// Applies ops and runs what was posted, if there is anything.
+    /// Applies ops and runs posts, if there are any.
     #[inline]
     pub(super) fn apply_asked(&mut self, data: &mut Data) -> Outcome {
         if self.is_asked(data.loop_handle()) { self.apply_all_asked(data) } else { Ok(()) }
     }
 
-    /// Whether there is an op to apply, something that was posted, or an error that is to come out.
+    /// Whether there is an op to apply, a post to run, or an error to report.
     #[inline]
     fn is_asked(&self, handle: &LoopHandle<Data>) -> bool {
         self.has_ops(handle) || !self.posts.is_empty() || !self.mailbox.is_empty()
     }
 
-    /// Whether there is an op to apply, or an error that is to come out.
+    /// Whether there is an op to apply, or an error to report.
     #[inline]
     fn has_ops(&self, handle: &LoopHandle<Data>) -> bool {
         handle.has_ops() || !self.shared.dropped_guards().is_empty() || self.round.has_failed()
@@ -73,7 +73,7 @@ impl<Data: LoopData> EventLoop<Data> {
         own_handle(&self.shared, data).map(drop)
     }
 
-    /// Takes up what a panic or an error left of the last dispatch.
+    /// Takes up what a panic or an error interrupted in the last dispatch.
     #[cold]
     fn take_up_interrupted(&mut self, data: &mut Data) {
         let registrations = tables(data);
@@ -93,7 +93,7 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline(never)]
     fn apply_some_ops(&mut self, data: &mut Data) -> Outcome {
         self.shared.set_applying(true);
-        // Whatever ends it, a panic too: what is asked for from then on is asked for by no op.
+        // Cleared after a panic, too: requests made from then on do not come from an op.
         let applied = catch_unwind(AssertUnwindSafe(|| self.apply_while_allowed(data)));
         self.shared.set_applying(false);
         applied.unwrap_or_else(|panic| resume_unwind(panic))?;
@@ -153,7 +153,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 }
             }
             Op::Visit(key, visitor) => {
-                // Also if it is dropped.
+                // Also if the visitor is dropped without running.
                 self.round.runs_user_code();
                 if let Some((subject, slot)) = live_slot(&mut self.slots, key, data) {
                     let visit = |data: &mut Data| visitor(&mut *slot.source, data);
@@ -164,7 +164,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.round.runs_user_code();
                 if let Some(Slot { source, callback }) = self.remove(key, data) {
                     drop(callback);
-                    // The policy, or that destructor, may have put another loop's handle into the state.
+                    // The policy, or the destructor of `callback`, may have put another loop's handle into the state.
                     if own_handle(&self.shared, data).is_err() {
                         return;
                     }
@@ -199,12 +199,12 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// Brings a registration up to date, because an op asks for it.
+    /// Updates a registration because an op asks for it.
     fn reregister(&mut self, key: SourceKey, data: &mut Data) {
         self.reregister_as(false, key, data);
     }
 
-    /// Brings a registration up to date, because the source answered so.
+    /// Updates a registration because the source answered so.
     pub(super) fn reregister_by_answer(&mut self, key: SourceKey, data: &mut Data) {
         self.reregister_as(true, key, data);
     }
@@ -212,7 +212,8 @@ impl<Data: LoopData> EventLoop<Data> {
     fn reregister_as(&mut self, answered: bool, key: SourceKey, data: &mut Data) {
         let registrations = tables(data);
         let Some(slot) = self.slots.get_mut(key) else { return };
-        // The last op that moves it does that, too: until then the tables are ahead of it.
+        // While ops that move the deadline are queued, the tables are ahead of the source. The last of these ops
+        // updates the registration, too.
         if !registrations.is_registered(key) || registrations.is_moving(key) {
             return;
         }
@@ -229,7 +230,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// Remembers what the kernel could not be told to forget.
+    /// Records as orphans the interests that the kernel could not be told to forget.
     #[inline]
     fn take_lost(&mut self, data: &mut Data) {
         let registrations = tables(data);
@@ -247,7 +248,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// Unregisters a source, if it is registered. One that fails to is unregistered all the same.
+    /// Unregisters a source, if it is registered. The source counts as unregistered even if this fails.
     fn unregister(&mut self, key: SourceKey, data: &mut Data) -> std::io::Result<()> {
         let registrations = tables(data);
         let Some(slot) = self.slots.get_mut(key) else { return Ok(()) };
@@ -262,7 +263,7 @@ impl<Data: LoopData> EventLoop<Data> {
         unregistered
     }
 
-    /// Takes a source out, unregistered. The caller drops what it does not use, when every table is whole.
+    /// Unregisters a source and takes it out. The caller drops what it does not use, once every table is whole.
     pub(super) fn remove(&mut self, key: SourceKey, data: &mut Data) -> Option<Slot<Data>> {
         tables(data).begin_removal(key, true);
         let unregistered = self.unregister(key, data);
@@ -286,10 +287,10 @@ impl<Data: LoopData> EventLoop<Data> {
         slot
     }
 
-    /// Undoes what a panic of `register` interrupted, finishes what one of `unregister` did.
+    /// Undoes a registration, or finishes an unregistration, that a panic interrupted.
     #[cold]
     fn finish_changing(&mut self, key: SourceKey, data: &mut Data) {
-        // It is, if it was being registered.
+        // Does something only if `register` panicked: the source then still counts as registered.
         self.disable(key, data);
         let Ok(handle) = own_handle(&self.shared, data) else {
             return self.round.set_changing(Some(key));
@@ -302,7 +303,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 }
 
-/// A source that may be visited: one whose removal was not asked for meanwhile.
+/// The slot of a source that may be visited: its removal was not requested meanwhile.
 fn live_slot<'a, Data: LoopData>(
     slots: &'a mut SecondaryMap<SourceKey, Slot<Data>>,
     key: SourceKey,

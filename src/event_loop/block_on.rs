@@ -116,7 +116,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 }
 
-/// A waker may outlive the loop: it holds nothing of it.
+/// A waker may outlive the loop, so it keeps no part of the loop alive.
 struct LoopWake {
     woken: AtomicBool,
     shared: Weak<Shared>,

@@ -1,8 +1,8 @@
-//! Delivering what a round found: by priority, then in the order of arrival; deadlines in their own order, after what
-//! the same wait found.
+//! Delivers what a round found: by priority; within one, fds and notifications in the order of arrival, then deadlines
+//! in their own order.
 //!
-//! Ops are applied after every callback, and one that a callback issued for its own source precedes what the source
-//! answers.
+//! Ops are applied after every callback. Ops that a callback issued for its own source take precedence over what the
+//! source answers.
 
 use super::insight::instrument_user_code;
 use crate::dispatch::Lane;
@@ -38,10 +38,11 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(())
     }
 
-    /// After a round that had no time for all there was: what could be late comes first.
+    /// Delivers after a round that ran out of time: what could be late comes first.
     #[cold]
     fn deliver_after_refusal(&mut self, data: &mut Data) -> Outcome {
-        // The callbacks of what comes first do not pump what is left over: their own ops are behind it.
+        // Leftover ops wait until the urgent lanes have run. A callback's own ops are queued behind them, so applying
+        // those would run the leftovers first.
         if own_handle(&self.shared, data)?.has_ops() {
             self.budget.hold(Lane::Apply);
         }
@@ -79,7 +80,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// Starts the next turn; the inner `None` if the source gets no events.
+    /// Starts the next turn. The inner `None`: the source gets no events.
     #[inline]
     fn next_turn(&mut self, lane: Lane, data: &mut Data) -> Option<Option<Turn>> {
         let registrations = tables(data);
@@ -90,7 +91,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// Calls back for one event, again and again while the source says so and has budget left.
+    /// Calls back for one event, and again while the source answers `Again` and has budget left.
     #[inline]
     fn call(&mut self, mut turn: Turn, lane: Lane, data: &mut Data) -> Outcome {
         let mut budget = tables(data).source_budget(turn);
@@ -107,7 +108,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// Applies ops in the middle of a turn; whether it goes on.
+    /// Applies ops in the middle of a turn. Returns whether the turn goes on.
     #[inline(never)]
     fn goes_on(
         &mut self,
@@ -116,7 +117,7 @@ impl<Data: LoopData> EventLoop<Data> {
         lane: Lane,
         data: &mut Data,
     ) -> Outcome<bool> {
-        // It has more, also if one of the ops panics.
+        // The source has more, even if one of the ops panics.
         self.round.set_running(turn.interest, turn.readiness);
         let applied = self.apply_ops(data);
         let registrations = own_handle(&self.shared, data)?.registrations_mut();
@@ -134,13 +135,14 @@ impl<Data: LoopData> EventLoop<Data> {
         applied.map(|()| goes_on)
     }
 
-    /// Has the source process an event.
+    /// Lets the source process an event.
     #[inline]
     fn call_once(&mut self, turn: Turn, data: &mut Data) -> Answer {
         let Turn { source: key, interest, readiness, .. } = turn;
         let registrations = tables(data);
         let Some(slot) = self.slots.get_mut(key) else {
-            // The op that stores it waits for its turn. What the kernel goes on to tell of may hold no more by then.
+            // The op that stores the source is still queued. A level-triggered event is dropped: it may not hold any
+            // more by then, and the kernel repeats it if it does.
             if !readiness.is_told_again() {
                 self.round.defer(interest, readiness, registrations);
             }
@@ -148,7 +150,8 @@ impl<Data: LoopData> EventLoop<Data> {
         };
         registrations.begin_callback(key);
         self.shared.forget_again();
-        // What the kernel says again needs no note. What goes after it goes after a panic, too, whatever the kernel says.
+        // No note for what the kernel repeats. A source that goes after its first event goes after a panic, too,
+        // whatever the kernel says.
         if !readiness.is_told_again() || turn.once {
             let again = if turn.once { readiness.with_more() } else { readiness };
             self.round.set_running(interest, again);
@@ -186,15 +189,15 @@ impl<Data: LoopData> EventLoop<Data> {
         self.apply_ops(data)
     }
 
-    /// Does what the source answered, unless its callback asked for something else.
+    /// Does what the source answered, unless its callback issued ops that say otherwise.
     fn answered(&mut self, answer: Answer, turn: Turn, data: &mut Data) {
         let Turn { source: key, .. } = turn;
         let registrations = tables(data);
         match answer {
-            // An op does that, and with a taken source more.
+            // The queued op removes the source; a `take` does more than that.
             Ok(PostAction::Disable | PostAction::Remove) if !registrations.is_live(key) => {}
-            // The source stays, and its registration is brought up to date, which contradicts no op that follows. What
-            // goes after its first event goes whatever was asked for.
+            // The source stays. Its registration is updated, which contradicts no op that follows. A source that goes
+            // after its first event goes whatever was asked for.
             Ok(PostAction::Disable | PostAction::Remove)
                 if registrations.was_touched() && !registrations.goes_once(key) =>
             {
@@ -209,7 +212,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// Has a source that goes on told of its next event, if its mode asks for something.
+    /// Re-registers a source that goes on, if its mode needs that for the next event.
     fn rearm(&mut self, turn: Turn, data: &mut Data) {
         if tables(data).needs_rearm(turn.interest) {
             self.reregister_by_answer(turn.source, data);
@@ -222,7 +225,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let Failure { error, last } = failure;
         let registrations = tables(data);
         if registrations.is_notifier(interest) {
-            // It may have more, and tells of it only once.
+            // The source may have more, and its notifier reports that only once.
             self.round.defer(interest, readiness, registrations);
         }
         let failure = self.source_failure(key, error, data);
@@ -231,7 +234,7 @@ impl<Data: LoopData> EventLoop<Data> {
             self.report(failure, data);
             drop(slot);
         } else {
-            // A deadline that the source asked for by its answer would be lost with it.
+            // Without this, a deadline that the source set in the failed call would be lost.
             let registrations = &*tables(data);
             if registrations.needs_rearm(interest) || registrations.is_deadline(interest) {
                 self.reregister_by_answer(key, data);
@@ -240,7 +243,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// Runs the idles that are queued by now.
+    /// Runs the idles that are queued at this moment.
     #[inline]
     pub(super) fn run_idles(&mut self, data: &mut Data) -> Outcome {
         match data.loop_handle().count_idles() {

@@ -1,4 +1,4 @@
-//! What becomes of the error of a source: its own policy decides, or the loop's.
+//! Handles the error of a source: the source's own policy decides, or else the loop's.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::handle::{LoopData, own_handle, tables};
 use crate::token::{InterestKey, SourceKey};
 use crate::{AnyToken, EventLoop, SourceOptions, TimeoutAction, Timer};
 
-/// What a source failed with, under its name, and its own policy.
+/// The error of a source, with the source's name and its own policy.
 pub(crate) struct SourceFailure {
     key: SourceKey,
     error: Error,
@@ -16,7 +16,7 @@ pub(crate) struct SourceFailure {
 }
 
 impl<Data: LoopData> EventLoop<Data> {
-    /// What a source failed with, before anything of it is forgotten.
+    /// Makes the failure of a source, while the tables still know the source's name and policy.
     #[cold]
     pub(super) fn source_failure(
         &mut self,
@@ -35,7 +35,7 @@ impl<Data: LoopData> EventLoop<Data> {
         SourceFailure { key, error, policy }
     }
 
-    /// Has a policy decide on an error.
+    /// Lets the policy decide on an error.
     #[cold]
     pub(super) fn report(&mut self, failure: SourceFailure, data: &mut Data) {
         let SourceFailure { key, error, policy } = failure;
@@ -53,7 +53,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if action == ErrorAction::Report {
             return self.round.fail(error);
         }
-        // The policy may have put another loop's handle into the state: the next application of ops says so.
+        // The policy may have put another loop's handle into the state. The next application of ops reports that.
         let Ok(handle) = own_handle(&self.shared, data) else { return };
         match action {
             ErrorAction::Report | ErrorAction::Ignore => {}
@@ -64,7 +64,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 }
 
-/// A source that is gone, or gave up an fd, while the kernel could not be told so.
+/// A source that was removed, or gave up an fd, while the kernel could not be told so.
 #[derive(Debug)]
 pub(crate) struct Orphan {
     interest: InterestKey,
@@ -73,10 +73,10 @@ pub(crate) struct Orphan {
 }
 
 impl<Data: LoopData> EventLoop<Data> {
-    /// How many are remembered.
+    /// How many orphans are remembered.
     const ORPHANS: usize = 16;
 
-    /// Remembers what the kernel may go on to tell of, in case it does.
+    /// Remembers an interest that the kernel may keep reporting.
     #[cold]
     pub(super) fn note_orphan(&mut self, key: SourceKey, interest: InterestKey, data: &mut Data) {
         if self.orphans.len() == Self::ORPHANS {
@@ -86,7 +86,7 @@ impl<Data: LoopData> EventLoop<Data> {
         self.orphans.push_back(Orphan { interest, key, name });
     }
 
-    /// Reports, once each, what the kernel goes on to tell of.
+    /// Reports each orphan that the kernel keeps reporting, once.
     #[cold]
     pub(super) fn report_orphans(&mut self, data: &mut Data) {
         for interest in self.round.take_stale() {
@@ -108,7 +108,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 }
 
-/// Disables a source, and has a timer enable it again.
+/// Disables a source, and starts a timer that enables it again.
 fn retry<Data: LoopData>(key: SourceKey, delay: Duration, error: &Error, data: &mut Data) {
     let handle = data.loop_handle();
     let source = AnyToken::new(key);
@@ -121,13 +121,13 @@ fn retry<Data: LoopData>(key: SourceKey, delay: Duration, error: &Error, data: &
     };
     let enable = move |_, data: &mut Data| {
         let handle = data.loop_handle();
-        // It is this timer's own: `enable` would remove the timer that is running.
+        // The retry timer is this one, which is running: `enable` would remove it.
         handle.registrations_mut().take_retry(key);
         handle.enable(source);
         TimeoutAction::Drop
     };
     let options = SourceOptions::new().name(name);
-    // A timer is registered with nothing that could refuse it.
+    // Registering a timer cannot fail unless the loop is gone.
     if let Ok(timer) = handle.insert_source_with(options, Timer::from_duration(delay), enable) {
         handle.registrations_mut().set_retry(key, timer.into());
     }

@@ -1,4 +1,4 @@
-//! The hooks around the wait, of sources that have some: each once in a dispatch.
+//! Calls the hooks around the wait, for sources that have hooks: each once in a dispatch.
 
 use crate::EventLoop;
 use crate::error::Outcome;
@@ -8,17 +8,17 @@ use crate::registry::source::EventIterator;
 use crate::token::SourceKey;
 
 impl<Data: LoopData> EventLoop<Data> {
-    /// Has the hooks of a source called from now on.
+    /// Calls the hooks of a source from now on.
     #[cold]
     pub(super) fn add_hooks(&mut self, key: SourceKey) {
         if self.hooks.len() == self.hooks.capacity() {
-            // Those of sources that are gone make room.
+            // Removed sources make room.
             self.hooks.retain(|key| self.slots.contains_key(*key));
         }
         self.hooks.push(key);
     }
 
-    /// Calls `before_sleep`, and queues what it answers.
+    /// Calls `before_sleep`, and queues the events that it returns.
     #[inline]
     pub(super) fn before_sleep(&mut self, data: &mut Data) -> Outcome {
         if self.hooks.is_empty() { Ok(()) } else { self.call_before_sleep(data) }
@@ -36,7 +36,7 @@ impl<Data: LoopData> EventLoop<Data> {
             match slot.source.before_sleep() {
                 Ok(None) => {}
                 Ok(Some((readiness, token))) => {
-                    // The kernel knows nothing of it.
+                    // The kernel does not know about this event.
                     let readiness = ReadinessBits::from(readiness).with_more();
                     self.round.found(token.key(), readiness, registrations);
                 }
@@ -50,7 +50,7 @@ impl<Data: LoopData> EventLoop<Data> {
         self.round.failure()
     }
 
-    /// Calls `before_handle_events`, with what this round has for the source.
+    /// Calls `before_handle_events` with the events that this round has for the source.
     #[inline]
     pub(super) fn before_handle_events(&mut self, data: &mut Data) -> Outcome {
         if self.hooks.is_empty() {

@@ -1,4 +1,4 @@
-//! Who looks at the loop: what it tells observers, statistics, and the table of its sources.
+//! Shows the loop to others: reports to observers, statistics, and the table of sources.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -233,7 +233,7 @@ impl<Data> EventLoop<Data> {
     }
 }
 
-/// [`instrument`], for what may run before a wait, which then does not block.
+/// [`instrument`] for user code that may run before a wait. That wait then does not block.
 #[inline]
 pub(super) fn instrument_user_code<Data: LoopData, R>(
     insight: &mut Option<Box<Instrumentation>>,
@@ -276,7 +276,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// Shows the loop to `look`. Who observes is a part of what it sees, and is left in its place meanwhile.
+    /// Shows the loop to `look`. The instrumentation is a part of what `look` sees, so it stays in its place meanwhile.
     pub(super) fn run_inspect(&mut self, look: Look<Data>, data: &mut Data) {
         self.round.runs_user_code();
         let subject = Subject::INSPECT;

@@ -1,4 +1,4 @@
-//! The wait: for the kernel, for other threads and for the nearest deadline. What it finds is collected in the round.
+//! The wait: for the kernel, for other threads and for the nearest deadline. The round collects what the wait finds.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ impl<Data> EventLoop<Data> {
 }
 
 impl<Data: LoopData> EventLoop<Data> {
-    /// Whether there is something to do: to apply, to run, to deliver, or to look at.
+    /// Whether there is something to do: to apply, to run, to deliver, or to check.
     #[inline]
     pub(super) fn has_work(&self, handle: &LoopHandle<Data>) -> bool {
         handle.has_work()
@@ -35,8 +35,8 @@ impl<Data: LoopData> EventLoop<Data> {
             || self.shared.is_due()
     }
 
-    /// Waits for `timeout` at most, but not at all if there is something to do, and collects what is ready. Under `run`,
-    /// a stop that was asked for is something to do, too.
+    /// Waits for `timeout` at most, and not at all if there is something to do; then collects what is ready. In `run`,
+    /// a requested stop counts as something to do.
     #[inline]
     pub(super) fn wait(
         &mut self,
@@ -74,7 +74,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let handle = data.loop_handle();
         handle.registrations_mut().renew_nearest();
         let ran_user_code = self.round.take_user_code();
-        // What callbacks asked of a hosted loop may be something that it does not wait for.
+        // Callbacks may have asked a hosted loop for something that it does not wait for.
         let called = self.round.take_calls();
         let stays_awake = ran_user_code || called && handle.registrations().host().is_some();
         let timeout = if stays_awake { Timeout::Zero } else { timeout.into() };
@@ -90,8 +90,8 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// On a manual clock time passes only when nothing else can happen: by the timeout, or to the nearest deadline.
-    /// Without either, the kernel is to be waited for.
+    /// On a manual clock, time passes only when nothing else can happen: by the timeout, or to the nearest deadline,
+    /// whichever comes first. `true` if there is neither, so that the loop must wait for the kernel.
     #[cold]
     fn pass_time(&mut self, timeout: Timeout, in_run: bool, data: &mut Data) -> bool {
         let Ok(handle) = own_handle(&self.shared, data) else { return false };
@@ -111,7 +111,8 @@ impl<Data: LoopData> EventLoop<Data> {
         false
     }
 
-    /// Asks the kernel, for `timeout` at most, and collects what it and other threads say; whether one of them did.
+    /// Asks the kernel, for `timeout` at most, and collects what the kernel and other threads report. Returns whether
+    /// another thread notified the loop.
     #[inline]
     fn poll(&mut self, timeout: Timeout, in_run: bool, data: &mut Data) -> io::Result<bool> {
         let handle = data.loop_handle();
@@ -130,7 +131,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let host = handle.registrations().host();
         let left = host.map_or(Some(timeout), |host| self.wait_in_host(host, timeout, data));
         let waited = left.map_or(Ok(()), |timeout| self.ask_kernel(timeout));
-        // Also if it failed: no notification is lost.
+        // Also after a failed wait: no notification is lost.
         let notified = self.shared.ready().mark_awake();
         if notified || timeout != Timeout::Zero {
             self.counters.wakeups += 1;
@@ -138,7 +139,7 @@ impl<Data: LoopData> EventLoop<Data> {
         // A hosted callback may have put another loop's handle into the state.
         if host.is_some() && own_handle(&self.shared, data).is_err() {
             if notified {
-                // The queue is looked at when the handle is back.
+                // The loop reads the queue when the handle is back.
                 self.shared.ready().wake();
             }
             return Ok(notified);
@@ -150,16 +151,16 @@ impl<Data: LoopData> EventLoop<Data> {
         if notified {
             self.collect_woken(handle);
             if !in_run && !stops && timeout != Timeout::Zero {
-                // Outside of `run`, a stop ends the wait during which it is asked for, and no more.
+                // Outside of `run`, a stop ends only the wait during which it is requested.
                 self.shared.take_stop();
             }
         }
         waited.map(|()| notified)
     }
 
-    /// Waits in a source that hosts another loop, which watches the kernel for this one. How long to wait for the kernel
-    /// then; not at all after it put another loop's handle into the state: what the kernel has waits in it until the
-    /// handle is back.
+    /// Waits in a source that hosts another loop, which watches the kernel for this one. Returns the timeout for asking
+    /// the kernel afterwards. `None` if the source put another loop's handle into the state: events then stay in the
+    /// kernel until the handle is back.
     #[cold]
     fn wait_in_host(
         &mut self,
@@ -178,7 +179,7 @@ impl<Data: LoopData> EventLoop<Data> {
         Some(Timeout::Zero)
     }
 
-    /// Falls asleep, unless there is something to do; the timeout for the kernel then.
+    /// Falls asleep, unless there is something to do. Returns the timeout for the kernel.
     #[inline]
     fn fall_asleep(
         &self,
@@ -186,7 +187,7 @@ impl<Data: LoopData> EventLoop<Data> {
         in_run: bool,
         handle: &LoopHandle<Data>,
     ) -> io::Result<Timeout> {
-        // Looked at while it sleeps already: what comes later wakes it.
+        // Checked while the loop already counts as asleep: work that arrives later wakes it.
         let has_work = || in_run && self.shared.is_stopping() || self.has_work(handle);
         if timeout == Timeout::Zero || !self.shared.ready().fall_asleep(has_work) {
             return Ok(Timeout::Zero);
@@ -197,7 +198,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// Has the wait end at the nearest deadline: by the alarm, or by the timeout that it answers.
+    /// Makes the wait end at the nearest deadline: sets the alarm, or shortens the timeout that it returns.
     fn until_deadline(
         &self,
         nearest: i64,
@@ -208,7 +209,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if registrations.clock().is_manual() || self.shared.is_alarm_set_to(nearest) {
             return Ok(timeout);
         }
-        // It was just read to see that nothing is due.
+        // The clock was just read, to see that nothing is due.
         let now = self.shared.latest();
         let needed = self.shared.is_exported() || registrations.host().is_some();
         if Alarm::PRECISE && (needed || !Alarm::OPTIONAL) {
@@ -219,7 +220,7 @@ impl<Data: LoopData> EventLoop<Data> {
         Ok(timeout.at_most(until))
     }
 
-    /// Asks the kernel, as often as a signal handler interrupts the wait, for what is left of the timeout.
+    /// Asks the kernel; after each interruption by a signal handler, asks again for the rest of the timeout.
     #[inline]
     fn ask_kernel(&mut self, timeout: Timeout) -> io::Result<()> {
         #[cfg(all(loom, test))]
@@ -276,7 +277,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 }
 
-/// Whether a signal handler ended a wait.
+/// Whether a signal handler interrupted a wait.
 #[inline]
 fn is_interrupted(waited: io::Result<()>) -> io::Result<bool> {
     match waited {

@@ -1,12 +1,12 @@
-//! Handles of the calloop loops that this one hosts, by which callbacks reach them.
+//! Handles of the calloop loops that this loop hosts. Callbacks reach the hosted loops through them.
 
 use crate::registry::Registrations;
 use crate::token::SourceKey;
 
-/// A weak handle of calloop's, whose type calloop does not name.
+/// A weak handle of a calloop loop. A closure, because calloop does not export the type.
 pub(crate) type WeakHandle<Data> = Box<dyn Fn() -> Option<calloop::LoopHandle<'static, Data>>>;
 
-/// The handle of a hosted loop, by the source that hosts it.
+/// The handle of a hosted loop, with the source that hosts the loop.
 pub(crate) struct HostedHandle<Data> {
     pub(crate) key: SourceKey,
     pub(crate) upgrade: WeakHandle<Data>,

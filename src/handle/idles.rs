@@ -1,4 +1,4 @@
-//! The idle queue: callbacks that run once, when all pending events are processed.
+//! The idle queue: callbacks that run once, after all pending events are processed.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -11,13 +11,13 @@ use crate::{IdleToken, SourceOptions};
 
 pub(crate) type Idle<Data> = Box<dyn FnOnce(&mut Data)>;
 
-/// First in, first out. A token is the number of the idle since the beginning, so that its place in
-/// the queue is a subtraction away; a cancelled idle leaves its place empty until its turn.
+/// First in, first out. A token is the idle's serial number, so subtracting `first` gives its place in the queue. A
+/// cancelled idle leaves its place empty until its turn.
 pub(crate) struct Idles<Data> {
     queue: VecDeque<Option<Idle<Data>>>,
-    /// The number of the first one in the queue.
+    /// The serial number of the first idle in the queue.
     first: u64,
-    /// Of those that have one, in the order of the queue.
+    /// The names of the idles that have one, in the order of the queue.
     names: VecDeque<(IdleToken, Cow<'static, str>)>,
 }
 
@@ -43,34 +43,34 @@ impl<Data> Idles<Data> {
         token
     }
 
-    /// What the next one that is pushed is called by.
+    /// The token of the next idle to be pushed.
     #[inline]
     pub(crate) fn next_token(&self) -> IdleToken {
         IdleToken(self.first + self.queue.len() as u64)
     }
 
-    /// Names the next one that is pushed.
+    /// Names the next idle to be pushed.
     pub(crate) fn name_next(&mut self, name: Cow<'static, str>) {
         self.names.push_back((self.next_token(), name));
     }
 
-    /// The name of the one that was popped last, if it has one.
+    /// Takes the name of the idle that was popped last, if it has one.
     pub(crate) fn take_name(&mut self) -> Option<Cow<'static, str>> {
         let named = self.names.front().is_some_and(|(token, _)| token.0 < self.first);
         if named { pop_front(&mut self.names).map(|(_, name)| name) } else { None }
     }
 
-    /// The idle that `token` names, if it has neither run nor been cancelled.
+    /// Takes out the idle that `token` names, if it has neither run nor been cancelled.
     pub(crate) fn cancel(&mut self, token: IdleToken) -> Option<Idle<Data>> {
         let place = usize::try_from(token.0.checked_sub(self.first)?).ok()?;
         self.queue.get_mut(place)?.take()
     }
 
-    /// The next idle; `Some(None)` in the place of a cancelled one.
+    /// The next idle. `Some(None)` in the place of a cancelled one.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Option<Idle<Data>>> {
         let idle = pop_front(&mut self.queue)?;
-        // Of earlier ones, which nobody asked for.
+        // Drops the names of earlier idles that nobody took.
         while self.names.front().is_some_and(|(token, _)| token.0 < self.first) {
             pop_front(&mut self.names);
         }
@@ -150,7 +150,7 @@ impl<Data> LoopHandle<Data> {
             self.idles.name_next(name);
         }
         self.insert_idle(move |data| {
-            // It leaves the scope, which may be dropped by the callback.
+            // The idle leaves its scope first, because the callback may drop the scope.
             drop(member);
             callback(data);
         })

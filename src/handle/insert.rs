@@ -1,4 +1,4 @@
-//! Insertions: a source is registered with the kernel at once, and stored by an op.
+//! Insertions: the handle registers a source with the kernel at once, and an op stores it.
 
 use std::io;
 use std::mem::needs_drop;
@@ -196,7 +196,8 @@ impl<Data> LoopHandle<Data> {
         self.insert_slot(options, source, callback, true, once::<S, F, Data>)
     }
 
-    /// Registers a source and has it stored, with what `make` makes of the callback. `once`: it goes after its first event.
+    /// Registers a source and queues an op that stores it, with the callback that `make` makes. `once`: the source goes
+    /// after its first event.
     #[inline]
     pub(crate) fn insert_slot<S: EventSource, C>(
         &mut self,
@@ -210,7 +211,7 @@ impl<Data> LoopHandle<Data> {
             return Err(InsertOnceError::new(loop_is_gone(), source, callback));
         }
         let life = Life { once, drops: S::DROP_RUNS_CODE || needs_drop::<C>() };
-        // Boxed first: what is registered is not moved any more.
+        // Box first: moving the source after registering stalls on its recent stores.
         let mut source = Box::new(source);
         let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
         let attempt = Attempt::new::<S>(&mut self.registrations, options, life);
@@ -237,13 +238,13 @@ impl<Data> LoopHandle<Data> {
     }
 }
 
-/// Why nothing can be inserted any more.
+/// The error of every insertion after the loop is gone.
 #[cold]
 fn loop_is_gone() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the event loop of this handle is gone")
 }
 
-/// An insertion that leaves nothing behind unless it succeeds, not even if `register` panics.
+/// An insertion that leaves nothing behind if it fails, even if `register` panics.
 struct Attempt<'a> {
     registrations: &'a mut Registrations,
     key: SourceKey,
@@ -265,7 +266,7 @@ impl<'a> Attempt<'a> {
     fn register<S: EventSource>(mut self, source: &mut S) -> io::Result<SourceKey> {
         let mut registrar = Registrar::new(self.registrations, self.key);
         if let Err(error) = source.register(&mut registrar) {
-            // It had half a registration at most; what it leaves is swept up.
+            // The source has part of a registration at most; `sweep` removes what this leaves.
             let _ = source.unregister(&mut registrar);
             return Err(error);
         }
@@ -276,7 +277,7 @@ impl<'a> Attempt<'a> {
     #[cold]
     fn undo(&mut self) {
         self.registrations.sweep(self.key);
-        // It has no name under which anybody could be told.
+        // No orphan report: the failed source has no name to report.
         self.registrations.forget_lost(self.key);
         self.registrations.delete_row(self.key);
         self.registrations.renew_nearest();

@@ -1,8 +1,8 @@
 //! Work for the loop from its own thread, where neither the state nor its handle is at hand.
 //!
-//! What is posted here need not be `Send`, and so can't lie in the mailbox of the remotes: it lies in a queue of its own,
-//! and for each there is a post in that mailbox that runs the next one. So both kinds of posts keep their order, and the
-//! loop knows of one kind alone.
+//! A post made here need not be `Send`, so it can't go into the mailbox of the remotes. It goes into a queue of its
+//! own, and a post in that mailbox runs the next one from the queue. So both kinds of posts keep their common order,
+//! and the loop handles only one kind.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::handle::SendARemote;
 use crate::threads::remote::Mailbox;
 use crate::{LoopData, LoopHandle, Remote};
 
-/// What was posted by a [`LocalRemote`].
+/// A post made through a [`LocalRemote`].
 pub(crate) type LocalPost<Data> = Box<dyn FnOnce(&mut Data)>;
 
 /// Reaches the state of a loop from the loop's own thread: from a `Drop`, from a callback that another library calls
@@ -81,7 +81,7 @@ impl<Data: LoopData> LocalRemote<Data> {
     }
 }
 
-/// Runs what was posted first.
+/// Runs the oldest local post.
 fn run_next<Data: LoopData>(data: &mut Data) {
     if let Some(post) = data.loop_handle().local_posts.take_next() {
         post(data);

@@ -1,18 +1,19 @@
-//! One loop has one handle, in one thread: what the compiler says to whoever clones it, or moves it to another.
+//! One loop has one handle, in one thread: the compiler's messages for whoever clones the handle or moves it to another
+//! thread.
 
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::LoopHandle;
 
-/// Implemented for nothing.
+/// No type implements this.
 #[diagnostic::on_unimplemented(
     message = "a `LoopHandle` can't be cloned: a loop has one, in its state",
     label = "lend it as `&mut`, or make a remote of it",
     note = "`handle.remote()` reaches the state from any thread and from a `Drop`, `handle.local_remote()` with what is not `Send`; a task has its `TaskContext`"
 )]
 pub trait CloneHandle {
-    /// There is none.
+    /// Never called: no type implements the trait.
     fn clone_handle(&self) -> Self;
 }
 
@@ -26,10 +27,10 @@ where
     }
 }
 
-/// What the compiler names first when a state, its handle or its loop is moved to another thread.
+/// The name that the compiler shows first when a state, its handle or its loop is moved to another thread.
 ///
-/// Each part that is not `Send` is an error of its own, and no attribute of this crate has a say in their words. So the
-/// names here say what to do, and the comment, as the compiler shows the line that a type begins on.
+/// Each part that is not `Send` causes an error of its own, and no attribute of this crate can change the wording. So
+/// the names below say what to do, and so does the comment: the compiler shows the line on which a type begins.
 trait StaysInTheThreadOfItsLoop: Unpin + UnwindSafe + RefUnwindSafe {}
 
 #[rustfmt::skip]

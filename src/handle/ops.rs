@@ -1,4 +1,4 @@
-//! The op queue: what was asked of a stored source, which only the loop can do.
+//! The op queue: requests about stored sources, which only the loop can carry out.
 //!
 //! Ops are applied in the order in which they were issued, after the callback that issued them and before any other.
 
@@ -12,7 +12,7 @@ use crate::registry::source::AnySource;
 use crate::shrink::pop_front;
 use crate::token::SourceKey;
 
-/// An operation on a source.
+/// A request about a source.
 pub(crate) enum Op<Data> {
     Insert(SourceKey, Slot<Data>),
     Enable(SourceKey),
@@ -20,7 +20,7 @@ pub(crate) enum Op<Data> {
     Remove(SourceKey),
     /// Moves a timer.
     SetDeadline(SourceKey, Instant),
-    /// To drop the closure may run code of the user's, if it `drops`; to call it changes the source alone.
+    /// `drops`: dropping the closure may run user code. Calling it changes only the source.
     Update {
         key: SourceKey,
         change: Change,
@@ -28,18 +28,18 @@ pub(crate) enum Op<Data> {
     },
     Visit(SourceKey, Visitor<Data>),
     Take(SourceKey, Taker<Data>),
-    /// Of no source.
+    /// Concerns no source.
     Inspect(Look<Data>),
 }
 
 pub(crate) type Change = Box<dyn FnOnce(&mut dyn AnySource)>;
 pub(crate) type Visitor<Data> = Box<dyn FnOnce(&mut dyn AnySource, &mut Data)>;
-/// Given the loop's state and a source that was taken out of its slot.
+/// Receives a source that was taken out of its slot, and the loop's state.
 pub(crate) type Taker<Data> = Box<dyn FnOnce(Box<dyn AnySource>, &mut Data)>;
 pub(crate) type Look<Data> = Box<dyn FnOnce(&mut EventLoop<Data>, &mut Data)>;
 
 impl<Data> Op<Data> {
-    /// Whether code of the user's runs when it is applied, destructors among it: such ops have a budget.
+    /// Whether applying this op runs user code (destructors included). Such ops need the budget's permission.
     fn runs_user_code(&self) -> bool {
         match self {
             Self::Insert(..) | Self::Enable(_) | Self::Disable(_) | Self::SetDeadline(..) => false,
@@ -72,7 +72,7 @@ impl<Data> Ops<Data> {
         self.queue.push_back(op);
     }
 
-    /// The deadline of the last op, if that moves this timer: of several in a row the last is what counts.
+    /// The deadline of the last queued op, if that op moves this timer: of several moves in a row only the last counts.
     #[inline]
     pub(crate) fn last_move(&mut self, key: SourceKey) -> Option<&mut Instant> {
         match self.queue.back_mut() {
@@ -81,7 +81,7 @@ impl<Data> Ops<Data> {
         }
     }
 
-    /// The next one, if it runs no code of the user's or `may_run` says that it may.
+    /// The next op, if it runs no user code or `may_run` allows it.
     #[inline]
     pub(crate) fn pop_if(&mut self, may_run: impl FnOnce() -> bool) -> Option<Op<Data>> {
         match self.queue.front() {

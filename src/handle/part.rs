@@ -1,4 +1,4 @@
-//! Callbacks of modules that know their own part of the state, and not the whole.
+//! Callbacks of modules that know only their own part of the state.
 
 use crate::{EventSource, InsertError, LoopHandle, SourceOptions, Token};
 

@@ -1,4 +1,4 @@
-//! Insertions by a remote, and how a source that is refused fails where nobody waits for an answer.
+//! Insertions by a remote, where nobody waits for an answer: a refused source reports its error as a source that fails.
 
 use std::io;
 
@@ -68,14 +68,14 @@ impl<Data: LoopData> Remote<Data> {
                 let name = || without_paths(std::any::type_name::<S>()).into();
                 for_refused.name.get_or_insert_with(name);
                 let source = Refused { error: Some(refused.into()), token: None };
-                // It is refused only by a loop that is gone, which reports nothing.
+                // Only a loop that is gone refuses this source, and that loop reports nothing.
                 let _ = handle.insert_once_with(for_refused, source, |(), _| ());
             }
         })
     }
 }
 
-/// Takes the place of a source that was refused, and fails with what it was refused for.
+/// Takes the place of a refused source, and fails with the reason.
 struct Refused {
     error: Option<io::Error>,
     token: Option<InterestToken>,
@@ -113,7 +113,7 @@ impl EventSource for Refused {
     where
         F: FnMut(()),
     {
-        // A source that is inserted for one event goes with it, and with what it then fails with.
+        // Calls back even though it fails: a source that is inserted for one event then goes together with its error.
         callback(());
         self.error.take().map_or(Ok(PostAction::Remove), Err)
     }

@@ -1,17 +1,17 @@
-//! The deadline queue: what was armed of late, a heap of the rest, and the list of what expired.
+//! The deadline queue: recently armed deadlines, a heap of the others, and the list of expired ones.
 //!
-//! Most deadlines are moved or cancelled long before they come. So one that is armed goes to the *fresh* ones, which
-//! have no order: arming, moving and cancelling takes O(1) there. The first that expires of them sends the others to
-//! the heap, each of which knows its place, so that moving and cancelling it take O(log n); so does the question for the
-//! nearest deadline after the nearest of the fresh ones went. That is at most one insertion into the heap for each
-//! arming, as if there were nothing but the heap.
+//! Most deadlines are moved or cancelled long before they expire. So a newly armed deadline goes to the *fresh* ones,
+//! which are unordered: arming, moving and cancelling there takes O(1). When one of them expires, the other fresh ones
+//! move to the heap. Each heap entry's position is known, so moving and cancelling it takes O(log n). The fresh ones
+//! also move to the heap when the nearest of them is gone and the nearest deadline is asked for. So each arming causes
+//! at most one insertion into the heap, as if there were only the heap.
 //!
-//! A round takes what expired until the end of its wait into a list of its own and delivers that one by one: what a
-//! callback arms meanwhile is fresh, and what it moves or cancels leaves the list. Equal deadlines leave in the order
-//! in which they were armed: an entry is ordered by its deadline, then by a sequence number.
+//! A round moves what has expired by the end of its wait to a list of its own, and delivers the list one by one: a
+//! deadline that a callback arms meanwhile is fresh, and one that it moves or cancels leaves the list. Equal deadlines
+//! leave in the order in which they were armed: entries are ordered by deadline, then by sequence number.
 //!
-//! The positions are kept by the caller (in the rows of the interests), which every method tells of moves through its
-//! `moved` closure. The position of what has left names no entry.
+//! The caller keeps the positions (in the rows of the interests); every method reports moves through its `moved`
+//! closure. The position of a removed entry names no entry.
 
 use std::collections::VecDeque;
 
@@ -22,7 +22,7 @@ mod heap;
 
 use heap::{ARITY, Heap};
 
-/// Where a deadline is in the queue: two bits say in which part, the others where in it.
+/// The position of a deadline in the queue: two bits name the part, the others the place in that part.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Position(u32);
 
@@ -61,10 +61,10 @@ struct Deadline {
 }
 
 impl Deadline {
-    /// Of one that was cancelled after it expired: before all others.
+    /// The deadline of an entry that was cancelled after it expired: before all others.
     const CANCELLED: i64 = i64::MIN;
 
-    /// The deadline, then the sequence number, as one number: comparing it takes no branch.
+    /// The deadline and the sequence number as one number, which is compared without a branch.
     #[inline]
     fn order(&self) -> i128 {
         i128::from(self.at) << 32 | i128::from(self.sequence)
@@ -74,18 +74,18 @@ impl Deadline {
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     fresh: Vec<Deadline>,
-    /// None of the fresh ones is before this.
+    /// No fresh deadline is before this.
     bound: i64,
-    /// Whether there may be none at it any more.
+    /// Whether there may be no fresh deadline left at `bound`.
     bound_is_old: bool,
     heap: Heap,
-    /// Of the next entry that is armed.
+    /// The sequence number of the next entry.
     sequence: u32,
-    /// What expired and is not delivered, in order.
+    /// Expired deadlines that are not delivered yet, in order.
     expired: VecDeque<Deadline>,
-    /// How many left the list so far: their numbers wrap around where a position ends.
+    /// How many entries have left the list so far. Their numbers wrap around where a position ends.
     delivered: u32,
-    /// Room for what expires, before it is sorted.
+    /// Buffer for expired deadlines before they are sorted.
     found: Vec<Deadline>,
 }
 
@@ -107,7 +107,7 @@ impl Deadlines {
         self.bound_is_old
     }
 
-    /// Makes the bound that of the nearest deadline.
+    /// Makes the bound equal to the nearest deadline.
     pub(crate) fn renew_bound(&mut self, mut moved: impl FnMut(InterestKey, Position)) {
         if self.bound_is_old {
             self.bound_is_old = false;
@@ -116,7 +116,7 @@ impl Deadlines {
         }
     }
 
-    /// Has a sequence number for the next entry.
+    /// Makes sure that there is a sequence number for the next entry.
     #[inline]
     pub(crate) fn reserve(&mut self, mut moved: impl FnMut(InterestKey, Position)) {
         if self.sequence == u32::MAX {
@@ -126,8 +126,8 @@ impl Deadlines {
         }
     }
 
-    /// Arms `key` for `at`, which is not in the queue; where it is then. There is a sequence number
-    /// [reserved](Self::reserve).
+    /// Arms `key`, which is not in the queue, for `at`. Returns its position. The caller has [reserved](Self::reserve)
+    /// a sequence number.
     #[inline]
     pub(crate) fn push(&mut self, key: InterestKey, at: i64) -> Position {
         let entry = self.next_entry(key, at);
@@ -144,11 +144,11 @@ impl Deadlines {
     fn next_entry(&mut self, key: InterestKey, at: i64) -> Deadline {
         let sequence = self.sequence;
         self.sequence += 1;
-        // The least one marks what was cancelled.
+        // The minimum marks cancelled entries.
         Deadline { at: at.max(Deadline::CANCELLED + 1), sequence, key }
     }
 
-    /// Notes that one of the fresh ones is at `at`.
+    /// Notes that a fresh deadline is at `at`.
     #[inline]
     fn lower_bound(&mut self, at: i64) {
         if at <= self.bound {
@@ -157,8 +157,9 @@ impl Deadlines {
         }
     }
 
-    /// Moves `key` from `position` to `at`. It goes behind its equals, but keeps its turn if it is armed for `at`
-    /// already; whether that is a change. `None` if it takes [`set`](Self::set), because others have to move as well.
+    /// Moves `key` from `position` to `at`, behind equal deadlines. If `key` is armed for `at` already, it keeps its
+    /// turn. Returns whether that is a change; `None` if other entries have to move as well, which [`set`](Self::set)
+    /// does.
     #[inline]
     pub(crate) fn set_alone(
         &mut self,
@@ -185,7 +186,7 @@ impl Deadlines {
         Some(true)
     }
 
-    /// Moves `key` from `position` to `at`, behind its equals.
+    /// Moves `key` from `position` to `at`, behind equal deadlines.
     pub(crate) fn set(
         &mut self,
         key: InterestKey,
@@ -199,7 +200,7 @@ impl Deadlines {
                 self.heap.put(place, entry, &mut moved);
             }
             _ => {
-                // Its place changes with all others: it leaves first.
+                // Removed first: `reserve` may move all other entries.
                 self.remove(key, position, &mut moved);
                 self.reserve(&mut moved);
                 let position = self.push(key, at);
@@ -224,7 +225,7 @@ impl Deadlines {
         entry.filter(|entry| { entry.key } == key).map(|entry| (place, entry.at))
     }
 
-    /// Takes `key` out, if it is armed and not delivered; whether it was.
+    /// Takes out `key`, if it is armed and not delivered. Returns whether it was.
     #[inline]
     pub(crate) fn remove(
         &mut self,
@@ -249,7 +250,7 @@ impl Deadlines {
         found.is_some()
     }
 
-    /// Takes what is not after `now` into the list of what expired.
+    /// Moves the deadlines that are not after `now` to the list of expired ones.
     pub(crate) fn expire(&mut self, now: i64, mut moved: impl FnMut(InterestKey, Position)) {
         let mut found = std::mem::take(&mut self.found);
         if self.bound <= now && !self.fresh.is_empty() {
@@ -258,7 +259,7 @@ impl Deadlines {
                 self.heap.extend(found.extract_if(.., |entry| entry.at > now), &mut moved);
             }
         }
-        // Off the top one by one, until that is a good part of the heap.
+        // Pops single entries from the top, until they are a good part of the heap.
         let mut few = self.heap.len() / 16;
         while let Some(&entry) = self.heap.first()
             && entry.at <= now
@@ -283,32 +284,32 @@ impl Deadlines {
         self.found = found;
     }
 
-    /// Whether `key` expired and is not delivered.
+    /// Whether `key` has expired and is not delivered.
     pub(crate) fn has_expired(&self, key: InterestKey, position: Position) -> bool {
         self.find(key, position).is_some_and(|(place, at)| {
             matches!(place, Place::Expired(_)) && at != Deadline::CANCELLED
         })
     }
 
-    /// When `key` is due; `None` if it is not armed.
+    /// The deadline of `key`; `None` if it is not armed.
     pub(crate) fn deadline(&self, key: InterestKey, position: Position) -> Option<i64> {
         let (_, at) = self.find(key, position)?;
         (at != Deadline::CANCELLED).then_some(at)
     }
 
-    /// Whether the list of what expired has anything in it.
+    /// Whether the list of expired deadlines has an entry.
     #[inline]
     pub(crate) fn is_any_due(&self) -> bool {
         !self.expired.is_empty()
     }
 
-    /// How long the list of what expired is.
+    /// The length of the list of expired deadlines.
     #[inline]
     pub(crate) fn count_due(&self) -> usize {
         self.expired.len()
     }
 
-    /// Takes out the first of what expired and was not moved or cancelled since, and when that was.
+    /// Takes out the first expired entry that was not moved or cancelled since. Returns its key and its deadline.
     #[inline]
     pub(crate) fn next_due(&mut self) -> Option<(InterestKey, i64)> {
         while let Some(Deadline { at, key, .. }) = pop_front(&mut self.expired) {
@@ -332,7 +333,7 @@ mod tests {
     use super::*;
     use crate::token::OtherKey;
 
-    /// A queue with its places, as the rows of the interests keep them.
+    /// A queue and the positions that the rows of the interests would keep.
     #[derive(Default)]
     struct Fixture {
         keys: SlotMap<OtherKey, ()>,
@@ -389,7 +390,7 @@ mod tests {
     fn equal_deadlines_leave_in_the_order_they_were_armed() {
         let mut fixture = Fixture::default();
         let keys: Vec<_> = (0..100).map(|_| fixture.arm(7)).collect();
-        // Armed for the same, it keeps its turn; moved there and back, it goes behind.
+        // Armed again for the same time, it keeps its turn; moved away and back, it goes behind the others.
         fixture.set(keys[3], 7);
         fixture.set(keys[5], 8);
         fixture.set(keys[5], 7);
@@ -411,7 +412,7 @@ mod tests {
                     (at, fixture.arm(at))
                 })
                 .collect();
-            // The last takes the place of what is cancelled.
+            // The last entry takes the place of the cancelled one.
             for n in (0..900).step_by(9) {
                 fixture.cancel(armed.swap_remove(n).1);
             }
@@ -473,7 +474,7 @@ mod tests {
                 }
                 6 if !model.is_empty() => fixture.cancel(model.swap_remove(pick).2),
                 7 => {
-                    // All that expired, where a callback moves or cancels one of the later ones.
+                    // All that expired, while a callback moves or cancels one of the later ones.
                     let now = model.iter().map(|entry| entry.0).min().unwrap_or(0);
                     let mut due: Vec<_> = model.extract_if(.., |entry| entry.0 <= now).collect();
                     due.sort_by_key(|&(at, turn, _)| (at, turn));

@@ -1,4 +1,4 @@
-//! The deadlines among the interests, a queue for each priority: arming and moving them, and what expired.
+//! The deadlines among the interests, one queue per priority: arming and moving deadlines, and taking expired ones.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl Registrations {
         if holder.source != source {
             return;
         }
-        // An event that was to be delivered once more was one of the deadline before.
+        // An event that was queued again belonged to the previous deadline.
         held.ready = ReadinessBits::NONE;
         let queue = &mut self.deadlines[holder.priority.index()];
         match queue.set_alone(key, position, at) {
@@ -53,10 +53,11 @@ impl Registrations {
         self.cancel_removed(key, removed);
     }
 
-    /// Moves the deadline of a timer, of which an op is to tell it: another one than those that are queued if `counts`.
-    /// `false` if there are more of these than are counted.
+    /// Moves the deadline of a timer; an op will tell the timer. `counts`: that op is new, not an already queued one
+    /// with a new deadline. `false` if more such ops are queued than `moves` can count.
     ///
-    /// It has its turn among equal deadlines from here on, and fires when the last of these ops was applied.
+    /// The timer's turn among equal deadlines is decided here. The timer fires only after the last of these ops is
+    /// applied.
     #[inline]
     pub(crate) fn begin_move(&mut self, source: SourceKey, at: i64, counts: bool) -> bool {
         let Some(row) = self.rows.source_mut(source) else { return false };
@@ -74,14 +75,14 @@ impl Registrations {
         self.rows.source(source).is_some_and(|row| row.moves > 0)
     }
 
-    /// An op tells a timer of a move: whether it is the last of those that are queued.
+    /// Notes that an op tells a timer of a move. Returns whether this was the last such op queued.
     pub(crate) fn end_move(&mut self, source: SourceKey) -> bool {
         let Some(row) = self.rows.source_mut(source) else { return false };
         row.moves -= 1;
         row.moves == 0
     }
 
-    /// Takes what is no interest any more out of the queue, if it is a deadline.
+    /// Takes a removed interest out of its queue, if it was a deadline.
     #[inline]
     pub(super) fn cancel_removed(&mut self, key: InterestKey, removed: Option<(SourceKey, Watch)>) {
         if let Some((source, Watch::Deadline(position))) = removed {
@@ -91,7 +92,7 @@ impl Registrations {
         }
     }
 
-    /// Changes the queue that the deadlines of `source` are in, if `change` answers that it did.
+    /// Calls `change` on the queue of `source`. `change` returns whether it changed the queue.
     #[inline]
     fn change_deadlines(
         &mut self,
@@ -108,11 +109,11 @@ impl Registrations {
         }
     }
 
-    /// Takes what has expired by now out of the queues, for [`begin_next_due`](Self::begin_next_due); the time that is
-    /// now, if it was read.
+    /// Moves the deadlines that have expired by now to the lists for [`begin_next_due`](Self::begin_next_due). Returns
+    /// the current time, if it was read.
     #[inline]
     pub(crate) fn expire(&mut self) -> Option<i64> {
-        // There may be nothing at the bound: that is seen then.
+        // The bound may be too early; `expire` then finds nothing.
         let bound = self.shared.nearest_deadline()?;
         let now = self.shared.read_clock();
         if now >= bound {
@@ -123,13 +124,13 @@ impl Registrations {
             }
             self.nearest_changed();
             self.due = self.count_due();
-            // Putting many of them in order takes longer than a look at the clock.
+            // Sorting many deadlines takes longer than reading the clock.
             return Some(if self.due > 1024 { self.shared.read_clock() } else { now });
         }
         Some(now)
     }
 
-    /// Whether anything of `priority` expired that was not delivered, or at least not taken off the list.
+    /// Whether the list of expired deadlines of `priority` has an entry. Cancelled ones count until they are taken off.
     #[inline]
     pub(crate) fn has_due(&self, priority: Priority) -> bool {
         self.deadlines[priority.index()].is_any_due()
@@ -141,7 +142,7 @@ impl Registrations {
         self.due > 0
     }
 
-    /// Starts the turn of the next of what expired of `priority`, in the order of deadlines; the inner `None` if its
+    /// Starts the turn of the next expired deadline of `priority`, in the order of deadlines. The inner `None`: its
     /// source gets no events.
     #[inline]
     pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Option<Turn>> {
@@ -152,7 +153,7 @@ impl Registrations {
         let (interest, at) = next?;
         self.delivered = Some((interest, at));
         let first = |(_, held): (_, &mut Held)| held.ready.merge(ReadinessBits::NOTIFIED);
-        // One that is to go on has its place in the queue.
+        // An interest that was ready already has a place in the round's queue, and has its turn there.
         let first = self.rows.get_mut(interest).is_some_and(first);
         Some(if first { self.begin_turn(interest) } else { None })
     }
@@ -162,7 +163,7 @@ impl Registrations {
         self.deadlines.iter().map(Deadlines::count_due).sum()
     }
 
-    /// Whether an interest is a deadline that expired and is to be delivered.
+    /// Whether an interest is a deadline that has expired and is not delivered yet.
     pub(crate) fn is_due(&self, source: SourceKey, interest: InterestKey, held: &Held) -> bool {
         let Watch::Deadline(position) = held.watch else { return false };
         self.deadlines[self.priority(source).index()].has_expired(interest, position)
@@ -178,7 +179,7 @@ impl Registrations {
         deadlines.min()
     }
 
-    /// How many interests of a source are ready and not delivered.
+    /// How many interests of a source are ready and not delivered yet.
     pub(crate) fn backlog_of(&self, source: SourceKey) -> usize {
         let is_ready = |&(key, held): &(InterestKey, &Held)| {
             held.ready.is_found() || self.is_due(source, key, held)
@@ -186,14 +187,14 @@ impl Registrations {
         self.rows.interests_of(source).filter(is_ready).count()
     }
 
-    /// How long ago the deadline was that is being delivered, if `interest` is one.
+    /// How late the deadline that is being delivered is, if `interest` is one.
     pub(crate) fn lateness(&self, interest: InterestKey) -> Option<Duration> {
         let (_, at) = self.delivered.filter(|(delivered, _)| *delivered == interest)?;
         let late = self.clock.now_stamp().saturating_sub(at);
         Some(Duration::from_nanos(late.try_into().unwrap_or(0)))
     }
 
-    /// Looks what the nearest deadline is, if the one that was has gone.
+    /// Looks up the nearest deadline again, if the previous one has gone.
     #[inline]
     pub(crate) fn renew_nearest(&mut self) {
         if self.shared.nearest_deadline().is_some()

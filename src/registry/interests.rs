@@ -1,4 +1,4 @@
-//! What each interest waits for, and what the kernel was told of it.
+//! What each interest waits for, and how the kernel knows it.
 
 use std::io;
 
@@ -34,17 +34,17 @@ impl Registrations {
         }
     }
 
-    /// Whether the number `fd` is still the one under which `key` is registered.
+    /// Whether `key` is still the interest registered under the number `fd`.
     pub(crate) fn holds_fd(&self, fd: i32, key: InterestKey) -> bool {
         self.fds.is_held_by(fd, key)
     }
 
-    /// Has the kernel forget the fd with the number in `io`, unless it is another interest's by now. `has_it`: it is the
-    /// number of an fd that the source has.
+    /// Makes the kernel forget the fd with the number in `io`, unless the number belongs to another interest by now.
+    /// `has_it`: the source has an fd with this number.
     ///
     /// # Errors
     ///
-    /// Those of `epoll_ctl(2)`, but for a file that the kernel does not know under the number.
+    /// Those of `epoll_ctl(2)`; no error if the kernel knows no file under the number.
     #[inline]
     pub(crate) fn forget_fd(
         &mut self,
@@ -70,25 +70,25 @@ impl Registrations {
         }
     }
 
-    /// Whether the number of a file that may be closed is that of a mio source by now: that hides its number.
+    /// Whether the number of a file that may be closed belongs to a mio source by now. A mio source hides its number.
     fn is_mio_sources(&self, fd: i32, key: InterestKey) -> bool {
         self.has_mio && kernel::is_of_another(&self.registry, fd, key)
     }
 
-    /// The interests that the kernel could not be told to forget since this was last called. It has forgotten them by
-    /// itself, unless a duplicate keeps the file open.
+    /// Takes the interests that the kernel could not be told to forget since the last call. The kernel has forgotten
+    /// them by itself, unless a duplicate keeps the file open.
     #[inline]
     pub(crate) fn take_lost(&mut self) -> Vec<(SourceKey, InterestKey)> {
         std::mem::take(&mut self.lost)
     }
 
-    /// Whether there are any.
+    /// Whether there are such interests.
     #[inline]
     pub(crate) fn has_lost(&self) -> bool {
         !self.lost.is_empty()
     }
 
-    /// Forgets those of a source that has no name.
+    /// Drops such interests of a source that has no name.
     pub(crate) fn forget_lost(&mut self, source: SourceKey) {
         self.lost.retain(|(of, _)| *of != source);
     }
@@ -103,8 +103,8 @@ impl Registrations {
         self.cancel_removed(key, removed);
     }
 
-    /// Removes the interest `key` if `source` holds it and waits for something such as `of_kind`, which is no deadline;
-    /// what that was.
+    /// Removes the interest `key` if `source` holds it and `of_kind` accepts what it waits for, which must not be a
+    /// deadline. Returns what it waited for.
     #[inline]
     pub(crate) fn remove_interest_of(
         &mut self,
@@ -145,8 +145,8 @@ impl Registrations {
         self.rows.get(interest).is_some_and(io)
     }
 
-    /// Whether to deliver what the kernel told: not what comes after the event of a one-shot interest of which the
-    /// kernel does not know that it is one.
+    /// Whether to deliver what the kernel reported. `false` after the first event of a one-shot interest that the
+    /// kernel does not know to be one-shot.
     #[inline]
     pub(crate) fn admits(&mut self, interest: InterestKey) -> bool {
         !self.emulates_oneshot || self.spend_oneshot(interest)

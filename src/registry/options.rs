@@ -1,4 +1,4 @@
-//! What can be said of a source when it is inserted.
+//! The options of a source, given when it is inserted.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub enum Priority {
 
 impl Priority {
     pub(crate) const COUNT: usize = 3;
-    /// In the order in which a round delivers.
+    /// In the order in which a round delivers them.
     pub(crate) const DESCENDING: [Self; Self::COUNT] = [Self::High, Self::Normal, Self::Low];
 
     /// The name in lower case: `low`, `normal`, `high`.

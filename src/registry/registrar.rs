@@ -1,4 +1,4 @@
-//! What a source sees of the loop.
+//! The part of the loop that a source sees.
 
 use std::io;
 use std::sync::Arc;
@@ -119,7 +119,7 @@ impl<'a> Registrar<'a> {
         Self { registrations, source, is_answer: false }
     }
 
-    /// For what a source answered.
+    /// The registrar for a re-registration that the source itself answered.
     #[inline]
     pub(crate) fn for_answer(registrations: &'a mut Registrations, source: SourceKey) -> Self {
         Self { registrations, source, is_answer: true }
@@ -244,7 +244,7 @@ impl<'a> Registrar<'a> {
         let before = self.io_watch(key)?;
         let rearm = kernel::add(self.registrations.registry(), fd, key, interest, mode)?;
         if before.fd != fd.as_raw_fd() {
-            // Nothing is lost if the file was closed: the kernel has forgotten it then.
+            // Nothing is lost if the file was closed: the kernel has then forgotten it.
             let _ = self.registrations.forget_fd(self.source, before, key, false);
         }
         self.set_fd(key, fd, interest, mode, rearm);
@@ -307,7 +307,7 @@ impl<'a> Registrar<'a> {
         let before = self.remove_io(key)?;
         let has_it = before.fd == fd.as_raw_fd();
         let forgotten = self.registrations.forget_fd(self.source, before, key, has_it);
-        // What the kernel says of another file than the source has is of no use to it.
+        // An error about another file than `fd` is of no use to the source.
         if has_it { forgotten } else { Ok(()) }
     }
 
@@ -400,11 +400,11 @@ impl<'a> Registrar<'a> {
         self.registrations.clock()
     }
 
-    /// Has the loop wait in this source from now on, and not in the kernel: what it needs for that.
+    /// Makes the loop wait in this source from now on, and not in the kernel. Returns what the source needs for that.
     ///
     /// # Errors
     ///
-    /// If another source does already, if the loop's fd is watched from outside, or if no fd is left.
+    /// If another source hosts the wait already, if the loop's fd is watched from outside, or if no fd is left.
     #[cfg(all(unix, feature = "calloop"))]
     pub(crate) fn wait_in_source(&mut self) -> io::Result<(std::os::fd::OwnedFd, Arc<Shared>)> {
         use std::os::fd::AsFd;
@@ -421,7 +421,7 @@ impl<'a> Registrar<'a> {
         Ok((epoll, Arc::clone(self.registrations.shared())))
     }
 
-    /// Has the loop wait in the kernel again.
+    /// Makes the loop wait in the kernel again.
     #[cfg(all(unix, feature = "calloop"))]
     pub(crate) fn wait_in_kernel(&mut self) {
         if self.registrations.host() == Some(self.source) {
@@ -469,14 +469,14 @@ impl<'a> Registrar<'a> {
     }
 }
 
-/// Whether the kernel goes on to tell of an fd as long as it is ready: not where the loop emulates the mode. Of an
-/// interest in nothing it tells once: a hang-up.
+/// Whether the kernel repeats an event while the fd is ready: not where the loop emulates the mode. For an empty
+/// interest the kernel reports only a hang-up, once.
 #[inline]
 fn tells_again(interest: Interest, mode: Mode, rearm: Rearm) -> bool {
     mode == Mode::Level && rearm == Rearm::Native && interest != Interest::EMPTY
 }
 
-/// Why an interest is no fd of the source's, which holds it if it waits for something.
+/// The error for an interest that is not an fd of the source. `watch`: what it waits for, if the source holds it.
 #[cold]
 fn no_io(watch: Option<Watch>) -> io::Error {
     match watch {
@@ -492,7 +492,7 @@ fn no_io(watch: Option<Watch>) -> io::Error {
 }
 
 #[cfg(all(unix, feature = "calloop"))]
-/// Why a loop whose fd is watched from outside can't wait in another loop.
+/// The error of a loop that would wait in another loop while its own fd is watched from outside.
 pub(crate) fn watched_from_outside() -> io::Error {
     let text = "the fd of this loop is watched from outside, which is not told of a calloop loop that this one waits \
                 in; `insert_calloop_on_demand` hosts it without";

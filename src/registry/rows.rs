@@ -1,8 +1,9 @@
-//! The rows of the tables: one for each source, and one for each interest that has no place there.
+//! The rows of the tables: one per source, and one per interest that has no place in its source's row.
 //!
-//! Nearly every source holds one interest at a time, and that lies in its row: what is looked up together lies together,
-//! and takes less room than two rows. A key names the registration, too, as often as there are numbers for it
-//! ([`InterestKey::REGISTRATIONS`]), so that the interest of an earlier one is not taken for the one that is there. Later
+//! Nearly every source holds one interest at a time, which lies in the source's row: both are looked up together, and
+//! one row takes less room than two. The interest's key also holds the number of its registration, so that it differs
+//! from earlier interests in the same row. There are [`InterestKey::REGISTRATIONS`] such numbers. Interests after that,
+//! and the further interests of a source, have rows of their own, in a list that starts in the source's row.
 //! ones, and the further interests of a source, have rows of their own, in a list that starts in the row of the source.
 
 use slotmap::SlotMap;
@@ -13,31 +14,31 @@ use crate::registry::deadlines::Position;
 use crate::registry::options::Priority;
 use crate::token::{InterestKey, InterestRow, OtherKey, SourceKey};
 
-/// What a source waits for, and what of it has come and is not delivered.
+/// What an interest waits for, and which readiness of it is not delivered yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Held {
     pub(crate) watch: Watch,
     pub(crate) ready: ReadinessBits,
 }
 
-/// What the loop knows of a source besides the source itself.
+/// What the loop knows about a source besides the source itself.
 #[derive(Debug)]
 pub(super) struct Row {
-    /// The interest that lies here.
+    /// The interest that lies in this row.
     held: Option<Held>,
-    /// The first of the others.
+    /// The first of the source's other interests.
     others: Option<OtherKey>,
-    /// A mark of the type of the source.
+    /// A mark of the source's type.
     pub(super) kind: u32,
-    /// How many interests lay here so far, this one included.
+    /// How many interests have lain in this row so far, this one included.
     registration: u8,
     pub(super) priority: Priority,
     pub(super) flags: u8,
-    /// How many ops are queued that move its deadline: it does not fire before.
+    /// How many queued ops move the source's deadline. It does not fire while there are any.
     pub(super) moves: u8,
 }
 
-/// Whose an interest is.
+/// The source of an interest.
 #[derive(Clone, Copy)]
 pub(super) struct Holder {
     pub(super) source: SourceKey,
@@ -88,7 +89,7 @@ impl Rows {
 
     // Interests.
 
-    /// Adds an interest that waits for what `watch` makes of its key.
+    /// Adds an interest. `watch` makes what it waits for from its key.
     #[inline]
     pub(super) fn add(
         &mut self,
@@ -115,7 +116,7 @@ impl Rows {
         InterestKey::other(other)
     }
 
-    /// The interest `key`, and whose it is.
+    /// The interest `key`, and its source.
     #[inline]
     pub(super) fn get(&self, key: InterestKey) -> Option<(SourceKey, &Held)> {
         match key.row() {
@@ -128,7 +129,7 @@ impl Rows {
         }
     }
 
-    /// [`get_mut`](Self::get_mut), with what is known of the source.
+    /// [`get_mut`](Self::get_mut), with the source's priority and flags.
     #[inline]
     pub(super) fn get_with_source(&mut self, key: InterestKey) -> Option<(Holder, &mut Held)> {
         match key.row() {
@@ -145,7 +146,7 @@ impl Rows {
         }
     }
 
-    /// [`get`](Self::get), to change it.
+    /// [`get`](Self::get), mutably.
     #[inline]
     pub(super) fn get_mut(&mut self, key: InterestKey) -> Option<(SourceKey, &mut Held)> {
         match key.row() {
@@ -160,7 +161,7 @@ impl Rows {
         }
     }
 
-    /// Removes the interest `key` if `wanted` says so, given whose it is and what it waits for.
+    /// Removes the interest `key` if `wanted` accepts its source and what it waits for.
     #[inline]
     pub(super) fn remove_if(
         &mut self,
@@ -201,7 +202,7 @@ impl Rows {
         }
     }
 
-    /// All interests of `source`: it costs what it holds.
+    /// All interests of `source`. The cost is proportional to their number.
     pub(super) fn interests_of(&self, source: SourceKey) -> Interests<'_> {
         let row = self.sources.get(source);
         let in_row = row.filter(|row| row.held.is_some());
@@ -254,6 +255,6 @@ impl<'a> Iterator for Interests<'a> {
     }
 }
 
-// What a source costs here, and each interest beyond its first.
+// The cost of a source, and of each interest beyond its first.
 static_assertions::const_assert!(size_of::<Row>() <= 28);
 static_assertions::const_assert!(size_of::<OtherRow>() <= 28);

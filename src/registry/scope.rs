@@ -1,8 +1,8 @@
 //! Sources that end together: the tasks, timers and fds of one window, say, or the children of one task.
 //!
-//! A scope holds a guard for each of its sources, and a source's options hold its place in the scope: whichever
-//! goes first lets go of the other. So a scope that is dropped has its sources removed, one that lives on keeps
-//! nothing of those that are gone, and nobody has to tell it. It holds no loop alive, and belongs to none.
+//! A scope holds a guard for each of its sources, and each source's options hold its place in the scope: whichever goes
+//! first releases the other. So dropping a scope removes its sources, a long-lived scope keeps nothing of removed
+//! sources, and nobody has to tell it. A scope keeps no loop alive and belongs to none.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -73,7 +73,7 @@ pub struct Scope {
     members: Arc<Members>,
 }
 
-/// Their guards remove the sources when they are dropped.
+/// Dropping a guard removes its source.
 #[derive(Default)]
 struct Members {
     guards: Mutex<SlotMap<MemberKey, Guard>>,
@@ -124,7 +124,7 @@ impl Scope {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn clear(&self) {
-        // Drained and not replaced: those that leave have places still, which those that come must not get.
+        // Drained, not replaced: sources on their way out still hold keys of this map, which new ones must not get.
         let guards: Vec<_> = self.members.lock().drain().collect();
         drop(guards);
     }
@@ -140,14 +140,14 @@ impl fmt::Debug for Scope {
     }
 }
 
-/// What options say of a scope, and once they are those of a source, its place in it.
+/// The scope that options name; in the options of an inserted source, also the source's place in it.
 pub(crate) struct Membership {
     members: Weak<Members>,
     place: Option<MemberKey>,
 }
 
 impl Membership {
-    /// Takes a place for the source that `guard` is for. If the scope is gone, so is the source.
+    /// Takes a place for the source of `guard`. If the scope is gone, dropping `guard` removes the source.
     pub(crate) fn enter(&mut self, guard: Guard) {
         if let Some(members) = self.members.upgrade() {
             self.place = Some(members.lock().insert(guard));
@@ -155,7 +155,7 @@ impl Membership {
     }
 }
 
-/// The place is one source's.
+/// The clone has no place: a place belongs to one source.
 impl Clone for Membership {
     fn clone(&self) -> Self {
         Self { members: Weak::clone(&self.members), place: None }

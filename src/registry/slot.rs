@@ -1,4 +1,4 @@
-//! What the loop stores of a source: the source in a box, its type erased, and beside it the callback.
+//! What the loop stores for a source: the boxed source, its type erased, and the callback.
 
 use std::any::Any;
 use std::fmt;
@@ -10,24 +10,24 @@ use crate::registry::source::AnySource;
 use crate::token::InterestKey;
 use crate::{EventSource, InterestToken, PostAction};
 
-/// What the loop calls back with: it lends the source, and says what it is ready for.
+/// The argument of a stored callback: the source, on loan, and what to do with it.
 pub(crate) struct Event<'a> {
     pub(crate) source: &'a mut dyn AnySource,
     pub(crate) what: What<'a>,
 }
 
-/// What a source is to do.
+/// What a source has to do.
 #[derive(Clone, Copy)]
 pub(crate) enum What<'a> {
-    /// To process what it is ready for.
+    /// Process its readiness.
     Process(InterestKey, ReadinessBits),
-    /// To wait in the place of this loop, as a loop that it hosts.
+    /// Wait in place of this loop: the source hosts another loop.
     #[cfg_attr(not(all(unix, feature = "calloop")), expect(dead_code))]
     Wait(&'a Option<Duration>),
 }
 
 impl Event<'_> {
-    /// Has the source, which is an `S`, process what it is ready for.
+    /// Lets the source, which is an `S`, process its readiness.
     #[inline]
     fn process<S: EventSource>(
         self,
@@ -42,10 +42,10 @@ impl Event<'_> {
     }
 }
 
-/// What a source failed with.
+/// The error of a source.
 pub(crate) struct Failure {
     pub(crate) error: BoxError,
-    /// It was the one event of a source that goes after it.
+    /// It came with the only event of a source that goes after its first event.
     pub(crate) last: bool,
 }
 
@@ -55,10 +55,10 @@ impl Failure {
     }
 }
 
-/// What came of an event. A failure is behind a pointer, so that all of it goes through registers.
+/// The outcome of an event. A failure is boxed, so that the whole fits into registers.
 pub(crate) type Answer = Result<PostAction, Box<Failure>>;
 
-/// What is called for each event of a source.
+/// The loop calls this for each event of a source.
 pub(crate) type Callback<Data> = Box<dyn FnMut(Event<'_>, &mut Data) -> Answer>;
 
 /// A source and its callback.
@@ -80,7 +80,7 @@ impl<Data> fmt::Debug for Slot<Data> {
     }
 }
 
-/// The callback of a source that runs for each of its events.
+/// The callback of a source that stays: it runs for each event.
 #[inline]
 pub(crate) fn repeated<S, F, Data>(mut callback: F) -> Callback<Data>
 where
@@ -94,7 +94,8 @@ where
     })
 }
 
-/// The callback of a source that runs once. The source goes with its first event: it answers `Remove`, or fails.
+/// The callback of a source that goes with its first event: it runs once, and the source then answers `Remove` or
+/// fails.
 pub(crate) fn once<S, F, Data>(callback: F) -> Callback<Data>
 where
     S: EventSource,
@@ -103,7 +104,7 @@ where
     let mut callback = Some(callback);
     Box::new(move |event, data| {
         if callback.is_none() {
-            // It panicked, and so the source is still there.
+            // The callback panicked in an earlier call, and so the source is still there.
             return Ok(PostAction::Remove);
         }
         let answer = event.process::<S>(|event| match callback.take() {

@@ -7,21 +7,21 @@ use crate::registry::deadlines::Position;
 /// What an interest waits for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Watch {
-    /// Readiness of an fd, or of a mio source (whose fd is not known: `fd` is `None`).
+    /// Readiness of an fd, or of a mio source.
     Io(IoWatch),
     /// A notification from any thread.
     Notifier,
-    /// A point in time, and where it was last in the deadline queue.
+    /// A deadline, and its last known position in the deadline queue.
     Deadline(Position),
 }
 
 /// How an fd is watched.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IoWatch {
-    /// −1 for a mio source.
+    /// −1 for a mio source, whose fd is not known.
     pub(crate) fd: i32,
     pub(crate) wants: InterestBits,
     pub(crate) rearm: Rearm,
-    /// The kernel tells of it as long as it is ready.
+    /// The kernel reports the fd as long as it is ready.
     pub(crate) level: bool,
 }

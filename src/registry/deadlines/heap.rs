@@ -1,8 +1,8 @@
-//! An indexed 4-ary heap: every entry knows its place.
+//! An indexed 4-ary heap: it reports the place of every entry that it moves.
 //!
-//! It is 4-ary because its nodes then lie beside each other in memory (four children of 20 bytes: one or two cache
-//! lines), which makes up for the three more comparisons a level: see LaMarca and Ladner, *The influence of caches on
-//! the performance of heaps* (1996).
+//! 4-ary, because the children of a node then lie side by side in memory (four entries of 20 bytes: one or two cache
+//! lines). This makes up for more comparisons per level: see LaMarca and Ladner, *The influence of caches on the
+//! performance of heaps* (1996).
 
 use super::{Deadline, Position};
 use crate::shrink::shrink;
@@ -31,7 +31,7 @@ impl Heap {
         self.entries.get(place)
     }
 
-    /// Puts `entry` where it belongs from `hole` on, up or down.
+    /// Puts `entry` where it belongs, moving `hole` up or down.
     #[inline]
     pub(super) fn put(
         &mut self,
@@ -54,7 +54,7 @@ impl Heap {
         shrink(&mut self.entries);
     }
 
-    /// Takes in `more`: one by one if they are few, else all that is there makes a new heap in linear time.
+    /// Adds the entries of `more`: one by one if they are few; otherwise rebuilds the heap in linear time.
     pub(super) fn extend(
         &mut self,
         more: impl Iterator<Item = Deadline>,
@@ -70,7 +70,7 @@ impl Heap {
         }
     }
 
-    /// Moves what is not after `now` to the end of `into`, unordered.
+    /// Moves the entries that are not after `now` to the end of `into`, unordered.
     pub(super) fn extract(
         &mut self,
         now: i64,
@@ -82,7 +82,7 @@ impl Heap {
         shrink(&mut self.entries);
     }
 
-    /// Numbers all entries anew: sorted by their order, which leaves a heap. The next number.
+    /// Renumbers all entries and leaves them sorted, which is a heap. Returns the next number.
     pub(super) fn renumber(&mut self, moved: &mut impl FnMut(InterestKey, Position)) -> u32 {
         self.entries.sort_unstable_by_key(Deadline::order);
         for (entry, sequence) in self.entries.iter_mut().zip(0..) {
@@ -92,7 +92,7 @@ impl Heap {
         self.entries.len() as u32
     }
 
-    /// Makes a heap of entries of which those from `unknown` on don't know their place.
+    /// Restores the heap order. Entries from `unknown` on have not had their place reported.
     fn restore(&mut self, unknown: usize, moved: &mut impl FnMut(InterestKey, Position)) {
         for place in unknown..self.entries.len() {
             moved(self.entries[place].key, Position::in_heap(place));
