@@ -1,6 +1,6 @@
-//! Sources and loops that are written for calloop, as sources of this loop.
+//! Hosts sources and loops written for calloop as sources of this loop.
 //!
-//! There are three ways. The costs are those beside a plain source of this loop:
+//! There are three ways. The costs are in addition to those of a plain source of this loop:
 //!
 //! | | hosts | costs |
 //! |---|---|---|
@@ -22,7 +22,7 @@ use crate::Notifier;
 pub use self::source::CalloopSource;
 pub use self::whole::{CalloopLoop, CalloopTurn};
 
-/// What epoll means by its least telling error.
+/// Replaces epoll's least clear error by one that says what it means.
 pub(crate) fn explain(error: io::Error) -> io::Error {
     if error.raw_os_error() != Some(rustix::io::Errno::LOOP.raw_os_error()) {
         return error;
@@ -31,7 +31,7 @@ pub(crate) fn explain(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), text)
 }
 
-/// Has the loop look again if the source panics or fails: something may be recorded, or the alarm not be set.
+/// Notifies the loop if the source panics or fails: records may be left, or the alarm may not be set.
 pub(crate) struct LookAgain(pub(crate) Option<Notifier>);
 
 impl Drop for LookAgain {

@@ -1,12 +1,12 @@
-//! What is asked of the kernel, and where the platforms differ.
+//! Calls to the kernel, and the differences between platforms.
 //!
 //! mio is edge-triggered and knows no one-shot interests. On Linux fds are registered on mio's epoll
 //! instance directly, so that the kernel keeps the mode: re-arming after each callback was measured at
 //! 1.4 to 1.8 times the cost. Elsewhere, and with mio's `poll(2)` backend, the loop emulates the modes
-//! (see [`Rearm`]). The wait there is for mio's instance, too.
+//! (see [`Rearm`]). The wait there uses mio's instance, too.
 //!
-//! mio's timeouts are whole milliseconds, rounded up. The alarm gives deadlines the rest of their
-//! precision: on Linux a timerfd on the same epoll instance, elsewhere nothing yet.
+//! mio's timeouts are whole milliseconds, rounded up. The alarm makes deadlines more precise: on Linux a timerfd on the
+//! same epoll instance; other platforms have none.
 
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(mio_unsupported_force_poll_poll)))]
 mod epoll;
@@ -32,10 +32,10 @@ use std::time::Duration;
 
 use crate::Mode;
 
-/// How many events of the kernel one wait takes in. With 9000 fds ready fewer take a little longer.
+/// The kernel events that one wait takes in, at most. Smaller buffers take a little longer with 9000 ready fds.
 const EVENTS: usize = 1024;
 
-/// How long to wait at most.
+/// The longest time to wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Timeout {
     Zero,
@@ -74,10 +74,10 @@ impl From<Timeout> for Option<Duration> {
     }
 }
 
-/// What the loop does for a mode that the kernel was not asked for, because mio is edge-triggered.
+/// How the loop emulates a mode that mio, being edge-triggered, did not request from the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Rearm {
-    /// The kernel knows the mode.
+    /// The kernel implements the mode.
     Native,
     /// Level-triggered: the source is re-registered after each event.
     Level,
@@ -85,16 +85,16 @@ pub(crate) enum Rearm {
     OneShot,
     /// One-shot and fired: events are dropped until the interest is re-registered.
     Spent,
-    /// Interested in nothing, and mio has no such interest: not registered with the kernel.
+    /// Interested in nothing: mio has no such interest, so the fd is not registered with the kernel.
     Absent,
 }
 
 impl Rearm {
-    /// For a mode on top of mio's edge-triggered registrations.
+    /// The emulation of a mode on top of mio's edge-triggered registrations.
     pub(crate) fn emulating(mode: Mode) -> Self {
         match mode {
             Mode::Level => Self::Level,
-            // mio's poll(2) backend drops an interest that was ready until it is registered anew.
+            // mio's poll(2) backend drops an interest that was ready until it is registered again.
             Mode::Edge if cfg!(mio_unsupported_force_poll_poll) => Self::Level,
             Mode::Edge => Self::Native,
             Mode::OneShot => Self::OneShot,
@@ -102,7 +102,7 @@ impl Rearm {
     }
 }
 
-/// Ends the watch of an fd, known by its number only.
+/// Ends the watch of an fd, given by its number only.
 #[cfg(unix)]
 #[inline]
 pub(crate) fn delete_raw(registry: &mio::Registry, fd: i32) -> io::Result<()> {

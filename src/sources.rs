@@ -1,4 +1,4 @@
-//! The built-in sources, one a file.
+//! The built-in sources, one per file.
 
 pub mod channel;
 #[cfg(any(target_os = "linux", all(unix, feature = "signals")))]

@@ -1,4 +1,4 @@
-//! Futures on the loop: tasks that reach the state, the executor, fds and streams and timeouts to wait for.
+//! Futures on the loop: tasks that reach the state, the executor, and what they wait for: fds, streams and timeouts.
 
 #[cfg(feature = "executor")]
 pub mod futures;

@@ -1,18 +1,19 @@
-//! A calloop loop that is left alone unless its fd is ready, or its handle was asked for.
+//! A calloop loop that is dispatched only if its fd is ready, or its handle was given out.
 //!
-//! It is dispatched when its fd is ready, and once after its handle was given out, by a notifier. It is told to wait
-//! while a wake-up is pending, so that one dispatch delivers and sets calloop's alarm (`timers.rs`). The alarm is set
-//! to the nearest timer as of then, before callbacks run. So it is right if the nearest timer was the same
+//! It is dispatched when its fd is ready, and once, by a notifier, after its handle was given out. It is asked to wait
+//! while a wake-up is pending, so that one dispatch delivers and sets calloop's alarm (`timers.rs`). calloop sets the
+//! alarm to the timer that is nearest then, before callbacks run. So the alarm is right if the nearest timer was the
+//! same
 //!
 //! 1. before the wait,
-//! 2. after it: the timer was not due (a wait with one that is due turns the alarm off),
-//! 3. after the callbacks, idles included: none of them moved it.
+//! 2. after it: the timer was not due (a wait with a due timer turns the alarm off),
+//! 3. after the callbacks, idles included: none of them moved the timer.
 //!
-//! Otherwise the loop is dispatched again, within its budget, and if that is used up in the next round. The
-//! [`Watchman`], a source in the hosted loop, compares them.
+//! Otherwise the loop is dispatched again, within its budget; once that is used up, in the next round. The
+//! [`Watchman`], a source in the hosted loop, compares the three.
 //!
-//! Invariant: when this loop blocks, the alarm is set to the nearest timer, but for timers that were inserted through
-//! a clone of the handle since the last dispatch.
+//! Invariant: when this loop blocks, the alarm is set to the nearest timer, except for timers inserted through a clone
+//! of the handle since the last dispatch.
 
 use std::io;
 
@@ -23,7 +24,7 @@ use super::whole::{CalloopLoop, CalloopTurn};
 use crate::handle::hosted::{HostedHandle, WeakHandle};
 use crate::{InsertError, InterestToken, LoopHandle, Notifier, Registrar, SourceOptions, Token};
 
-/// How often a loop is dispatched in one round until its alarm is set.
+/// How many times a loop is dispatched in one round, at most, until its alarm is set.
 const BUDGET: u32 = 8;
 
 impl<Data: 'static> LoopHandle<Data> {
@@ -149,7 +150,7 @@ impl<Data: 'static> LoopHandle<Data> {
         self.visit(token, |hosted, _| hosted.ask()).then_some(handle)
     }
 
-    /// Has [`calloop`](Self::calloop) find a loop, unless it was refused.
+    /// Keeps a loop for [`calloop`](Self::calloop) to return, unless it was refused.
     pub(super) fn keep_calloop(
         &mut self,
         inserted: Result<Token<CalloopLoop<Data>>, InsertError<CalloopLoop<Data>>>,
@@ -164,16 +165,16 @@ impl<Data: 'static> LoopHandle<Data> {
     }
 }
 
-/// What a [`CalloopLoop`] that is hosted on demand has in addition.
+/// The additional state of a [`CalloopLoop`] that is hosted on demand.
 pub(crate) struct OnDemand<Data: 'static> {
     signal: LoopSignal,
     watchman: Dispatcher<'static, Watchman, Data>,
     registration: RegistrationToken,
-    /// While it is registered: has the loop dispatched without its fd being ready.
+    /// While registered: makes this loop dispatch the hosted one without its fd being ready.
     asked: Option<(InterestToken, Notifier)>,
-    /// It is to be dispatched: it was asked for since the last dispatch, or that one did not end well.
+    /// A dispatch is due: the handle was given out since the last one, or the last one did not end well.
     wanted: bool,
-    /// calloop does not show its timers, and the last dispatch is not known to have set the alarm.
+    /// calloop does not show its timers, and the last dispatch may not have set the alarm.
     blind: bool,
 }
 
@@ -185,12 +186,12 @@ impl<Data: 'static> OnDemand<Data> {
         Ok(Self { signal, watchman, registration, asked: None, wanted: true, blind: false })
     }
 
-    /// Leaves nothing of itself in the loop.
+    /// Removes its own source from the hosted loop.
     pub(crate) fn leave(self, inner: &EventLoop<'static, Data>) {
         inner.handle().remove(self.registration);
     }
 
-    /// There may be anything in the loop by now.
+    /// Assumes that the hosted loop has changed.
     pub(crate) fn register(&mut self, registrar: &mut Registrar<'_>) {
         if self.asked.is_none() {
             self.asked = Some(registrar.notifier());
@@ -223,7 +224,7 @@ impl<Data: 'static> OnDemand<Data> {
         self.wanted
     }
 
-    /// Delivers what is ready, and sets the alarm.
+    /// Dispatches the hosted loop, and sets the alarm.
     pub(crate) fn dispatch(
         &mut self,
         inner: &mut EventLoop<'static, Data>,
@@ -234,7 +235,7 @@ impl<Data: 'static> OnDemand<Data> {
         inner.dispatch(None, data)
     }
 
-    /// Whether the alarm that the last dispatch set is right.
+    /// Whether the last dispatch set the alarm to the nearest timer.
     pub(crate) fn is_armed(&mut self) -> bool {
         let stood_still = self.watchman.as_source_ref().stood_still();
         let armed = stood_still.unwrap_or(self.blind);
@@ -244,9 +245,9 @@ impl<Data: 'static> OnDemand<Data> {
     }
 }
 
-/// A source in the hosted loop that has no events and looks at the nearest timer around each wait.
+/// A source in the hosted loop. It has no events, and reads the nearest timer around each wait.
 struct Watchman {
-    /// In the wheel, so that it shows it.
+    /// Registered, so that printing it shows the wheel.
     timer: calloop::timer::Timer,
     before_wait: Nearest,
     after_wait: Nearest,
@@ -257,7 +258,7 @@ impl Watchman {
         Self { timer: far(), before_wait: Nearest::UNKNOWN, after_wait: Nearest::UNKNOWN }
     }
 
-    /// Whether the nearest timer is the one that the last wait began with; `None` if it can't be known.
+    /// Whether the nearest timer is the same as when the last wait began; `None` if that can't be known.
     fn stood_still(&self) -> Option<bool> {
         let now = Nearest::of(&self.timer);
         let known = self.before_wait.is_known() && self.after_wait.is_known() && now.is_known();

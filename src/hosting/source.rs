@@ -1,19 +1,19 @@
-//! One source that is written for calloop, as a source of this loop.
+//! Hosts one source written for calloop as a source of this loop.
 //!
-//! calloop alone can make the `Poll` that its sources register with, so each has a calloop loop of its own, whose
-//! epoll instance is one fd of this loop. That loop holds a [`InnerSource`] in the place of the source: a dispatch of
-//! it runs no code of the user's and only records which readiness it found for which token. The source processes
-//! these one by one when this loop calls it, as it does any other: with the state at hand, ops applied between two
-//! of them, its errors and its panics its own.
+//! Sources register with a `Poll`, which only calloop can make. So each hosted source has a calloop loop of its own,
+//! whose epoll instance is one fd of this loop. That loop holds an [`InnerSource`] in place of the source: a dispatch
+//! of it runs no user code, and only records which readiness it found for which token. This loop then has the source
+//! process the records one by one, as it calls any other source: with the state, with ops applied between two records,
+//! and with the source's own errors and panics.
 //!
-//! Timers of the source are the inner loop's, whose alarm is set by a dispatch that is told to wait while a wake-up
-//! is pending (`timers.rs` says why). Since that dispatch only records, no timer can move behind it.
+//! The source's timers are in the inner loop. A dispatch that is asked to wait while a wake-up is pending sets its
+//! alarm (`timers.rs` says why). Since that dispatch only records, no timer can move after the alarm was set.
 //!
-//! Hooks: `before_sleep` of the source is called with this loop's, before the wait, and the inner loop is dispatched
-//! right after the wait, since nothing but a dispatch can make the iterator that `before_handle_events` takes.
+//! Hooks: `before_sleep` of the source is called with this loop's, before the wait. The inner loop is dispatched right
+//! after the wait, since only a dispatch can make the iterator that `before_handle_events` takes.
 //!
-//! Invariants: when the loop blocks, nothing is recorded, and the alarm is set to the source's nearest timer. The
-//! source is called with what was recorded since it was last registered only.
+//! Invariants: when the loop blocks, no record is left, and the alarm is set to the source's nearest timer. The source
+//! is called only with records made since it was last registered.
 
 use std::any::type_name;
 use std::cell::{Ref, RefMut};
@@ -43,17 +43,17 @@ use crate::{
 ///
 /// [`LoopHandle::insert_calloop_source`] has an example.
 pub struct CalloopSource<S: calloop::EventSource + 'static> {
-    /// The source. Its loop holds the other half while it is registered.
+    /// Holds the source. The inner loop holds the other half while registered.
     recorder: Dispatcher<'static, InnerSource<S>, Recorded>,
     /// While it is registered.
     host: Option<Host>,
 }
 
-/// What dispatches of the inner loop found and is not processed, in order.
+/// What dispatches of the inner loop found and the source has not processed yet, in order.
 #[derive(Default)]
 struct Recorded {
     found: VecDeque<(calloop::Readiness, calloop::Token)>,
-    /// How many of them, from the first on, were left over when the last of these dispatches began.
+    /// How many records, from the first on, were left over when the last of these dispatches began.
     left_over: usize,
 }
 
@@ -62,7 +62,7 @@ impl Recorded {
         self.found.is_empty()
     }
 
-    /// The inner loop is dispatched once more: what it finds again of what is left over is one event.
+    /// The inner loop will be dispatched again: what it finds again of a left-over record is one event.
     fn begin(&mut self) {
         self.left_over = self.found.len();
     }
@@ -92,10 +92,10 @@ struct Host {
     registration: RegistrationToken,
     recorded: Recorded,
     watch: FdWatch,
-    /// For what the fd does not tell of: something is recorded, or the alarm is not set.
+    /// Makes this loop look when the fd does not: a record is left, or the alarm is not set.
     more: Notifier,
     more_token: InterestToken,
-    /// Dispatching failed where no error could be returned.
+    /// A dispatch failed where no error could be returned.
     failed: Option<calloop::Error>,
 }
 
@@ -248,7 +248,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
     /// Returns the wrapped source, for calloop or another loop.
     pub fn into_inner(self) -> S {
         let Self { recorder, host } = self;
-        // It holds the other half.
+        // It holds the other half of the source.
         drop(host);
         recorder.into_source_inner().source
     }
@@ -261,7 +261,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
         self.recorder.as_source_ref().has_timers
     }
 
-    /// Makes the inner loop, registers the source in it, and the loop in this one.
+    /// Makes the inner loop, registers the source in it, and registers that loop in this one.
     fn host(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         let inner = calloop::EventLoop::try_new()?;
         let registration = inner.handle().register_dispatcher(self.recorder.clone())?;
@@ -280,7 +280,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
         host.watch.register(registrar, fd, Interest::READ, Mode::Level).map_err(explain)
     }
 
-    /// Sets the alarm to the nearest timer, if there are any.
+    /// Sets the alarm to the nearest timer, if the source has timers.
     fn arm(&mut self) -> calloop::Result<()> {
         if self.has_timers()
             && let Some(host) = &mut self.host
@@ -294,7 +294,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
         Ok(())
     }
 
-    /// Has the source process what was recorded first. `None`: nothing is left.
+    /// Makes the source process the oldest record. `None`: no record is left.
     fn process_next<F>(&mut self, callback: &mut F) -> Result<Option<calloop::PostAction>, BoxError>
     where
         F: FnMut((S::Event, &mut S::Metadata)) -> S::Ret,
@@ -303,7 +303,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
         if let Some(error) = host.failed.take() {
             return Err(error.into());
         }
-        // With hooks it is recorded after the wait, and only then.
+        // With hooks, records are made after the wait only.
         if host.recorded.is_empty() && !S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
             host.record()?;
         }
@@ -318,7 +318,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
         Ok(Some(action))
     }
 
-    /// What comes after a call of the source, if it was `called`: the next, or the alarm.
+    /// Continues after the source, if it was `called`: with the next record, or with setting the alarm.
     fn go_on(&mut self, called: bool) -> Result<PostAction, BoxError> {
         let has_timers = self.has_timers();
         let Some(host) = &mut self.host else { return Ok(PostAction::Continue) };
@@ -326,7 +326,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
             if !S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
                 host.record_and_arm()?;
             } else if called {
-                // It is set by what follows the next wait, which then does not block.
+                // The dispatch after the next wait sets the alarm; that wait does not block.
                 host.more.notify();
             }
         }
@@ -335,12 +335,12 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
 }
 
 impl Host {
-    /// Records what is ready.
+    /// Dispatches the inner loop and records what is ready.
     fn record(&mut self) -> calloop::Result<()> {
         self.inner.dispatch(Duration::ZERO, &mut self.recorded)
     }
 
-    /// [`record`](Self::record), and sets the alarm to the nearest timer that is not due yet.
+    /// [`record`](Self::record), then sets the alarm to the nearest timer that is not due yet.
     fn record_and_arm(&mut self) -> calloop::Result<()> {
         self.signal.wakeup();
         self.inner.dispatch(None, &mut self.recorded)
@@ -368,10 +368,10 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
         let fd = host.inner.as_fd();
         host.watch.register(registrar, fd, Interest::READ, Mode::Level).map_err(explain)?;
         if !host.recorded.is_empty() {
-            // A source of which this is a part may have made something else of an `Again`.
+            // A composite may have replaced the source's `Again`.
             host.more.notify();
         }
-        // What the source itself answers is done by `process_next`. To do so for another part would show it edges anew.
+        // `process_next` acts on the source's own answer. Doing it for another part's answer would deliver edges again.
         if !registrar.is_answer() {
             host.inner.handle().update(&host.registration)?;
             self.arm()?;
@@ -403,12 +403,13 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
         let Some(host) = self.host.as_ref().filter(|host| host.is_ours(token)) else {
             return Ok(PostAction::Continue);
         };
-        // The loop itself has it look again where a notifier made it ready.
+        // The loop itself calls the source again if a notifier made it ready.
         let mut guard = LookAgain(host.watch.is(token).then(|| host.more.clone()));
         let action = match self.process_next(&mut callback)? {
             Some(ends @ (calloop::PostAction::Disable | calloop::PostAction::Remove)) => {
                 if let Some(host) = &self.host {
-                    // It stays if an op of its callback or a source around it says so: then it is called once more.
+                    // The source stays if an op of its callback or a source around it says so: then it is called once
+                    // more.
                     host.more.again();
                 }
                 match ends {
@@ -437,7 +438,7 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
     }
 
     fn before_handle_events(&mut self, _: EventIterator<'_>) {
-        // After a `before_sleep` that failed the dispatch ends: what is ready is found by the next.
+        // If `before_sleep` failed, the dispatch ends: the next one finds what is ready.
         if !self.recorder.as_source_ref().in_wait {
             return;
         }
@@ -447,7 +448,7 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
         let recorded = if has_timers { host.record_and_arm() } else { host.record() };
         host.failed = recorded.err();
         if host.recorded.found.len() > had || host.failed.is_some() {
-            // It may have come since this loop's wait.
+            // It may have become ready since this loop's wait.
             host.more.notify();
         }
     }
@@ -466,19 +467,19 @@ impl<S: calloop::EventSource + 'static> fmt::Debug for CalloopSource<S> {
     }
 }
 
-/// What stands in the inner loop for the source: registers it, and notes what is found for it.
+/// Stands in the inner loop for the source: registers it, and records what is found for it.
 struct InnerSource<S> {
     source: S,
-    /// Whether the source ever had a timer in the wheel.
+    /// The source once had a timer in the wheel.
     has_timers: bool,
-    /// Its `unregister` failed, which calloop only logs.
+    /// The error of its `unregister`, which calloop only logs.
     failed: Option<calloop::Error>,
     /// `before_sleep` was called, and `before_handle_events` is due.
     in_wait: bool,
 }
 
 impl<S: calloop::EventSource> InnerSource<S> {
-    /// Each timer comes into the wheel by a registration. (A source that fires moves those that are in it.)
+    /// Checks for timers. Only a registration puts a timer into the wheel; a source that fires moves existing ones.
     fn look_for_timers(
         &mut self,
         poll: &mut Poll,
@@ -527,7 +528,7 @@ impl<S: calloop::EventSource> calloop::EventSource for InnerSource<S> {
     }
 
     fn before_handle_events(&mut self, events: calloop::EventIterator<'_>) {
-        // calloop calls it more than once after a `reregister`.
+        // After a `reregister`, calloop calls it more than once.
         if std::mem::take(&mut self.in_wait) {
             self.source.before_handle_events(events);
         }

@@ -1,17 +1,17 @@
-//! What calloop does not say of its timers.
+//! Finds out what calloop does not say about its timers.
 //!
-//! A calloop loop keeps its timers in a wheel of its own. It sets its alarm, a timerfd in its epoll instance, to the
-//! nearest of them when it begins a wait that may block, and turns it off in any other wait. So that the loop's fd
-//! becomes readable in time, it is told to wait while a wake-up is pending: the alarm is set, and the wait returns.
-//! Two things have to be known for that, and calloop's API answers neither:
+//! A calloop loop keeps its timers in a wheel of its own. When it begins a wait that may block, it sets its alarm, a
+//! timerfd in its epoll instance, to the nearest of them; in any other wait it turns the alarm off. So that the loop's
+//! fd becomes readable in time, it is asked to wait while a wake-up is pending: it sets the alarm, and the wait
+//! returns. That takes two facts, and calloop's API gives neither:
 //!
 //! * whether a source has timers at all: [`any_beside`];
 //! * whether the nearest deadline is the one that the alarm was set to: [`Nearest`].
 //!
-//! Both are read off the text that a registered [`Timer`] is printed as, which shows the wheel (as of calloop 0.14):
-//! an entry is a `TimeoutData`, the first of them the nearest. A version of calloop that prints something else has no
-//! `TimeoutData` in that text. Then every source is taken for one with timers, and an alarm is set twice: more
-//! system calls, and the same timers. The tests of this file tell.
+//! Both come from the text that a registered [`Timer`] prints with `Debug`, which shows the wheel (as of calloop 0.14):
+//! each entry is a `TimeoutData`, the nearest one first. If another version of calloop prints no `TimeoutData`, every
+//! source counts as one with timers, and each alarm is set twice: more system calls, the same timers. The tests of this
+//! file detect that.
 
 use std::fmt::{self, Write};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use calloop::timer::Timer;
 use calloop::{EventSource, Poll, TokenFactory};
 
-/// What an entry of the wheel begins with, in a piece by itself.
+/// The start of an entry of the wheel, which is written as a piece by itself.
 const ENTRY: &str = "TimeoutData";
 
 /// A timer that is not meant to fire.
@@ -39,7 +39,7 @@ pub(super) fn any(poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result
     Ok(any)
 }
 
-/// Whether there are timers beside `probe`, which is registered; `true` if it can't be known.
+/// Whether the wheel holds timers other than `probe`, which is registered; `true` if that can't be known.
 fn any_beside(probe: &Timer) -> bool {
     struct Count(u32);
 
@@ -51,7 +51,7 @@ fn any_beside(probe: &Timer) -> bool {
     }
 
     let mut entries = Count(0);
-    // It fails when it has seen enough.
+    // The writer fails the formatting once it has seen enough.
     let _ = write!(entries, "{probe:?}");
     entries.0 != 1
 }
@@ -64,14 +64,14 @@ pub(super) struct Nearest {
 }
 
 impl Nearest {
-    /// An [`Instant`] and its name take 70 bytes.
+    /// An [`Instant`] and its type name take 70 bytes.
     const ROOM: usize = 128;
     pub(super) const UNKNOWN: Self = Self { text: [0; Self::ROOM], length: 0 };
 
-    /// That of the wheel in which `probe` is registered.
+    /// The nearest deadline of the wheel in which `probe` is registered.
     pub(super) fn of(probe: &Timer) -> Self {
         let mut nearest = Self::UNKNOWN;
-        // It fails when it has seen the deadline.
+        // The writer fails the formatting once it has the deadline.
         let _ = write!(nearest, "{probe:?}");
         nearest
     }
@@ -81,7 +81,7 @@ impl Nearest {
     }
 }
 
-/// It takes the text from the first entry on as far as the field behind the deadline.
+/// Keeps the text from the first entry on, up to the field after the deadline.
 impl Write for Nearest {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if !self.is_known() && text != ENTRY {
@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
 
-    /// A registered timer, seen from outside.
+    /// Runs `f` with a registered timer, seen from outside.
     fn with_probe(
         then: impl FnOnce(&calloop::LoopHandle<'static, ()>, &dyn Fn() -> (bool, Nearest)),
     ) {
@@ -118,7 +118,7 @@ mod tests {
         });
     }
 
-    /// If this fails, calloop prints its timers in another way: nothing is lost but time.
+    /// If this fails, calloop prints its timers in another way: hosting is slower, and nothing is lost.
     #[test]
     fn calloop_shows_its_timers() {
         with_probe(|handle, look| {
@@ -130,7 +130,7 @@ mod tests {
             let near = handle.insert_source(after(9), |_, _, _| TimeoutAction::Drop).unwrap();
             let (any, nine) = look();
             assert!(any && nine.is_known() && nine != alone);
-            // What is not nearer changes nothing.
+            // A timer that is not nearer changes nothing.
             handle.insert_source(after(90), |_, _, _| TimeoutAction::Drop).unwrap();
             assert!(look().1 == nine);
             let nearer = handle.insert_source(after(1), |_, _, _| TimeoutAction::Drop).unwrap();
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn of_what_prints_no_entries_all_is_taken_to_have_timers() {
-        // It is not registered, and so shows no wheel.
+        // An unregistered timer shows no wheel.
         assert!(any_beside(&far()));
         assert!(!Nearest::of(&far()).is_known());
     }

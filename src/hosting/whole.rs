@@ -1,7 +1,8 @@
-//! A whole calloop loop: in the wait of this loop, or on demand (`on_demand.rs`).
+//! Hosts a whole calloop loop: this loop waits in it, or dispatches it on demand (`on_demand.rs`).
 //!
-//! In the wait: this loop's epoll instance, duplicated, is a source of the hosted loop, and this loop blocks in its
-//! `dispatch`, behind the one function that waits (`dispatch/wait.rs`). Nothing has to be known of calloop for that.
+//! To wait in it, this loop's epoll instance, duplicated, is a source of the hosted loop, and this loop blocks in the
+//! `dispatch` of the hosted one, behind the one function that waits (`dispatch/wait.rs`). This needs no knowledge of
+//! calloop's internals.
 
 use std::fmt;
 use std::io;
@@ -32,12 +33,12 @@ pub struct CalloopLoop<Data: 'static> {
 }
 
 enum Way<Data: 'static> {
-    /// This loop waits in it. What is of this loop in the hosted one, while it is registered.
+    /// This loop waits in the hosted loop. Holds this loop's sources in it, while registered.
     InWait(Option<Guests>),
     OnDemand(OnDemand<Data>, FdWatch),
 }
 
-/// What this loop has in the hosted one.
+/// This loop's sources in the hosted loop.
 struct Guests {
     epoll: RegistrationToken,
     marker: RegistrationToken,
@@ -153,7 +154,7 @@ impl<Data: 'static> LoopHandle<Data> {
     }
 }
 
-/// The callback of a loop that is waited in.
+/// The callback of a hosted loop that this loop waits in.
 fn wait_in<Data: 'static>() -> Callback<Data> {
     Box::new(|event, data| -> Answer {
         if let What::Wait(timeout) = event.what
@@ -178,7 +179,7 @@ impl<Data: 'static> CalloopLoop<Data> {
         }
     }
 
-    /// Something may have been asked of a loop that is hosted on demand.
+    /// Requests a dispatch of a loop that is hosted on demand, which may have changed.
     pub(super) fn ask(&mut self) {
         if let Way::OnDemand(on_demand, _) = &mut self.way {
             on_demand.ask();
@@ -200,7 +201,7 @@ impl<Data: 'static> CalloopLoop<Data> {
     }
 }
 
-/// Takes what this loop has in a hosted one out of it.
+/// Removes this loop's sources from a hosted loop.
 fn leave<Data: 'static>(inner: &EventLoop<'static, Data>, guests: Option<Guests>) {
     if let Some(Guests { epoll, marker }) = guests {
         inner.handle().remove(epoll);
@@ -208,7 +209,7 @@ fn leave<Data: 'static>(inner: &EventLoop<'static, Data>, guests: Option<Guests>
     }
 }
 
-/// Inserts what this loop has in a loop that it waits in.
+/// Inserts this loop's sources into a loop that it waits in.
 fn enter<Data: 'static>(
     inner: &EventLoop<'static, Data>,
     epoll: OwnedFd,
@@ -293,7 +294,7 @@ impl<Data: 'static> EventSource for CalloopLoop<Data> {
         if !(asked && on_demand.is_wanted() || watch.is(token)) {
             return Ok(PostAction::Continue);
         }
-        // The loop itself has it look again where a notifier made it ready.
+        // The loop itself calls the source again if a notifier made it ready.
         let mut guard = LookAgain(if asked { None } else { on_demand.notifier() });
         callback(CalloopTurn { inner: &mut self.inner, on_demand })?;
         guard.0 = None;
@@ -331,7 +332,7 @@ impl<Data: 'static> fmt::Debug for CalloopTurn<'_, Data> {
     }
 }
 
-/// Ends this loop's sleep before callbacks of the hosted loop run: what they notify then takes no system call.
+/// Ends this loop's sleep before callbacks of the hosted loop run: their notifications then take no system call.
 struct Marker(Arc<Shared>);
 
 impl calloop::EventSource for Marker {

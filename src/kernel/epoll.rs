@@ -29,7 +29,7 @@ fn flags(interest: Interest, mode: Mode) -> EventFlags {
     if interest.priority {
         flags |= EventFlags::PRI;
     }
-    // A hang-up is always reported: level-triggered, an interest in nothing would make the loop spin.
+    // The kernel always reports a hang-up: a level-triggered interest in nothing would make the loop spin.
     flags |= match mode {
         Mode::Level if flags.is_empty() => EventFlags::ET,
         Mode::Level => EventFlags::empty(),
@@ -56,7 +56,7 @@ pub(crate) fn add(
     Ok(Rearm::Native)
 }
 
-/// `None`: the number stands for another file than the one that was registered.
+/// `None`: the number now belongs to another file than the registered one.
 pub(crate) fn modify(
     registry: &mio::Registry,
     fd: BorrowedFd<'_>,
@@ -71,18 +71,18 @@ pub(crate) fn modify(
     }
 }
 
-/// Whether something is registered under the number that is not `key`. There is a line of text for each registration:
-/// for the rare case in which nothing else tells. `false` without a `/proc`.
+/// Whether another key than `key` is registered under the number. It reads a line of text for each registration, and is
+/// called only in the rare case in which nothing else answers. `false` without a `/proc`.
 #[cold]
 pub(crate) fn is_of_another(registry: &mio::Registry, fd: RawFd, key: InterestKey) -> bool {
     let path = format!("/proc/self/fdinfo/{}", registry.as_fd().as_raw_fd());
     let registered = match std::fs::read_to_string(path) {
         Ok(registered) => registered,
-        // No fd is left to look with: a wake-up too many is counted, a source that hears nothing is not.
+        // No fd is left to open the file. Assume yes: an extra wake-up is counted, a source that gets no events is not.
         Err(error) => return error.kind() != io::ErrorKind::NotFound,
     };
     registered.lines().any(|line| {
-        // As proc(5) has it: `tfd: 7 events: 19 data: 100000003`, and more behind it.
+        // Format of proc(5): `tfd: 7 events: 19 data: 100000003`, and more fields.
         let mut words = line.split_whitespace();
         let is_it = words.next() == Some("tfd:") && words.next().map(str::parse) == Some(Ok(fd));
         let data = words.nth(3).filter(|_| is_it);
@@ -107,10 +107,10 @@ impl Poller {
     }
 
     /// Waits until something is ready, or for `timeout`: with feature `linux_5_11` to the nanosecond, else in whole
-    /// milliseconds, rounded up, 24 days at most.
+    /// milliseconds, rounded up, at most 24 days.
     #[inline]
     pub(crate) fn wait(&mut self, timeout: Timeout) -> io::Result<()> {
-        // With the nanoseconds it still is an `int` of milliseconds, as any kernel takes it.
+        // Stays within an `int` of milliseconds, which any kernel accepts, also with nanoseconds.
         const LONGEST: i64 = i32::MAX as i64 / 1000 - 1;
         let timeout = match timeout {
             Timeout::Zero => Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
@@ -126,12 +126,12 @@ impl Poller {
         Ok(())
     }
 
-    /// Whether the last wait found as much as it has room for.
+    /// Whether the last wait filled the buffer.
     pub(crate) fn was_full(&self) -> bool {
         self.events.len() == EVENTS
     }
 
-    /// Calls `take` for each fd that was found ready.
+    /// Calls `take` for each fd that was ready.
     #[inline]
     pub(crate) fn each(&self, mut take: impl FnMut(mio::Token, ReadinessBits)) {
         for &epoll::Event { flags, data } in &self.events {
@@ -145,7 +145,7 @@ impl Poller {
         }
     }
 
-    /// Whether the kernel has something ready, the loop's own fds aside.
+    /// Whether the kernel has anything ready besides the loop's own fds.
     pub(crate) fn is_ready(&self) -> bool {
         let mut fds = [PollFd::new(self.poll.registry(), PollFlags::IN)];
         poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
@@ -171,7 +171,7 @@ fn readiness(flags: EventFlags) -> Readiness {
 #[derive(Debug)]
 pub(crate) struct Alarm {
     fd: OwnedFd,
-    /// What it is set to, on the clock's scale; [`Alarm::OFF`] if it is not.
+    /// The time it is set to, on the clock's scale, or [`Alarm::OFF`].
     armed: AtomicI64,
 }
 
@@ -179,7 +179,7 @@ impl Alarm {
     const OFF: i64 = i64::MAX;
     /// Whether the alarm wakes the loop at a deadline, to the precision of the kernel's timers.
     pub(crate) const PRECISE: bool = true;
-    /// Whether the wait's own timeout is as precise.
+    /// The wait's own timeout is as precise.
     pub(crate) const OPTIONAL: bool = cfg!(feature = "linux_5_11");
 
     pub(crate) fn new(registry: &mio::Registry) -> io::Result<Self> {
@@ -193,16 +193,16 @@ impl Alarm {
         Ok(Self { fd, armed: AtomicI64::new(Self::OFF) })
     }
 
-    /// Sets the alarm to a time on the clock's scale, or turns it off. A system call if that is a change.
+    /// Sets the alarm to a time on the clock's scale, or turns it off. Makes a system call only for a change.
     ///
-    /// What is left until then is counted from the time of the call, after `now` was read, so that the alarm
-    /// is late by the time between the two, never early.
+    /// The kernel counts the remaining time from the call, after `now` was read: the alarm is late by the time between
+    /// the two, never early.
     pub(crate) fn set(&self, at: Option<i64>, now: impl FnOnce() -> i64) -> io::Result<()> {
         let armed = at.unwrap_or(Self::OFF);
         if self.armed.load(Ordering::Relaxed) == armed {
             return Ok(());
         }
-        // Zero turns it off; one nanosecond, for what has passed, fires at once.
+        // Zero turns the alarm off; a deadline that has passed is set to one nanosecond, which fires at once.
         let left = at.map_or(0, |at| at.saturating_sub(now()).max(1));
         let it_value = Timespec { tv_sec: left / 1_000_000_000, tv_nsec: left % 1_000_000_000 };
         let new = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
@@ -211,13 +211,13 @@ impl Alarm {
         Ok(())
     }
 
-    /// Whether it will tell of `at` by itself.
+    /// Whether the alarm is set to `at`.
     #[inline]
     pub(crate) fn is_set_to(&self, at: i64) -> bool {
         self.armed.load(Ordering::Relaxed) == at
     }
 
-    /// Notes that it went off.
+    /// Notes that the alarm went off.
     pub(crate) fn fired(&self) {
         self.armed.store(Self::OFF, Ordering::Relaxed);
     }

@@ -27,7 +27,7 @@ pub(crate) fn add(
     Ok(Rearm::emulating(mode))
 }
 
-/// Always answers: who watches by number alone knows no files.
+/// Never `None`: these backends watch an fd by its number and know no files.
 #[cfg(unix)]
 pub(crate) fn modify(
     registry: &mio::Registry,
@@ -46,7 +46,7 @@ pub(crate) fn modify(
         Some(wanted) => {
             let mut source = mio::unix::SourceFd(&raw);
             match registry.reregister(&mut source, key.into_mio(), wanted) {
-                // The number stands for another file now, or mio's poll(2) backend forgot one that hung up.
+                // The number now belongs to another file, or mio's poll(2) backend forgot an fd that hung up.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     add(registry, fd, key, interest, mode)
                 }
@@ -57,12 +57,12 @@ pub(crate) fn modify(
     rearm.map(Some)
 }
 
-/// It can't be known here.
+/// Always `false`: this platform can't tell.
 pub(crate) fn is_of_another(_: &mio::Registry, _: i32, _: InterestKey) -> bool {
     false
 }
 
-/// Whatever mio asks on this platform.
+/// The poller of mio for this platform.
 pub(crate) struct Poller {
     poll: mio::Poll,
     events: mio::Events,
@@ -82,17 +82,17 @@ impl Poller {
         self.poll.poll(&mut self.events, timeout.into())
     }
 
-    /// Whether the kernel has something ready: nobody can wait for this loop from outside.
+    /// Whether the kernel has anything ready: always `false`, since nothing can wait for this loop from outside.
     pub(crate) fn is_ready(&self) -> bool {
         false
     }
 
-    /// Whether the last wait found as much as it has room for.
+    /// Whether the last wait filled the buffer: always `false` here.
     pub(crate) fn was_full(&self) -> bool {
         false
     }
 
-    /// Calls `take` for each source that was found ready.
+    /// Calls `take` for each source that was ready.
     pub(crate) fn each(&self, mut take: impl FnMut(mio::Token, ReadinessBits)) {
         for event in &self.events {
             let readiness = Readiness {
@@ -108,7 +108,7 @@ impl Poller {
     }
 }
 
-/// No alarm: the loop hands mio a timeout, in whole milliseconds.
+/// There is no alarm: the loop passes mio a timeout in whole milliseconds.
 #[derive(Debug)]
 pub(crate) struct Alarm;
 

@@ -1,8 +1,8 @@
 //! Channels: messages from other threads, with a receiver that is a source.
 //!
 //! One queue behind a lock serves the bounded and the unbounded channel. The receiver swaps the whole queue for an
-//! empty one, and so locks once for many messages. A sender that finds the receiver idle notifies the loop; no other
-//! sender does until the receiver has found the queue empty.
+//! empty one, and so locks once for many messages. A sender notifies the loop only if it finds the receiver idle, that
+//! is, after the receiver has found the queue empty.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -105,36 +105,36 @@ pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Channel<T>) {
     (SyncSender { shared: Arc::clone(&shared) }, Channel::new(shared))
 }
 
-/// The bound of a channel that has none.
+/// The bound of an unbounded channel.
 const UNBOUNDED: usize = usize::MAX;
 
 struct ChannelShared<T> {
     queue: Mutex<MessageQueue<T>>,
-    /// How many messages it holds.
+    /// The number of messages it holds at most.
     bound: usize,
-    /// For senders: there may be room, or the message was received.
+    /// Senders wait on this for room, or for their message to be received.
     taken: Condvar,
-    /// For a thread in [`Channel::recv`].
+    /// Threads in [`Channel::recv`] wait on this.
     sent: Condvar,
 }
 
 struct MessageQueue<T> {
     messages: VecDeque<T>,
     senders: usize,
-    /// How many messages left the queue, ever.
+    /// The number of messages that have ever left the queue.
     received: u64,
     receiver_gone: bool,
-    /// How many threads wait in [`Channel::recv`].
+    /// The number of threads that wait in [`Channel::recv`].
     receivers_waiting: u32,
-    /// How many senders wait for room, or for their message to be received.
+    /// The number of senders that wait for room, or for their message to be received.
     senders_waiting: u32,
-    /// The loop knows that there is something and will ask for more.
+    /// The loop was notified, and will ask for more.
     notified: bool,
     notifier: Option<RawNotifier>,
 }
 
 impl<T> MessageQueue<T> {
-    /// Whether there is a message, or the end, to tell of.
+    /// Whether there is a message, or the end of the channel, to deliver.
     fn has_more(&self) -> bool {
         !self.messages.is_empty() || self.senders == 0
     }
@@ -175,13 +175,13 @@ impl<T> ChannelShared<T> {
         Self::tell_loop(queue);
     }
 
-    /// Tells the loop that there is something, unless it knows, and unlocks.
+    /// Notifies the loop, unless it was notified before, and unlocks.
     #[inline]
     fn tell_loop(mut queue: MutexGuard<'_, MessageQueue<T>>) {
         if !queue.notified
             && let Some(notifier) = &queue.notifier
         {
-            // Unlocked before the loop wakes up, which is going to lock.
+            // Unlock before waking the loop, which will lock.
             let asleep = notifier.queue_up().then(|| notifier.clone());
             queue.notified = true;
             drop(queue);
@@ -191,7 +191,7 @@ impl<T> ChannelShared<T> {
         }
     }
 
-    /// Blocks on a bounded channel until `ready` says so of the queue.
+    /// Blocks on a bounded channel until `ready` returns true for the queue.
     fn wait_until<'a>(
         &self,
         mut queue: MutexGuard<'a, MessageQueue<T>>,
@@ -215,7 +215,7 @@ impl<T> ChannelShared<T> {
         let mut queue = self.lock();
         queue.senders -= 1;
         if queue.senders == 0 {
-            // Waking a condition variable is a system call, whether somebody waits or not.
+            // Waking a condition variable is a system call even if nobody waits.
             if queue.receivers_waiting > 0 {
                 self.sent.notify_all();
             }
@@ -293,7 +293,7 @@ impl<T> SyncSender<T> {
         if queue.received > ticket {
             return Ok(());
         }
-        // The channel went without it, and left it for its sender.
+        // The channel was dropped, and left the message for its sender.
         queue.messages.pop_front().map_or(Ok(()), |message| Err(SendError(message)))
     }
 
@@ -353,7 +353,7 @@ impl<T> fmt::Debug for SyncSender<T> {
 /// The receiving end of a [`channel`](channel()) or a [`sync_channel`]: a source of [`Event`]s.
 pub struct Channel<T> {
     shared: Arc<ChannelShared<T>>,
-    /// What an unbounded channel took out of the queue and did not deliver yet.
+    /// Messages that an unbounded channel took out of the queue and did not deliver yet.
     batch: Mutex<VecDeque<T>>,
     token: Option<InterestToken>,
 }
@@ -417,7 +417,7 @@ impl<T> Channel<T> {
 }
 
 impl<T> ChannelShared<T> {
-    /// Takes the next message, and from an unbounded queue all others into `batch`, which is empty.
+    /// Takes the next message. On an unbounded channel it also moves all others into `batch`, which is empty.
     fn refill(&self, batch: &mut VecDeque<T>) -> Option<T> {
         let mut queue = self.lock();
         let message = pop_front(&mut queue.messages)?;
@@ -435,20 +435,20 @@ impl<T> ChannelShared<T> {
         Some(message)
     }
 
-    /// Whether all senders are gone and nothing is left in the queue.
+    /// Whether all senders are gone and the queue is empty.
     fn is_closed(&self) -> bool {
         let queue = self.lock();
         queue.senders == 0 && queue.messages.is_empty()
     }
 
-    /// Whether there is a message, or the end, to tell of. If not, the next sender notifies the loop.
+    /// Whether there is a message, or the end of the channel, to deliver. If not, the next sender notifies the loop.
     fn has_more(&self) -> bool {
         let mut queue = self.lock();
         queue.notified = queue.has_more();
         queue.notified
     }
 
-    /// What to answer if there is more, which the loop is to know whatever a source around this one answers.
+    /// The answer when there is more. It also tells the loop, in case a source around this one answers something else.
     fn answer_again(&self) -> PostAction {
         if let Some(notifier) = &self.lock().notifier {
             notifier.again();
@@ -461,8 +461,8 @@ impl<T> Drop for Channel<T> {
     fn drop(&mut self) {
         let mut queue = self.shared.lock();
         queue.receiver_gone = true;
-        // A sender that waits for its message to be received takes it back. What is empty is not moved: the processor
-        // would wait for what unregistering has just written.
+        // With a bound of 0 the waiting sender takes its message back. An empty queue is not moved: the move would
+        // stall on the stores of unregistering.
         let handed_back = self.shared.bound == 0;
         let _messages = (!handed_back && !queue.messages.is_empty())
             .then(|| std::mem::take(&mut queue.messages));
@@ -492,7 +492,7 @@ impl<T: 'static> EventSource for Channel<T> {
         self.token = Some(token);
         let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut queue = self.shared.lock();
-        // What was sent before is told of now.
+        // Announces what was sent before the registration.
         queue.notified = !batch.is_empty() || queue.has_more();
         if queue.notified {
             notifier.notify();

@@ -1,7 +1,7 @@
 //! Child processes: the source [`Child`], which delivers an exit status.
 //!
-//! It waits for its child by the pid, through `std`, so that it never reaps another child. On Linux a pidfd says when
-//! to do so; elsewhere `SIGCHLD`, after which each `Child` asks for its own child.
+//! It waits for its child by the pid, through `std`, so that it never reaps another child. On Linux a pidfd becomes
+//! readable when the child ends; elsewhere each `Child` checks its own child after a `SIGCHLD`.
 
 use std::io;
 #[cfg(target_os = "linux")]
@@ -72,19 +72,19 @@ use crate::{Interest, Mode};
 pub struct Child {
     child: std::process::Child,
     watch: ChildWatch,
-    /// Its end was told of.
+    /// The exit status was delivered.
     told: bool,
 }
 
-/// What tells that the child may have ended.
+/// What signals that the child may have ended.
 #[derive(Debug)]
 enum ChildWatch {
-    /// It had, before anything was watched.
+    /// The child ended before anything was watched.
     Ended(Option<InterestToken>),
     /// Readable once the process has ended.
     #[cfg(target_os = "linux")]
     Pidfd(OwnedFd, FdWatch),
-    /// Of any child of the process.
+    /// The signal comes for any child of the process.
     #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
     Sigchld(Signals),
 }
@@ -153,7 +153,7 @@ impl ChildWatch {
         child: &mut std::process::Child,
         watch: impl FnOnce(&std::process::Child) -> io::Result<Self>,
     ) -> io::Result<Self> {
-        // A pid is this child's only until it is reaped.
+        // The pid belongs to this child only until it is reaped.
         if child.try_wait()?.is_some() {
             return Ok(Self::Ended(None));
         }
@@ -173,7 +173,7 @@ impl ChildWatch {
         Signals::new([signal_hook::consts::SIGCHLD]).map(Self::Sigchld)
     }
 
-    /// Whether the child may have ended, if `token` is ready.
+    /// Whether the child may have ended, given that `token` is ready.
     fn is_ready(&mut self, token: InterestToken) -> bool {
         match self {
             Self::Ended(ours) => *ours == Some(token),
@@ -204,7 +204,7 @@ impl EventSource for Child {
                 notifier.notify();
                 Ok(())
             }
-            // One-shot, so that a wait that fails does not do so in every round.
+            // One-shot: a wait that fails then fails once, not in every round.
             #[cfg(target_os = "linux")]
             ChildWatch::Pidfd(fd, watch) => {
                 watch.register(registrar, fd.as_fd(), Interest::READ, Mode::OneShot)
@@ -252,7 +252,7 @@ impl EventSource for Child {
             return Ok(PostAction::Continue);
         }
         if self.told {
-            // The callback panicked, or asked for something else than the removal.
+            // The callback panicked, or asked for something other than the removal.
             return Ok(PostAction::Remove);
         }
         match self.child.try_wait()? {
@@ -261,7 +261,7 @@ impl EventSource for Child {
                 callback(status);
                 Ok(PostAction::Remove)
             }
-            // Another child, or a debugger that has to see the end of this one first.
+            // The signal was for another child, or a debugger has to see this one's end first.
             None => Ok(PostAction::Reregister),
         }
     }
@@ -293,7 +293,7 @@ mod tests {
     fn children_are_told_apart_by_a_signal_as_well() {
         let (mut event_loop, handle) = EventLoop::new().unwrap();
         let mut state = State { handle, ended: Vec::new() };
-        // Each ends when its input does.
+        // Each child ends when its input does.
         let mut inputs = Vec::new();
         for code in [3, 4, 5] {
             let mut child = Command::new("sh")

@@ -1,4 +1,4 @@
-//! The watch of an fd that a source has for good: what those sources share that own one.
+//! The watch of one fd: shared by the sources that own an fd for good.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -11,7 +11,7 @@ pub(crate) struct FdWatch {
 }
 
 impl FdWatch {
-    /// Registers `fd`, or brings its registration up to date.
+    /// Registers `fd`, or updates its registration.
     pub(crate) fn register(
         &mut self,
         registrar: &mut Registrar<'_>,
@@ -28,7 +28,7 @@ impl FdWatch {
         }
     }
 
-    /// Ends the registration, if there is one.
+    /// Ends the registration, if it exists.
     pub(crate) fn unregister(
         &mut self,
         registrar: &mut Registrar<'_>,
@@ -46,7 +46,7 @@ impl FdWatch {
         self.token
     }
 
-    /// Whether `token` is that of the fd.
+    /// Whether `token` is the fd's.
     pub(crate) fn is(&self, token: InterestToken) -> bool {
         self.token == Some(token)
     }

@@ -129,7 +129,7 @@ impl<T: AsFd + 'static> EventSource for Generic<T> {
         if registrar.modify_fd(token, fd, self.interest, self.mode)? {
             return Ok(());
         }
-        // Under a new token, so that what the kernel still tells of the old file is recognised as stale.
+        // A new token makes later events of the old file recognisable as stale.
         let new = registrar.register_fd(fd, self.interest, self.mode)?;
         let raw = fd.as_raw_fd();
         self.registered = Some((new, raw));

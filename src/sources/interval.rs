@@ -66,20 +66,20 @@ pub struct Interval {
     period: Duration,
     beat: Beat,
     token: Option<InterestToken>,
-    /// What the deadline queue holds, until it is delivered.
+    /// The deadline in the deadline queue, until it is delivered.
     armed: Option<Instant>,
-    /// The loop's, to count what was missed.
+    /// The loop's clock, to count missed ticks.
     clock: Option<Clock>,
 }
 
-/// Where the beat is.
+/// The state of the ticks.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Beat {
-    /// The next tick is due one period after the registration that comes.
+    /// The next tick is due one period after the next registration.
     Rest,
-    /// The next tick is due then.
+    /// The next tick is due at this time.
     Next(Instant),
-    /// The next tick is beyond the end of time.
+    /// The next tick is later than an [`Instant`] can express.
     Over,
 }
 
@@ -150,9 +150,8 @@ impl Interval {
         }
     }
 
-    /// Has the deadline queue hold the next tick. A deadline that it holds already stays where it is: armed
-    /// anew it would leave the round that is under way, again and again if something re-registers the
-    /// source in every round.
+    /// Puts the next tick into the deadline queue. A deadline that is already queued stays: arming it again would
+    /// remove it from the current round, and a source that is re-registered in every round would never fire.
     fn arm(&mut self, registrar: &mut Registrar<'_>) {
         if self.clock.is_none() {
             self.clock = Some(registrar.clock().clone());
@@ -181,7 +180,7 @@ impl Interval {
     }
 }
 
-/// The latest tick that is not after `now`, if they come every `period` from `due` on.
+/// The latest tick not after `now`, of ticks that come every `period` from `due` on.
 fn latest(due: Instant, period: Duration, now: Instant) -> Tick {
     const SECOND: u128 = 1_000_000_000;
     let late = now.saturating_duration_since(due).as_nanos();
@@ -234,7 +233,7 @@ impl EventSource for Interval {
         let now = clock.now();
         self.armed = None;
         if now < due {
-            // The callback panicked at the tick before, whose event comes once more.
+            // The callback panicked at the previous tick, whose event is delivered again.
             return Ok(PostAction::Reregister);
         }
         let tick = latest(due, self.period, now);

@@ -112,7 +112,7 @@ impl<T: mio::event::Source + 'static> EventSource for MioSource<T> {
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         let Some(token) = self.token else { return self.register(registrar) };
         match registrar.reregister(token, &mut self.io, self.interest, self.mode) {
-            // The callback put another one in its place.
+            // The callback replaced the source.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let _ = registrar.unregister(token, &mut self.io);
                 self.register(registrar)

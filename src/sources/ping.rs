@@ -53,7 +53,7 @@ struct PingState {
 }
 
 impl PingState {
-    /// Tells the loop, if the source is in one.
+    /// Notifies the loop, if the source is registered.
     fn tell(&self) {
         if let Some(notifier) = &*self.notifier() {
             notifier.notify();
@@ -89,7 +89,7 @@ pub struct PingSource {
     token: Option<InterestToken>,
 }
 
-/// A ping may outlive the source and its loop: it then holds none of the loop's fds.
+/// A ping may outlive the source and its loop: from here on it holds none of the loop's fds.
 impl Drop for PingSource {
     fn drop(&mut self) {
         *self.shared.notifier() = None;
@@ -105,7 +105,7 @@ impl EventSource for PingSource {
         let (token, notifier) = registrar.raw_notifier();
         self.token = Some(token);
         let mut slot = self.shared.notifier();
-        // Looked at under the lock: a ping that comes later finds the notifier.
+        // Checked under the lock: a later ping finds the notifier.
         if self.shared.pinged.load(Ordering::Acquire) {
             notifier.notify();
         }

@@ -1,12 +1,12 @@
 //! Unix signals: the source [`Signals`], and its event.
 //!
-//! `signal-hook` owns the process's handlers. Each listener adds an action to them that does only what a signal
-//! handler may: it remembers the signal, then writes a byte to a socket that the loop watches. No signal is blocked,
-//! so that child processes inherit a clean mask. A signal that the program itself has blocked never runs a handler;
-//! unblocking it takes unsafe code, so it is refused instead.
+//! `signal-hook` owns the process's handlers. Each listener adds an action that does only what a signal handler may: it
+//! records the signal, then writes a byte to a socket that the loop watches. No signal is blocked, so child processes
+//! inherit a clean mask. A signal that the program itself has blocked never runs a handler; unblocking it takes unsafe
+//! code, so such a signal is refused.
 //!
 //! A handler stays installed, so the default disposition is emulated: the first listener of a signal adds an action
-//! that runs the default whenever nobody in the process listens.
+//! that runs the default whenever no source in the process listens.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -105,7 +105,7 @@ pub struct Signals {
     listeners: BTreeMap<i32, SignalListener>,
     /// Readable when a signal may have come.
     wake: UnixStream,
-    /// Where the handlers write; each listener has a duplicate.
+    /// The handlers write here; each listener has a duplicate.
     waker: UnixStream,
     watch: FdWatch,
     registered: bool,
@@ -231,13 +231,13 @@ impl EventSource for Signals {
         if !self.watch.is(token) {
             return Ok(PostAction::Continue);
         }
-        // The socket first: a signal that comes after this makes it readable again.
+        // Read the socket first: a signal that comes after this makes it readable again.
         let mut bytes = [0; 64];
         while matches!((&self.wake).read(&mut bytes), Ok(1..)) {}
         match self.listeners.values_mut().find_map(SignalListener::take) {
             Some(signal) => {
-                // There may be others. Said before the callback, which may panic or disable; a socket that is full
-                // says so already.
+                // There may be other signals. Write before the callback, which may panic or disable the source. A full
+                // socket is readable already.
                 let _ = (&self.waker).write(&[0]);
                 callback(signal);
                 Ok(PostAction::Again)
@@ -247,7 +247,7 @@ impl EventSource for Signals {
     }
 }
 
-/// The listening to one signal by one source.
+/// One source's subscription to one signal.
 #[derive(Debug)]
 struct SignalListener {
     arrivals: arrivals::Arrivals,
@@ -288,7 +288,7 @@ impl Drop for SignalListener {
     }
 }
 
-/// Without the origin: a flag a signal.
+/// Without the origin: one flag per signal.
 #[cfg(not(feature = "signal-origin"))]
 mod arrivals {
     use super::*;
@@ -305,7 +305,7 @@ mod arrivals {
             let arrived = Arc::new(AtomicBool::new(false));
             let mut arrivals = Self { arrived, actions: Vec::new() };
             let waker = waker.try_clone()?;
-            // In this order: the flag is set when the socket becomes readable.
+            // In this order, so that the flag is set when the socket becomes readable.
             let flag = Arc::clone(&arrivals.arrived);
             arrivals.actions.push(signal_hook::flag::register(number, flag)?);
             match signal_hook::low_level::pipe::register(number, waker) {
@@ -331,7 +331,7 @@ mod arrivals {
     }
 }
 
-/// With the origin: what the handler was told, in a queue of `signal-hook`'s.
+/// With the origin: a queue of `signal-hook` holds what the handler received.
 #[cfg(feature = "signal-origin")]
 mod arrivals {
     use super::*;
@@ -347,8 +347,8 @@ mod arrivals {
 
     impl Arrivals {
         pub(super) fn new(number: i32, waker: &UnixStream) -> io::Result<Self> {
-            // It empties the end that it is given to read from whenever it is asked. That of the source also tells
-            // of the other signals, which may come between two questions: it gets one with nothing in it.
+            // `signal-hook` drains the end that it reads from on every call. The source's own end also announces other
+            // signals, which may come between two calls: `signal-hook` gets an end without any data.
             let (empty, waker) = (waker.try_clone()?, waker.try_clone()?);
             let origin = WithOrigin::default();
             let delivery = SignalDelivery::with_pipe(empty, waker, origin, [number])?;
@@ -373,21 +373,21 @@ mod arrivals {
     }
 }
 
-/// The signals that no handler can run for, since every thread blocks them.
+/// Detects signals that every thread blocks, so that no handler can run.
 mod blocked {
     use super::*;
     use std::fs;
     use std::path::Path;
 
-    /// How often the other threads are looked at: libc blocks all signals of a thread for the moment in which it starts
+    /// How often the other threads are checked: libc blocks all signals of a thread for a moment while it starts
     /// another.
     const LOOKS: u32 = 3;
 
-    /// An error that names those of `signals` that every thread of the process blocks, if there are any. None is known
-    /// to be blocked where there is no `/proc` of Linux.
+    /// Returns an error that names those of `signals` that every thread of the process blocks, if any. Without Linux's
+    /// `/proc`, no signal counts as blocked.
     pub(super) fn refuse<'a>(signals: impl Iterator<Item = &'a i32>) -> io::Result<()> {
         let mask = signals.fold(0, |mask, &number| mask | bit(number));
-        // The thread that asks is enough in a program that blocks nothing.
+        // In a program that blocks nothing, checking the current thread is enough.
         let mut blocked = mask & of_thread(Path::new("/proc/thread-self")).unwrap_or(0);
         for _ in 0..LOOKS {
             if blocked == 0 {
@@ -402,11 +402,11 @@ mod blocked {
         u32::try_from(number - 1).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0)
     }
 
-    /// What all threads block of `mask`.
+    /// The signals in `mask` that all threads block.
     fn of_process(mask: u64) -> u64 {
         let Ok(threads) = fs::read_dir("/proc/self/task") else { return 0 };
         let masks = threads.flatten().map(|thread| of_thread(&thread.path()));
-        // A thread that is gone by now has no say.
+        // A thread that has ended meanwhile does not count.
         masks.flatten().fold(mask, |mask, of_thread| mask & of_thread)
     }
 
@@ -414,7 +414,7 @@ mod blocked {
         parse(&fs::read_to_string(thread.join("status")).ok()?)
     }
 
-    /// `SigBlk` of `proc_pid_status(5)`: a mask in hexadecimal digits.
+    /// Parses `SigBlk` of `proc_pid_status(5)`: a mask in hexadecimal digits.
     fn parse(status: &str) -> Option<u64> {
         let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;
         u64::from_str_radix(mask.trim(), 16).ok()
@@ -434,12 +434,12 @@ mod blocked {
     }
 }
 
-/// The signals that were ever listened to in this process.
+/// All signals that any source in this process ever listened to.
 static LISTENED: Mutex<BTreeMap<i32, Disposition>> = Mutex::new(BTreeMap::new());
 
 struct Disposition {
     listeners: usize,
-    /// Read by the handler: nobody listens, the default is to be done.
+    /// Read by the handler. Nobody listens: run the default.
     default: Arc<AtomicBool>,
 }
 
@@ -455,7 +455,7 @@ fn listened_to(number: i32) -> io::Result<()> {
         Entry::Occupied(entry) => entry.into_mut(),
         Entry::Vacant(entry) => {
             let default = Arc::new(AtomicBool::new(false));
-            // The default of a signal without a name is not known.
+            // A signal without a name has no known default.
             if signal_name(number).is_some() {
                 signal_hook::flag::register_conditional_default(number, Arc::clone(&default))?;
             }
@@ -474,8 +474,8 @@ fn no_longer_listened_to(number: i32) {
     }
 }
 
-// With the origin it holds trait objects of `signal-hook`'s that say nothing of panics. No user code runs in
-// them, and a feature takes nothing away.
+// With the origin, `Signals` holds trait objects of `signal-hook` that declare nothing about panics. They run no user
+// code, and a feature must not remove an impl.
 impl std::panic::UnwindSafe for Signals {}
 impl std::panic::RefUnwindSafe for Signals {}
 
@@ -491,11 +491,11 @@ mod tests {
 
     #[test]
     fn a_look_at_one_signal_does_not_hush_the_others() {
-        // It does nothing to a process that does not listen.
+        // Its default action is to be ignored.
         let urgent = signal_hook::consts::SIGURG;
         let mut signals = Signals::new([urgent, signal_hook::consts::SIGWINCH]).unwrap();
         signal_hook::low_level::raise(urgent).unwrap();
-        // As if the signal had come after a look at its own listener: there is none.
+        // As if the signal had come after the check of its own listener: the listener has none.
         let other = signals.listeners.get_mut(&signal_hook::consts::SIGWINCH).unwrap();
         assert_eq!(other.take(), None);
         assert!(signals.wake.read(&mut [0]).is_ok(), "the loop is told");

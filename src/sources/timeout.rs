@@ -64,7 +64,7 @@ impl TimeoutFuture {
     pub fn from_deadline<Data>(handle: &mut LoopHandle<Data>, deadline: Instant) -> Self {
         let shared = Arc::new(TimeoutShared::default());
         let source = TimeoutSource { deadline, token: None, shared: Arc::clone(&shared) };
-        // Nobody tells the time any more if the loop is gone.
+        // `None` if the loop is gone: the timeout then never ends.
         let token = handle.insert_source(source, |(), _| ());
         let guard = token.ok().map(|token| handle.guard(token));
         Self { shared, guard }
@@ -84,7 +84,7 @@ impl Future for TimeoutFuture {
             }
             return Poll::Ready(());
         }
-        // Dropping a waker may run user code: outside of the lock.
+        // Drop it outside of the lock: dropping a waker may run user code.
         let old = state.waker.replace(waker);
         drop(state);
         drop(old);
@@ -114,14 +114,14 @@ impl TimeoutShared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Dropping a waker may run user code: outside of the lock.
+    /// Drops the waker outside of the lock: that may run user code.
     fn forget_waker(&self) {
         let waker = self.lock().waker.take();
         drop(waker);
     }
 }
 
-/// The loop's side. Its callback is never called.
+/// The loop's part. Its callback is never called.
 struct TimeoutSource {
     deadline: Instant,
     token: Option<InterestToken>,
@@ -133,7 +133,7 @@ impl EventSource for TimeoutSource {
     type Ret = ();
     type Error = Infallible;
 
-    /// The waker goes with the future, which alone removes a source that has not fired.
+    /// The future owns the waker, and only the future removes a source that has not fired.
     const DROP_RUNS_CODE: bool = false;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
@@ -172,7 +172,7 @@ impl EventSource for TimeoutSource {
     }
 }
 
-/// A waker may own the task that owns the future: the circle ends with the loop.
+/// A waker may own the task that owns the future: dropping the source with the loop breaks that cycle.
 impl Drop for TimeoutSource {
     fn drop(&mut self) {
         self.shared.forget_waker();

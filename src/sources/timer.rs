@@ -69,16 +69,16 @@ pub enum TimeoutAction {
 /// ```
 #[derive(Debug)]
 pub struct Timer {
-    /// The interest it is armed under.
+    /// The interest under which the timer is armed.
     token: Option<InterestToken>,
     when: When,
 }
 
-/// The largest of them leaves room for the others, so that a timer takes three words.
+/// [`When::At`], the largest, leaves room for the other variants, so that a timer takes three words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum When {
     At(Instant),
-    /// So many nanoseconds after the next registration.
+    /// This many nanoseconds after the next registration.
     After(u64),
     Never,
 }
@@ -167,7 +167,7 @@ impl Timer {
         }
     }
 
-    /// The deadline, counted from now if it was a duration.
+    /// Returns the deadline, and turns a duration into one that counts from now.
     #[inline]
     fn fix_deadline(&mut self, registrar: &Registrar<'_>) -> Option<Instant> {
         if let When::After(nanos) = self.when {
@@ -224,7 +224,7 @@ impl EventSource for Timer {
         }
         Ok(match callback(deadline) {
             TimeoutAction::Drop => {
-                // Wherever the timer lies: the source around it may go on.
+                // Also inside a composite, which may go on.
                 self.when = When::Never;
                 PostAction::Remove
             }

@@ -102,9 +102,9 @@ use crate::{EventIterator, EventSource, InterestToken, PostAction, Readiness, Re
 #[derive(Debug)]
 pub struct TransientSource<T> {
     current: Option<Part<T>>,
-    /// Registered, and to be unregistered and dropped.
+    /// Registered parts that will be unregistered and dropped.
     leaving: Vec<T>,
-    /// Something is to be done when the composite is re-registered.
+    /// Re-registering the composite will change something.
     changed: bool,
 }
 
@@ -112,9 +112,9 @@ pub struct TransientSource<T> {
 struct Part<T> {
     source: T,
     registered: bool,
-    /// Whether it is to be registered.
+    /// Register the part.
     enabled: bool,
-    /// It said that it has more. That does not outlive a re-registration of the composite.
+    /// The part has more. Cleared when the composite is re-registered.
     again: bool,
 }
 
@@ -190,7 +190,7 @@ impl<T: EventSource> Part<T> {
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         self.again = false;
         self.source.register(registrar).inspect_err(|_| {
-            // It had half a registration at most.
+            // The source was at most partly registered.
             let _ = self.source.unregister(registrar);
         })?;
         self.registered = true;
@@ -204,15 +204,15 @@ impl<T: EventSource> Part<T> {
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         match (self.registered, self.enabled) {
-            // A source that has more tells of it when it is registered.
+            // A source that has more announces it when it is registered.
             (true, true) if self.again => {
                 let unregistered = self.unregister(registrar);
                 self.register(registrar).inspect_err(|_| self.enabled = false).and(unregistered)
             }
             (true, true) => self.source.reregister(registrar),
             (true, false) => self.unregister(registrar),
-            // One that fails to would fail again with each change of a sibling, and keep that from its
-            // registration.
+            // Disable a part that fails to register: it would otherwise fail again with each change of a sibling, and
+            // block that sibling's registration.
             (false, true) => self.register(registrar).inspect_err(|_| self.enabled = false),
             (false, false) => Ok(()),
         }
@@ -220,12 +220,12 @@ impl<T: EventSource> Part<T> {
 }
 
 impl<T: EventSource> TransientSource<T> {
-    /// The wrapped source, if it gets events.
+    /// The wrapped source, if it is to get events.
     fn live(&mut self) -> Option<&mut Part<T>> {
         self.current.as_mut().filter(|part| part.registered && part.enabled)
     }
 
-    /// Unregisters and drops those that leave, all of them: the first error.
+    /// Unregisters and drops all leaving parts. Returns the first error.
     fn dismiss(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         self.changed = false;
         let mut result = Ok(());
@@ -282,7 +282,7 @@ impl<T: EventSource> EventSource for TransientSource<T> {
                 _ => {}
             }
         }
-        // Also for a change that the composite made and did not mention.
+        // Also after a change that the composite made without mentioning it.
         Ok(if self.changed { PostAction::Reregister } else { answer })
     }
 

@@ -1,11 +1,10 @@
-//! How a `std::task::Waker` makes a source ready: the part that the sources of futures and
-//! that of Wayland events share.
+//! How a `std::task::Waker` makes a source ready. Shared by the sources of futures and the source of Wayland events.
 //!
-//! A wake_state holds what there is to do, whether the loop knows, and the notifier while the source is registered,
-//! behind one lock. Whoever adds work tells the loop unless it knows; the source answers `Again` as long as
-//! there is work, and only an answer of `Continue` makes the wake_state silent. So a wake-up that comes while the
-//! future is being polled is seen, none costs a round of its own, and none is lost to a panic: the loop
-//! hands a notifier's event to the source once more then, and the wake_state still counts as rung.
+//! A [`WakeState`] holds, behind one lock, the work, whether the loop knows of it, and the notifier while the source is
+//! registered. A thread that adds work notifies the loop unless it knows. The source answers `Again` as long as there
+//! is work, and only an answer of `Continue` clears `loop_knows`. So a wake-up during a poll is seen, no wake-up costs
+//! a round of its own, and no panic loses one: after a panic the loop delivers the notifier's event to the source
+//! again, while `loop_knows` is still set.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -14,7 +13,7 @@ use crate::RawNotifier;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::{InterestToken, PostAction, Registrar};
 
-/// What a wake_state collects.
+/// The work that a [`WakeState`] collects.
 pub(crate) trait Work: Default {
     fn is_empty(&self) -> bool;
 }
@@ -26,7 +25,7 @@ impl Work for bool {
     }
 }
 
-/// The side of those who bring work, on any thread.
+/// The part for threads that add work.
 #[derive(Debug, Default)]
 pub(crate) struct WakeState<W> {
     state: Mutex<WakeWork<W>>,
@@ -52,7 +51,7 @@ impl<W: Work> WakeWork<W> {
 }
 
 impl<W: Work> WakeState<W> {
-    /// Adds work, and tells the loop.
+    /// Adds work, and notifies the loop.
     pub(crate) fn add(&self, add: impl FnOnce(&mut W)) {
         let mut state = self.lock();
         add(&mut state.work);
@@ -65,7 +64,7 @@ impl<W: Work> WakeState<W> {
 }
 
 impl WakeState<bool> {
-    /// Has the future polled.
+    /// Requests a poll of the future.
     pub(crate) fn wake_up(&self) {
         self.add(|woken| *woken = true);
     }
@@ -81,7 +80,7 @@ impl Wake for WakeState<bool> {
     }
 }
 
-/// The side of the source.
+/// The source's part.
 #[derive(Debug)]
 pub(crate) struct WakeReceiver<W: Work> {
     wake_state: Arc<WakeState<W>>,
@@ -97,7 +96,7 @@ impl<W: Work> WakeReceiver<W> {
         &self.wake_state
     }
 
-    /// Registers, and tells the loop of what came before.
+    /// Registers, and announces earlier work to the loop.
     pub(crate) fn register(&mut self, registrar: &mut Registrar<'_>) {
         let (token, notifier) = registrar.raw_notifier();
         self.token = Some(token);
@@ -130,13 +129,13 @@ impl<W: Work> WakeReceiver<W> {
         f(&mut self.wake_state.lock().work)
     }
 
-    /// The loop is going to look in this round: until it has, nobody needs to tell it.
+    /// The loop will look in this round: until it has, nobody needs to notify it.
     #[cfg(feature = "wayland-client")]
     pub(crate) fn expect(&self) {
         self.wake_state.lock().loop_knows = true;
     }
 
-    /// What to answer after a step: `Again` if there is work.
+    /// The answer after a step: `Again` if there is work.
     pub(crate) fn answer(&mut self) -> PostAction {
         let mut state = self.wake_state.lock();
         state.loop_knows = !state.work.is_empty();
@@ -151,7 +150,7 @@ impl<W: Work> WakeReceiver<W> {
 }
 
 impl WakeReceiver<bool> {
-    /// A wake_state that has rung: what is new wants a first poll.
+    /// A wake state that has rung: a new future needs a first poll.
     #[cfg(any(feature = "executor", feature = "futures-core"))]
     pub(crate) fn rung() -> Self {
         let receiver = Self::new();
@@ -163,13 +162,13 @@ impl WakeReceiver<bool> {
         Arc::clone(self.wake_state()).into()
     }
 
-    /// Whether to poll; forgets it.
+    /// Returns whether to poll, and clears it.
     pub(crate) fn take_ring(&self) -> bool {
         self.with_work(std::mem::take)
     }
 }
 
-/// A waker may outlive the source and its loop: it then holds none of the loop's fds.
+/// A waker may outlive the source and its loop: from here on it holds none of the loop's fds.
 impl<W: Work> Drop for WakeReceiver<W> {
     fn drop(&mut self) {
         self.wake_state.lock().notifier = None;

@@ -91,9 +91,9 @@ pub enum WallAction {
 pub struct WallTimer {
     fd: OwnedFd,
     clock: TimerfdClockId,
-    /// Since the zero of its clock; `None` once it has fired.
+    /// Counted from the zero of the timer's clock; `None` once it has fired.
     deadline: Option<Duration>,
-    /// The clock was set while the deadline was: to be told of at once.
+    /// The clock was set while the deadline was being set: deliver that at once.
     changed: bool,
     watch: FdWatch,
 }
@@ -179,7 +179,7 @@ impl WallTimer {
         self.deadline.map(|deadline| deadline.saturating_sub(self.now()))
     }
 
-    /// The time on its clock.
+    /// The time on the timer's clock.
     fn now(&self) -> Duration {
         let clock = match self.clock {
             TimerfdClockId::Realtime => ClockId::Realtime,
@@ -192,16 +192,16 @@ impl WallTimer {
         let was_set = self.settime(self.deadline)?;
         self.changed |= was_set;
         if self.changed {
-            // Readable at once: the callback is to hear of the change, then says what is next.
+            // Make the fd readable at once: the callback gets the change, then decides what is next.
             self.settime(Some(Duration::ZERO))?;
         }
         Ok(())
     }
 
-    /// Sets the timer, or turns it off; it tells of the clock being set in both cases. Answers whether the clock
-    /// was set since the timer last told of it: the kernel sets the timer all the same then.
+    /// Sets the timer, or turns it off; in both cases it reports when the clock is set. Returns whether the clock was
+    /// set since the timer last reported that: even then the kernel sets the timer.
     fn settime(&self, deadline: Option<Duration>) -> io::Result<bool> {
-        // A time of zero turns it off.
+        // Zero turns the timer off.
         let deadline = deadline.map_or(Duration::ZERO, |at| at.max(Duration::from_nanos(1)));
         let it_value = Timespec {
             tv_sec: i64::try_from(deadline.as_secs()).unwrap_or(i64::MAX),
@@ -216,7 +216,7 @@ impl WallTimer {
         }
     }
 
-    /// What there is to tell.
+    /// The next event, if there is one.
     fn event(&mut self) -> io::Result<Option<WallEvent>> {
         let mut expirations = [0; 8];
         let heard = heard(rustix::io::read(&self.fd, &mut expirations))?;
@@ -225,7 +225,7 @@ impl WallTimer {
     }
 }
 
-/// What a read of the timer means. `None`: nothing has come, after all.
+/// Interprets a read of the timer. `None`: there was no event.
 fn heard(read: Result<usize, Errno>) -> io::Result<Option<WallEvent>> {
     match read {
         Ok(_) => Ok(Some(WallEvent::Fired)),
@@ -267,7 +267,7 @@ impl EventSource for WallTimer {
         let Some(event) = self.event()? else {
             return Ok(PostAction::Continue);
         };
-        // Readable still while the callback runs, which may panic: the event then comes once more.
+        // Keep the fd readable while the callback runs: if it panics, the event is delivered again.
         self.changed = event == WallEvent::ClockChanged;
         self.arm()?;
         let answer = callback(event);
@@ -277,12 +277,13 @@ impl EventSource for WallTimer {
         }
         match answer {
             WallAction::Drop => {
-                // Wherever the timer lies: the source around it may go on.
+                // Also inside a composite, which may go on.
                 self.deadline = None;
                 self.arm()?;
                 return Ok(PostAction::Remove);
             }
-            // The kernel forgets an expiry that came with a change of the clock. Set again, it comes if it is due.
+            // The kernel forgets an expiry that came with a change of the clock. Setting the timer again brings it back
+            // if it is due.
             WallAction::Keep => self.arm()?,
             WallAction::ToTime(deadline) => self.set_time(deadline)?,
             WallAction::ToDuration(duration) => self.set_duration(duration)?,
@@ -314,7 +315,7 @@ mod tests {
         assert_eq!(timer.event().unwrap(), None);
         timer.changed = true;
         timer.arm().unwrap();
-        // The read finds the expiry that made it readable; the change is what it stands for.
+        // The read finds the expiry that made the fd readable; that expiry stands for the change.
         assert_eq!(timer.event().unwrap(), Some(WallEvent::ClockChanged));
         timer.arm().unwrap();
         assert_eq!(timer.event().unwrap(), None, "the deadline stands");

@@ -77,16 +77,16 @@ use crate::{
 pub struct WaylandSource<Data> {
     connection: Connection,
     queue: Queue<Data>,
-    /// Rung by whoever reads an event for the queue.
+    /// Woken by any thread that reads an event for the queue.
     wake_state: WakeReceiver<bool>,
     watch: FdWatch,
-    /// The announcement to read, while the loop waits.
+    /// The announcement to read, held while the loop waits.
     guard: Option<ReadEventsGuard>,
-    /// The socket took not all that was to be flushed: a wait for room is wanted.
+    /// The socket did not take everything that was flushed: wait for room.
     full: bool,
     /// A wait for room is registered.
     waits_for_room: bool,
-    /// What a hook met with, and is to be told.
+    /// The error of a hook, to be reported.
     error: Option<WaylandError>,
     failed: bool,
 }
@@ -182,7 +182,7 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
         }
         self.wake_state.take_ring();
         self.queue.armed = false;
-        // What was read before the connection failed is dispatched: it may say why.
+        // Dispatch what was read before the connection failed: it may give the reason.
         let dispatched = callback(&mut self.queue);
         if let Some(error) = self.error.take() {
             self.failed = true;
@@ -207,21 +207,21 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
         if self.error.is_some() || self.full != self.waits_for_room || !self.queue.armed {
             return now;
         }
-        // None: what another thread has read for the connection is to be dispatched first.
+        // `None`: dispatch first what another thread has read for the connection.
         self.guard = self.queue.prepare_read();
         if self.guard.is_none() { now } else { Ok(None) }
     }
 
     fn before_handle_events(&mut self, mut events: EventIterator<'_>) {
-        // Dropped, it takes the announcement back.
+        // Dropping the guard takes the announcement back.
         let Some(guard) = self.guard.take() else { return };
         let readable =
             |readiness: Readiness| readiness.readable || readiness.read_closed || readiness.error;
         if events.any(|(readiness, token)| self.watch.is(token) && readable(readiness)) {
-            // The event that makes it read makes it dispatch as well.
+            // The event that makes the source read also makes it dispatch.
             self.wake_state.expect();
             match guard.read() {
-                // Another thread was faster.
+                // Another thread has read the events.
                 Err(WaylandError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => self.error = Some(error),
                 Ok(_) => {}
@@ -241,7 +241,7 @@ impl<Data> fmt::Debug for WaylandSource<Data> {
 pub struct Queue<Data> {
     queue: EventQueue<Data>,
     waker: Waker,
-    /// The queue was dispatched to its end, and holds the waker since.
+    /// The queue was dispatched to its end, and has held the waker since.
     armed: bool,
 }
 
@@ -287,8 +287,8 @@ impl<Data> fmt::Debug for Queue<Data> {
     }
 }
 
-// Whether they can be sent is the backend's business: the guard of libwayland's (feature `client_system` of
-// `wayland-backend`, which any crate of a program may turn on) could not before 0.3.17.
+// The backend decides whether they are `Send`: libwayland's guard (feature `client_system` of `wayland-backend`, which
+// any crate of a program may turn on) was not before 0.3.17.
 assert_traits!(WaylandSource<u8>: Unpin; not Copy, Clone);
 assert_traits!(Queue<u8>: Unpin; not Copy, Clone);
 #[cfg(test)]

@@ -5,9 +5,9 @@
 //! not keep itself alive, and all futures are dropped with the loop.
 //!
 //! The wakers use the standard library's [`Wake`], with an `Arc` of a key and a flag. The crate `async-task`, which
-//! calloop uses, keeps future, result and waker in one allocation that is reference-counted by hand: a task then
-//! lives as long as its longest waker, and needs unsafe code so that it can move between threads, which tasks here
-//! never do. The price is a second small allocation per task.
+//! calloop uses, keeps future, result and waker in one allocation that is reference-counted by hand. There a task lives
+//! as long as its last waker, and moving tasks between threads, which tasks here never do, takes unsafe code. The price
+//! here is a second small allocation per task.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -73,15 +73,15 @@ type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
 new_key_type! { struct TaskKey; }
 
-/// One step that the executor has to take.
+/// One step for the executor.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Take a new future in, and poll it.
+    /// Take in a new future, and poll it.
     New,
     Poll(TaskKey),
 }
 
-/// The steps, in the order in which they were asked for.
+/// The steps, in the order of the requests.
 type Steps = VecDeque<Step>;
 
 impl Work for Steps {
@@ -102,11 +102,11 @@ impl Work for Steps {
 /// executor. A future that panics is dropped, and the panic comes out of the dispatch; the others continue in the
 /// next dispatch.
 pub struct Executor<T> {
-    /// Ends first, so that destructors of futures cannot schedule any more.
+    /// Dropped first, so that destructors of futures cannot schedule any more.
     incoming: mpsc::Receiver<LocalFuture<T>>,
-    /// A task is out of its place while it is polled.
+    /// A task is taken out of its slot while it is polled.
     tasks: SlotMap<TaskKey, Option<ExecutorTask<T>>>,
-    /// The task that is being polled; stays if the poll panics.
+    /// The task that is being polled. It stays set if the poll panics.
     polling: Option<TaskKey>,
     receiver: WakeReceiver<Steps>,
 }
@@ -119,7 +119,7 @@ struct ExecutorTask<T> {
 
 impl<T> ExecutorTask<T> {
     fn new(future: LocalFuture<T>, key: TaskKey, wake_state: &Arc<WakeState<Steps>>) -> Self {
-        // The first poll is the step that takes the future in.
+        // The step that takes the future in makes the first poll.
         let wake =
             TaskWake { key, queued: AtomicBool::new(true), wake_state: Arc::clone(wake_state) };
         let wake = Arc::new(wake);
@@ -129,7 +129,7 @@ impl<T> ExecutorTask<T> {
 
 struct TaskWake {
     key: TaskKey,
-    /// Whether a poll is asked for. Stays set when the task is done: its wakers then do nothing.
+    /// A poll was requested. Stays set when the task is done: its wakers then do nothing.
     queued: AtomicBool,
     wake_state: Arc<WakeState<Steps>>,
 }
@@ -147,7 +147,7 @@ impl Wake for TaskWake {
 }
 
 impl<T> Executor<T> {
-    /// The task of a step, out of its place; `None` if it is gone.
+    /// Takes the task of a step out of its slot; `None` if the task is gone.
     fn begin(&mut self, step: Step) -> Option<(TaskKey, ExecutorTask<T>)> {
         let key = match step {
             Step::Poll(key) => key,
@@ -160,9 +160,9 @@ impl<T> Executor<T> {
         Some((key, self.tasks.get_mut(key)?.take()?))
     }
 
-    /// Polls a task; what it returned, if it is done.
+    /// Polls a task. Returns its result if it is done.
     fn poll(&mut self, key: TaskKey, mut task: ExecutorTask<T>) -> Option<T> {
-        // From here on a wake-up asks for another poll. It also takes in what the wakers did before.
+        // From here on a wake-up requests another poll. The swap also acquires what the wakers did before.
         task.wake.queued.swap(false, Ordering::AcqRel);
         self.polling = Some(key);
         let polled = task.future.as_mut().poll(&mut Context::from_waker(&task.waker));

@@ -5,8 +5,8 @@
 //! tries, so that an edge in between is not lost; a spurious wake-up costs one more try. Each direction has wakers of
 //! its own, and each waiting future has its place among them.
 //!
-//! A dropped [`Async`] tells the kernel itself, because the fd may be adapted again before the loop runs; the loop
-//! forgets its part when ops are applied the next time. Neither keeps the other alive.
+//! A dropped [`Async`] tells the kernel at once, because the fd may be adapted again before the loop runs; the loop
+//! forgets its part when it next applies ops. Neither keeps the other alive.
 
 use std::fmt;
 use std::io;
@@ -30,7 +30,7 @@ mod waiters;
 
 pub use self::ready::{Readable, Writable};
 
-/// mio's `poll(2)` backend takes back the interest in what it told of.
+/// mio's `poll(2)` backend drops an interest once it has reported it.
 const REARM: bool = cfg!(mio_unsupported_force_poll_poll);
 
 /// Wraps an fd so that futures can wait for it; [`LoopHandle::adapt_io`] makes it.
@@ -83,9 +83,9 @@ const REARM: bool = cfg!(mio_unsupported_force_poll_poll);
 pub struct Async<F: AsFd> {
     /// `None` only while `into_inner` hands it out.
     fd: Option<F>,
-    /// The number under which the fd is registered.
+    /// The number under which the fd was registered.
     registered: RawFd,
-    /// The mode the fd was in; `None` if it was non-blocking before.
+    /// The fd's flags from before; `None` if it was non-blocking already.
     blocking: Option<OFlags>,
     /// `None` once the fd is unregistered.
     watch: Option<FdGuard>,
@@ -94,13 +94,13 @@ pub struct Async<F: AsFd> {
     _guard: SourceGuard,
 }
 
-/// Inserts the source that wakes those who wait, and watches the fd for it.
+/// Inserts the source that wakes waiting futures, and watches the fd for it.
 fn watch<Data>(
     handle: &mut LoopHandle<Data>,
     fd: BorrowedFd<'_>,
     waiters: &Arc<Waiters>,
 ) -> io::Result<(FdGuard, SourceGuard)> {
-    // Its guard first: it takes the source with it if the fd is refused.
+    // Make the guard first: it removes the source if the fd is refused.
     let token = handle.insert_source(IoSource::new(waiters), |(), _| ())?;
     let guard = handle.guard(token);
     let Some(mut registrar) = handle.registrar(token) else {
@@ -110,7 +110,7 @@ fn watch<Data>(
     Ok((watch, guard))
 }
 
-/// Sets non-blocking mode; the flags from before, if that was a change.
+/// Sets non-blocking mode. Returns the previous flags if that was a change.
 fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<Option<OFlags>> {
     let flags = fcntl_getfl(fd)?;
     if flags.contains(OFlags::NONBLOCK) {
@@ -122,13 +122,13 @@ fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<Option<OFlags>> {
 
 fn restore(fd: BorrowedFd<'_>, blocking: Option<OFlags>) {
     if let Some(flags) = blocking {
-        // It was possible to set the mode, so it is to restore it.
+        // Setting the mode succeeded, so restoring it does, too.
         let _ = fcntl_setfl(fd, flags);
     }
 }
 
 impl<F: AsFd> Async<F> {
-    /// Makes [`LoopHandle::adapt_io`] of an fd.
+    /// Implements [`LoopHandle::adapt_io`].
     pub(crate) fn new<Data>(handle: &mut LoopHandle<Data>, fd: F) -> Result<Self, InsertError<F>> {
         let blocking = match set_nonblocking(fd.as_fd()) {
             Ok(blocking) => blocking,
@@ -177,7 +177,7 @@ impl<F: AsFd> Async<F> {
         Writable { wait: ReadinessWait::new(self, Direction::Write) }
     }
 
-    /// Leaves a waker for the next edge. To be followed by a try.
+    /// Stores a waker for the next edge. The caller has to try after this.
     fn await_edge(&self, direction: Direction, place: u64, waker: &Waker) -> io::Result<()> {
         self.waiters.leave(direction, place, waker);
         if REARM && let Some(watch) = &self.watch {
@@ -193,11 +193,11 @@ impl<F: AsFd> Async<F> {
             Direction::Write => PollFlags::OUT,
         };
         let mut fds = [PollFd::new(self.get_ref(), flags)];
-        // Whoever asks tries then, and is told of an error.
+        // After an error, too: the caller tries then, and gets the error.
         !matches!(rustix::event::poll(&mut fds, Some(&Timespec::default())), Ok(0))
     }
 
-    /// Calls `operation` until it does something else than to ask for patience.
+    /// Calls `operation`: retries `Interrupted`; `WouldBlock` becomes `Pending`.
     #[cfg(feature = "futures-io")]
     fn poll_with<R>(
         &mut self,
@@ -237,7 +237,7 @@ impl<F: AsFd> Async<F> {
             return;
         }
         if let Some(watch) = self.watch.take() {
-            // There is nothing to do about a failure; what comes of the fd after all is not delivered.
+            // A failure can't be handled here; later events of the fd are not delivered.
             let _ = watch.unregister(fd);
         }
         restore(fd, self.blocking);
@@ -251,7 +251,7 @@ impl<F: AsFd> Drop for Async<F> {
     }
 }
 
-/// Nothing in it is pinned.
+/// No field is pinned.
 impl<F: AsFd> Unpin for Async<F> {}
 
 impl<F: AsFd> AsFd for Async<F> {

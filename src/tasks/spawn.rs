@@ -32,7 +32,7 @@ mod with;
 pub use join::{Cancelled, JoinHandle};
 pub use waits::TaskWaits;
 
-/// Does [`LoopHandle::spawn_with`].
+/// Implements [`LoopHandle::spawn_with`].
 pub(crate) fn spawn_with<Data, F, Fut>(
     handle: &mut LoopHandle<Data>,
     options: SourceOptions,
@@ -53,7 +53,7 @@ where
     JoinHandle::new(spawn(handle, options, task), outcome)
 }
 
-/// Does [`LoopHandle::spawn`].
+/// Implements [`LoopHandle::spawn`].
 pub(crate) fn spawn<Data, F, Fut>(
     handle: &mut LoopHandle<Data>,
     options: SourceOptions,
@@ -70,7 +70,7 @@ where
     let waits = Arc::new(WaitCounts::default());
     let clock = handle.clock().clone();
     let cx = TaskContext { calls: sender, wake_state, waits: Arc::clone(&waits), clock };
-    // Called by the first poll, like everything else of the task.
+    // The first poll calls `task`, so that all of its code runs in polls.
     let future = Box::pin(async move { task(cx).await });
     let task = Task { future: Some(future), waker: receiver.waker(), receiver, waits };
     let callback = move |(), data: &mut Data| match calls.try_recv() {
@@ -80,7 +80,7 @@ where
         }
         Err(_) => false,
     };
-    // If the loop is gone the task is dropped.
+    // If the loop is gone, this drops the task.
     handle.insert_source_with(options, task, callback).unwrap_or_else(|_| Token::null())
 }
 
@@ -134,11 +134,11 @@ impl EventSource for Task {
         if !self.receiver.is(token) {
             return Ok(PostAction::Continue);
         }
-        // Out of its place until all went well: a task that panics, in whichever part, is over.
+        // Take the future out until all went well: a task that panics anywhere is over.
         let Some(mut future) = self.future.take() else {
             return Ok(PostAction::Remove);
         };
-        // A call rings the wake_state, so that the task is here again as long as any is queued.
+        // A queued closure rings the wake state, so the task runs again as long as closures are queued.
         if !callback(()) && self.receiver.take_ring() {
             let polled = future.as_mut().poll(&mut Context::from_waker(&self.waker));
             if polled.is_ready() {
@@ -236,7 +236,7 @@ impl<Data: 'static> TaskContext<Data> {
                     let _waiting = Waiting::new(&cx.waits, Wait::Sleep);
                     timeout.await;
                 }
-                // Beyond the end of time.
+                // Later than an [`Instant`] can express.
                 None => {
                     let _waiting = Waiting::new(&cx.waits, Wait::Sleep);
                     std::future::pending().await

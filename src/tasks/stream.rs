@@ -91,7 +91,7 @@ impl<S: Stream + 'static> EventSource for StreamSource<S> {
         if !self.receiver.is(token) {
             return Ok(PostAction::Continue);
         }
-        // Out of its place while it is polled: if it panics it is gone.
+        // Taken out while it is polled: if the poll panics, the stream is gone.
         let Some(mut stream) = self.stream.take() else {
             return Ok(PostAction::Remove);
         };
@@ -104,7 +104,7 @@ impl<S: Stream + 'static> EventSource for StreamSource<S> {
             Poll::Pending => self.stream = Some(stream),
             Poll::Ready(Some(item)) => {
                 self.stream = Some(stream);
-                // There may be more at once. Said before the callback, which may panic or disable.
+                // More may be ready. Request a poll before the callback, which may panic or disable the source.
                 self.receiver.with_work(|woken| *woken = true);
                 callback(Some(item));
             }

@@ -1,8 +1,8 @@
-//! Guards: how a value that holds no [`LoopHandle`](crate::LoopHandle), such as a future or a scope, takes with it what it has in the loop
-//! when it is dropped.
+//! Guards: a value that holds no [`LoopHandle`](crate::LoopHandle), such as a future or a scope, owns a guard for what
+//! it has in the loop. Dropping the guard removes that.
 //!
-//! What is dropped is seen at the next application of ops: before any other callback, and before the next wait. The
-//! loop does not wake up for it, unless it sleeps just now.
+//! The loop handles dropped guards when it next applies ops: before any other callback, and before the next wait. A
+//! dropped guard wakes the loop only if it is asleep.
 
 #[cfg(unix)]
 use std::io;
@@ -18,28 +18,28 @@ use crate::token::{AnyToken, IdleToken, InterestKey};
 #[cfg(unix)]
 use crate::{Interest, Mode};
 
-/// What one guard leaves to be done.
+/// What the loop has to do after one guard was dropped.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum DroppedGuard {
     /// Remove the source.
     Source(AnyToken),
     /// Cancel the idle.
     Idle(IdleToken),
-    /// Forget an interest in an fd, which the kernel was told to forget, or not.
+    /// Forget an interest in an fd. `told`: the kernel has forgotten it already.
     #[cfg_attr(not(unix), expect(dead_code))]
     Fd { interest: InterestKey, told: bool },
 }
 
-/// What the guards left that were dropped since ops were last applied.
+/// The guards dropped since ops were last applied.
 #[derive(Debug, Default)]
 pub(crate) struct DroppedGuards {
     list: Mutex<Vec<DroppedGuard>>,
-    /// Whether there is anything in the list.
+    /// The list is not empty.
     any: AtomicBool,
 }
 
 impl DroppedGuards {
-    /// Adds what a guard left. The loop has to be woken if it is asleep.
+    /// Adds a dropped guard. The caller has to wake the loop if it is asleep.
     pub(crate) fn add(&self, dropped: DroppedGuard) {
         self.lock().push(dropped);
         self.any.store(true, Ordering::Release);
@@ -51,7 +51,7 @@ impl DroppedGuards {
     }
 
     pub(crate) fn take(&self) -> Vec<DroppedGuard> {
-        // First the mark: what is added from here on is in the list, or marks it again.
+        // Clear the mark first: a guard added after this is either in the list or sets the mark again.
         self.any.store(false, Ordering::Relaxed);
         std::mem::take(&mut self.lock())
     }
@@ -62,7 +62,7 @@ impl DroppedGuards {
 }
 
 impl Shared {
-    /// Has the loop do what a guard left at the next application of ops. `false` if the loop is gone.
+    /// Queues a dropped guard for the next application of ops. `false`: the loop is gone.
     pub(crate) fn leave(&self, dropped: DroppedGuard) -> bool {
         if self.ready().is_closed() {
             return false;
@@ -73,7 +73,7 @@ impl Shared {
     }
 }
 
-/// Has the loop do something when it is dropped: what all guards are made of.
+/// Makes the loop do something when it is dropped. All guards are built on it.
 #[derive(Debug)]
 pub(crate) struct Guard {
     leaves: DroppedGuard,
@@ -85,7 +85,7 @@ impl Guard {
         Self { leaves, shared: Arc::downgrade(shared) }
     }
 
-    /// Drops the guard, and nothing is to be done.
+    /// Drops the guard without any effect.
     pub(crate) fn disarm(mut self) {
         self.shared = Weak::new();
     }

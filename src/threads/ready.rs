@@ -4,19 +4,17 @@
 //! parker, one atomic with three states:
 //!
 //! * `AWAKE`: the loop runs, and looks at the queue before it waits;
-//! * `NOTIFIED`: something was queued (or a wake-up asked for) that the loop has not looked at;
+//! * `NOTIFIED`: something was queued, or a wake-up was requested, and the loop has not looked yet;
 //! * `ASLEEP`: the loop waits in the kernel, or rests between two dispatches while its fd is watched
-//!   from outside. Only the one who takes it out of this state pays for the system call.
 //!
-//! No wake-up is lost: a notifier queues, then swaps in `NOTIFIED`; the loop swaps in `AWAKE`, then
-//! empties the queue, and falls asleep only by a compare-and-exchange from `AWAKE`. Either the
-//! notifier's swap comes first, then the loop does not fall asleep; or the loop's exchange does, then
-//! the notifier finds `ASLEEP` and wakes it. The swaps acquire and release, so that whatever a thread
-//! did before it notified is seen by the callback.
+//! No wake-up is lost. A notifier queues, then swaps in `NOTIFIED`; the loop swaps in `AWAKE`, then empties the queue,
+//! and falls asleep only by a compare-and-exchange from `AWAKE`. If the notifier's swap comes first, the loop does not
+//! fall asleep; if the loop's exchange comes first, the notifier finds `ASLEEP` and wakes the loop. The swaps acquire
+//! and release, so the callback sees whatever a thread did before it notified.
 //!
-//! What the loop looks at by itself in each dispatch (posts, guards that were dropped, a stop) wakes it only if it
-//! sleeps: whoever adds to that fences, then looks for `ASLEEP`; the loop falls asleep, fences, then looks once more at
-//! all of it. One of the two sees the other.
+//! Posts, dropped guards and stops are not in this queue: the loop checks them in each dispatch, and they wake it only
+//! if it sleeps. A thread that adds one fences, then checks for `ASLEEP`; the loop falls asleep, fences, then checks
+//! all of them once more. One of the two sees the other.
 
 use std::fmt;
 use std::io;
@@ -29,7 +27,7 @@ use crate::token::InterestKey;
 #[cfg(all(loom, test))]
 mod loom;
 
-/// What is in the ready queue.
+/// An entry of the ready queue.
 #[derive(Debug)]
 pub(crate) enum Woken {
     Interest(InterestKey),
@@ -45,7 +43,7 @@ pub(crate) struct ReadyQueue {
     state: AtomicU8,
     queue: Mutex<WokenQueue>,
     waker: Waker,
-    /// The loop is gone: as `closed`, to be asked without the lock.
+    /// The loop is gone: a copy of `closed` that is read without the lock.
     gone: AtomicBool,
 }
 
@@ -63,8 +61,7 @@ impl ReadyQueue {
         Self { state: AtomicU8::new(AWAKE), queue, waker: waker.into(), gone }
     }
 
-    /// Queues `woken`, which is dropped if the loop is gone; whether the loop sleeps, and has to be interrupted to
-    /// look at the queue.
+    /// Queues `woken`, or drops it if the loop is gone. Returns whether the loop sleeps and has to be interrupted.
     #[inline]
     #[must_use]
     pub(crate) fn push(&self, woken: Woken) -> bool {
@@ -74,12 +71,12 @@ impl ReadyQueue {
         }
         queue.woken.push(woken);
         drop(queue);
-        // If this finds `NOTIFIED`, the loop empties the queue after this push: had it done so before,
-        // the lock would have made its `AWAKE` visible here.
+        // If this finds `NOTIFIED`, the loop empties the queue after this push: had it done so before, the lock would
+        // have made its `AWAKE` visible here.
         self.state.load(Ordering::Relaxed) != NOTIFIED && self.end_sleep()
     }
 
-    /// Makes the current wait of the loop end, or the next one not block.
+    /// Ends the current wait of the loop, or keeps the next one from blocking.
     #[inline]
     pub(crate) fn wake(&self) {
         if self.end_sleep() {
@@ -87,7 +84,7 @@ impl ReadyQueue {
         }
     }
 
-    /// Takes the loop out of its sleep; whether it was asleep.
+    /// Ends the loop's sleep. Returns whether it was asleep.
     #[inline]
     fn end_sleep(&self) -> bool {
         self.state.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP
@@ -95,12 +92,12 @@ impl ReadyQueue {
 
     /// Makes the loop's fd readable.
     pub(crate) fn interrupt(&self) {
-        // An eventfd of our own that can't be written to would be a broken invariant of the kernel's;
-        // the loop would then notice at its next deadline or event.
+        // A write to our own eventfd fails only if the kernel breaks its contract. The loop would then notice at its
+        // next deadline or event.
         let _: io::Result<()> = self.waker.wake();
     }
 
-    /// Wakes the loop if it sleeps, for what it looks at by itself before it falls asleep, and once more after.
+    /// Wakes the loop if it sleeps: for work outside the queue, which the loop checks before and after it falls asleep.
     #[inline]
     pub(crate) fn wake_if_asleep(&self) {
         fence(Ordering::SeqCst);
@@ -109,7 +106,7 @@ impl ReadyQueue {
         }
     }
 
-    /// Falls asleep, unless there was a notification or `has_work` then says so. Called by the loop alone.
+    /// Falls asleep, unless there was a notification or `has_work` then returns true. Only the loop calls this.
     #[inline]
     pub(crate) fn fall_asleep(&self, has_work: impl FnOnce() -> bool) -> bool {
         if !self.exchange(AWAKE, ASLEEP) {
@@ -124,8 +121,7 @@ impl ReadyQueue {
         false
     }
 
-    /// Is awake from here on, without a look at the queue. Called by the loop alone, where it rested between two
-    /// dispatches.
+    /// Ends the rest between two dispatches without checking the queue. Only the loop calls this.
     #[inline]
     pub(crate) fn end_rest(&self) {
         if self.is_asleep() {
@@ -150,10 +146,10 @@ impl ReadyQueue {
         self.state.load(Ordering::Relaxed) == NOTIFIED
     }
 
-    /// Is awake from here on; whether there was a notification. Called by the loop alone.
+    /// Marks the loop as awake. Returns whether there was a notification. Only the loop calls this.
     #[inline]
     pub(crate) fn mark_awake(&self) -> bool {
-        // Most dispatches find it awake, and need no exchange.
+        // Most dispatches find the loop awake, and need no exchange.
         self.state.load(Ordering::Relaxed) != AWAKE
             && self.state.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
     }
@@ -164,13 +160,13 @@ impl ReadyQueue {
         self.gone.load(Ordering::Acquire)
     }
 
-    /// Takes what is queued, in exchange for an empty vector.
+    /// Moves the queued entries into `into`, which is empty.
     #[inline]
     pub(crate) fn take(&self, into: &mut Vec<Woken>) {
         std::mem::swap(&mut self.lock().woken, into);
     }
 
-    /// From here on everything that is pushed is dropped.
+    /// Closes the queue: later pushes are dropped.
     pub(crate) fn close(&self) {
         self.gone.store(true, Ordering::Release);
         let mut queue = self.lock();
@@ -242,16 +238,16 @@ impl fmt::Debug for RawNotifier {
 #[derive(Debug)]
 pub(crate) struct NotifierState {
     raw: RawNotifier,
-    /// Whether it is in the queue.
+    /// The notifier is in the queue.
     queued: AtomicBool,
 }
 
 impl NotifierState {
-    /// Takes note that it left the queue: the interest that is ready.
+    /// Notes that the notifier left the queue. Returns the interest that is ready.
     #[inline]
     pub(crate) fn dequeued(&self) -> InterestKey {
-        // Not a store: whoever finds it queued does not push, and this swap is how the loop then sees what
-        // it did before.
+        // A swap, not a store: a thread that finds `queued` set does not push, and this swap makes visible to the loop
+        // what that thread did before.
         self.queued.swap(false, Ordering::AcqRel);
         self.raw.interest
     }

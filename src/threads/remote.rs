@@ -13,10 +13,10 @@ use crate::threads::shared::Shared;
 /// What was posted to a loop.
 pub(crate) type Post<Data> = Box<dyn FnOnce(&mut Data) + Send>;
 
-/// Where remotes post; `None` once the loop is gone.
+/// The queue that remotes post to; `None` once the loop is gone.
 pub(crate) struct Mailbox<T> {
     posts: Mutex<Option<VecDeque<T>>>,
-    /// Whether there is anything in it.
+    /// The queue is not empty.
     any: AtomicBool,
 }
 
@@ -25,11 +25,11 @@ impl<T> Mailbox<T> {
         Arc::new(Self { posts: Mutex::new(Some(VecDeque::new())), any: AtomicBool::new(false) })
     }
 
-    /// Adds a post; gives it back if the loop is gone. The loop has to be woken if it is asleep.
+    /// Adds a post, or returns it if the loop is gone. The caller has to wake the loop if it is asleep.
     pub(crate) fn add(&self, post: T) -> Result<(), T> {
         let mut posts = self.lock();
         let Some(queue) = posts.as_mut() else {
-            // What comes back is dropped outside of the lock: its destructor may post.
+            // The caller drops a refused post outside of the lock: its destructor may post.
             return Err(post);
         };
         queue.push_back(post);
@@ -42,7 +42,7 @@ impl<T> Mailbox<T> {
         !self.any.load(Ordering::Acquire)
     }
 
-    /// Moves what was posted into `into`, which is empty.
+    /// Moves all posts into `into`, which is empty.
     pub(crate) fn take(&self, into: &mut VecDeque<T>) {
         let mut posts = self.lock();
         self.any.store(false, Ordering::Relaxed);
@@ -51,12 +51,12 @@ impl<T> Mailbox<T> {
         }
     }
 
-    /// Takes out what was posted first.
+    /// Takes the oldest post.
     pub(crate) fn take_next(&self) -> Option<T> {
         self.lock().as_mut().and_then(pop_front)
     }
 
-    /// From here on nothing is accepted. What was posted is dropped, outside of the lock.
+    /// Refuses all later posts, and drops the queued ones outside of the lock.
     pub(crate) fn close(&self) {
         let posts = self.lock().take();
         drop(posts);

@@ -1,4 +1,4 @@
-//! What the loop shares with its handle, its remotes and other threads.
+//! State that the loop shares with its handle, its remotes and other threads.
 
 use std::io;
 use std::sync::{Arc, Weak};
@@ -20,20 +20,20 @@ pub(crate) struct Shared {
     ready: ReadyQueue,
     dropped_guards: DroppedGuards,
     alarm: Alarm,
-    /// The alarm stays off if it is a manual one.
+    /// With a manual clock the alarm stays off.
     clock: Clock,
     stop: AtomicBool,
-    /// A part of the source that runs has more, whatever the source answers.
+    /// A part of the running source has more, whatever the source answers.
     again: AtomicBool,
     /// Ops are being applied.
     applying: AtomicBool,
-    /// The loop's fd is watched from outside: it has to tell of everything there is to do.
+    /// The loop's fd is watched from outside: it has to become readable for any work.
     exported: AtomicBool,
-    /// The last dispatch left something to do, or something was asked of the handle since.
+    /// The last dispatch left work, or the handle was asked for something since.
     work: AtomicBool,
     /// The nearest deadline on the clock's scale.
     nearest: AtomicI64,
-    /// The time when the clock was last read, on its scale: it has passed.
+    /// The last reading of the clock, on its scale.
     latest: AtomicI64,
 }
 
@@ -57,7 +57,7 @@ impl Shared {
         shared
     }
 
-    /// What other threads made ready, and whether the loop sleeps.
+    /// Holds what other threads made ready, and whether the loop sleeps.
     #[inline]
     pub(crate) fn ready(&self) -> &ReadyQueue {
         &self.ready
@@ -75,7 +75,7 @@ impl Shared {
         self.clock.now()
     }
 
-    /// The time on the scale of deadlines.
+    /// Reads the clock, on the scale of deadlines.
     #[inline]
     pub(crate) fn read_clock(&self) -> i64 {
         let now = self.clock.now_stamp();
@@ -83,7 +83,7 @@ impl Shared {
         now
     }
 
-    /// What [`read_clock`](Self::read_clock) said last.
+    /// The last result of [`read_clock`](Self::read_clock).
     #[inline]
     pub(crate) fn latest(&self) -> i64 {
         self.latest.load(Ordering::Relaxed)
@@ -96,13 +96,13 @@ impl Shared {
         self.ready.wake_if_asleep();
     }
 
-    /// Whether a stop was asked for.
+    /// Whether a stop was requested.
     #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
 
-    /// Whether to stop; forgets it.
+    /// Takes the request to stop: returns it, and clears it.
     #[inline]
     pub(crate) fn take_stop(&self) -> bool {
         self.is_stopping() && self.stop.swap(false, Ordering::AcqRel)
@@ -110,19 +110,19 @@ impl Shared {
 
     // Parts that have more.
 
-    /// Notes that what is being processed has more.
+    /// Notes that the running source has more.
     #[inline]
     pub(crate) fn set_again(&self) {
         self.again.store(true, Ordering::Relaxed);
     }
 
-    /// Forgets it: what is processed from here on is another event.
+    /// Clears the note: the next event is another one.
     #[inline]
     pub(crate) fn forget_again(&self) {
         self.again.store(false, Ordering::Relaxed);
     }
 
-    /// Whether what was processed has more.
+    /// Whether the running source has more.
     #[inline]
     pub(crate) fn is_again(&self) -> bool {
         self.again.load(Ordering::Relaxed)
@@ -130,13 +130,13 @@ impl Shared {
 
     // Ops.
 
-    /// Notes that ops are being applied, or no more.
+    /// Notes whether ops are being applied.
     #[inline]
     pub(crate) fn set_applying(&self, applying: bool) {
         self.applying.store(applying, Ordering::Relaxed);
     }
 
-    /// Whether ops are being applied, and what is asked for now is asked for by one.
+    /// Whether ops are being applied: an op made the current request.
     #[inline]
     pub(crate) fn is_applying(&self) -> bool {
         self.applying.load(Ordering::Relaxed)
@@ -144,7 +144,7 @@ impl Shared {
 
     // Deadlines.
 
-    /// The nearest deadline, on the clock's scale; while ops are applied, that or a time before it.
+    /// The nearest deadline, on the clock's scale. While ops are applied it may be earlier than that.
     #[inline]
     pub(crate) fn nearest_deadline(&self) -> Option<i64> {
         let nearest = self.nearest.load(Ordering::Relaxed);
@@ -157,11 +157,11 @@ impl Shared {
         if self.nearest.load(Ordering::Relaxed) == nearest {
             return;
         }
-        // Whoever changes it has an op queued as well, or is about to publish: the loop's fd needs no word of it here.
+        // The caller also queues an op, or is about to publish: it need not update the loop's fd here.
         self.nearest.store(nearest, Ordering::Relaxed);
     }
 
-    /// There is a deadline at `at`, which may be the nearest.
+    /// Adds a deadline at `at`, which may be the nearest.
     #[inline]
     pub(crate) fn lower_nearest_deadline(&self, at: i64) {
         if at < self.nearest.load(Ordering::Relaxed) {
@@ -169,7 +169,8 @@ impl Shared {
         }
     }
 
-    /// Whether the nearest deadline has passed and nothing tells of it: an alarm that is set to it does.
+    /// Whether the nearest deadline has passed and no alarm is set to it. An alarm that is set wakes the loop by
+    /// itself.
     #[inline]
     pub(crate) fn is_due(&self) -> bool {
         self.nearest_deadline().is_some_and(|at| {
@@ -177,7 +178,7 @@ impl Shared {
         })
     }
 
-    /// Has the loop's fd become readable at `at`, a deadline in the future.
+    /// Makes the loop's fd readable at `at`, a deadline in the future.
     pub(crate) fn set_alarm(&self, at: i64, now: i64) -> io::Result<()> {
         self.alarm.set(Some(at), || now)
     }
@@ -207,7 +208,7 @@ impl Shared {
         self.exported.load(Ordering::Relaxed)
     }
 
-    /// The loop's fd is watched from outside from here on. `has_work`: as far as the loop knows without its handle.
+    /// Starts the watch of the loop's fd from outside. `has_work`: what the loop knows of without its handle.
     #[cfg_attr(mio_unsupported_force_poll_poll, expect(dead_code))]
     pub(crate) fn export(&self, has_work: impl Fn() -> bool) {
         if !self.exported.swap(true, Ordering::Relaxed) {
@@ -216,12 +217,12 @@ impl Shared {
         }
     }
 
-    /// A dispatch ends that can't tell what it leaves: by a panic, or without its handle. There may be anything.
+    /// Assumes work: the dispatch ended by a panic or without its handle, and can't tell what it leaves.
     pub(crate) fn publish_work(&self) {
         self.publish_readiness(true, || true);
     }
 
-    /// Something was asked of the handle for the first time since the loop last looked.
+    /// Notes the first request to the handle since the loop last looked.
     #[inline]
     pub(crate) fn note_work(&self) {
         self.work.store(true, Ordering::Relaxed);
@@ -230,32 +231,32 @@ impl Shared {
         }
     }
 
-    /// Ends a dispatch of a loop whose fd nobody watches yet: whether it leaves work, as far as it is not seen otherwise.
+    /// Ends a dispatch of a loop whose fd nobody watches yet. `work`: it leaves work that nothing else shows.
     #[inline]
     pub(crate) fn set_work(&self, work: bool) {
         self.work.store(work, Ordering::Relaxed);
     }
 
-    /// Ends a dispatch of a loop whose fd is watched, which leaves `work` or not. `look` asks for it once more.
+    /// Ends a dispatch of a loop whose fd is watched. `work`: it leaves work; `look` checks once more.
     pub(crate) fn publish_readiness(&self, work: bool, look: impl FnOnce() -> bool) {
         self.work.store(work, Ordering::Relaxed);
         let work = work || !self.ready.fall_asleep(look);
         if work {
-            // It may be set already, and have gone off unseen: set again, it makes an edge.
+            // The alarm may be set already, and have gone off unseen: setting it again makes an edge.
             self.alarm.fired();
         }
         self.set_fd_readable(work);
     }
 
-    /// Makes the loop's fd readable now or at the nearest deadline, and not before. The alarm does both, since unlike
-    /// the waker it can be taken back. That it is set anew makes an edge.
+    /// Makes the loop's fd readable now or at the nearest deadline, and not before. It uses the alarm for both, because
+    /// an alarm, unlike the waker, can be taken back. Setting it again makes an edge.
     fn set_fd_readable(&self, now: bool) {
         let at = match self.nearest_deadline() {
             _ if now => Some(LONG_AGO),
             nearest => nearest.filter(|_| !self.clock.is_manual()),
         };
         if Alarm::PRECISE {
-            // There is nobody to tell of an error here: the next dispatch tries again, and reports it.
+            // An error can't be reported here: the next dispatch tries again, and reports it.
             let _: io::Result<()> = self.alarm.set(at, || self.clock.now_stamp());
         } else if now {
             self.ready.interrupt();
@@ -265,7 +266,7 @@ impl Shared {
 
 impl FollowsClock for Shared {
     fn time_passed(&self) {
-        // After the time: the loop falls asleep, then looks at the time once more.
+        // Fence after storing the time: the loop falls asleep, then reads the time once more.
         fence(Ordering::SeqCst);
         if self.is_resting() && self.is_due() {
             self.ready.wake();

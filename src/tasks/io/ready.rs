@@ -1,4 +1,4 @@
-//! The futures that wait for an fd.
+//! Futures that wait for an fd.
 
 use std::fmt;
 use std::future::Future;
@@ -42,7 +42,7 @@ impl<F: AsFd> Future for Writable<'_, F> {
 pub(super) struct ReadinessWait<'a, F: AsFd> {
     io: &'a Async<F>,
     direction: Direction,
-    /// Its place among those who wait, once it does.
+    /// Its place among the waiting futures, once it waits.
     place: Option<u64>,
 }
 

@@ -49,7 +49,7 @@ impl<F: AsFd + Write> AsyncWrite for Async<F> {
         self.poll_with(Direction::Write, cx, Write::flush)
     }
 
-    /// Flushes. What closes the fd, or a direction of it, is up to its owner.
+    /// Flushes only. The fd's owner closes it, or one direction of it.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_flush(cx)
     }

@@ -1,7 +1,7 @@
-//! Those who wait for an edge, and the source that wakes them.
+//! The futures that wait for an edge, and the source that wakes them.
 //!
-//! Wakers are cloned, dropped and woken outside of the lock: that is user code, which may drop the
-//! [`Async`](super::Async) itself, and may panic, which keeps no other waker from being woken.
+//! Wakers are cloned, dropped and woken outside of the lock. That is user code: it may drop the [`Async`](super::Async)
+//! itself, and it may panic, which does not keep the other wakers from being woken.
 
 use std::convert::Infallible;
 use std::io;
@@ -17,7 +17,7 @@ pub(super) enum Direction {
     Write,
 }
 
-/// What an [`Async`](super::Async) and its source share.
+/// State shared by an [`Async`](super::Async) and its source.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     waiting: Mutex<WaiterList>,
@@ -25,7 +25,7 @@ pub(super) struct Waiters {
 
 #[derive(Debug, Default)]
 struct WaiterList {
-    /// For each direction, the places that wait and their wakers. There are few of them.
+    /// For each direction, the waiting places and their wakers. There are few of them.
     wakers: [Vec<(u64, Waker)>; 2],
     places: u64,
     /// The loop is gone.
@@ -33,7 +33,7 @@ struct WaiterList {
 }
 
 impl Waiters {
-    /// The place of the futures-io traits, which keep the waker of the last call only.
+    /// The place that all futures-io traits share; it keeps only the waker of the last call.
     #[cfg(feature = "futures-io")]
     pub(super) const TRAITS: u64 = 0;
 
@@ -70,13 +70,13 @@ impl Waiters {
         drop(old);
     }
 
-    /// Forgets those who wait.
+    /// Drops all wakers.
     pub(super) fn clear(&self) {
         let wakers = std::mem::take(&mut self.lock().wakers);
         drop(wakers);
     }
 
-    /// Whether nobody will wake those who wait.
+    /// Whether the loop is gone, so that nothing will wake the waiting futures.
     #[cfg(feature = "futures-io")]
     pub(super) fn is_over(&self) -> bool {
         self.lock().ended
@@ -87,11 +87,11 @@ impl Waiters {
     }
 }
 
-/// The loop's side: it wakes those who wait. It neither owns nor registers the fd, and its callback is never
+/// The loop's part: it wakes the waiting futures. It neither owns nor registers the fd, and its callback is never
 /// called.
 pub(super) struct IoSource {
     waiters: Arc<Waiters>,
-    /// Room for those to wake.
+    /// A buffer for the wakers to wake.
     woken: Vec<(u64, Waker)>,
 }
 
@@ -100,15 +100,15 @@ impl IoSource {
         Self { waiters: Arc::clone(waiters), woken: Vec::new() }
     }
 
-    /// Wakes them all, then goes on with the first panic.
+    /// Wakes all of them, then resumes the first panic.
     fn wake(&mut self) {
         let mut panicked = None;
         for (_, waker) in self.woken.drain(..) {
-            // The waker is gone after that: nobody sees it half woken.
+            // The waker is dropped after that: nothing sees it half woken.
             let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
             panicked = panicked.or(woken.err());
         }
-        // In the destructor, a panic on top of another would abort.
+        // In a destructor, a panic during another panic would abort.
         if let Some(panic) = panicked.filter(|_| !std::thread::panicking()) {
             resume_unwind(panic);
         }
@@ -120,7 +120,7 @@ impl EventSource for IoSource {
     type Ret = ();
     type Error = Infallible;
 
-    /// The wakers go with the `Async`, which alone removes its source.
+    /// The `Async` owns the wakers, and only the `Async` removes the source.
     const DROP_RUNS_CODE: bool = false;
 
     fn register(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
@@ -157,7 +157,8 @@ impl EventSource for IoSource {
     }
 }
 
-/// A waker may own the task that owns the `Async`: the circle ends with the loop. Those who wait are told.
+/// A waker may own the task that owns the `Async`: dropping the source with the loop breaks that cycle. Waiting futures
+/// are woken.
 impl Drop for IoSource {
     fn drop(&mut self) {
         let mut waiting = self.waiters.lock();

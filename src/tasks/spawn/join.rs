@@ -1,4 +1,4 @@
-//! The result of a task, on its way to whoever waits for it.
+//! The result of a task, and the handle that waits for it.
 
 use std::error::Error;
 use std::fmt;
@@ -48,17 +48,17 @@ pub struct JoinHandle<R> {
     outcome: Arc<TaskResult<R>>,
 }
 
-/// A result, or the way to it.
+/// The result of a task, or the waker of the future that waits for it.
 pub(super) struct TaskResult<R> {
     stage: Mutex<Stage<R>>,
 }
 
-/// Each of them is replaced under the lock, and dropped or woken outside of it: that is user code.
+/// Each value is replaced under the lock, and dropped or woken outside of it: that is user code.
 enum Stage<R> {
-    /// Who waits for it.
+    /// The waker of the future that waits for the result.
     Running(Option<Waker>),
     Done(R),
-    /// There is none (any more).
+    /// The result was taken, or there never will be one.
     Gone,
 }
 
@@ -71,7 +71,7 @@ impl<R> TaskResult<R> {
         std::mem::replace(&mut *self.lock(), stage)
     }
 
-    /// The result, once: after that, and if there is none, [`Cancelled`].
+    /// Returns the result once. After that, or if there is no result: [`Cancelled`].
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<R, Cancelled>> {
         let waker = cx.waker().clone();
         let mut stage = self.lock();
@@ -149,7 +149,7 @@ impl<R> fmt::Debug for JoinHandle<R> {
     }
 }
 
-/// The end of it that makes the result: dropped without one, it tells that there is none.
+/// The end that stores the result. Dropped without a result, it reports that there is none.
 pub(super) struct Report<R> {
     outcome: Arc<TaskResult<R>>,
 }

@@ -79,7 +79,7 @@ impl<Data: 'static> TaskContext<Data> {
             let waiting = Waiting::new(&cx.waits, Wait::Source);
             let event = poll_fn(|cx| event.poll(cx)).await;
             drop(waiting);
-            // The source is gone by itself.
+            // The source has removed itself.
             guard.disarm();
             event.unwrap_or_else(|Cancelled| {
                 let text = "the source that a task waited for was removed";
@@ -89,7 +89,7 @@ impl<Data: 'static> TaskContext<Data> {
     }
 }
 
-/// What removes the source if it is dropped, and where its event will be.
+/// The guard that removes the source when it is dropped, and the place of its event.
 type Inserted<E> = (SourceGuard, Arc<TaskResult<io::Result<E>>>);
 
 fn insert_once<Data, S, E>(source: S, data: &mut Data) -> io::Result<Inserted<E>>
@@ -110,7 +110,7 @@ where
     }
 }
 
-/// A source whose errors are events.
+/// A source that delivers its errors as events.
 struct Once<S>(S);
 
 impl<S, E> EventSource for Once<S>

@@ -1,4 +1,4 @@
-//! What a task waits for, as far as it waits by its context.
+//! Counts of what a task waits for through its context.
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl fmt::Display for TaskWaits {
     }
 }
 
-/// One of them.
+/// One kind of wait.
 #[derive(Clone, Copy)]
 pub(super) enum Wait {
     Sleep,
@@ -64,7 +64,7 @@ impl WaitCounts {
     }
 }
 
-/// Counts as long as it lives.
+/// Counts one wait as long as it lives.
 pub(super) struct Waiting {
     counts: Arc<WaitCounts>,
     wait: Wait,

@@ -1,4 +1,4 @@
-//! A closure's way from a future to the state, and its result's way back.
+//! Brings a closure from a future to the state, and its result back.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,9 +17,9 @@ struct Parcel<F, R> {
     content: Mutex<Content<F, R>>,
 }
 
-/// Each of them is taken out and used, or dropped, outside of the lock: that is user code.
+/// Each field is taken out and used, or dropped, outside of the lock: that is user code.
 struct Content<F, R> {
-    /// `None` once it ran, or the future was dropped.
+    /// `None` once it ran, or after the future was dropped.
     call: Option<F>,
     result: Option<R>,
     waker: Option<Waker>,
@@ -47,7 +47,7 @@ impl<Data, F: FnOnce(&mut Data) -> R, R> Call<Data> for Parcel<F, R> {
     }
 }
 
-/// What [`TaskContext::with`] returns.
+/// The future that [`TaskContext::with`] returns.
 pub(super) struct With<Data, F, R> {
     cx: TaskContext<Data>,
     state: WithState<F, R>,
@@ -80,7 +80,7 @@ where
                 let parcel = Arc::new(Parcel { content: Mutex::new(content) });
                 let waiting = Waiting::new(&self.cx.waits, Wait::State);
                 self.state = WithState::Sent(Arc::clone(&parcel), waiting);
-                // Nobody takes it if the task is gone: the future stays pending.
+                // If the task is gone, nothing receives the closure: the future stays pending.
                 if self.cx.calls.send(parcel).is_ok() {
                     self.cx.wake_state.wake_up();
                 }
@@ -111,5 +111,5 @@ impl<Data, F, R> Drop for With<Data, F, R> {
     }
 }
 
-/// Nothing in it is pinned.
+/// No field is pinned.
 impl<Data, F, R> Unpin for With<Data, F, R> {}

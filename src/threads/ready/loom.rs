@@ -1,9 +1,9 @@
-//! Models of what other threads do to a loop, run by loom in every interleaving; see `sync.rs` for the command. A
-//! wake-up that is lost shows as a loop that waits for ever, which loom reports as a deadlock.
+//! Models of what other threads do to a loop. Loom runs them in every interleaving; `sync.rs` gives the command. After
+//! a lost wake-up the loop waits for ever, which loom reports as a deadlock.
 //!
-//! The first few are of the ready queue alone, the others run a whole loop: its own dispatch, of which only the wait in
-//! the kernel is replaced, by [`Waker::wait`](crate::sync::Waker). In each the other threads go through what the public
-//! API has them do, with plain, relaxed accesses beside it, which the loop is to see as well.
+//! The first few models use the ready queue alone. The others run a whole loop with its own dispatch; only the wait in
+//! the kernel is replaced, by [`Waker::wait`](crate::sync::Waker). In each, other threads call the public API and make
+//! plain, relaxed accesses beside it, which the loop has to see as well.
 
 use std::future::{Future, poll_fn};
 use std::os::fd::AsFd;
@@ -24,7 +24,7 @@ use crate::token::{InterestKey, WAKER};
 use crate::{AnyToken, EventLoop, LoopData, LoopHandle, TimeoutAction, Timer, make_ping};
 
 impl ReadyQueue {
-    /// What stands for the wait in the kernel.
+    /// Replaces the wait in the kernel.
     pub(crate) fn wait_in_model(&self, timeout: Option<Duration>) -> Option<Duration> {
         self.waker.wait(timeout)
     }
@@ -40,7 +40,7 @@ fn shared() -> Arc<Shared> {
     Shared::new(ready, alarm, &clock)
 }
 
-/// What the loop does with the ready queue in a dispatch, as `EventLoop::poll` does.
+/// Uses the ready queue as `EventLoop::poll` does in a dispatch.
 fn wait(ready: &ReadyQueue) -> Vec<Woken> {
     let mut woken = Vec::new();
     if ready.fall_asleep(|| false) {
@@ -52,10 +52,10 @@ fn wait(ready: &ReadyQueue) -> Vec<Woken> {
     woken
 }
 
-/// How many preemptions an interleaving of a whole loop has at most.
+/// The preemptions per interleaving of a whole loop, at most.
 const BOUND: usize = 4;
 
-/// Runs every interleaving with at most `bound` preemptions: three threads have too many to run them all.
+/// Runs every interleaving with at most `bound` preemptions. Three threads have too many interleavings to run them all.
 fn check(bound: impl Into<Option<usize>>, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = bound.into();
@@ -63,8 +63,8 @@ fn check(bound: impl Into<Option<usize>>, model: impl Fn() + Send + Sync + 'stat
     builder.check(model);
 }
 
-/// `threads` of them notify `times` each, by a notifier of their own or a common one. The loop sleeps until
-/// it has seen all there is.
+/// `threads` threads notify `times` times each, with a notifier of their own or a common one. The loop sleeps until it
+/// has seen every notification.
 fn every_notification_is_seen(threads: usize, times: usize, common: bool) {
     check((threads > 1).then_some(2), move || {
         let shared = shared();
@@ -146,9 +146,9 @@ fn loom_a_closed_queue_keeps_nothing() {
 
 struct State {
     handle: LoopHandle<Self>,
-    /// What the callbacks saw, in their order.
+    /// What the callbacks saw, in order.
     seen: Vec<usize>,
-    /// Sources that go when they are asked to.
+    /// Sources that a thread asks the loop to remove.
     tokens: Vec<AnyToken>,
 }
 
@@ -164,7 +164,7 @@ impl State {
         self.seen.len() + gone.count()
     }
 
-    /// A source that does nothing, and is to be removed.
+    /// Inserts a source that does nothing and will be removed.
     fn insert_victim(&mut self) -> crate::Token<crate::sources::PingSource> {
         let token = self.handle.insert_source(make_ping().1, |(), _: &mut Self| ()).unwrap();
         self.tokens.push(token.into());
@@ -177,7 +177,7 @@ fn new_loop() -> (EventLoop<State>, State) {
     (event_loop, State { handle, seen: Vec::new(), tokens: Vec::new() })
 }
 
-/// What a thread does.
+/// The work of one thread.
 type Work = Box<dyn FnOnce() + Send>;
 
 fn work(work: impl FnOnce() + Send + 'static) -> Work {
@@ -187,13 +187,13 @@ fn work(work: impl FnOnce() + Send + 'static) -> Work {
 /// How a loop waits.
 #[derive(Clone, Copy, PartialEq)]
 enum Wait {
-    /// In its own dispatches, which block.
+    /// In blocking dispatches.
     Blocks,
-    /// In whoever watches its fd, between dispatches that do not block.
+    /// Something outside watches the loop's fd; the dispatches do not block.
     IsWatched,
 }
 
-/// Runs a loop beside threads with what `prepare` answers for each, until `is_done`.
+/// Runs a loop until `is_done`, beside one thread for each item of work that `prepare` returns.
 fn until(
     wait: Wait,
     bound: impl Into<Option<usize>>,
@@ -213,7 +213,7 @@ fn until(
             match wait {
                 Wait::Blocks => event_loop.dispatch(None, &mut state).unwrap(),
                 Wait::IsWatched => {
-                    // The alarm and the waker are what makes it readable.
+                    // Only the alarm and the waker make the fd readable.
                     if !shared.is_alarm_set_to(i64::MIN) {
                         shared.ready().waker.watch();
                     }
@@ -247,7 +247,7 @@ fn loom_a_post_is_seen_by_whoever_watches_the_fd() {
     until(Wait::IsWatched, BOUND, posts, |state| state.seen == [1, 2]);
 }
 
-/// A guard is dropped, as a future of a source drops its own, and another source is removed by a remote.
+/// A guard is dropped, as a future drops that of its source, and a remote removes another source.
 fn removals(_: &mut EventLoop<State>, state: &mut State) -> Vec<Work> {
     let dropped = state.insert_victim();
     let removed = state.insert_victim();
@@ -316,7 +316,7 @@ fn messages(_: &mut EventLoop<State>, state: &mut State) -> Vec<Work> {
     })]
 }
 
-/// Two messages and the end.
+/// Two messages and the end were delivered.
 fn is_closed(state: &State) -> bool {
     assert!([1, 2, CLOSED].starts_with(&state.seen), "{:?}", state.seen);
     state.seen.len() == 3
@@ -332,7 +332,7 @@ fn loom_messages_and_their_end_are_seen_by_whoever_watches_the_fd() {
     until(Wait::IsWatched, BOUND, messages, is_closed);
 }
 
-/// A sender has a thread that is held back.
+/// The bound makes the sender's thread block.
 fn bounded_messages<const BOUND: usize>(_: &mut EventLoop<State>, state: &mut State) -> Vec<Work> {
     let (sender, channel) = crate::sync_channel(BOUND);
     state.handle.insert_source(channel, note).unwrap();
@@ -352,7 +352,7 @@ fn loom_a_sender_that_waits_for_its_receiver_goes_on() {
     until(Wait::Blocks, BOUND, bounded_messages::<0>, is_closed);
 }
 
-/// The source is enabled while there is a sender.
+/// The source is enabled while a sender exists.
 fn messages_before_enabling(_: &mut EventLoop<State>, state: &mut State) -> Vec<Work> {
     let (sender, channel) = crate::channel();
     let token = state.handle.insert_source(channel, note).unwrap();
@@ -369,8 +369,8 @@ fn loom_messages_are_seen_that_come_while_the_source_is_enabled() {
     until(Wait::Blocks, BOUND, messages_before_enabling, is_closed);
 }
 
-/// A future that is done once 2 was written, and the work to write that and to wake it, which begins with its first
-/// poll.
+/// A future that is done once 2 was written, and the work that writes 2 and wakes the future. The work begins with the
+/// first poll.
 fn awaited() -> (impl Future<Output = ()>, Work) {
     let written = Arc::new(AtomicUsize::new(0));
     let slot = Arc::new(std::sync::Mutex::new(None::<Waker>));
@@ -444,7 +444,7 @@ fn loom_the_future_that_runs_the_loop_is_woken() {
     });
 }
 
-/// A manual clock that another thread moves makes a timer due.
+/// Another thread moves a manual clock, and a timer becomes due.
 fn time(_: &mut EventLoop<State>, state: &mut State) -> Vec<Work> {
     let timer = Timer::from_duration(Duration::from_secs(1));
     let callback = |_, state: &mut State| {
@@ -487,7 +487,7 @@ fn loom_a_stop_ends_a_run() {
         });
         event_loop.run(None, &mut state, |_| ()).unwrap();
         stopping.join().unwrap();
-        // What was posted before runs at the latest now, and the stop keeps no `run` any more.
+        // Earlier posts run here at the latest, and the stop no longer ends a `run`.
         event_loop.apply_pending(&mut state).unwrap();
         assert_eq!(state.seen, [1]);
         assert!(!state.handle.registrations().shared().is_stopping());
@@ -505,7 +505,7 @@ fn loom_a_wake_up_ends_a_dispatch() {
     });
 }
 
-/// What travels when a loop ends is dropped once, while its sender lives: `send` answers whether it was sent.
+/// A value in transit when the loop ends is dropped once, while its sender lives. `send` returns whether it was sent.
 fn nothing_is_kept<S: Send + 'static>(prepare: fn(&mut State) -> S, send: fn(&S, Arc<()>) -> bool) {
     check(None, move || {
         let (event_loop, mut state) = new_loop();
