@@ -14,7 +14,7 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use common::{LONG, State, ZERO, manual_loop, new_loop};
+use common::{LONG, State, ZERO, manual_loop, new_loop, wait_for_hang_up};
 use rustix::fs::{OFlags, fcntl_getfl};
 use soloop::{Async, Interest, Mode, PostAction, Ready, TaskContext};
 
@@ -389,6 +389,7 @@ fn without_its_loop_those_who_wait_are_told() {
     assert_eq!(count.get(), 1);
     assert!(readable.as_mut().poll(cx).is_pending());
     drop(theirs);
+    wait_for_hang_up(ours.get_ref());
     assert!(readable.as_mut().poll(cx).is_ready());
     drop(readable);
     assert!(!is_nonblocking(ours.into_inner()));

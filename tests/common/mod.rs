@@ -75,6 +75,15 @@ pub fn readable_within(fd: impl AsFd, timeout: Duration) -> bool {
     poll(&mut fds, Some(&timeout)).unwrap() == 1
 }
 
+/// Waits until nobody has the other end of `fd` open any more. A program that another thread of the tests starts has a copy
+/// of each file until its `exec`, so what is dropped here is not closed at once.
+pub fn wait_for_hang_up(fd: impl AsFd) {
+    let timeout = rustix::time::Timespec::try_from(LONG).unwrap();
+    let mut fds = [PollFd::new(&fd, PollFlags::empty())];
+    assert_eq!(poll(&mut fds, Some(&timeout)).unwrap(), 1, "the other end stays open");
+    assert!(fds[0].revents().contains(PollFlags::HUP), "{:?}", fds[0].revents());
+}
+
 /// Whether `fd` is readable now.
 pub fn is_readable(fd: impl AsFd) -> bool {
     readable_within(fd, ZERO)

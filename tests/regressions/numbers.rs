@@ -145,7 +145,7 @@ fn a_source_with_another_file_under_its_number_hears_nothing_of_the_first_one() 
         event_loop.dispatch(LONG, &mut state).unwrap();
         assert_eq!(state.take_log(), ["3"]);
         drop(duplicate);
-        event_loop.dispatch(ZERO, &mut state).unwrap();
+        common::wait_for_hang_up(&first);
         let stale = event_loop.stats().stale;
         event_loop.dispatch(ZERO, &mut state).unwrap();
         assert_eq!(event_loop.stats().stale, stale, "it is over with the duplicate");
