@@ -7,7 +7,9 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use common::{LONG, State, ZERO, is_readable, manual_loop, new_loop, readable_within, wait_for_hang_up};
+use common::{
+    LONG, State, ZERO, is_readable, manual_loop, new_loop, readable_within, wait_for_hang_up,
+};
 use soloop::{
     Clock, Error, ErrorAction, EventLoop, Generic, Interest, LoopData, LoopHandle, Mode,
     PostAction, Ready, Remote, SourceOptions, TimeoutAction, Timer, Token, make_ping,
