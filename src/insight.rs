@@ -1,4 +1,4 @@
-//! What a loop tells of itself: observers, statistics, the table of its sources.
+//! What a loop reports about itself: observers, statistics, the table of its sources.
 
 pub(crate) mod instrumentation;
 pub(crate) mod observe;

@@ -84,9 +84,9 @@ pub use self::message::{
 /// readers ignore fields that they do not know.
 pub const VERSION: u32 = 1;
 
-/// How many viewers there may be at a time.
+/// The number of viewers at a time, at most.
 const MOST_VIEWERS: usize = 16;
-/// How long no viewer is accepted after there was no fd for one.
+/// How long the inspector accepts no viewer after the process ran out of fds.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A socket by which viewers look into the loop; the [module](crate::inspector) describes it.
@@ -204,7 +204,7 @@ impl<Data: LoopData + 'static> LoopHandle<Data> {
     }
 }
 
-/// Inserts a viewer; one that the kernel refuses is gone.
+/// Inserts a viewer, or drops it if the kernel refuses it.
 fn insert_viewer<Data: LoopData + 'static>(
     handle: &mut LoopHandle<Data>,
     viewer: Viewer,
@@ -227,7 +227,7 @@ fn insert_viewer<Data: LoopData + 'static>(
     viewer.ok()
 }
 
-/// Has the loop looked at no longer than there are viewers: dropped with the callback of one.
+/// Detaches the observer when the last viewer goes: the callback of each viewer owns one, and drops it.
 struct Detach<Data: LoopData + 'static>(LocalRemote<Data>);
 
 impl<Data: LoopData + 'static> Drop for Detach<Data> {

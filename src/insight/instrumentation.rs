@@ -1,9 +1,9 @@
-//! What a loop keeps while somebody looks: the observers, the names of sources, times and counts.
+//! The state that a loop keeps while it is observed or counts: the observers, the names of sources, times and counts.
 //!
-//! An [`EventLoop`](crate::EventLoop) has an `Instrumentation` only then. Every callback of the user's passes through
-//! [`instrument`], or through its two arms in `EventLoop::call_once`; what is here is out of line, so that a loop
-//! nobody looks at pays for one branch. The record of a source is made when it first calls back, and retired when
-//! the round that removed it ends or another record is made: a closure given to `take` still runs under the name of its
+//! An [`EventLoop`](crate::EventLoop) has an `Instrumentation` only then. Every user callback passes through
+//! [`instrument`], or through its two arms in `EventLoop::call_once`; the code here is out of line, so that otherwise a
+//! loop pays for one branch. A source's record is made when it first calls back. It is retired when the round that
+//! removed the source ends, or when another record is made: a closure given to `take` still runs under the name of its
 //! source.
 
 use std::any::Any;
@@ -20,15 +20,15 @@ use crate::registry::Registrations;
 use crate::token::{InterestKey, SourceKey};
 use crate::{AnyToken, CallbackKind, CallbackReport, ErrorAction, LoopData, LoopHandle, Priority};
 
-/// How many sources that are gone the statistics remember.
+/// The number of removed sources that the statistics remember.
 const GONE: usize = 256;
 
-/// An observer whose type is known again.
+/// An observer that can be downcast to its type.
 pub(crate) trait AnyObserver: Observer + Any {}
 
 impl<O: Observer + Any> AnyObserver for O {}
 
-/// Sees the ends of callbacks alone.
+/// Receives only the ends of callbacks.
 struct Closure<F>(F);
 
 impl<F: FnMut(&CallbackReport<'_>)> Observer for Closure<F> {
@@ -37,7 +37,7 @@ impl<F: FnMut(&CallbackReport<'_>)> Observer for Closure<F> {
     }
 }
 
-/// What is free to count, and always counted.
+/// Counts that cost nothing, and are always kept.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) rounds: u64,
@@ -46,7 +46,7 @@ pub(crate) struct Counters {
     pub(crate) stale: u64,
 }
 
-/// What is about to run.
+/// The callback that is about to run.
 pub(crate) struct Subject {
     kind: CallbackKind,
     /// The source and the name of its type.
@@ -71,9 +71,9 @@ impl Subject {
     }
 }
 
-/// What is known of a callback when it begins.
+/// Recorded when a callback begins.
 pub(crate) struct RunningCallback {
-    /// Of an idle that has one.
+    /// The name of an idle, if it has one.
     name: Option<Cow<'static, str>>,
     priority: Priority,
     lateness: Option<Duration>,
@@ -81,7 +81,7 @@ pub(crate) struct RunningCallback {
     started: Instant,
 }
 
-/// What is kept of a source while somebody looks.
+/// The record of one source.
 pub(crate) struct SourceRecord {
     name: Cow<'static, str>,
     pub(crate) events: u64,
@@ -109,27 +109,27 @@ impl SourceRecord {
 
 #[derive(Default)]
 pub(crate) struct Instrumentation {
-    /// At most one of each type, but for closures.
+    /// At most one of each type, except for closures.
     observers: Vec<Box<dyn AnyObserver>>,
     counting: bool,
     sources: SparseSecondaryMap<SourceKey, SourceRecord>,
-    /// Removed in this round.
+    /// The sources removed in this round.
     removed: Vec<SourceKey>,
     gone: VecDeque<SourceStats>,
     round_started: Option<Instant>,
-    /// When the wait began, how much there was to deliver by then, and how many wake-ups there had been.
+    /// When the wait began; the number of interests queued, and of wake-ups counted, by then.
     wait_started: Option<(Instant, usize, u64)>,
     /// The loop woke up, and no callback ran since.
     woke: bool,
     pub(crate) wakeups_for_posts: u64,
     pub(crate) wakeups_for_nothing: u64,
-    /// In the waits of this round.
+    /// The time spent in the waits of this round.
     round_asleep: Duration,
     pub(crate) asleep: Duration,
     pub(crate) busy: Duration,
 }
 
-/// Runs a callback, under the eyes of whoever looks.
+/// Runs a callback, and reports it to the observers and the statistics.
 #[inline]
 pub(crate) fn instrument<Data: LoopData, R>(
     insight: &mut Option<Box<Instrumentation>>,
@@ -211,7 +211,7 @@ impl Instrumentation {
         self.observers.iter_mut().for_each(|observer| observer.callback_end(&report));
     }
 
-    /// Counts a wake-up for the callback that was the first after it.
+    /// Counts a wake-up for the first callback after it.
     fn count_wakeup(&mut self, subject: &Subject, woke: bool) {
         if !self.counting || !woke {
             return;
@@ -222,7 +222,7 @@ impl Instrumentation {
         }
     }
 
-    /// Makes the record of a source if there is none.
+    /// Makes the record of a source, unless it exists.
     fn ensure_record(
         &mut self,
         key: SourceKey,
@@ -230,7 +230,7 @@ impl Instrumentation {
         registrations: &Registrations,
     ) {
         if !self.sources.contains_key(key) {
-            // It may take the place of one that was removed in this round, and whose record is still there.
+            // The key may reuse the slot of a source that was removed in this round, whose record still exists.
             self.forget_removed();
             let name = registrations.options(key).and_then(|options| options.name.clone());
             let record = SourceRecord {
@@ -246,7 +246,7 @@ impl Instrumentation {
         }
     }
 
-    /// A source is about to be removed, and its options to be forgotten.
+    /// Notes that a source is about to be removed, before its options are forgotten.
     #[cold]
     pub(crate) fn note_removal(
         &mut self,
@@ -258,7 +258,7 @@ impl Instrumentation {
         self.removed.push(key);
     }
 
-    /// A source failed.
+    /// Notes an error of a source.
     #[cold]
     pub(crate) fn note_error(
         &mut self,
@@ -274,7 +274,7 @@ impl Instrumentation {
         record.last_error = Some(error.to_string());
     }
 
-    /// The observers hear of an error and of what was decided about it.
+    /// Reports an error, and the decision about it, to the observers.
     #[cold]
     pub(crate) fn show_error(&mut self, error: &Error, action: ErrorAction) {
         self.observers.iter_mut().for_each(|observer| observer.error(error, action));
@@ -300,7 +300,7 @@ impl Instrumentation {
         self.observers.iter_mut().for_each(|observer| observer.round_end(&report));
     }
 
-    /// A wait begins, with `queued` interests to deliver and after `wakeups` wake-ups.
+    /// Notes that a wait begins, with `queued` interests to deliver and after `wakeups` wake-ups.
     pub(crate) fn begin_wait(&mut self, timeout: Option<Duration>, queued: usize, wakeups: u64) {
         self.observers.iter_mut().for_each(|observer| observer.wait_begin(timeout));
         if std::mem::take(&mut self.woke) && self.counting {
@@ -309,7 +309,7 @@ impl Instrumentation {
         self.wait_started = self.times_rounds().then(|| (Instant::now(), queued, wakeups));
     }
 
-    /// A wait ends, with as many of both.
+    /// Notes that a wait ends; `queued` and `wakeups` are the counts by now.
     pub(crate) fn end_wait(&mut self, queued: usize, wakeups: u64) {
         let Some((started, queued_before, wakeups_before)) = self.wait_started.take() else {
             return;
@@ -322,7 +322,7 @@ impl Instrumentation {
         self.observers.iter_mut().for_each(|observer| observer.wait_end(&report));
     }
 
-    /// Forgets what was removed, but for the statistics of the last few.
+    /// Deletes the records of removed sources, and keeps the statistics of the last few.
     fn forget_removed(&mut self) {
         for key in self.removed.drain(..) {
             if let Some(record) = self.sources.remove(key)
@@ -341,13 +341,13 @@ impl Instrumentation {
         self.counting || !self.observers.is_empty()
     }
 
-    // Who looks.
+    // Observers.
 
     pub(crate) fn add_closure(&mut self, closure: impl FnMut(&CallbackReport<'_>) + 'static) {
         self.observers.push(Box::new(Closure(closure)));
     }
 
-    /// Adds an observer, in the place of one of its type.
+    /// Adds an observer, or replaces the one of its type.
     pub(crate) fn set_observer<O: Observer + Any>(&mut self, observer: O) {
         match self.observer_mut::<O>() {
             Some(place) => *place = observer,
@@ -388,7 +388,7 @@ impl Instrumentation {
 
     // Statistics.
 
-    /// Starts to count, or stops and forgets what was counted.
+    /// Starts counting, or stops and clears the counts.
     pub(crate) fn count(&mut self, on: bool) {
         self.counting = on;
         if !on {
@@ -407,7 +407,7 @@ impl Instrumentation {
         self.sources.get(key)
     }
 
-    /// Of the sources that had something to say: first those that are gone.
+    /// The statistics of all sources with an event or an error, removed sources first.
     pub(crate) fn source_stats(&self) -> Vec<SourceStats> {
         let record = self.sources.iter().filter(|(_, record)| record.events + record.errors > 0);
         self.gone.iter().cloned().chain(record.map(|(key, record)| record.stats(key))).collect()

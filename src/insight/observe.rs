@@ -1,7 +1,7 @@
-//! What can be seen of a loop at work: the reports, and those who receive them.
+//! Observers, and the reports that they receive.
 //!
-//! The loop's half is in `insight.rs`; ready-made observers are in `observe/`. While nobody observes and
-//! [`stats`](crate::EventLoop::stats) are off, a callback costs one branch more, and no clock is read.
+//! The loop's part is in `instrumentation.rs`; ready-made observers are in `observe/`. Without observers, and with
+//! [`stats`](crate::EventLoop::stats) off, a callback costs one more branch, and the loop reads no clock.
 
 mod chrome;
 mod histogram;

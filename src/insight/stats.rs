@@ -1,4 +1,4 @@
-//! What a loop counts, and the table of its sources.
+//! The counts of a loop, and the table of its sources.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -108,7 +108,7 @@ impl SourceRow {
             self.priority.as_str().to_owned(),
             self.events.to_string(),
             format!("{:.1?}", self.busy).replace(".0", ""),
-            // One line a source, whatever its errors say.
+            // One line per source, even if an error has several.
             self.last_error.as_deref().unwrap_or_default().replace('\n', " "),
         ]
     }
@@ -123,7 +123,7 @@ impl fmt::Display for SourceTable {
     }
 }
 
-/// Lines of cells, each column as wide as its widest cell; nothing after the last cell of a line.
+/// Writes lines of cells. Each column is as wide as its widest cell; no spaces follow the last cell of a line.
 pub(crate) fn write_aligned<const N: usize>(
     f: &mut fmt::Formatter<'_>,
     lines: &[[String; N]],

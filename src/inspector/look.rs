@@ -1,4 +1,4 @@
-//! What is done for a viewer with the loop at hand, from inside of [`LoopHandle::inspect`](crate::LoopHandle::inspect).
+//! Serves a viewer from inside [`LoopHandle::inspect`](crate::LoopHandle::inspect), with access to the loop.
 
 use std::time::{Duration, Instant};
 
@@ -8,19 +8,19 @@ use super::viewer::{Tracing, Viewer};
 use crate::error::type_name::without_paths;
 use crate::{AnyToken, ChromeTrace, EventLoop, LoopData, SourceRow, Token};
 
-/// For how long a look collects rows, and so delays a callback.
+/// How long one look collects rows, and so delays a callback.
 const SLICE: Duration = Duration::from_micros(40);
 
-/// A snapshot that is being made.
+/// A snapshot in progress.
 #[derive(Debug, Default)]
 pub(super) struct Collecting {
-    /// Its number, and the sources that are left.
+    /// The snapshot's number, and the sources still to be collected.
     begun: Option<(u64, Vec<AnyToken>)>,
-    /// The line, as far as it is.
+    /// The message so far.
     line: Vec<u8>,
 }
 
-/// Gives `viewer` what it asked for.
+/// Collects what `viewer` requested, and queues it for the viewer.
 pub(super) fn look<Data: LoopData>(
     viewer: Token<Viewer>,
     event_loop: &mut EventLoop<Data>,
@@ -59,7 +59,7 @@ pub(super) fn look<Data: LoopData>(
     data.loop_handle().update(viewer, |_| ());
 }
 
-/// Begins a trace, or ends it.
+/// Begins or ends a trace.
 fn trace(
     attached: &mut Attached,
     tracing: Option<Tracing>,
@@ -83,7 +83,7 @@ fn trace(
     }
 }
 
-/// The message of a trace, which is there as text.
+/// The message for a trace, whose events are JSON text already.
 fn trace_line(events: Vec<u8>, truncated: bool) -> Vec<u8> {
     let mut line = format!("{{\"trace\":{{\"truncated\":{truncated},\"events\":").into_bytes();
     line.extend(events);
@@ -91,7 +91,7 @@ fn trace_line(events: Vec<u8>, truncated: bool) -> Vec<u8> {
     line
 }
 
-/// Goes on with a snapshot for a while: its line when it is through.
+/// Continues a snapshot for one slice. Returns its message when it is complete.
 fn collect<Data: LoopData>(
     collecting: Collecting,
     event_loop: &mut EventLoop<Data>,
@@ -186,6 +186,6 @@ fn due_in(deadline: Instant, now: Instant) -> i64 {
 }
 
 fn write(line: &mut Vec<u8>, value: &impl serde::Serialize) {
-    // Writing to memory does not fail, and none of these has keys that are no strings.
+    // Writing to memory does not fail, and all keys of these values are strings.
     let _ = serde_json::to_writer(line, value);
 }

@@ -1,4 +1,4 @@
-//! What the program and its viewers say to each other: one JSON value a line, both ways.
+//! The messages between the program and its viewers: one JSON value per line, both ways.
 
 use std::borrow::Cow;
 
@@ -180,7 +180,7 @@ pub struct Trace {
 }
 
 impl Counts {
-    /// Adds what others did. The last of them is the last.
+    /// Adds the counts of `other`, which is the later one: its last duration replaces this one's.
     pub(super) fn add(&mut self, other: &Self) {
         self.events += other.events;
         self.busy_ns += other.busy_ns;

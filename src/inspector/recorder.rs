@@ -1,6 +1,7 @@
-//! The observer that counts while viewers are there.
+//! The observer that counts while viewers are connected.
 //!
-//! It is apart from what [`enable_stats`](crate::EventLoop::enable_stats) counts, which is the program's to turn on and off.
+//! Its counts are separate from those of [`enable_stats`](crate::EventLoop::enable_stats), which the program turns on
+//! and off.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -17,15 +18,15 @@ use crate::{
     RoundReport, Token, WaitReport,
 };
 
-/// Of how many sources the counts are kept between two snapshots. Beyond, all are counted by their names.
+/// Between two snapshots, counts are kept for this many sources. With more, the counts so far are merged by name.
 const MOST_SOURCES: usize = 1 << 16;
-/// Of how many names what is gone is kept.
+/// Counts of removed sources are kept for this many names.
 const MOST_NAMES: usize = 1024;
-/// How many slow callbacks wait for a viewer; what comes then is not told.
+/// At most this many slow callbacks wait for a viewer; further ones are not reported.
 const MOST_SLOW: usize = 256;
-/// How long a trace is, in bytes.
+/// The longest trace, in bytes.
 const LONGEST_TRACE: usize = 16 << 20;
-/// How much time on the processor may be taken for a callback's that was the loop's before it.
+/// The error of a slow callback's CPU time: that much of the time before it may be counted as its own.
 const PRECISION: Duration = Duration::from_micros(100);
 
 pub(super) struct Recorder {
@@ -38,11 +39,11 @@ pub(super) struct Recorder {
     snapshot: u64,
     /// The loop woke up, and no callback ran since.
     woke: bool,
-    /// What runs is the inspector's own, and no affair of a viewer's.
+    /// The running callback is the inspector's own, and is not reported as slow.
     is_own: bool,
-    /// How long the thread has had the processor when that was looked at last.
+    /// The thread's CPU time when it was last read.
     on_cpu: Duration,
-    /// How long callbacks took since.
+    /// The time that callbacks have taken since then.
     unseen: Duration,
     pub(super) viewers: Vec<Attached>,
 }
@@ -51,11 +52,11 @@ struct Record {
     name: String,
     counts: Counts,
     last_error: Option<String>,
-    /// The last snapshot that has it, or that was there when it came.
+    /// The last snapshot that contains the source, or the current one when the record was made.
     seen: u64,
 }
 
-/// What is kept for one viewer.
+/// The state kept for one viewer.
 pub(super) struct Attached {
     pub(super) viewer: Token<Viewer>,
     pub(super) notifier: Notifier,
@@ -81,7 +82,7 @@ impl Recorder {
         }
     }
 
-    /// The callback that runs is the inspector's own.
+    /// Marks the running callback as the inspector's own.
     pub(super) fn set_own(&mut self) {
         self.is_own = true;
     }
@@ -90,7 +91,7 @@ impl Recorder {
         self.viewers.iter_mut().find(|attached| attached.viewer == viewer)
     }
 
-    /// A snapshot begins: its number, and what it says besides the sources.
+    /// Begins a snapshot. Returns its number and everything in it except for the sources.
     pub(super) fn begin_snapshot(&mut self) -> (u64, Totals, Vec<Gone>, Vec<Gone>) {
         self.snapshot += 1;
         let totals = Totals { counted_ns: nanos(self.since.elapsed()), ..self.totals.clone() };
@@ -100,14 +101,14 @@ impl Recorder {
         (self.snapshot, totals, others, self.gone.iter().map(gone).collect())
     }
 
-    /// What a snapshot says of a source.
+    /// The part of a snapshot about one source.
     pub(super) fn show(&mut self, source: AnyToken) -> Option<(&Counts, Option<&str>)> {
         let record = self.sources.get_mut(&source)?;
         record.seen = self.snapshot;
         Some((&record.counts, record.last_error.as_deref()))
     }
 
-    /// A snapshot is through: the sources that it has not met are gone.
+    /// Ends a snapshot: the sources that it did not meet are gone.
     pub(super) fn end_snapshot(&mut self, number: u64) {
         let gone: Vec<_> =
             self.sources.extract_if(|_, record| record.seen < number).map(|gone| gone.1).collect();
@@ -136,7 +137,7 @@ impl Recorder {
         })
     }
 
-    /// For how long the thread had the processor since this was asked last.
+    /// The CPU time that the thread has used since the last call.
     fn look_at_cpu(&mut self) -> Duration {
         self.unseen = Duration::ZERO;
         let before = std::mem::replace(&mut self.on_cpu, thread_time());
@@ -216,7 +217,7 @@ impl Observer for Recorder {
         if !std::mem::take(&mut self.is_own) && !self.viewers.iter().any(is_viewer) {
             self.tell_slow(report);
         }
-        // Short callbacks before a slow one are taken for a part of it.
+        // Short callbacks before a slow one are counted as part of it.
         self.unseen += report.duration;
         if self.unseen > PRECISION && self.has_slow() {
             self.look_at_cpu();
@@ -237,7 +238,7 @@ impl fmt::Debug for Recorder {
     }
 }
 
-/// What a trace is written to: the whole of it on one line.
+/// The target of a trace, which writes it on one line.
 #[derive(Default)]
 pub(super) struct TraceBuffer {
     pub(super) text: Vec<u8>,
@@ -261,7 +262,7 @@ fn named(name: String, counts: &Counts) -> Gone {
     Gone { name, counts: counts.clone() }
 }
 
-/// For how long this thread has had the processor so far.
+/// The CPU time that this thread has used so far.
 fn thread_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The socket that viewers connect to: bound for its owner alone, and removed when it is dropped.
+//! The socket that viewers connect to: open to its owner only, and removed when dropped.
 
 use std::fs;
 use std::io;
@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socke
 pub(super) struct Socket {
     listener: UnixListener,
     path: PathBuf,
-    /// The file that was made: another one at this path is not ours to remove.
+    /// The file that `bind` made. Another file at this path is not removed.
     file: (u64, u64),
 }
 
@@ -35,7 +35,7 @@ impl Socket {
             listener => listener,
         };
         let listener = listener.map_err(failed)?;
-        // Where the mode of the socket is not that of the file that `bind` makes.
+        // For systems where `bind` does not give the file the mode of the socket.
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
         let file = file_of(path).map_err(failed)?;
         Ok(Self { listener, path: path.to_owned(), file })
@@ -45,7 +45,7 @@ impl Socket {
         &self.path
     }
 
-    /// The next viewer; `None` if it has gone again.
+    /// The next viewer; `None` if there is none, for example because it has disconnected.
     pub(super) fn accept(&self) -> io::Result<Option<UnixStream>> {
         match self.listener.accept() {
             Ok((stream, _)) => {
@@ -79,7 +79,7 @@ impl Drop for Socket {
 fn listen_at(address: &SocketAddrUnix) -> io::Result<UnixListener> {
     let fd = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
     rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
-    // On Linux the file gets the mode of the socket: at no time may others connect.
+    // On Linux the file gets the mode of the socket, so that others can connect at no time.
     let _ = fchmod(&fd, Mode::RUSR | Mode::WUSR);
     bind(&fd, address)?;
     listen(&fd, 16)?;
@@ -88,7 +88,7 @@ fn listen_at(address: &SocketAddrUnix) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Removes a socket that nobody listens on any more.
+/// Removes a socket that no process listens on.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let found = fs::symlink_metadata(path)?;
     if !found.file_type().is_socket() {

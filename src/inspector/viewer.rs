@@ -1,9 +1,9 @@
-//! One viewer: a source that reads its requests, keeps its times and writes what it gets.
+//! One viewer: a source that reads requests, keeps the viewer's times and writes the answers.
 //!
-//! It does at most a few thousand bytes of work a call, and one call a round. It reads no request before the answers to the
-//! earlier ones are written, and no snapshot begins before the last one is: what waits for a viewer is bounded, and
-//! one that takes nothing for a while is dropped. What it needs the loop for it asks its callback for, which has
-//! [`look`](super::look::look) called.
+//! It handles at most a few thousand bytes per call, and one call per round. It reads no request before the answers to
+//! earlier ones are written, and begins no snapshot before the last one is written: the data that waits for a viewer is
+//! bounded. A viewer that reads nothing for a while is dropped. For work that needs the loop it calls its callback,
+//! which arranges a call of [`look`](super::look::look).
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -18,17 +18,17 @@ use crate::{
     Clock, EventSource, Interest, InterestToken, Mode, Notifier, PostAction, Readiness, Registrar,
 };
 
-/// How long a viewer may take nothing of what waits for it.
+/// How long a viewer may read nothing while data waits for it.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a request is.
+/// The longest request, in bytes.
 const LONGEST_REQUEST: usize = 4096;
-/// How much is written at once.
+/// The number of bytes per write, at most.
 const CHUNK: usize = 64 << 10;
 const LEAST_PERIOD: Duration = Duration::from_millis(10);
 const LEAST_SLOW: Duration = Duration::from_micros(100);
 const LONGEST_TRACE: Duration = Duration::from_secs(60);
 
-/// A trace that a viewer asked for.
+/// A trace that a viewer requested.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Tracing {
     For(Duration),
@@ -44,12 +44,12 @@ pub(super) struct Viewer {
     notifier: Option<(InterestToken, Notifier)>,
     input: Vec<u8>,
     output: VecDeque<Vec<u8>>,
-    /// How much of the first of these is written.
+    /// The number of bytes of the first line that are written.
     written: usize,
-    /// Since when it has taken nothing.
+    /// Since when the viewer has read nothing.
     stuck_since: Instant,
     greeted: bool,
-    /// What waits for it is the last it gets.
+    /// The viewer is removed once its output is written.
     closing: bool,
     watch: Option<(Duration, Instant)>,
     pub(super) slow: Option<Duration>,
@@ -57,7 +57,7 @@ pub(super) struct Viewer {
     pub(super) collecting: Option<Collecting>,
 }
 
-/// A message as it is sent.
+/// A message in the form in which it is sent.
 pub(super) fn line(message: &Message) -> Vec<u8> {
     let mut line = serde_json::to_vec(message).unwrap_or_default();
     line.push(b'\n');
@@ -88,7 +88,7 @@ impl Viewer {
         }
     }
 
-    /// Has a line written.
+    /// Queues a line to be written.
     pub(super) fn send(&mut self, line: Vec<u8>) {
         if self.output.is_empty() {
             self.stuck_since = self.clock.now();
@@ -100,7 +100,7 @@ impl Viewer {
         self.notifier.as_ref().map(|(_, notifier)| notifier.clone())
     }
 
-    /// Ends it, when it has heard why.
+    /// Sends the reason, then ends the connection.
     fn refuse(&mut self, why: String) {
         self.send(line(&Message::Error(why)));
         (self.closing, self.watch, self.collecting) = (true, None, None);
@@ -122,7 +122,7 @@ impl Viewer {
         Ok(())
     }
 
-    /// Reads some; whether the viewer is still there.
+    /// Reads once. Returns whether the viewer is still connected.
     fn read(&mut self) -> io::Result<bool> {
         let mut buffer = [0; LONGEST_REQUEST];
         match self.stream.read(&mut buffer) {
@@ -134,7 +134,7 @@ impl Viewer {
         Ok(true)
     }
 
-    /// Does what is asked for, until there is something to write.
+    /// Handles requests until there is something to write.
     fn take_requests(&mut self) {
         while !self.closing && !self.is_busy() {
             let Some(end) = self.input.iter().position(|byte| *byte == b'\n') else {
@@ -173,18 +173,18 @@ impl Viewer {
         }
     }
 
-    /// Whether requests wait for something to be written.
+    /// Whether requests have to wait until something is written.
     fn is_busy(&self) -> bool {
         !self.output.is_empty() || self.collecting.is_some()
     }
 
-    /// Begins the snapshot that is due, and plans the next.
+    /// Begins a snapshot if it is due, and schedules the next.
     fn keep_time(&mut self, now: Instant) {
         let busy = self.is_busy();
         if let Some((every, next)) = &mut self.watch
             && *next <= now
         {
-            // A viewer that is slower than that gets fewer.
+            // A viewer that reads more slowly than that gets fewer snapshots.
             *next = now.checked_add(*every).unwrap_or(now);
             if !busy {
                 self.collecting = Some(Collecting::default());
@@ -192,7 +192,7 @@ impl Viewer {
         }
     }
 
-    /// When the timer is to fire.
+    /// The next deadline of the timer.
     fn deadline(&self) -> Option<Instant> {
         let watch = self.watch.map(|(_, next)| next);
         let patience = (!self.output.is_empty()).then(|| self.stuck_since + PATIENCE);
@@ -231,7 +231,7 @@ impl Viewer {
 }
 
 impl EventSource for Viewer {
-    /// The loop is to be looked at.
+    /// The viewer needs a look at the loop.
     type Event<'a> = ();
     type Ret = ();
     type Error = io::Error;
@@ -284,7 +284,7 @@ impl EventSource for Viewer {
         F: FnMut(()),
     {
         let answer = match self.process(token, readiness) {
-            // It has gone without a word.
+            // The viewer disconnected without a message.
             Err(error) if error.kind() != io::ErrorKind::InvalidInput => {
                 return Ok(PostAction::Remove);
             }

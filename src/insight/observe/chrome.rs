@@ -47,7 +47,7 @@ use crate::{CallbackReport, Observer, WaitReport};
 pub struct ChromeTrace<W: Write> {
     writer: W,
     epoch: Instant,
-    /// Nothing was written yet.
+    /// Nothing has been written yet.
     empty: bool,
     /// The array is closed, or writing failed.
     done: bool,
@@ -118,7 +118,7 @@ impl<W: Write> Observer for ChromeTrace<W> {
 
 impl<W: Write> Drop for ChromeTrace<W> {
     fn drop(&mut self) {
-        // There is nobody to tell; `finish` tells.
+        // `drop` can't report an error; `finish` does.
         let _ = self.finish();
     }
 }

@@ -1,7 +1,7 @@
 //! Distributions of durations.
 //!
-//! Buckets are log-linear, as in HdrHistogram: each power of two of nanoseconds is divided into 16 equal
-//! parts, so that a bucket is at most 1/16 as wide as the durations in it are long.
+//! Buckets are log-linear, as in HdrHistogram: each power of two of nanoseconds is divided into 16 equal parts, so that
+//! the width of a bucket is at most 1/16 of the durations in it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::insight::stats::write_aligned;
 use crate::{CallbackKind, CallbackReport, Observer};
 
-/// How many parts a power of two has, as a power of two.
+/// The base-2 logarithm of the number of parts of a power of two.
 const PARTS: u32 = 4;
 
 /// A distribution of durations. It stores only how many durations lie in each bucket: 8 kB at most, and recording one
@@ -73,7 +73,7 @@ impl Histogram {
     /// The duration that a fraction `q` of all durations (between 0 and 1) does not exceed. It is too long by 1/16 at
     /// most; zero if there is no duration.
     pub fn quantile(&self, q: f64) -> Duration {
-        // Saturates, and makes 0 of what is not a number.
+        // The cast saturates, and turns NaN into 0.
         let rank = ((q * self.count as f64).ceil() as u64).clamp(1, self.count.max(1));
         let mut seen = 0;
         for (bucket, count) in self.buckets.iter().enumerate() {
@@ -90,11 +90,11 @@ fn bucket(nanos: u64) -> usize {
     let Some(shift) = nanos.checked_ilog2().and_then(|log| log.checked_sub(PARTS)) else {
         return nanos as usize;
     };
-    // The leading bit, which every value has, counts as one more power.
+    // The leading bit, which every value has, adds one more power.
     ((shift as usize) << PARTS) + (nanos >> shift) as usize
 }
 
-/// The longest duration of a bucket, in nanoseconds.
+/// The longest duration in a bucket, in nanoseconds.
 fn upper_bound(bucket: usize) -> u64 {
     let shift = (bucket >> PARTS).saturating_sub(1);
     let part = (bucket - (shift << PARTS)) as u128;

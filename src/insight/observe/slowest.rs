@@ -1,4 +1,4 @@
-//! The few callbacks that took longest.
+//! The few callbacks that took the longest.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ use crate::{CallbackKind, CallbackReport, Observer};
 pub struct SlowestCallbacks {
     count: usize,
     since: Instant,
-    /// The slowest first.
+    /// Slowest first.
     callbacks: Vec<SlowestCallback>,
 }
 

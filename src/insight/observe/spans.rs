@@ -28,7 +28,7 @@ use crate::{CallbackReport, Observer, WaitReport};
 /// ```
 #[derive(Debug, Default)]
 pub struct TracingSpans {
-    /// Of what runs. What a panic left goes when the next one is entered.
+    /// The span of the running callback. A span that a panic left is replaced when the next one is entered.
     current: Option<EnteredSpan>,
 }
 
