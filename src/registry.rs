@@ -130,8 +130,8 @@ const DEFAULT_BUDGET: u32 = 1024;
 #[inline]
 fn mark_of<S: 'static>() -> u32 {
     /// Takes a part of the 128 bits of a `TypeId`, which are a hash already.
-    struct Part(u64);
-    impl Hasher for Part {
+    struct TypeIdHasher(u64);
+    impl Hasher for TypeIdHasher {
         fn finish(&self) -> u64 {
             self.0
         }
@@ -144,9 +144,9 @@ fn mark_of<S: 'static>() -> u32 {
             self.0 ^= bits;
         }
     }
-    let mut part = Part(0);
-    TypeId::of::<S>().hash(&mut part);
-    part.finish() as u32
+    let mut hasher = TypeIdHasher(0);
+    TypeId::of::<S>().hash(&mut hasher);
+    hasher.finish() as u32
 }
 
 impl Registrations {

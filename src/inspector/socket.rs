@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, fchmod};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen};
 
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -77,8 +77,7 @@ impl Drop for Socket {
 }
 
 fn listen_at(address: &SocketAddrUnix) -> io::Result<UnixListener> {
-    let fd = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
-    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+    let fd = new_socket()?;
     // On Linux the file gets the mode of the socket, so that others can connect at no time.
     let _ = fchmod(&fd, Mode::RUSR | Mode::WUSR);
     bind(&fd, address)?;
@@ -86,6 +85,22 @@ fn listen_at(address: &SocketAddrUnix) -> io::Result<UnixListener> {
     let listener = UnixListener::from(fd);
     listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+/// A socket that no child inherits, not even one that another thread starts meanwhile.
+#[cfg(not(target_vendor = "apple"))]
+fn new_socket() -> rustix::io::Result<OwnedFd> {
+    let flags = rustix::net::SocketFlags::CLOEXEC;
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
+/// A socket that children do not inherit. A child that another thread starts meanwhile does: these systems have no flag
+/// for it.
+#[cfg(target_vendor = "apple")]
+fn new_socket() -> rustix::io::Result<OwnedFd> {
+    let fd = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(fd)
 }
 
 /// Removes a socket that no process listens on.

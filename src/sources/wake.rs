@@ -2,9 +2,9 @@
 //!
 //! A [`WakeState`] holds, behind one lock, the work, whether the loop knows of it, and the notifier while the source is
 //! registered. A thread that adds work notifies the loop unless it knows. The source answers `Again` as long as there
-//! is work, and only an answer of `Continue` clears `loop_knows`. So a wake-up during a poll is seen, no wake-up costs
-//! a round of its own, and no panic loses one: after a panic the loop delivers the notifier's event to the source
-//! again, while `loop_knows` is still set.
+//! is work. An answer of `Continue` clears `loop_knows`, and so does a registration, which looks for work itself. So a
+//! wake-up during a poll is seen, no wake-up costs a round of its own, and no panic loses one: after a panic the loop
+//! delivers the notifier's event to the source again, while `loop_knows` is still set.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -150,9 +150,9 @@ impl<W: Work> WakeReceiver<W> {
 }
 
 impl WakeReceiver<bool> {
-    /// A wake state that has rung: a new future needs a first poll.
+    /// A wake state that was woken: a new future needs a first poll.
     #[cfg(any(feature = "executor", feature = "futures-core"))]
-    pub(crate) fn rung() -> Self {
+    pub(crate) fn woken() -> Self {
         let receiver = Self::new();
         receiver.wake_state().wake_up();
         receiver
@@ -162,8 +162,8 @@ impl WakeReceiver<bool> {
         Arc::clone(self.wake_state()).into()
     }
 
-    /// Returns whether to poll, and clears it.
-    pub(crate) fn take_ring(&self) -> bool {
+    /// Whether it was woken, and the future is to be polled; cleared by that.
+    pub(crate) fn take_wake_up(&self) -> bool {
         self.with_work(std::mem::take)
     }
 }

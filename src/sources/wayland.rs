@@ -180,7 +180,7 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
         if self.failed {
             return Ok(PostAction::Disable);
         }
-        self.wake_state.take_ring();
+        self.wake_state.take_wake_up();
         self.queue.armed = false;
         // Dispatch what was read before the connection failed: it may give the reason.
         let dispatched = callback(&mut self.queue);

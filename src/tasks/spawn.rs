@@ -65,7 +65,7 @@ where
     Fut: Future<Output = ()> + 'static,
 {
     let (sender, calls) = mpsc::channel::<Arc<dyn Call<Data>>>();
-    let receiver = WakeReceiver::rung();
+    let receiver = WakeReceiver::woken();
     let wake_state = Arc::clone(receiver.wake_state());
     let waits = Arc::new(WaitCounts::default());
     let clock = handle.clock().clone();
@@ -138,8 +138,8 @@ impl EventSource for Task {
         let Some(mut future) = self.future.take() else {
             return Ok(PostAction::Remove);
         };
-        // A queued closure rings the wake state, so the task runs again as long as closures are queued.
-        if !callback(()) && self.receiver.take_ring() {
+        // A queued closure wakes this source, so the task runs again as long as closures are queued.
+        if !callback(()) && self.receiver.take_wake_up() {
             let polled = future.as_mut().poll(&mut Context::from_waker(&self.waker));
             if polled.is_ready() {
                 return Ok(PostAction::Remove);

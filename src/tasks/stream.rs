@@ -54,7 +54,7 @@ pub struct StreamSource<S> {
 impl<S: Stream> StreamSource<S> {
     /// Makes a source that polls `stream`.
     pub fn new(stream: S) -> Self {
-        let receiver = WakeReceiver::rung();
+        let receiver = WakeReceiver::woken();
         Self { stream: Some(Box::pin(stream)), waker: receiver.waker(), receiver }
     }
 }
@@ -95,7 +95,7 @@ impl<S: Stream + 'static> EventSource for StreamSource<S> {
         let Some(mut stream) = self.stream.take() else {
             return Ok(PostAction::Remove);
         };
-        let polled = if self.receiver.take_ring() {
+        let polled = if self.receiver.take_wake_up() {
             stream.as_mut().poll_next(&mut Context::from_waker(&self.waker))
         } else {
             Poll::Pending

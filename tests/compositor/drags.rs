@@ -5,16 +5,35 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 
 use wayland_client::protocol::wl_data_device_manager::DndAction;
+use wayland_client::protocol::wl_data_offer::WlDataOffer;
+use wayland_client::protocol::wl_data_source::WlDataSource;
 
 use super::desk::{Desk, Told, point_at};
 use super::server::Compositor;
 use super::{BLUE, GREEN, RED, rgb};
 
+/// A client that drags, and one that may want it.
+fn desks(compositor: &Compositor) -> (Desk, Desk) {
+    (Desk::new(compositor, "from", RED), Desk::new(compositor, "to", GREEN))
+}
+
+/// Drags a source that can be copied onto `to`, which accepts.
+fn drag_onto(
+    compositor: &Compositor,
+    from: &mut Desk,
+    to: &mut Desk,
+) -> (WlDataSource, WlDataOffer) {
+    let source = from.source(DndAction::Copy);
+    from.drag(compositor, &source);
+    point_at(compositor, to.at, (5, 5), "");
+    let offer = to.accept(DndAction::Copy, DndAction::Copy);
+    (source, offer)
+}
+
 #[test]
 fn what_is_dragged_from_one_client_is_dropped_on_another() {
     let compositor = Compositor::serve();
-    let mut from = Desk::new(&compositor, "from", RED);
-    let mut to = Desk::new(&compositor, "to", GREEN);
+    let (mut from, mut to) = desks(&compositor);
     let source = from.source(DndAction::Copy | DndAction::Move);
     from.drag(&compositor, &source);
     point_at(&compositor, to.at, (20, 30), "");
@@ -54,8 +73,7 @@ fn what_is_dragged_from_one_client_is_dropped_on_another() {
 #[test]
 fn what_nobody_wants_is_cancelled() {
     let compositor = Compositor::serve();
-    let mut from = Desk::new(&compositor, "from", RED);
-    let mut to = Desk::new(&compositor, "to", GREEN);
+    let (mut from, mut to) = desks(&compositor);
     // Nothing is accepted; or there is no action that both can do; or it is elsewhere by then.
     for (actions, place) in
         [(None, (5, 5)), (Some(DndAction::Move), (5, 5)), (Some(DndAction::Copy), (0, 200))]
@@ -80,12 +98,8 @@ fn what_nobody_wants_is_cancelled() {
 #[test]
 fn an_offer_that_is_dropped_and_not_finished_is_cancelled() {
     let compositor = Compositor::serve();
-    let mut from = Desk::new(&compositor, "from", RED);
-    let mut to = Desk::new(&compositor, "to", GREEN);
-    let source = from.source(DndAction::Copy);
-    from.drag(&compositor, &source);
-    point_at(&compositor, to.at, (5, 5), "");
-    let offer = to.accept(DndAction::Copy, DndAction::Copy);
+    let (mut from, mut to) = desks(&compositor);
+    let (_source, offer) = drag_onto(&compositor, &mut from, &mut to);
     point_at(&compositor, to.at, (5, 5), "left release");
     to.until("the drop", |heard| heard.dropped);
     offer.destroy();
@@ -96,8 +110,7 @@ fn an_offer_that_is_dropped_and_not_finished_is_cancelled() {
 #[test]
 fn only_who_holds_the_pointer_drags() {
     let compositor = Compositor::serve();
-    let mut from = Desk::new(&compositor, "from", RED);
-    let mut to = Desk::new(&compositor, "to", GREEN);
+    let (mut from, mut to) = desks(&compositor);
     let serial = from.press(&compositor);
     let start = |desk: &mut Desk, serial| {
         let source = desk.source(DndAction::Copy);
@@ -118,13 +131,9 @@ fn only_who_holds_the_pointer_drags() {
 #[test]
 fn a_drag_ends_with_either_side() {
     let compositor = Compositor::serve();
-    let mut from = Desk::new(&compositor, "from", RED);
-    let mut to = Desk::new(&compositor, "to", GREEN);
+    let (mut from, mut to) = desks(&compositor);
     // The client below it goes: it goes on, and is wanted by nobody.
-    let source = from.source(DndAction::Copy);
-    from.drag(&compositor, &source);
-    point_at(&compositor, to.at, (5, 5), "");
-    to.accept(DndAction::Copy, DndAction::Copy);
+    let _kept = drag_onto(&compositor, &mut from, &mut to);
     drop(to);
     compositor.stderr_line("hung up");
     from.until("it is not wanted", |heard| heard.source.contains(&Told::Target(None)));
@@ -133,10 +142,7 @@ fn a_drag_ends_with_either_side() {
 
     // The one that drags goes: it is taken back, and the pointer is free when the button is.
     let mut to = Desk::new(&compositor, "to", GREEN);
-    let source = from.source(DndAction::Copy);
-    from.drag(&compositor, &source);
-    point_at(&compositor, to.at, (5, 5), "");
-    let offer = to.accept(DndAction::Copy, DndAction::Copy);
+    let (source, offer) = drag_onto(&compositor, &mut from, &mut to);
     drop((from, source));
     compositor.stderr_line("hung up");
     to.until("it is taken back", |heard| heard.over.is_none());
@@ -150,12 +156,8 @@ fn a_drag_ends_with_either_side() {
 #[test]
 fn what_is_dropped_outlasts_its_source() {
     let compositor = Compositor::serve();
-    let mut from = Desk::new(&compositor, "from", RED);
-    let mut to = Desk::new(&compositor, "to", GREEN);
-    let source = from.source(DndAction::Copy);
-    from.drag(&compositor, &source);
-    point_at(&compositor, to.at, (5, 5), "");
-    let offer = to.accept(DndAction::Copy, DndAction::Copy);
+    let (mut from, mut to) = desks(&compositor);
+    let (source, offer) = drag_onto(&compositor, &mut from, &mut to);
     point_at(&compositor, to.at, (5, 5), "left release");
     to.until("the drop", |heard| heard.dropped);
     drop((from, source));
@@ -205,8 +207,7 @@ fn an_icon_follows_the_pointer() {
 #[test]
 fn what_has_no_source_stays_in_its_client() {
     let compositor = Compositor::serve();
-    let mut from = Desk::new(&compositor, "from", RED);
-    let mut to = Desk::new(&compositor, "to", GREEN);
+    let (mut from, mut to) = desks(&compositor);
     let serial = from.press(&compositor);
     from.device.start_drag(None, &from.window.surface, None, serial);
     from.until("the pointer to leave", |heard| !heard.pointed);
@@ -229,12 +230,8 @@ fn actions_have_rules() {
     let error = client.client.protocol_error();
     assert_eq!((error.code, error.object_interface.as_str()), (1, "wl_data_source"));
 
-    let mut from = Desk::new(&compositor, "from", RED);
-    let mut to = Desk::new(&compositor, "to", GREEN);
-    let source = from.source(DndAction::Copy);
-    from.drag(&compositor, &source);
-    point_at(&compositor, to.at, (5, 5), "");
-    let offer = to.accept(DndAction::Copy, DndAction::Copy);
+    let (mut from, mut to) = desks(&compositor);
+    let (_source, offer) = drag_onto(&compositor, &mut from, &mut to);
     offer.set_actions(DndAction::Copy, DndAction::Move);
     let error = to.client.protocol_error();
     assert_eq!((error.code, error.object_interface.as_str()), (2, "wl_data_offer"));
