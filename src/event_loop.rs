@@ -164,7 +164,7 @@ impl<Data> EventLoop<Data> {
     {
         let poller = Poller::new()?;
         let registry = poller.registry().try_clone()?;
-        let ready = ReadyQueue::new(mio::Waker::new(&registry, WAKER)?);
+        let ready = ReadyQueue::new(mio::Waker::new(&registry, mio::Token(WAKER as usize))?);
         let alarm = Alarm::new(&registry)?;
         let shared = Shared::new(ready, alarm, &clock);
         let (mailbox, local_posts) = (Mailbox::new(), Mailbox::new());
@@ -459,10 +459,11 @@ impl<Data: LoopData> EventLoop<Data> {
         let Ok(handle) = own_handle(&self.shared, data) else {
             return self.shared.publish_work();
         };
-        handle.registrations_mut().renew_nearest();
+        let registrations = handle.registrations_mut();
+        registrations.renew_nearest();
         // The kernel makes no new edge for level-triggered fds that stay ready.
-        let delivered_level = self.round.take_delivered_level();
-        let may_be_more = delivered_level || self.poller.was_full();
+        let has_level = self.round.take_delivered_level() | registrations.take_changed_level();
+        let may_be_more = has_level || self.poller.was_full();
         let work = self.has_work(handle) || may_be_more && self.poller.is_ready();
         self.shared.publish_readiness(work, || self.has_work(handle));
     }

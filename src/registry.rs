@@ -78,6 +78,9 @@ pub(crate) struct Registrations {
     emulates_level: bool,
     /// Whether there ever was a mio source.
     has_mio: bool,
+    /// The registration of a level-triggered fd was changed. If the fd was ready, the kernel makes no edge for it: to the
+    /// kernel it never ceased to be.
+    changed_level: bool,
     /// The source that hosts another loop and in which this loop waits.
     host: Option<SourceKey>,
     /// The source whose callback runs; null if none does.
@@ -167,6 +170,7 @@ impl Registrations {
             emulates_oneshot: false,
             emulates_level: false,
             has_mio: false,
+            changed_level: false,
             host: None,
             running: SourceKey::null(),
             touched: false,

@@ -5,6 +5,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::io;
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
 
@@ -19,7 +20,8 @@ new_key_type! {
 }
 
 /// Names one interest (an fd, a deadline or a notifier) of a source. No two interests have the same key. One word, so
-/// that it goes through registers.
+/// that it goes through registers. A kernel event carries the whole key, which distinguishes an interest that is gone
+/// from the one that took its place.
 ///
 /// The upper half is a generation. If it is odd, the key is an [`OtherKey`]. If it is even, the interest lies in the
 /// row of its source. The source's key is then this key with the lowest bit of the generation set and the upper five
@@ -34,13 +36,6 @@ pub(crate) enum InterestRow {
     Source(SourceKey, u8),
     Other(OtherKey),
 }
-
-// A kernel event carries the whole key, generation included, which distinguishes an interest that is gone from the one
-// that took its place. That needs 64 bits of user data.
-const _: () = assert!(
-    usize::BITS >= 64,
-    "soloop puts a 64-bit key into `mio::Token`; targets with narrower pointers are not supported"
-);
 
 impl InterestKey {
     /// How many registrations of a source get a key of this kind.
@@ -73,19 +68,25 @@ impl InterestKey {
         InterestRow::Source(KeyData::from_ffi(source).into(), registration as u8)
     }
 
+    /// What a kernel event carries.
     #[inline]
-    pub(crate) fn into_mio(self) -> mio::Token {
-        mio::Token(self.0.get() as usize)
+    pub(crate) fn to_bits(self) -> u64 {
+        self.0.get()
     }
 
-    /// The key from which `token` was made.
+    /// An error where mio's tokens have 32 bits.
     #[inline]
-    pub(crate) fn from_mio(token: mio::Token) -> Self {
-        Self::from_bits(token.0 as u64)
+    pub(crate) fn to_mio(self) -> io::Result<mio::Token> {
+        if usize::BITS < u64::BITS {
+            // Some keys would fit, but not for long: that of a place that is reused does not.
+            let refused = "mio's token has no room for a key of 64 bits on this target";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, refused));
+        }
+        Ok(mio::Token(self.to_bits() as usize))
     }
 
     #[inline]
-    fn from_bits(bits: u64) -> Self {
+    pub(crate) fn from_bits(bits: u64) -> Self {
         // No key is 0, because no place in a slotmap is 0.
         Self(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MAX))
     }
@@ -307,10 +308,10 @@ assert_traits!(AnyToken: Copy, Ord, Hash, fmt::Debug, Send, Sync, Unpin, UnwindS
 assert_traits!(InterestToken: Copy, Ord, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 assert_traits!(IdleToken: Copy, Ord, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 
-/// The kernel's token of the waker, which is no interest key.
-pub(crate) const WAKER: mio::Token = mio::Token(0);
-/// The kernel's token of the alarm.
-pub(crate) const ALARM: mio::Token = mio::Token(1);
+/// What a kernel event of the waker carries. It is no interest key.
+pub(crate) const WAKER: u64 = 0;
+/// What a kernel event of the alarm carries.
+pub(crate) const ALARM: u64 = 1;
 
 #[cfg(test)]
 mod tests {
@@ -328,14 +329,14 @@ mod tests {
                 for registration in [1, 2, InterestKey::REGISTRATIONS] {
                     let source = source(place, generation);
                     let key = InterestKey::in_row(source, registration).unwrap();
-                    let key = InterestKey::from_mio(key.into_mio());
+                    let key = InterestKey::from_bits(key.to_bits());
                     assert!(matches!(
                         key.row(),
                         InterestRow::Source(named, of) if named == source && of == registration
                     ));
                 }
                 let other = source(place, generation).data().into();
-                let key = InterestKey::from_mio(InterestKey::other(other).into_mio());
+                let key = InterestKey::from_bits(InterestKey::other(other).to_bits());
                 assert!(matches!(key.row(), InterestRow::Other(named) if named == other));
             }
         }
@@ -345,7 +346,7 @@ mod tests {
 
     #[test]
     fn no_interest_key_is_a_token_of_the_loops_own() {
-        let least = InterestKey::in_row(source(1, 1), 1).unwrap().into_mio();
-        assert!(least > WAKER.max(ALARM));
+        let least = InterestKey::in_row(source(1, 1), 1).unwrap().to_bits();
+        assert!([WAKER, ALARM].iter().all(|own| least > *own));
     }
 }

@@ -320,6 +320,9 @@ mod mio_source {
 
     #[test]
     fn level_tells_as_long_as_it_is_ready() {
+        if !common::MIO_SOURCES {
+            return;
+        }
         let (mut event_loop, mut state) = new_loop();
         let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
@@ -347,7 +350,25 @@ mod mio_source {
     }
 
     #[test]
+    #[cfg(not(target_pointer_width = "64"))]
+    fn is_refused_where_mios_token_has_no_room_and_comes_back() {
+        let (mut event_loop, mut state) = new_loop();
+        let (mut ours, theirs) = connected();
+        let source = MioSource::new(theirs, Interest::READ, Mode::Level);
+        let callback = |_: soloop::Ready<'_, TcpStream>, _: &mut State| Ok(PostAction::Continue);
+        let refused = state.handle.insert_source(source, callback).unwrap_err();
+        let text = refused.to_string();
+        assert!(text.contains("64 bits") && text.contains("MioSource"), "{text}");
+        ours.write_all(b"x").unwrap();
+        assert_eq!(dispatch(&mut event_loop, &mut state), [""; 0]);
+        refused.source.into_inner().read_exact(&mut [0]).unwrap();
+    }
+
+    #[test]
     fn oneshot_and_edge_and_changes() {
+        if !common::MIO_SOURCES {
+            return;
+        }
         let (mut event_loop, mut state) = new_loop();
         let (mut ours, theirs) = connected();
         let source = MioSource::new(theirs, Interest::READ, Mode::OneShot);

@@ -246,11 +246,11 @@ impl<Data: LoopData> EventLoop<Data> {
     fn collect_found(&mut self, handle: &mut LoopHandle<Data>) {
         let Self { poller, round, shared, counters, orphans, .. } = self;
         let registrations = handle.registrations_mut();
-        poller.each(|token, readiness| match token {
+        poller.each(|data, readiness| match data {
             WAKER => {}
             ALARM => shared.alarm_fired(),
             _ => {
-                let interest = InterestKey::from_mio(token);
+                let interest = InterestKey::from_bits(data);
                 if registrations.admits(interest)
                     && !round.found(interest, readiness, registrations)
                 {

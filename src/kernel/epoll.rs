@@ -41,7 +41,7 @@ fn flags(interest: Interest, mode: Mode) -> EventFlags {
 
 #[inline]
 fn data(key: InterestKey) -> EventData {
-    EventData::new_u64(key.into_mio().0 as u64)
+    EventData::new_u64(key.to_bits())
 }
 
 #[inline]
@@ -86,7 +86,7 @@ pub(crate) fn is_of_another(registry: &mio::Registry, fd: RawFd, key: InterestKe
         let mut words = line.split_whitespace();
         let is_it = words.next() == Some("tfd:") && words.next().map(str::parse) == Some(Ok(fd));
         let data = words.nth(3).filter(|_| is_it);
-        data.is_some_and(|data| u64::from_str_radix(data, 16) != Ok(key.into_mio().0 as u64))
+        data.is_some_and(|data| u64::from_str_radix(data, 16) != Ok(key.to_bits()))
     })
 }
 
@@ -133,7 +133,7 @@ impl Poller {
 
     /// Calls `take` for each fd that was ready.
     #[inline]
-    pub(crate) fn each(&self, mut take: impl FnMut(mio::Token, ReadinessBits)) {
+    pub(crate) fn each(&self, mut take: impl FnMut(u64, ReadinessBits)) {
         for &epoll::Event { flags, data } in &self.events {
             let is_open = !flags.intersects(EventFlags::ERR | EventFlags::HUP | EventFlags::RDHUP);
             let readiness = if is_open {
@@ -141,7 +141,7 @@ impl Poller {
             } else {
                 ReadinessBits::raw(readiness(flags))
             };
-            take(mio::Token(data.u64() as usize), readiness);
+            take(data.u64(), readiness);
         }
     }
 
@@ -185,11 +185,8 @@ impl Alarm {
     pub(crate) fn new(registry: &mio::Registry) -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        registry.register(
-            &mut mio::unix::SourceFd(&fd.as_raw_fd()),
-            ALARM,
-            mio::Interest::READABLE,
-        )?;
+        let data = EventData::new_u64(ALARM);
+        epoll::add(registry.as_fd(), &fd, data, EventFlags::IN | EventFlags::ET)?;
         Ok(Self { fd, armed: AtomicI64::new(Self::OFF) })
     }
 

@@ -12,6 +12,11 @@ use crate::token::InterestKey;
 #[cfg(unix)]
 use crate::{Interest, Mode};
 
+const _: () = assert!(
+    usize::BITS >= 64,
+    "soloop puts a 64-bit key into `mio::Token`: with narrower pointers only Linux is supported"
+);
+
 #[cfg(unix)]
 pub(crate) fn add(
     registry: &mio::Registry,
@@ -23,7 +28,7 @@ pub(crate) fn add(
     let Some(wanted) = interest.into_mio() else {
         return Ok(Rearm::Absent);
     };
-    registry.register(&mut mio::unix::SourceFd(&fd.as_raw_fd()), key.into_mio(), wanted)?;
+    registry.register(&mut mio::unix::SourceFd(&fd.as_raw_fd()), key.to_mio()?, wanted)?;
     Ok(Rearm::emulating(mode))
 }
 
@@ -45,7 +50,7 @@ pub(crate) fn modify(
         None => super::delete_raw(registry, raw).map(|()| Rearm::Absent),
         Some(wanted) => {
             let mut source = mio::unix::SourceFd(&raw);
-            match registry.reregister(&mut source, key.into_mio(), wanted) {
+            match registry.reregister(&mut source, key.to_mio()?, wanted) {
                 // The number now belongs to another file, or mio's poll(2) backend forgot an fd that hung up.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     add(registry, fd, key, interest, mode)
@@ -93,7 +98,7 @@ impl Poller {
     }
 
     /// Calls `take` for each source that was ready.
-    pub(crate) fn each(&self, mut take: impl FnMut(mio::Token, ReadinessBits)) {
+    pub(crate) fn each(&self, mut take: impl FnMut(u64, ReadinessBits)) {
         for event in &self.events {
             let readiness = Readiness {
                 readable: event.is_readable(),
@@ -103,7 +108,7 @@ impl Poller {
                 read_closed: event.is_read_closed(),
                 write_closed: event.is_write_closed(),
             };
-            take(event.token(), ReadinessBits::raw(readiness));
+            take(event.token().0 as u64, ReadinessBits::raw(readiness));
         }
     }
 }

@@ -417,7 +417,7 @@ mod tests {
                 fixture.cancel(armed.swap_remove(n).1);
             }
             let later = fixture.arm(i64::MAX);
-            armed.sort_by_key(|&(at, key)| (at, key.into_mio()));
+            armed.sort_by_key(|&(at, key)| (at, key));
             fixture.expire(i64::MAX - 1);
             let order: Vec<_> = std::iter::from_fn(|| fixture.next_due()).collect();
             assert_eq!(order, armed.iter().map(|&(_, key)| key).collect::<Vec<_>>());

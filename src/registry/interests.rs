@@ -30,8 +30,14 @@ impl Registrations {
             self.fds.set(io.fd, key);
         }
         if let Some((_, held)) = self.rows.get_mut(key) {
-            held.watch = Watch::Io(io);
+            let before = std::mem::replace(&mut held.watch, Watch::Io(io));
+            self.changed_level |= matches!(before, Watch::Io(IoWatch { level: true, .. }));
         }
+    }
+
+    /// Whether the registration of a level-triggered fd was changed; resets the note.
+    pub(crate) fn take_changed_level(&mut self) -> bool {
+        std::mem::take(&mut self.changed_level)
     }
 
     /// Whether `key` is still the interest registered under the number `fd`.

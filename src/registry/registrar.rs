@@ -131,7 +131,8 @@ impl<'a> Registrar<'a> {
     /// # Errors
     ///
     /// Those of `mio::Registry::register`, such as [`io::ErrorKind::AlreadyExists`] for an fd that is
-    /// registered already.
+    /// registered already. [`io::ErrorKind::Unsupported`] on a target with 32-bit pointers, where mio's token has no room
+    /// for the loop's key; [`register_fd`](Self::register_fd) works there.
     pub fn register<T: mio::event::Source + ?Sized>(
         &mut self,
         io: &mut T,
@@ -140,10 +141,9 @@ impl<'a> Registrar<'a> {
     ) -> io::Result<InterestToken> {
         let key = self.registrations.add_io(self.source, -1, interest.into());
         let result = match interest.into_mio() {
-            Some(wanted) => self
-                .registrations
-                .registry()
-                .register(io, key.into_mio(), wanted)
+            Some(wanted) => key
+                .to_mio()
+                .and_then(|token| self.registrations.registry().register(io, token, wanted))
                 .map(|()| Rearm::emulating(mode)),
             None => Ok(Rearm::Absent),
         };
@@ -170,10 +170,10 @@ impl<'a> Registrar<'a> {
             (None, Rearm::Absent) => Rearm::Absent,
             (None, _) => registry.deregister(io).map(|()| Rearm::Absent)?,
             (Some(wanted), Rearm::Absent) => {
-                registry.register(io, key.into_mio(), wanted).map(|()| Rearm::emulating(mode))?
+                registry.register(io, key.to_mio()?, wanted).map(|()| Rearm::emulating(mode))?
             }
             (Some(wanted), _) => {
-                registry.reregister(io, key.into_mio(), wanted).map(|()| Rearm::emulating(mode))?
+                registry.reregister(io, key.to_mio()?, wanted).map(|()| Rearm::emulating(mode))?
             }
         };
         let io = IoWatch { fd: -1, wants: interest.into(), rearm, level: false };

@@ -42,6 +42,9 @@ mod ready {
 /// event, which costs 1.4 to 1.8 times as much. Where that matters, use a [`Generic`](crate::Generic) on the fd, or
 /// [`Mode::Edge`].
 ///
+/// On 32-bit Linux it is refused with [`Unsupported`](std::io::ErrorKind::Unsupported), since mio's token has no room for
+/// the loop's key there; a [`Generic`](crate::Generic) works.
+///
 /// # Examples
 ///
 /// ```

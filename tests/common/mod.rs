@@ -11,6 +11,8 @@ use soloop::{AnyToken, Clock, EventLoop, LoopData, LoopHandle};
 pub const LONG: Duration = Duration::from_secs(30);
 /// mio's poll(2) backend, which has neither edges nor refusals of its own.
 pub const POLL_BACKEND: bool = cfg!(mio_unsupported_force_poll_poll);
+/// Whether mio's tokens have room for the loop's keys.
+pub const MIO_SOURCES: bool = cfg!(target_pointer_width = "64");
 pub const ZERO: Duration = Duration::ZERO;
 
 pub struct State {

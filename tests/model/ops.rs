@@ -143,7 +143,19 @@ impl Kind {
 
     /// Whether this build of the loop has it.
     pub fn is_there(self) -> bool {
-        self != Self::Stream || cfg!(feature = "futures-core")
+        self.or_similar() == self
+    }
+
+    /// In place of what this build of the loop does not have, what is most like it.
+    pub fn or_similar(self) -> Self {
+        let no_mio = cfg!(not(target_pointer_width = "64"));
+        match self {
+            Self::Stream if cfg!(not(feature = "futures-core")) => Self::Task,
+            Self::MioLevel if no_mio => Self::Level,
+            Self::MioEdge if no_mio => Self::Edge,
+            Self::MioOneShot if no_mio => Self::OneShot,
+            there => there,
+        }
     }
 
     pub fn is_task(self) -> bool {

@@ -366,7 +366,7 @@ mod f24_memory_is_given_back {
                 }
                 state.handle.insert_idle(|state: &mut State| state.note("last"));
             };
-            given_back(12 * MIB, |_| (), fill, 1);
+            given_back(12 * MIB * size_of::<usize>() / 8, |_| (), fill, 1);
         });
     }
 
@@ -378,7 +378,7 @@ mod f24_memory_is_given_back {
                 (0..1_000_000).for_each(|_| assert!(remote.post(|_: &mut State| ())));
                 remote.post(|state: &mut State| state.note("last"));
             };
-            given_back(12 * MIB, |_| (), fill, 1);
+            given_back(12 * MIB * size_of::<usize>() / 8, |_| (), fill, 1);
         });
     }
 

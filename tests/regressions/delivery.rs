@@ -387,6 +387,9 @@ fn f11_a_new_edge_does_not_end_what_an_edge_left_over() {
 
 #[test]
 fn f11_a_new_edge_does_not_end_what_a_mio_source_left_over() {
+    if !common::MIO_SOURCES {
+        return;
+    }
     let logs = [Mode::Edge, Mode::Level].map(|mode| {
         let (ours, theirs) = UnixStream::pair().unwrap();
         (&theirs).write_all(b"x").unwrap();
@@ -621,6 +624,9 @@ fn f13_a_failure_to_reregister_hides_no_error() {
         }
     }
 
+    if !common::MIO_SOURCES {
+        return;
+    }
     let (mut event_loop, mut state) = new_loop();
     let (mut end, theirs) = UnixStream::pair().unwrap();
     theirs.set_nonblocking(true).unwrap();
@@ -834,12 +840,15 @@ where
 #[test]
 fn f15_an_edge_whose_callback_panicked_is_told_of_again() {
     let (end, source) = pair(Mode::Edge);
-    let generic = reads_after_a_panic(end, source);
+    assert_eq!(reads_after_a_panic(end, source), ["read"]);
+    if !common::MIO_SOURCES {
+        return;
+    }
     let (end, theirs) = UnixStream::pair().unwrap();
     theirs.set_nonblocking(true).unwrap();
     let theirs = mio::net::UnixStream::from_std(theirs);
-    let mio = reads_after_a_panic(end, MioSource::new(theirs, Interest::READ, Mode::Edge));
-    assert_eq!([generic, mio], [["read"]; 2]);
+    let mio = MioSource::new(theirs, Interest::READ, Mode::Edge);
+    assert_eq!(reads_after_a_panic(end, mio), ["read"]);
 }
 
 /// Fails as its callback does, whatever its parts answered.

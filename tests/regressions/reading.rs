@@ -348,6 +348,9 @@ fn an_orphan_of_a_source_that_panicked_has_its_name() {
 
 #[test]
 fn a_mio_source_hears_though_no_fd_was_left_to_look() {
+    if !common::MIO_SOURCES {
+        return;
+    }
     common::in_child("a_mio_source_hears_though_no_fd_was_left_to_look", || {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let before = getrlimit(Resource::Nofile);

@@ -35,7 +35,8 @@ impl ReadyQueue {
 fn shared() -> Arc<Shared> {
     let poll = mio::Poll::new().unwrap();
     let clock = Clock::manual();
-    let ready = ReadyQueue::new(mio::Waker::new(poll.registry(), WAKER).unwrap());
+    let ready =
+        ReadyQueue::new(mio::Waker::new(poll.registry(), mio::Token(WAKER as usize)).unwrap());
     let alarm = Alarm::new(poll.registry()).unwrap();
     Shared::new(ready, alarm, &clock)
 }
@@ -69,12 +70,12 @@ fn every_notification_is_seen(threads: usize, times: usize, common: bool) {
     check((threads > 1).then_some(2), move || {
         let shared = shared();
         let done: Vec<_> = (0..threads).map(|_| Arc::new(AtomicUsize::new(0))).collect();
-        let one = Notifier::new(InterestKey::from_mio(WAKER), Arc::clone(&shared));
+        let one = Notifier::new(InterestKey::from_bits(WAKER), Arc::clone(&shared));
         let others: Vec<_> = done
             .iter()
             .map(|done| {
                 let done = Arc::clone(done);
-                let own = || Notifier::new(InterestKey::from_mio(WAKER), Arc::clone(&shared));
+                let own = || Notifier::new(InterestKey::from_bits(WAKER), Arc::clone(&shared));
                 let notifier = if common { one.clone() } else { own() };
                 thread::spawn(move || {
                     for n in 1..=times {
@@ -133,7 +134,7 @@ fn loom_a_wake_up_without_an_event_ends_the_wait() {
 fn loom_a_closed_queue_keeps_nothing() {
     check(None, || {
         let shared = shared();
-        let notifier = Notifier::new(InterestKey::from_mio(WAKER), Arc::clone(&shared));
+        let notifier = Notifier::new(InterestKey::from_bits(WAKER), Arc::clone(&shared));
         let state = Arc::downgrade(&notifier.0);
         let notifying = thread::spawn(move || notifier.notify());
         shared.ready().close();
