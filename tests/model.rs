@@ -451,6 +451,20 @@ mod once_failed {
     }
 
     #[test]
+    fn what_a_panic_interrupted_makes_an_fd_readable_that_is_watched_later() {
+        // Thirteen ops: it is watched from the fifth on.
+        let panics = vec![Step { read: false, ops: vec![], end: End::Panic }];
+        let mut program = vec![
+            Op::RemoteInsert(3, 1, panics),
+            Op::Policy(Policy::Report),
+            Op::RunUntil(0),
+            Op::Dispatch(3),
+        ];
+        program.extend((0..9).map(|_| poke(0)));
+        check(&program);
+    }
+
+    #[test]
     fn what_stays_readable_makes_an_edge_after_each_dispatch() {
         let leaves_it = || (vec![], End::Continue);
         for kind in [Kind::Level, Kind::MioLevel] {

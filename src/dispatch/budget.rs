@@ -278,6 +278,8 @@ mod tests {
                 of_round += u32::from(may_run);
             }
             assert!(of_round <= 1);
+            // Those that this round refused keep their claim.
+            budget.finish();
         }
         assert!(ran.iter().all(|&ran| ran >= 5), "{ran:?}");
     }
@@ -290,5 +292,9 @@ mod tests {
         let items = (0..).take_while(|_| budget.may_run(Lane::Apply, &clock)).count();
         assert_eq!(items, Budget::COUNT as usize);
         assert!(budget.has_refused());
+        // By themselves, ops get a whole round again.
+        budget.allow_ops();
+        let items = (0..).take_while(|_| budget.may_run(Lane::Apply, &clock)).count();
+        assert!(items >= Budget::COUNT as usize, "{items}");
     }
 }
