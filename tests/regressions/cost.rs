@@ -82,32 +82,40 @@ fn f21_a_file_that_the_kernel_goes_on_telling_of_is_reported_once() {
         return;
     }
     let (mut event_loop, mut state) = new_loop();
-    let (mut ours, theirs) = UnixStream::pair().unwrap();
-    let duplicate = theirs.try_clone().unwrap();
-    let (spare, _far) = UnixStream::pair().unwrap();
-    let mut spare = Some(spare);
-    let callback = move |ready: Ready<'_, UnixStream>, state: &mut State| {
-        state.note("once");
-        // Closes the number that is registered.
-        if let Some(spare) = spare.take() {
-            *ready.io = spare;
-        }
-        Ok(PostAction::Remove)
+    let leak = |name: &'static str, state: &mut State| {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let duplicate = theirs.try_clone().unwrap();
+        let (spare, far) = UnixStream::pair().unwrap();
+        let mut spare = Some(spare);
+        let callback = move |ready: Ready<'_, UnixStream>, state: &mut State| {
+            state.note(name);
+            // Closes the number that is registered.
+            if let Some(spare) = spare.take() {
+                *ready.io = spare;
+            }
+            Ok(PostAction::Remove)
+        };
+        let options = soloop::SourceOptions::new().name(name);
+        let source = Generic::new(theirs, Interest::READ, Mode::Level);
+        state.handle.insert_source_with(options, source, callback).unwrap();
+        ours.write_all(b"x").unwrap();
+        (ours, duplicate, far)
     };
-    let options = soloop::SourceOptions::new().name("leaky");
-    let source = Generic::new(theirs, Interest::READ, Mode::Level);
-    state.handle.insert_source_with(options, source, callback).unwrap();
-    ours.write_all(b"x").unwrap();
+    let names = ["leaky", "leaking", "a leak"];
+    let kept = names.map(|name| leak(name, &mut state));
     let mut reports = Vec::new();
     for _ in 0..1_000 {
         if let Err(error) = event_loop.dispatch(MS, &mut state) {
             reports.push(error.to_string());
         }
     }
-    drop(duplicate);
-    assert_eq!(state.log, ["once"]);
+    drop(kept);
+    assert_eq!(state.log, names);
     assert!(event_loop.stats().stale >= 100, "{:?}", event_loop.stats());
-    assert_eq!(reports.len(), 1, "1,000 rounds, reported by {reports:?}");
+    assert_eq!(reports.len(), names.len(), "1,000 rounds, reported by {reports:?}");
+    for name in names {
+        assert!(reports.iter().any(|report| report.contains(name)), "{name}: {reports:?}");
+    }
 }
 
 /// Timers with one deadline whose callbacks ask for that deadline again.
