@@ -267,6 +267,9 @@ mod tests {
         let clock = Clock::manual();
         let mut budget = Budget::new();
         budget.set_time(Duration::ZERO);
+        // One that was not refused before does not run beyond the end.
+        budget.restart(None, true);
+        assert!(!budget.may_run(Lane::Idle, &clock));
         let lanes = [Lane::Events(Priority::Normal), Lane::Idle, Lane::Apply];
         let mut ran = [0; 3];
         for _ in 0..30 {

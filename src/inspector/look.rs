@@ -11,6 +11,9 @@ use crate::{AnyToken, ChromeTrace, EventLoop, LoopData, SourceRow, Token};
 /// How long one look collects rows, and so delays a callback.
 const SLICE: Duration = Duration::from_micros(40);
 
+/// How many bytes of a message a row takes, roughly.
+const ROW: usize = 400;
+
 /// A snapshot in progress.
 #[derive(Debug, Default)]
 pub(super) struct Collecting {
@@ -122,7 +125,9 @@ fn collect<Data: LoopData>(
 }
 
 fn begin<Data>(event_loop: &mut EventLoop<Data>, line: &mut Vec<u8>) -> (u64, Vec<AnyToken>) {
-    let left = event_loop.tokens().collect();
+    let left: Vec<_> = event_loop.tokens().collect();
+    // Otherwise one of the looks moves most of the message.
+    line.reserve(left.len() * ROW);
     let begun = event_loop.observer_mut::<Recorder>().map(Recorder::begin_snapshot);
     let (number, totals, others, gone): (u64, Totals, Vec<Gone>, Vec<Gone>) =
         begun.unwrap_or_default();
