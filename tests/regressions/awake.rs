@@ -296,23 +296,42 @@ mod f2_a_stop_is_not_kept_for_a_dispatch {
         }
     }
 
-    #[test]
-    fn f2_one_wait_if_it_was_asked_for_during_that() {
-        let (mut event_loop, mut state) = new_loop();
+    /// Does something on a thread while the loop waits in the next dispatch.
+    fn while_it_waits(
+        state: &mut State,
+        act: impl FnOnce() + Send + 'static,
+    ) -> thread::JoinHandle<()> {
         let thread = nix::unistd::gettid();
         let falls_asleep = Arc::new(AtomicBool::new(false));
         let is_near = falls_asleep.clone();
-        before_sleep(&mut state, move || falls_asleep.store(true, Ordering::SeqCst));
-        let signal = state.handle.signal();
-        let stopper = thread::spawn(move || {
+        before_sleep(state, move || falls_asleep.store(true, Ordering::SeqCst));
+        thread::spawn(move || {
             // From here on nothing but the wait makes the loop's thread sleep.
-            let stat = format!("/proc/self/task/{}/stat", thread);
+            let stat = format!("/proc/self/task/{thread}/stat");
             let sleeps = || std::fs::read_to_string(&stat).unwrap().contains(") S ");
             while !is_near.load(Ordering::SeqCst) || !sleeps() {
                 thread::yield_now();
             }
-            signal.stop();
-        });
+            act();
+        })
+    }
+
+    /// How many rounds a run makes that stops itself in the first.
+    fn rounds_of_a_run(event_loop: &mut EventLoop<State>, state: &mut State) -> usize {
+        let mut rounds = 0;
+        let stop = |state: &mut State| {
+            rounds += 1;
+            state.handle.stop();
+        };
+        event_loop.run(Some(ZERO), state, stop).unwrap();
+        rounds
+    }
+
+    #[test]
+    fn f2_one_wait_if_it_was_asked_for_during_that() {
+        let (mut event_loop, mut state) = new_loop();
+        let signal = state.handle.signal();
+        let stopper = while_it_waits(&mut state, move || signal.stop());
         let start = Instant::now();
         event_loop.dispatch(LONG, &mut state).unwrap();
         assert!(start.elapsed() < LONG, "a stop ends the wait");
@@ -323,6 +342,40 @@ mod f2_a_stop_is_not_kept_for_a_dispatch {
             let waited = start.elapsed();
             assert!(waited >= STEP, "dispatch {round} after the stop waited for {waited:?}");
         }
+        assert_eq!(rounds_of_a_run(&mut event_loop, &mut state), 1, "it is over with that wait");
+    }
+
+    /// Neither the alarm nor what another thread wakes the loop by is taken for a source that is gone.
+    #[test]
+    fn f2_without_one_a_run_sleeps_until_something_happens() {
+        let (mut event_loop, mut state) = new_loop();
+        let (ping, source) = make_ping();
+        let timer = Timer::from_duration(Duration::from_millis(20));
+        let fired = |_: Instant, state: &mut State| {
+            state.handle.stop();
+            TimeoutAction::Drop
+        };
+        state.handle.insert_source(timer, fired).unwrap();
+        state.handle.insert_source(source, |(), state: &mut State| state.note("ping")).unwrap();
+        let pinger = while_it_waits(&mut state, move || ping.ping());
+        event_loop.run(None, &mut state, |_| ()).unwrap();
+        pinger.join().unwrap();
+        let stats = event_loop.stats();
+        assert!(stats.rounds <= 5, "{stats:?}");
+        assert_eq!((stats.stale, state.log), (0, vec!["ping".to_owned()]));
+    }
+
+    #[test]
+    fn f2_one_from_before_a_wait_is_left_to_the_next_run() {
+        let (mut event_loop, mut state) = new_loop();
+        state.handle.stop();
+        let (ping, source) = make_ping();
+        state.handle.insert_source(source, |(), state: &mut State| state.note("ping")).unwrap();
+        let pinger = while_it_waits(&mut state, move || ping.ping());
+        event_loop.dispatch(LONG, &mut state).unwrap();
+        pinger.join().unwrap();
+        assert_eq!(state.log, ["ping"]);
+        assert_eq!(rounds_of_a_run(&mut event_loop, &mut state), 0);
     }
 }
 
