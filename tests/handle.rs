@@ -575,3 +575,14 @@ fn interests_combine() {
     none |= Interest::EMPTY;
     assert_eq!(none, Interest::default());
 }
+
+/// What is printed of a handle shows how much waits in it.
+#[test]
+fn what_is_queued_is_seen_in_a_debug_output() {
+    let (_event_loop, mut state) = new_loop();
+    assert_eq!(format!("{:?}", state.handle), "LoopHandle { ops: 0 pending, idles: 0 idle, .. }");
+    let token = state.handle.insert_source(make_ping().1, |(), _: &mut State| ()).unwrap();
+    state.handle.disable(token);
+    state.handle.insert_idle(|_: &mut State| ());
+    assert_eq!(format!("{:?}", state.handle), "LoopHandle { ops: 2 pending, idles: 1 idle, .. }");
+}
