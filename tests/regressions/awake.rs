@@ -1171,17 +1171,17 @@ mod f9_ops_of_ops_have_an_end {
         let (done, is_done) = mpsc::channel();
         let endless = end.clone();
         let thread = thread::spawn(move || {
-            let (mut event_loop, mut state) = new_loop();
+            let (mut event_loop, mut state) = crate::common::default_loop();
             let timer = far_timer(&mut state);
             visit(&mut state, timer, endless);
             body(&mut event_loop, &mut state);
             // The end comes late if nobody waits for it any more.
             let _ = done.send(());
         });
-        let returned = is_done.recv_timeout(Duration::from_secs(5));
+        let returned = is_done.recv_timeout(LONG);
         end.store(true, Ordering::Relaxed);
         thread.join().unwrap();
-        returned.expect("an endless chain of visits held the loop for five seconds");
+        returned.expect("an endless chain of visits holds the loop");
     }
 
     #[test]
