@@ -1156,6 +1156,7 @@ mod f8_a_flood_has_a_budget {
 /// A visit that queues a visit that queues a visit.
 mod f9_ops_of_ops_have_an_end {
     use super::*;
+    use crate::common::default_loop;
 
     fn visit(state: &mut State, token: soloop::Token<Timer>, end: Arc<AtomicBool>) {
         state.handle.visit(token, move |_, state: &mut State| {
@@ -1165,13 +1166,16 @@ mod f9_ops_of_ops_have_an_end {
         });
     }
 
-    /// Runs `body`, given a chain of visits that is endless unless it takes too long.
-    fn returns(body: fn(&mut EventLoop<State>, &mut State)) {
+    /// Runs `body` on a loop, given a chain of visits that is endless unless it takes too long.
+    fn returns(
+        make_loop: fn() -> (EventLoop<State>, State),
+        body: fn(&mut EventLoop<State>, &mut State),
+    ) {
         let end = Arc::new(AtomicBool::new(false));
         let (done, is_done) = mpsc::channel();
         let endless = end.clone();
         let thread = thread::spawn(move || {
-            let (mut event_loop, mut state) = crate::common::default_loop();
+            let (mut event_loop, mut state) = make_loop();
             let timer = far_timer(&mut state);
             visit(&mut state, timer, endless);
             body(&mut event_loop, &mut state);
@@ -1186,7 +1190,7 @@ mod f9_ops_of_ops_have_an_end {
 
     #[test]
     fn f9_in_a_dispatch() {
-        returns(|event_loop, state| {
+        returns(default_loop, |event_loop, state| {
             let fired = |_: Instant, state: &mut State| {
                 state.note("timer");
                 TimeoutAction::Drop
@@ -1200,6 +1204,20 @@ mod f9_ops_of_ops_have_an_end {
 
     #[test]
     fn f9_in_apply_pending() {
-        returns(|event_loop, state| event_loop.apply_pending(state).unwrap());
+        returns(default_loop, |event_loop, state| event_loop.apply_pending(state).unwrap());
+    }
+
+    /// Where time ends no round, the number of ops does.
+    #[test]
+    fn f9_in_apply_pending_in_which_no_time_passes() {
+        let apply = |event_loop: &mut EventLoop<State>, state: &mut State| {
+            event_loop.apply_pending(state).unwrap();
+        };
+        returns(new_loop, apply);
+        let manual_loop = || {
+            let (event_loop, state, _clock) = manual_loop();
+            (event_loop, state)
+        };
+        returns(manual_loop, apply);
     }
 }
