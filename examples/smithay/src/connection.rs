@@ -26,6 +26,7 @@ use smithay::wayland::compositor::{CompositorClientState, with_states};
 
 use crate::event_loop::{self, Listener, Remote};
 use crate::state::State;
+use crate::windows;
 
 /// How long no client is accepted when that failed, for want of fds usually.
 const RESPITE: Duration = Duration::from_secs(1);
@@ -143,8 +144,7 @@ impl ClientData for Peer {
             },
             DisconnectReason::ConnectionClosed => cause_of_close(&self.stream).to_owned(),
         };
-        // A client that died of something sent to it is buried when its socket is next served: at once, as
-        // this makes it ready.
+        // Its end of the connection is closed at once: this duplicate lives as long as one of its objects.
         let _ = self.stream.shutdown(Shutdown::Both);
         // The loop may be gone already, with everybody who could want to know.
         self.remote.post(move |state| forget(state, &client, &cause));
@@ -249,6 +249,7 @@ pub fn surface_gone(surface: &WlSurface) {
 
 fn forget(state: &mut State, client: &ClientId, cause: &str) {
     if let Some(name) = state.connections.clients.remove(client) {
+        windows::remove_orphans(state);
         eprintln!("compositor: {name} is disconnected: {cause}");
         state.connections.went += 1;
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use smithay::backend::renderer::utils::with_renderer_surface_state;
 use smithay::desktop::{WindowSurfaceType, layer_map_for_output};
 use smithay::reexports::wayland_protocols::xdg::shell::server::xdg_toplevel;
+use smithay::reexports::wayland_server::Resource;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::utils::{IsAlive, Logical, Point, Rectangle, SERIAL_COUNTER, Size};
 use smithay::wayland::compositor::with_states;
@@ -117,6 +118,18 @@ pub fn remove(state: &mut State, window: &Window) {
     state.windows.floating.remove(window);
     state.windows.places.remove(window);
     hide(state, window);
+}
+
+/// Does away with the windows of clients that are gone. Of those that died of something sent to them, libwayland's
+/// backend tells a millisecond later, object by object.
+pub fn remove_orphans(state: &mut State) {
+    let orphan = |window: &&Window| {
+        window.toplevel().is_some_and(|toplevel| !toplevel.wl_surface().is_alive())
+    };
+    let orphans: Vec<Window> = state.space.elements().filter(orphan).cloned().collect();
+    for window in &orphans {
+        remove(state, window);
+    }
 }
 
 /// A surface of a window, or of one of its subsurfaces, has been committed.
