@@ -54,7 +54,8 @@ mod guide {
         let patterns = patterns();
         assert_eq!(patterns.len(), 17);
         for [name, before, after] in patterns {
-            let (before, after) = (before.strip_prefix("calloop: "), after.strip_prefix("soloop: "));
+            let (before, after) =
+                (before.strip_prefix("calloop: "), after.strip_prefix("soloop: "));
             assert!(before.is_some_and(|log| log.len() > "[]".len()), "{name}: {before:?}");
             assert_eq!(before, after, "{name}");
         }
