@@ -30,24 +30,39 @@ pub fn background((width, height): (i32, i32)) -> Image {
         (0.60, 1.00, 0.60, [150.0, 60.0, 70.0]),
         (0.05, 0.95, 0.40, [10.0, 90.0, 90.0]),
     ];
-    let mut bytes = Vec::with_capacity(4 * width as usize * height as usize);
-    for y in 0..height {
-        for x in 0..width {
-            let (u, v) = (x as f32 / width as f32, y as f32 / height as f32);
-            let mut rgb = [18.0, 20.0 + 8.0 * v, 42.0 + 18.0 * v];
-            for (cx, cy, radius, light) in LIGHTS {
-                let distance = ((u - cx).powi(2) + (v - cy).powi(2)) / (radius * radius);
-                let strength = (1.0 - distance).max(0.0).powi(2);
-                for (channel, light) in rgb.iter_mut().zip(light) {
-                    *channel += strength * light;
+    let squared = |at: i32, length: i32, centre: f32, radius: f32| {
+        ((at as f32 / length as f32 - centre) / radius).powi(2)
+    };
+    let columns = LIGHTS.map(|(centre, _, radius, _)| -> Vec<f32> {
+        (0..width).map(|x| squared(x, width, centre, radius)).collect()
+    });
+    let mut bytes = vec![0; 4 * width as usize * height as usize];
+    let rows = bytes.chunks_exact_mut(4 * width as usize);
+    for (y, row) in (0..height).zip(rows) {
+        let v = y as f32 / height as f32;
+        // What reaches this row, how much of it, and how much less that is in each column.
+        let lights: Vec<(f32, &[f32], [f32; 3])> = LIGHTS
+            .iter()
+            .zip(&columns)
+            .map(|((_, centre, radius, light), columns)| {
+                (1.0 - squared(y, height, *centre, *radius), &columns[..], *light)
+            })
+            .filter(|(strength, ..)| *strength > 0.0)
+            .collect();
+        for (x, pixel) in row.as_chunks_mut().0.iter_mut().enumerate() {
+            let (mut red, mut green, mut blue) = (18.0, 20.0 + 8.0 * v, 42.0 + 18.0 * v);
+            for (most, less, light) in &lights {
+                let strength = most - less[x];
+                if strength > 0.0 {
+                    let strength = strength * strength;
+                    red += strength * light[0];
+                    green += strength * light[1];
+                    blue += strength * light[2];
                 }
             }
             // A dot of a grid here and there gives the eye something to hold on to.
-            if x % 32 == 16 && y % 32 == 16 {
-                rgb = rgb.map(|channel| channel + 26.0);
-            }
-            let [red, green, blue] = rgb.map(|channel| channel.min(255.0) as u8);
-            bytes.extend([blue, green, red, 255]);
+            let dot = if x % 32 == 16 && y % 32 == 16 { 26.0 } else { 0.0 };
+            *pixel = [(blue + dot) as u8, (green + dot) as u8, (red + dot) as u8, 255];
         }
     }
     Image { width, height, stride: 4 * width as usize, opaque: true, bytes }
@@ -102,23 +117,23 @@ impl Frame<'_> {
     fn draw_shadow(&self, canvas: &mut Canvas) {
         let outline = self.outline();
         let dropped = outline.translated(Point::new(0, SHADOW_DROP));
-        let Rect { x, y, width, height } = dropped.grown(SHADOW);
+        let whole = dropped.grown(SHADOW);
         let shades = &SHADES[usize::from(self.active)];
+        let below = |y: i32| (dropped.y - y).max(y - dropped.bottom() + 1).max(0) as usize;
         let shade = |x: i32, y: i32| -> Colour {
-            let dx = (dropped.x - x).max(x - dropped.right() + 1).max(0);
-            let dy = (dropped.y - y).max(y - dropped.bottom() + 1).max(0);
-            [0, 0, 0, shades[dx as usize][dy as usize]]
+            let beside = (dropped.x - x).max(x - dropped.right() + 1).max(0);
+            [0, 0, 0, shades[beside as usize][below(y)]]
         };
-        // Only where the window does not hide it: above (with the rounded corners), below, left, right.
-        let above = outline.y + RADIUS - y;
-        canvas.shade(Rect::new(x, y, width, above), shade);
-        let bottom = outline.bottom();
-        canvas.shade(Rect::new(x, bottom, width, y + height - bottom), shade);
-        let sides = bottom - outline.y - RADIUS;
-        let middle = outline.y + RADIUS;
-        canvas.shade(Rect::new(x, middle, outline.x - x, sides), shade);
-        let right = outline.right();
-        canvas.shade(Rect::new(right, middle, x + width - right, sides), shade);
+        // Only where the window does not hide it: left, right, above (with the rounded corners), below.
+        for x in [whole.x, outline.right()] {
+            canvas.shade(Rect { x, width: SHADOW, ..whole }, shade);
+        }
+        let clip = canvas.clip();
+        for y in (whole.y..outline.y + RADIUS).chain(outline.bottom()..whole.bottom()) {
+            if (clip.y..clip.bottom()).contains(&y) {
+                canvas.fill(Rect { y, height: 1, ..outline }, [0, 0, 0, shades[0][below(y)]]);
+            }
+        }
     }
 }
 
