@@ -9,14 +9,14 @@ use std::any::TypeId;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use slotmap::{Key, SparseSecondaryMap};
+use slotmap::Key;
 
 use crate::clock::{Clock, nanos};
 use crate::interest::ReadinessBits;
 use crate::registry::deadlines::Deadlines;
 use crate::registry::options::{Priority, SourceOptions};
 use crate::threads::shared::Shared;
-use crate::token::{InterestKey, SourceKey};
+use crate::token::{InterestKey, KeyHasher, SourceKey, SourceMap};
 use crate::{AnyToken, EventSource};
 
 pub(crate) mod deadlines;
@@ -62,7 +62,7 @@ pub(crate) struct Registrations {
     fds: Fds,
     /// Interests that the kernel could not be told to forget.
     lost: Vec<(SourceKey, InterestKey)>,
-    options: SparseSecondaryMap<SourceKey, SourceOptions>,
+    options: SourceMap<SourceOptions>,
     /// One queue per priority.
     deadlines: [Deadlines; Priority::COUNT],
     /// How many entries the lists of expired deadlines have.
@@ -72,7 +72,7 @@ pub(crate) struct Registrations {
     /// The deadline that was delivered last.
     delivered: Option<(InterestKey, i64)>,
     /// The timers that will enable failed sources again.
-    retries: SparseSecondaryMap<SourceKey, AnyToken>,
+    retries: SourceMap<AnyToken>,
     /// Whether there ever was an interest that the kernel does not know to be one-shot, or level-triggered.
     emulates_oneshot: bool,
     emulates_level: bool,
@@ -132,22 +132,7 @@ const DEFAULT_BUDGET: u32 = 1024;
 /// A mark of a type. Two types share one with a probability of one in four billion.
 #[inline]
 fn mark_of<S: 'static>() -> u32 {
-    /// Takes a part of the 128 bits of a `TypeId`, which are a hash already.
-    struct TypeIdHasher(u64);
-    impl Hasher for TypeIdHasher {
-        fn finish(&self) -> u64 {
-            self.0
-        }
-        fn write(&mut self, bytes: &[u8]) {
-            for byte in bytes {
-                self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-            }
-        }
-        fn write_u64(&mut self, bits: u64) {
-            self.0 ^= bits;
-        }
-    }
-    let mut hasher = TypeIdHasher(0);
+    let mut hasher = KeyHasher::default();
     TypeId::of::<S>().hash(&mut hasher);
     hasher.finish() as u32
 }
@@ -161,12 +146,12 @@ impl Registrations {
             rows: Rows::default(),
             fds: Fds::default(),
             lost: Vec::new(),
-            options: SparseSecondaryMap::new(),
+            options: SourceMap::default(),
             deadlines: Default::default(),
             due: 0,
             prioritized: false,
             delivered: None,
-            retries: SparseSecondaryMap::new(),
+            retries: SourceMap::default(),
             emulates_oneshot: false,
             emulates_level: false,
             has_mio: false,

@@ -4,12 +4,12 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::io;
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
 
-use slotmap::{Key, KeyData, new_key_type};
+use slotmap::{Key, KeyData, SparseSecondaryMap, new_key_type};
 use static_assertions::assert_eq_size;
 
 new_key_type! {
@@ -17,6 +17,40 @@ new_key_type! {
     pub(crate) struct SourceKey;
     /// Names an interest that has a row of its own.
     pub(crate) struct OtherKey;
+}
+
+/// Hashes keys, which nobody chooses so that they collide, and what is a hash already.
+#[derive(Default)]
+pub(crate) struct KeyHasher(u64);
+
+/// Hashes with a [`KeyHasher`].
+pub(crate) type HashKeys = BuildHasherDefault<KeyHasher>;
+
+/// What is known of some of the sources.
+pub(crate) type SourceMap<V> = SparseSecondaryMap<SourceKey, V, HashKeys>;
+
+impl Hasher for KeyHasher {
+    #[inline]
+    fn finish(&self) -> u64 {
+        // By the golden ratio: a table takes the upper bits as well as the lower ones.
+        self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    #[inline]
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    #[inline]
+    fn write_u64(&mut self, number: u64) {
+        self.0 = self.0.rotate_left(8) ^ number;
+    }
 }
 
 /// Names one interest (an fd, a deadline or a notifier) of a source. No two interests have the same key. One word, so

@@ -5,6 +5,7 @@ mod common;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
@@ -608,6 +609,38 @@ mod timer {
 mod channel {
     use super::*;
 
+    /// A thread that is expected to sleep.
+    struct Sleeper<T> {
+        /// What /proc says of it.
+        stat: PathBuf,
+        answer: mpsc::Receiver<T>,
+    }
+
+    impl<T: Send + 'static> Sleeper<T> {
+        fn spawn(run: impl FnOnce() -> T + Send + 'static) -> Self {
+            let (tell, told) = mpsc::channel();
+            let (sender, answer) = mpsc::channel();
+            std::thread::spawn(move || {
+                tell.send(std::fs::read_link("/proc/thread-self").unwrap()).unwrap();
+                sender.send(run())
+            });
+            let stat = Path::new("/proc").join(told.recv().unwrap()).join("stat");
+            Self { stat, answer }
+        }
+
+        fn wait_until_asleep(&self) {
+            let start = Instant::now();
+            while !std::fs::read_to_string(&self.stat).expect("a thread").contains(") S ") {
+                assert!(start.elapsed() < LONG, "it does not sleep");
+                std::thread::yield_now();
+            }
+        }
+
+        fn join(self) -> T {
+            self.answer.recv_timeout(LONG).expect("it wakes up")
+        }
+    }
+
     fn insert<T: ToString + 'static>(
         state: &mut State,
         channel: soloop::Channel<T>,
@@ -738,13 +771,57 @@ mod channel {
         insert(&mut state, channel);
         event_loop.dispatch(ZERO, &mut state).unwrap();
         assert!(!common::is_readable(&event_loop));
-        let (done, sent) = mpsc::channel();
-        let thread = std::thread::spawn(move || done.send(sender.send(1)).unwrap());
+        let sleeper = Sleeper::spawn(move || sender.send(1));
         assert!(common::readable_within(&event_loop, LONG), "the message is there");
-        assert!(sent.recv_timeout(50 * MS).is_err(), "and its sender waits");
+        sleeper.wait_until_asleep();
         event_loop.dispatch(ZERO, &mut state).unwrap();
-        sent.recv().unwrap().unwrap();
-        thread.join().unwrap();
+        sleeper.join().unwrap();
+    }
+
+    #[test]
+    fn a_sender_waits_while_a_bounded_one_is_full() {
+        let (sender, channel) = soloop::sync_channel(1);
+        sender.try_send(1).unwrap();
+        let sleeper = Sleeper::spawn(move || sender.send(2));
+        sleeper.wait_until_asleep();
+        assert_eq!(channel.try_recv(), Ok(1));
+        sleeper.join().unwrap();
+        assert_eq!(channel.try_recv(), Ok(2));
+    }
+
+    #[test]
+    fn recv_waits_for_a_message_and_for_the_last_sender() {
+        let (sender, channel) = soloop::channel();
+        let sleeper = Sleeper::spawn(move || (channel.recv(), channel));
+        sleeper.wait_until_asleep();
+        sender.send("a message").unwrap();
+        let (received, channel) = sleeper.join();
+        assert_eq!(received, Ok("a message"));
+        let sleeper = Sleeper::spawn(move || channel.recv());
+        sleeper.wait_until_asleep();
+        drop(sender.clone());
+        sleeper.wait_until_asleep();
+        drop(sender);
+        assert_eq!(sleeper.join(), Err(mpsc::RecvError));
+    }
+
+    #[test]
+    fn a_rendezvous_has_room_while_recv_waits() {
+        let (sender, channel) = soloop::sync_channel(0);
+        let sleeper = Sleeper::spawn(move || (channel.recv(), channel));
+        sleeper.wait_until_asleep();
+        sender.try_send(1).unwrap();
+        let (received, _channel) = sleeper.join();
+        assert_eq!(received, Ok(1));
+        assert_eq!(sender.try_send(2), Err(mpsc::TrySendError::Full(2)), "nobody waits any more");
+    }
+
+    #[test]
+    fn its_ends_say_what_they_are() {
+        let (sender, channel) = soloop::channel::<()>();
+        let (bounded, _channel) = soloop::sync_channel::<()>(1);
+        assert_eq!(format!("{sender:?} {bounded:?}"), "Sender { .. } SyncSender { .. }");
+        assert!(format!("{channel:?}").starts_with("Channel"));
     }
 
     #[test]

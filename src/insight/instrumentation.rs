@@ -11,13 +11,11 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use slotmap::SparseSecondaryMap;
-
 use crate::error::Error;
 use crate::insight::observe::{CallbackStart, Observer, RoundReport, WaitReport};
 use crate::insight::stats::SourceStats;
 use crate::registry::Registrations;
-use crate::token::{InterestKey, SourceKey};
+use crate::token::{InterestKey, SourceKey, SourceMap};
 use crate::{AnyToken, CallbackKind, CallbackReport, ErrorAction, LoopData, LoopHandle, Priority};
 
 /// The number of removed sources that the statistics remember.
@@ -112,7 +110,7 @@ pub(crate) struct Instrumentation {
     /// At most one of each type, except for closures.
     observers: Vec<Box<dyn AnyObserver>>,
     counting: bool,
-    sources: SparseSecondaryMap<SourceKey, SourceRecord>,
+    sources: SourceMap<SourceRecord>,
     /// The sources removed in this round.
     removed: Vec<SourceKey>,
     gone: VecDeque<SourceStats>,

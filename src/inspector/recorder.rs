@@ -13,6 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::message::{Counts, Gone, Message, SlowCallback, Totals};
 use super::viewer::{Viewer, line};
 use crate::error::type_name::without_paths;
+use crate::token::HashKeys;
 use crate::{
     AnyToken, CallbackKind, CallbackReport, ChromeTrace, Error, ErrorAction, Notifier, Observer,
     RoundReport, Token, WaitReport,
@@ -32,7 +33,7 @@ const PRECISION: Duration = Duration::from_micros(100);
 pub(super) struct Recorder {
     since: Instant,
     totals: Totals,
-    sources: HashMap<AnyToken, Record>,
+    sources: HashMap<AnyToken, Record, HashKeys>,
     gone: BTreeMap<String, Counts>,
     others: BTreeMap<CallbackKind, Counts>,
     /// The number of the last snapshot.
@@ -70,7 +71,7 @@ impl Recorder {
         Self {
             since: Instant::now(),
             totals: Totals::default(),
-            sources: HashMap::new(),
+            sources: HashMap::default(),
             gone: BTreeMap::new(),
             others: BTreeMap::new(),
             snapshot: 0,

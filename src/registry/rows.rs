@@ -4,7 +4,6 @@
 //! one row takes less room than two. The interest's key also holds the number of its registration, so that it differs
 //! from earlier interests in the same row. There are [`InterestKey::REGISTRATIONS`] such numbers. Interests after that,
 //! and the further interests of a source, have rows of their own, in a list that starts in the source's row.
-//! ones, and the further interests of a source, have rows of their own, in a list that starts in the row of the source.
 
 use slotmap::SlotMap;
 

@@ -89,9 +89,12 @@ fn write_png(image: &Image, path: &Path) -> io::Result<()> {
     let (width, height) = (image.width as u32, image.height as u32);
     let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), width, height);
     encoder.set_color(png::ColorType::Rgb);
-    encoder.set_filter(png::Filter::Adaptive);
-    let rows = image.bytes.chunks_exact(4);
-    let pixels: Vec<u8> = rows.flat_map(|pixel| [pixel[2], pixel[1], pixel[0]]).collect();
+    encoder.set_compression(png::Compression::Fast);
+    let mut pixels = vec![0; 3 * image.bytes.len() / 4];
+    let (to, from) = (pixels.as_chunks_mut::<3>().0, image.bytes.as_chunks::<4>().0);
+    for (pixel, [blue, green, red, _]) in to.iter_mut().zip(from) {
+        *pixel = [*red, *green, *blue];
+    }
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&pixels)?;
     Ok(writer.finish()?)
