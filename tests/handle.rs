@@ -585,4 +585,12 @@ fn what_is_queued_is_seen_in_a_debug_output() {
     state.handle.disable(token);
     state.handle.insert_idle(|_: &mut State| ());
     assert_eq!(format!("{:?}", state.handle), "LoopHandle { ops: 2 pending, idles: 1 idle, .. }");
+    // Of moves in a row the last counts.
+    let timer = Timer::from_deadline(state.handle.now());
+    let timer = state.handle.insert_source(timer, |_, _: &mut State| TimeoutAction::Drop).unwrap();
+    for _ in 0..2 {
+        state.handle.set_deadline(timer, state.handle.now());
+    }
+    assert_eq!(format!("{:?}", state.handle), "LoopHandle { ops: 4 pending, idles: 1 idle, .. }");
+    assert_eq!(format!("{:?}", state.handle.local_remote()), "LocalRemote { .. }");
 }

@@ -745,22 +745,39 @@ mod channel {
         let (sender, channel) = soloop::sync_channel(0);
         assert!(matches!(sender.try_send(1), Err(mpsc::TrySendError::Full(1))));
         let token = insert(&mut state, channel);
-        let (done, sent) = mpsc::channel();
-        let (go_on, gate) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            done.send(sender.send(1)).unwrap();
-            gate.recv().unwrap();
-            done.send(sender.send(2)).unwrap();
-            sender.try_send(3)
-        });
+        let sleeper = Sleeper::spawn(move || (sender.send(1), sender));
         event_loop.dispatch(LONG, &mut state).unwrap();
-        sent.recv().unwrap().unwrap();
-        assert_eq!(state.take_log(), ["1"]);
-        go_on.send(()).unwrap();
+        let (sent, sender) = sleeper.join();
+        assert_eq!((sent, state.take_log()), (Ok(()), vec!["1".to_owned()]));
+        let sleeper = Sleeper::spawn(move || (sender.send(2), sender.try_send(3)));
+        sleeper.wait_until_asleep();
         state.handle.remove(token);
         event_loop.apply_pending(&mut state).unwrap();
-        assert_eq!(sent.recv().unwrap(), Err(mpsc::SendError(2)), "it comes back");
-        assert!(matches!(thread.join().unwrap(), Err(mpsc::TrySendError::Disconnected(3))));
+        let (gone, gone_too) = (mpsc::SendError(2), mpsc::TrySendError::Disconnected(3));
+        assert_eq!(sleeper.join(), (Err(gone), Err(gone_too)), "they come back");
+    }
+
+    #[test]
+    fn one_that_is_dropped_drops_its_messages() {
+        let message = Arc::new(());
+        let (sender, channel) = soloop::channel();
+        let (bounded, bounded_channel) = soloop::sync_channel(1);
+        sender.send(Arc::clone(&message)).unwrap();
+        bounded.try_send(Arc::clone(&message)).unwrap();
+        drop((channel, bounded_channel));
+        assert_eq!(Arc::strong_count(&message), 1);
+    }
+
+    #[test]
+    fn another_in_its_place_is_registered() {
+        let (mut event_loop, mut state) = new_loop();
+        let (_sender, channel) = soloop::channel();
+        let token = insert(&mut state, channel);
+        let (sender, another) = soloop::channel();
+        state.handle.update(token, |channel| *channel = another);
+        event_loop.apply_pending(&mut state).unwrap();
+        sender.send(1).unwrap();
+        assert_eq!(dispatch(&mut event_loop, &mut state), ["1"]);
     }
 
     #[cfg(not(mio_unsupported_force_poll_poll))]
