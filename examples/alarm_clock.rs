@@ -1,6 +1,6 @@
 //! An alarm at a time of day, which moves with the clock on the wall when somebody sets it.
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     use std::time::{Duration, SystemTime};
 
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(target_os = "linux"))]
 fn main() {
     println!("wall timers are a matter of Linux");
 }

@@ -1,4 +1,5 @@
-//! What a Wayland compositor offers, asked for through `WaylandSource`: run it with `WAYLAND_DISPLAY` set.
+//! What a Wayland compositor offers, asked for through `WaylandSource`. With `WAYLAND_DISPLAY` set:
+//! `cargo run --features wayland-client --example globals`
 
 use soloop::{EventLoop, LoopData, LoopHandle, WaylandSource};
 use wayland_client::protocol::{wl_callback, wl_registry};

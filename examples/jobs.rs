@@ -1,4 +1,5 @@
 //! Futures and a stream whose results are events: jobs on an executor, and what a stream of work yields.
+//! `cargo run --features futures-core --example jobs`
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -201,6 +201,10 @@ impl<Data> EventLoop<Data> {
     /// As [`dispatch`](Self::dispatch): the first error of a source ends `run`, unless a policy
     /// ([`on_error`](Self::on_error)) says otherwise.
     ///
+    /// # Panics
+    ///
+    /// As [`dispatch`](Self::dispatch).
+    ///
     /// # Examples
     ///
     /// ```
@@ -250,7 +254,7 @@ impl<Data> EventLoop<Data> {
     ///
     /// The wait does not block if there is something to do, or if posts, visitors, destructors or an error policy ran
     /// since the dispatch began: the caller then sees what they changed. A [stop](LoopHandle::stop) during the wait
-    /// ends it. A stop from before does not, and is left to the next `run`.
+    /// ends it. A stop from before does not, and is left to the next `run`, `run_until` or `block_on`.
     ///
     /// A timeout has the precision of `epoll_wait(2)`: whole milliseconds, rounded up (with feature `linux_5_11`,
     /// nanoseconds). Timers are precise, and never early. A signal handler that interrupts the wait does not end it.
@@ -305,6 +309,10 @@ impl<Data> EventLoop<Data> {
     /// # Errors
     ///
     /// As [`dispatch`](Self::dispatch), except that no wait can fail.
+    ///
+    /// # Panics
+    ///
+    /// As [`dispatch`](Self::dispatch).
     pub fn apply_pending(&mut self, data: &mut Data) -> Result<()>
     where
         Data: LoopData,

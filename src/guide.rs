@@ -1,4 +1,4 @@
-//! A guide in a dozen pages: what the words mean, and how common tasks are done. These modules contain no code.
+//! A guide: what the words mean, and how common tasks are done. The modules contain text and examples, and no items.
 //!
 //! * [`glossary`]: the ten words that the documentation uses;
 //! * [`pictures`]: the loop, and one dispatch of it, drawn;

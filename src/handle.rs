@@ -473,8 +473,8 @@ impl<Data> LoopHandle<Data> {
         self.registrations.is_live(token.into().key())
     }
 
-    /// Makes [`EventLoop::run`](crate::EventLoop::run) (or `block_on`) return after the current dispatch, or at once
-    /// if it begins later. A stop ends one of them, and is then forgotten.
+    /// Makes [`EventLoop::run`](crate::EventLoop::run) (or `run_until`, or `block_on`) return after the current
+    /// dispatch, or at once if it begins later. A stop ends one of them, and is then forgotten.
     ///
     /// It does not stop a program that calls [`dispatch`](crate::EventLoop::dispatch) itself: a stop during the wait
     /// of a dispatch ends that wait and is then forgotten.

@@ -1,7 +1,7 @@
 //! Looking into a running loop from another process. Feature `inspector`.
 //!
-//! An [`Inspector`] is a socket that viewers connect to: `soloop-top` of this repository, or any program that reads
-//! lines of JSON. A program calls [`LoopHandle::insert_inspector`] for it, and nothing else. While no viewer is
+//! An [`Inspector`] is a socket that viewers connect to: `soloop-top`, a folder of the repository, or any program that
+//! reads lines of JSON. A program calls [`LoopHandle::insert_inspector`] for it, and nothing else. While no viewer is
 //! connected, it is one more fd in the kernel's table, and no dispatch costs more. Viewers are sources of the loop,
 //! and are counted as such.
 //!

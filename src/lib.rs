@@ -33,6 +33,15 @@
 //!   inside of a callback, [`LoopHandle::inspect`]; from another process, `Inspector` and `soloop-top`.
 //! * Modules that know only their part of the state: [`map_data`], [`LoopHandle::insert_part`].
 //!
+//! # Features
+//!
+//! By default: `signals` (`Signals`, `Child`) and `executor` (`executor`, `LoopHandle::spawn`). Others:
+//! `signal-origin` (who sent a signal), `futures-core` (`StreamSource`), `futures-io` (`AsyncRead` and `AsyncWrite` for
+//! `Async`), `tracing` (`TracingSpans`), `wayland-client` (`WaylandSource`), `calloop` (sources and loops of calloop's:
+//! `LoopHandle::insert_calloop_source`, `insert_calloop_on_demand`, `insert_calloop`), `inspector` (`Inspector`),
+//! `full` (all of these), and `linux_5_11` (a wait ends at the nearest deadline by itself; on an older kernel every
+//! wait fails).
+//!
 //! # Where an operation takes effect
 //!
 //! An operation on a stored source is queued. The queue is applied in order as soon as the current callback returns,
@@ -67,6 +76,7 @@
 //! # Ok::<(), soloop::Error>(())
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 #[macro_use]

@@ -104,7 +104,8 @@ impl<Data> LoopHandle<Data> {
     /// # Errors
     ///
     /// Those of `epoll_ctl(2)` on Linux: `EPERM` for a regular file or a directory, `EEXIST` for an fd that is
-    /// registered with this loop already, `ENOSPC` beyond the user's limit. `fd` comes back with the error, in the
+    /// registered with this loop already, `ENOSPC` beyond the user's limit;
+    /// [`NotConnected`](std::io::ErrorKind::NotConnected) if the loop is gone. `fd` comes back with the error, in the
     /// mode in which it was.
     ///
     /// # Examples
@@ -146,7 +147,7 @@ impl<Data: 'static> LoopHandle<Data> {
     /// the task, [`disable`](Self::disable) pauses it, and the token names nothing once the future is done. Its
     /// [budget](crate::SourceOptions::budget) counts polls and closures, so that no task keeps a dispatch from
     /// returning. It takes no fd, and is dropped with the loop. If it panics, the panic comes out of the dispatch,
-    /// and the task is over.
+    /// and the task is over. If the loop is gone already, the task is dropped and the token names nothing.
     ///
     /// # Examples
     ///

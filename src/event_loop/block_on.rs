@@ -72,7 +72,8 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Dispatches until `deadline` on the loop's clock, or until the loop is [stopped](crate::LoopHandle::stop). What
-    /// is due at the deadline runs. If the deadline has passed, one dispatch runs, which does not block.
+    /// is due at the deadline runs. If the deadline has passed, one dispatch runs, which does not block. A stop from
+    /// before counts: nothing is dispatched then.
     ///
     /// On a [manual clock](crate::Clock::manual) the time is `deadline` afterwards, unless the loop is stopped or the
     /// clock was past it. [`dispatch`](Self::dispatch) without a timeout moves that clock to the next timer, however
@@ -81,6 +82,10 @@ impl<Data: LoopData> EventLoop<Data> {
     /// # Errors
     ///
     /// As [`dispatch`](Self::dispatch). A call with the same deadline then goes on.
+    ///
+    /// # Panics
+    ///
+    /// As [`dispatch`](Self::dispatch).
     ///
     /// # Examples
     ///

@@ -18,8 +18,7 @@ pub(crate) type LocalPost<Data> = Box<dyn FnOnce(&mut Data)>;
 /// without the state, or from a thread-local.
 ///
 /// [`LoopHandle::local_remote`] makes it. It differs from a [`Remote`] in that its closures need not be `Send`, and
-/// so it is not `Send` either. Posts run in the next dispatch, which then does not block, and in one order with the
-/// posts of remotes.
+/// so it is not `Send` either. Posts run when those of a `Remote` do, and in one order with them.
 ///
 /// # Limits
 ///
@@ -75,7 +74,7 @@ impl<Data> LoopHandle<Data> {
 }
 
 impl<Data: LoopData> LocalRemote<Data> {
-    /// Queues `f` to run with the state in the next dispatch. `false` if the loop is gone; `f` is dropped then.
+    /// Queues `f` to run with the state, as [`Remote::post`] does. `false` if the loop is gone; `f` is dropped then.
     pub fn post(&self, f: impl FnOnce(&mut Data) + 'static) -> bool {
         self.posts.add(Box::new(f)).is_ok() && self.remote.post(|data| run_next(data))
     }

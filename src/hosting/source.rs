@@ -126,8 +126,8 @@ impl<Data> LoopHandle<Data> {
     ///
     /// Three fds and 13 KB while it is enabled. When it fires: five system calls more than a plain source of this
     /// loop, or eleven if it contains timers of calloop's (which is detected). In any other round none, except for a
-    /// source with hooks: five. The inner loop's epoll instance nests in this one, and the kernel nests them four deep
-    /// at most.
+    /// source with hooks: five. The inner loop's epoll instance nests in this one; the kernel allows five of them in a
+    /// chain.
     ///
     /// # Errors
     ///

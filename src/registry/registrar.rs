@@ -155,7 +155,7 @@ impl<'a> Registrar<'a> {
     /// # Errors
     ///
     /// Those of `mio::Registry::reregister`; [`io::ErrorKind::NotFound`] if `token` is not a
-    /// registration of this source.
+    /// registration of this source, [`io::ErrorKind::InvalidInput`] if it is a deadline or a notifier.
     pub fn reregister<T: mio::event::Source + ?Sized>(
         &mut self,
         token: InterestToken,
@@ -186,7 +186,7 @@ impl<'a> Registrar<'a> {
     /// # Errors
     ///
     /// Those of `mio::Registry::deregister`; `token` is released in any case. [`io::ErrorKind::NotFound`] if `token`
-    /// is not a registration of this source.
+    /// is not a registration of this source, [`io::ErrorKind::InvalidInput`] if it is a deadline or a notifier.
     pub fn unregister<T: mio::event::Source + ?Sized>(
         &mut self,
         token: InterestToken,
@@ -228,7 +228,7 @@ impl<'a> Registrar<'a> {
     /// # Errors
     ///
     /// Those of [`register_fd`](Self::register_fd); [`io::ErrorKind::NotFound`] if `token` is not a
-    /// registration of this source.
+    /// registration of this source, [`io::ErrorKind::InvalidInput`] if it is a deadline or a notifier.
     #[cfg(unix)]
     pub fn reregister_fd(
         &mut self,
@@ -299,7 +299,8 @@ impl<'a> Registrar<'a> {
     /// # Errors
     ///
     /// Those of `epoll_ctl(2)`; `token` is released in any case. No error if the kernel has already forgotten the fd,
-    /// because it was closed. [`io::ErrorKind::NotFound`] if `token` is not a registration of this source.
+    /// because it was closed. [`io::ErrorKind::NotFound`] if `token` is not a registration of this source,
+    /// [`io::ErrorKind::InvalidInput`] if it is a deadline or a notifier.
     #[cfg(unix)]
     #[inline]
     pub fn unregister_fd(&mut self, token: InterestToken, fd: BorrowedFd<'_>) -> io::Result<()> {

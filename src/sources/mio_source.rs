@@ -34,7 +34,8 @@ mod ready {
 
 /// Watches a `mio::event::Source`: a `mio::net::TcpListener`, a `mio::unix::pipe::Receiver`, or a type of your own.
 ///
-/// It works like [`Generic`](crate::Generic), for types that register themselves with mio, on every platform.
+/// It works like [`Generic`](crate::Generic), for types that register themselves with mio, on every platform. A program
+/// that uses it depends on `mio` 1 itself, with mio's feature `net` for sockets.
 ///
 /// # Limits
 ///

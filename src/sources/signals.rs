@@ -116,7 +116,7 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::InvalidInput`] for a number that is no signal, or that of one that can't be caught; otherwise
+    /// [`io::ErrorKind::InvalidInput`] for a number that names no signal, or a signal that can't be caught; otherwise
     /// the error of `socketpair(2)` or `sigaction(2)`.
     pub fn new<I>(signals: I) -> io::Result<Self>
     where

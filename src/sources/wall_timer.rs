@@ -57,8 +57,8 @@ pub enum WallAction {
 /// # Limits
 ///
 /// Each timer takes an fd. It does not wake a suspended system: a deadline during suspend fires after it. It follows
-/// the system's clocks even in a loop with a [manual clock](crate::Clock::manual), which waits for it only if it has
-/// nothing else to wait for. A deadline before 1970 has passed; one more than 292 years after 1970 never comes.
+/// the system's clocks even in a loop with a [manual clock](crate::Clock::manual); such a loop waits for the timer in
+/// real time only if it has no deadline of its own. A deadline before 1970 has passed; one more than 292 years after 1970 never comes.
 ///
 /// # Examples
 ///

@@ -144,9 +144,9 @@ impl SourceGuard {
 /// Ends the watch of an fd that is not owned by the source; [`Registrar::watch_fd`](crate::Registrar::watch_fd) makes
 /// it.
 ///
-/// The fd's owner keeps the guard beside the fd, on any thread, and needs no handle of the loop. It must call
-/// [`unregister`](Self::unregister), which tells the kernel at once, before the fd is closed or given to somebody who
-/// may register it again, even if the source is gone by then. If the guard is dropped instead, the loop ends the
+/// The fd's owner keeps the guard beside the fd, on any thread, and needs no handle of the loop. Before the fd is
+/// closed, or given to somebody who may register it again, the owner must call [`unregister`](Self::unregister), which
+/// tells the kernel at once; also if the source is gone by then. If the guard is dropped instead, the loop ends the
 /// watch when ops are applied the next time, unless the fd's number was registered again by then. A guard does not
 /// keep the loop alive.
 ///

@@ -34,9 +34,9 @@ impl LoopSignal {
         Self { shared }
     }
 
-    /// Makes [`EventLoop::run`](crate::EventLoop::run) (or `block_on`) return after the current dispatch, or at once
-    /// if it begins later. Ends the current wait. A stop ends one `run` and is then forgotten, as with
-    /// [`LoopHandle::stop`](crate::LoopHandle::stop).
+    /// Makes [`EventLoop::run`](crate::EventLoop::run) (or `run_until`, or `block_on`) return after the current
+    /// dispatch, or at once if it begins later. Ends the current wait. A stop ends one of them and is then forgotten,
+    /// as with [`LoopHandle::stop`](crate::LoopHandle::stop).
     pub fn stop(&self) {
         self.shared.stop();
     }
