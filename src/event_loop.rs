@@ -317,11 +317,13 @@ impl<Data> EventLoop<Data> {
     where
         Data: LoopData,
     {
-        self.round.hold_no_failures();
-        self.budget.allow_ops();
-        let applied = self.apply(data);
-        self.round.close(&applied);
-        self.publish(data);
+        let applied = self.publishing(data, |event_loop, data| {
+            event_loop.round.hold_no_failures();
+            event_loop.budget.allow_ops();
+            let applied = event_loop.apply(data);
+            event_loop.round.close(&applied);
+            applied
+        });
         applied.map_err(|error| *error)
     }
 
@@ -426,14 +428,28 @@ impl<Data: LoopData> EventLoop<Data> {
     ) -> Result<()> {
         self.counters.rounds += 1;
         self.begin_round();
-        let guard = self.shared.is_exported().then(|| PublishWork(Arc::clone(&self.shared)));
-        self.round.begin_dispatch();
-        let dispatched = self.steps(timeout, in_run, data);
-        let dispatched = self.round.end_dispatch(dispatched);
-        drop(guard);
-        self.end_round();
-        self.publish(data);
+        let dispatched = self.publishing(data, |event_loop, data| {
+            event_loop.round.begin_dispatch();
+            let dispatched = event_loop.steps(timeout, in_run, data);
+            let dispatched = event_loop.round.end_dispatch(dispatched);
+            event_loop.end_round();
+            dispatched
+        });
         dispatched.map_err(|error| *error)
+    }
+
+    /// Runs `run`, then tells whoever watches the loop's fd whether there is more to do, also after a panic.
+    #[inline]
+    fn publishing(
+        &mut self,
+        data: &mut Data,
+        run: impl FnOnce(&mut Self, &mut Data) -> Outcome,
+    ) -> Outcome {
+        let guard = self.shared.is_exported().then(|| PublishWork(Arc::clone(&self.shared)));
+        let outcome = run(self, data);
+        drop(guard);
+        self.publish(data);
+        outcome
     }
 
     /// The steps of a dispatch. An error ends the dispatch; the next one does the remaining steps.
@@ -477,7 +493,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 }
 
-/// Makes the loop's fd readable if a dispatch ends in a panic.
+/// Makes the loop's fd readable if what it guards ends in a panic.
 struct PublishWork(Arc<Shared>);
 
 impl Drop for PublishWork {

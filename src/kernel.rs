@@ -25,7 +25,15 @@ mod portable;
     any(target_os = "linux", target_os = "android"),
     not(mio_unsupported_force_poll_poll)
 )))]
-pub(crate) use portable::{Alarm, Poller, add, is_of_another, modify};
+pub(crate) use portable::{Alarm, Poller, is_of_another};
+#[cfg(all(
+    unix,
+    not(all(
+        any(target_os = "linux", target_os = "android"),
+        not(mio_unsupported_force_poll_poll)
+    ))
+))]
+pub(crate) use portable::{add, modify};
 
 use std::io;
 use std::time::Duration;

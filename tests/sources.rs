@@ -823,6 +823,20 @@ mod channel {
     }
 
     #[test]
+    fn a_thread_that_waits_in_recv_gets_what_another_leaves() {
+        let (sender, channel) = soloop::channel();
+        let channel = Arc::new(channel);
+        let theirs = Arc::clone(&channel);
+        let sleeper = Sleeper::spawn(move || theirs.recv().unwrap());
+        sleeper.wait_until_asleep();
+        (0..3).for_each(|n| sender.send(n).unwrap());
+        let ours = channel.try_recv().unwrap();
+        let mut received = [ours, sleeper.join(), channel.try_recv().unwrap()];
+        received.sort();
+        assert_eq!(received, [0, 1, 2]);
+    }
+
+    #[test]
     fn a_rendezvous_has_room_while_recv_waits() {
         let (sender, channel) = soloop::sync_channel(0);
         let sleeper = Sleeper::spawn(move || (channel.recv(), channel));

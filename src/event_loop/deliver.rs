@@ -140,6 +140,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn call_once(&mut self, turn: Turn, data: &mut Data) -> Answer {
         let Turn { source: key, interest, readiness, .. } = turn;
         let registrations = tables(data);
+        self.shared.forget_again();
         let Some(slot) = self.slots.get_mut(key) else {
             // The op that stores the source is still queued. A level-triggered event is dropped: it may not hold any
             // more by then, and the kernel repeats it if it does.
@@ -149,7 +150,6 @@ impl<Data: LoopData> EventLoop<Data> {
             return Ok(PostAction::Continue);
         };
         registrations.begin_callback(key);
-        self.shared.forget_again();
         // No note for what the kernel repeats. A source that goes after its first event goes after a panic, too,
         // whatever the kernel says.
         if !readiness.is_told_again() || turn.once {

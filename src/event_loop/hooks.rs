@@ -35,6 +35,8 @@ impl<Data: LoopData> EventLoop<Data> {
             };
             match slot.source.before_sleep() {
                 Ok(None) => {}
+                // One of another source names nothing here.
+                Ok(Some((_, token))) if registrations.watch(key, token.key()).is_none() => {}
                 Ok(Some((readiness, token))) => {
                     // The kernel does not know about this event.
                     let readiness = ReadinessBits::from(readiness).with_more();

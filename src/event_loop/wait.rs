@@ -120,8 +120,9 @@ impl<Data: LoopData> EventLoop<Data> {
         if handle.registrations().host().is_some() && self.shared.is_exported() {
             return Err(crate::registry::registrar::watched_from_outside());
         }
-        let stops = self.shared.is_stopping();
-        let timeout = match self.fall_asleep(timeout, in_run, handle) {
+        // A stop from before ends the wait only in `run`.
+        let stops = in_run || !self.shared.is_stopping();
+        let timeout = match self.fall_asleep(timeout, stops, handle) {
             Ok(timeout) => timeout,
             Err(error) => {
                 self.shared.ready().end_rest();
@@ -150,8 +151,8 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         if notified {
             self.collect_woken(handle);
-            if !in_run && !stops && timeout != Timeout::Zero {
-                // Outside of `run`, a stop ends only the wait during which it is requested.
+            if !in_run && stops && timeout != Timeout::Zero {
+                // It has ended this wait, and ends nothing else.
                 self.shared.take_stop();
             }
         }
@@ -179,16 +180,17 @@ impl<Data: LoopData> EventLoop<Data> {
         Some(Timeout::Zero)
     }
 
-    /// Falls asleep, unless there is something to do. Returns the timeout for the kernel.
+    /// Falls asleep, unless there is something to do. `stops`: a stop is something to do. Returns the timeout for the
+    /// kernel.
     #[inline]
     fn fall_asleep(
         &self,
         timeout: Timeout,
-        in_run: bool,
+        stops: bool,
         handle: &LoopHandle<Data>,
     ) -> io::Result<Timeout> {
         // Checked while the loop already counts as asleep: work that arrives later wakes it.
-        let has_work = || in_run && self.shared.is_stopping() || self.has_work(handle);
+        let has_work = || stops && self.shared.is_stopping() || self.has_work(handle);
         if timeout == Timeout::Zero || !self.shared.ready().fall_asleep(has_work) {
             return Ok(Timeout::Zero);
         }

@@ -1,7 +1,7 @@
 //! Hosts a whole calloop loop: this loop waits in it, or dispatches it on demand (`on_demand.rs`).
 //!
 //! To wait in it, this loop's epoll instance, duplicated, is a source of the hosted loop, and this loop blocks in the
-//! `dispatch` of the hosted one, behind the one function that waits (`dispatch/wait.rs`). This needs no knowledge of
+//! `dispatch` of the hosted one, behind the one function that waits (`event_loop/wait.rs`). This needs no knowledge of
 //! calloop's internals.
 
 use std::fmt;

@@ -405,10 +405,8 @@ impl<T> Channel<T> {
     /// [`TryRecvError`] if there is no message now, or all senders are gone and no message is left.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(message) = pop_front(&mut batch) {
-            return Ok(message);
-        }
-        match self.shared.refill(&mut batch) {
+        // The other messages stay in the queue, where other threads that wait for one see them.
+        match pop_front(&mut batch).or_else(|| self.shared.take()) {
             Some(message) => Ok(message),
             None if self.shared.is_closed() => Err(TryRecvError::Disconnected),
             None => Err(TryRecvError::Empty),
@@ -419,14 +417,21 @@ impl<T> Channel<T> {
 impl<T> ChannelShared<T> {
     /// Takes the next message. On an unbounded channel it also moves all others into `batch`, which is empty.
     fn refill(&self, batch: &mut VecDeque<T>) -> Option<T> {
+        if self.bound != UNBOUNDED {
+            return self.take();
+        }
         let mut queue = self.lock();
         let message = pop_front(&mut queue.messages)?;
-        if self.bound == UNBOUNDED {
-            if !queue.messages.is_empty() {
-                std::mem::swap(&mut queue.messages, batch);
-            }
-            return Some(message);
+        if !queue.messages.is_empty() {
+            std::mem::swap(&mut queue.messages, batch);
         }
+        Some(message)
+    }
+
+    /// Takes the next message.
+    fn take(&self) -> Option<T> {
+        let mut queue = self.lock();
+        let message = pop_front(&mut queue.messages)?;
         queue.received += 1;
         if queue.senders_waiting > 0 {
             drop(queue);

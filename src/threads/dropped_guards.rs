@@ -176,7 +176,7 @@ impl FdGuard {
     }
 
     /// Makes the kernel report the fd again if it is ready, as `EPOLL_CTL_MOD` of `epoll_ctl(2)` does. Does nothing
-    /// once the loop is gone.
+    /// once the loop and its handle are gone.
     ///
     /// Only mio's `poll(2)` backend needs this before each wait, because it drops an interest once it was reported.
     /// With every other backend each edge is reported without it.
@@ -192,7 +192,7 @@ impl FdGuard {
     }
 
     /// Ends the watch: the kernel forgets the fd at once, and the source receives no more of its events. Does nothing
-    /// once the loop is gone.
+    /// once the loop and its handle are gone.
     ///
     /// # Errors
     ///

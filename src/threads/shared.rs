@@ -153,12 +153,8 @@ impl Shared {
 
     #[inline]
     pub(crate) fn set_nearest_deadline(&self, nearest: Option<i64>) {
-        let nearest = nearest.unwrap_or(NEVER);
-        if self.nearest.load(Ordering::Relaxed) == nearest {
-            return;
-        }
         // The caller also queues an op, or is about to publish: it need not update the loop's fd here.
-        self.nearest.store(nearest, Ordering::Relaxed);
+        self.nearest.store(nearest.unwrap_or(NEVER), Ordering::Relaxed);
     }
 
     /// Adds a deadline at `at`, which may be the nearest.

@@ -13,20 +13,22 @@ use soloop::{
     ErrorAction, EventLoop, Notifier, PingSource, Priority, Scope, SourceOptions, TimeoutFuture,
 };
 
-/// Runs `once` in the next `before_sleep`.
+/// Runs `once` in the next `before_sleep`, and answers with what it returns.
 struct BeforeSleep {
-    once: Option<Box<dyn FnOnce() -> io::Result<()>>>,
+    once: Option<Box<dyn FnOnce() -> io::Result<Option<(Readiness, InterestToken)>>>>,
 }
 
 impl BeforeSleep {
     fn new(once: impl FnOnce() + 'static) -> Self {
-        Self::failing(move || {
+        Self::answering(move || {
             once();
-            Ok(())
+            Ok(None)
         })
     }
 
-    fn failing(once: impl FnOnce() -> io::Result<()> + 'static) -> Self {
+    fn answering(
+        once: impl FnOnce() -> io::Result<Option<(Readiness, InterestToken)>> + 'static,
+    ) -> Self {
         Self { once: Some(Box::new(once)) }
     }
 }
@@ -62,8 +64,7 @@ impl EventSource for BeforeSleep {
     }
 
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
-        self.once.take().map_or(Ok(()), |once| once())?;
-        Ok(None)
+        self.once.take().map_or(Ok(None), |once| once())
     }
 }
 
@@ -393,7 +394,17 @@ mod f3_what_is_left_makes_a_new_edge {
     use rustix::time::Timespec;
 
     /// Dispatches whenever the outer loop is told, until `expected` lines are in the log, errors and panics among them.
-    fn nest(mut event_loop: EventLoop<State>, state: &mut State, expected: usize) {
+    fn nest(event_loop: EventLoop<State>, state: &mut State, expected: usize) {
+        nest_by(event_loop, state, expected, |event_loop, state| event_loop.dispatch(ZERO, state));
+    }
+
+    /// The same with something else in the place of the dispatch.
+    fn nest_by(
+        mut event_loop: EventLoop<State>,
+        state: &mut State,
+        expected: usize,
+        step: fn(&mut EventLoop<State>, &mut State) -> soloop::Result<()>,
+    ) {
         let outer = epoll::create(CreateFlags::CLOEXEC).unwrap();
         let edge = EventFlags::IN | EventFlags::ET;
         epoll::add(&outer, &event_loop, EventData::new_u64(1), edge).unwrap();
@@ -403,8 +414,7 @@ mod f3_what_is_left_makes_a_new_edge {
             let (found, _) = epoll::wait(&outer, &mut room, Some(&timeout)).unwrap();
             let lines = state.log.len();
             assert!(!found.is_empty(), "no edge after {lines} of {expected}");
-            let dispatch = AssertUnwindSafe(|| event_loop.dispatch(ZERO, state));
-            match catch_unwind(dispatch) {
+            match catch_unwind(AssertUnwindSafe(|| step(&mut event_loop, state))) {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => state.note(error),
                 Err(_) => state.note("panic"),
@@ -438,6 +448,16 @@ mod f3_what_is_left_makes_a_new_edge {
             pings.push(ping);
         }
         nest(event_loop, &mut state, 3);
+    }
+
+    #[test]
+    fn f3_posts_after_one_that_panics_in_apply_pending() {
+        let (event_loop, mut state) = new_loop();
+        let remote = state.handle.remote();
+        for _ in 0..3 {
+            remote.post(|_: &mut State| panic!("a post that panics, as it is meant to"));
+        }
+        nest_by(event_loop, &mut state, 3, EventLoop::apply_pending);
     }
 
     #[test]
@@ -672,7 +692,7 @@ mod f4_user_code_before_the_wait_keeps_it_from_blocking {
         check(
             |_| Custom::default(),
             |state, _, _| {
-                let source = BeforeSleep::failing(|| Err(io::Error::other("refused")));
+                let source = BeforeSleep::answering(|| Err(io::Error::other("refused")));
                 state.handle.insert_source(source, |(), _| ()).is_ok()
             },
         );
@@ -720,6 +740,59 @@ mod f4_user_code_before_the_wait_keeps_it_from_blocking {
         event_loop.dispatch(HOUR / 2, &mut state).unwrap();
         assert!(flag.is_set());
         assert_eq!(clock.now(), start, "slept though user code ran");
+    }
+}
+
+/// What `before_sleep` answers is about an interest of its own source.
+#[test]
+fn before_sleep_has_no_say_about_another_source() {
+    let (tell, told) = mpsc::channel();
+    let victim = Told { tell };
+    let (mut event_loop, mut state) = new_loop();
+    state.handle.insert_source(victim, |(), state: &mut State| state.note("called")).unwrap();
+    let theirs = told.recv().unwrap();
+    let liar = BeforeSleep::answering(move || Ok(Some((Readiness::EMPTY, theirs))));
+    state.handle.insert_source(liar, |(), _| ()).unwrap();
+    for _ in 0..2 {
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+    }
+    assert!(state.log.is_empty(), "called with what nobody found");
+}
+
+/// Tells the token of its interest, which never is ready.
+struct Told {
+    tell: mpsc::Sender<InterestToken>,
+}
+
+impl EventSource for Told {
+    type Event<'a> = ();
+    type Ret = ();
+    type Error = std::convert::Infallible;
+
+    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.tell.send(registrar.notifier().0).unwrap();
+        Ok(())
+    }
+
+    fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn process_events<F>(
+        &mut self,
+        _: Readiness,
+        _: InterestToken,
+        mut callback: F,
+    ) -> Result<PostAction, Self::Error>
+    where
+        F: FnMut(()),
+    {
+        callback(());
+        Ok(PostAction::Continue)
     }
 }
 

@@ -1,10 +1,15 @@
 //! Kinds of work beside each other whose items outlast a round: none starves.
 
-use std::time::Duration;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use crate::common::{self, State, ZERO, new_loop};
 use soloop::channel::{Event, channel};
-use soloop::{Priority, SourceOptions, TimeoutAction, Timer, make_ping};
+use soloop::{
+    Generic, Interest, Mode, PostAction, Priority, Ready, SourceOptions, TimeoutAction, Timer,
+    make_ping,
+};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -27,6 +32,48 @@ fn normal_beside(insert_flood: impl FnOnce(&mut State)) -> usize {
         event_loop.dispatch(ZERO, &mut state).unwrap();
     }
     state.take_log().iter().filter(|log| *log == "normal").count()
+}
+
+/// A channel has more when the time of its round is over, and has inserted a source whose fd is found before the op that
+/// stores it is applied. Somebody else reads the fd.
+#[test]
+fn what_is_found_for_a_source_that_is_not_stored_yet_is_not_kept() {
+    let (mut event_loop, mut state) = new_loop();
+    event_loop.set_round_time(MS);
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    ours.write_all(b"x").unwrap();
+    let mut reader = theirs.try_clone().unwrap();
+    // Beside one of high priority the clock is read before each callback.
+    let high = SourceOptions::new().priority(Priority::High);
+    let silent = |(), _: &mut State| ();
+    let visited = state.handle.insert_source_with(high.clone(), make_ping().1, silent).unwrap();
+    let (sender, source) = channel();
+    let mut theirs = Some(Generic::new(theirs, Interest::READ, Mode::Level));
+    let callback = move |_: Event<()>, state: &mut State| {
+        state.note("message");
+        let Some(theirs) = theirs.take() else { return };
+        for _ in 0..3 {
+            state.handle.visit(visited, |_, _: &mut State| ());
+        }
+        let called = |_: Ready<'_, UnixStream>, state: &mut State| {
+            state.note("readable");
+            Ok(PostAction::Continue)
+        };
+        state.handle.insert_source_with(high.clone(), theirs, called).unwrap();
+        let start = Instant::now();
+        while start.elapsed() < 5 * MS {}
+    };
+    state.handle.insert_source(source, callback).unwrap();
+    (0..2).for_each(|_| sender.send(()).unwrap());
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(state.take_log(), ["message"]);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert_eq!(state.take_log(), ["message"], "the source is not stored yet");
+    reader.read_exact(&mut [0]).unwrap();
+    for _ in 0..3 {
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+    }
+    assert!(!state.log.contains(&"readable".to_owned()), "there is nothing to read");
 }
 
 #[test]
