@@ -4,7 +4,7 @@
 //! [`LoopHandle`], a field of the state. So a callback can reach neither the slot that is running, nor the map that
 //! holds it, nor the loop. Invariants:
 //!
-//! * ops are applied after every callback, before any other runs;
+//! * ops are applied after every callback, before any other runs, as long as the round has time;
 //! * user code (callbacks, visitors, destructors) runs only while every table is whole, so that the loop can go on
 //!   after a panic or an error;
 //! * the loop blocks only while [`has_work`](EventLoop::has_work) says no; the loop asks it once more after it fell

@@ -315,7 +315,7 @@ impl<Data> LoopHandle<Data> {
     }
 
     /// Moves the deadline of a source that has one. If `Op::SetDeadline` cannot do that, an op calls `set` on the
-    /// source.
+    /// source. `S` is `Timer`, which this module does not name.
     #[inline]
     pub(crate) fn move_deadline<S: EventSource>(
         &mut self,

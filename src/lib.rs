@@ -35,7 +35,7 @@
 //!
 //! # Features
 //!
-//! By default: `signals` (`Signals`, `Child`) and `executor` (`executor`, `LoopHandle::spawn`). Others:
+//! By default: `signals` (`Signals`, and `Child` elsewhere than on Linux) and `executor` (`executor`, `LoopHandle::spawn`). Others:
 //! `signal-origin` (who sent a signal), `futures-core` (`StreamSource`), `futures-io` (`AsyncRead` and `AsyncWrite` for
 //! `Async`), `tracing` (`TracingSpans`), `wayland-client` (`WaylandSource`), `calloop` (sources and loops of calloop's:
 //! `LoopHandle::insert_calloop_source`, `insert_calloop_on_demand`, `insert_calloop`), `inspector` (`Inspector`),
@@ -47,6 +47,10 @@
 //! An operation on a stored source is queued. The queue is applied in order as soon as the current callback returns,
 //! before any other callback runs. So a source that is removed or disabled gets no further event, not even one that
 //! the same wait found, and an explicit operation on the running source overrides what its callback answers.
+//!
+//! When the [time of a round](EventLoop::set_round_time) is over, operations that run user code (visits, updates,
+//! destructors) wait for the next round together with those behind them, and sources of high priority and due timers may
+//! run before them. Removing, disabling and moving a deadline hold in any case.
 //!
 //! # Words
 //!

@@ -1,6 +1,7 @@
 //! The op queue: requests about stored sources, which only the loop can carry out.
 //!
-//! Ops are applied in the order in which they were issued, after the callback that issued them and before any other.
+//! Ops are applied in the order in which they were issued, after the callback that issued them and, unless the time of
+//! the round is over, before any other.
 
 use std::collections::VecDeque;
 use std::fmt;

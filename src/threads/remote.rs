@@ -16,7 +16,7 @@ pub(crate) type Post<Data> = Box<dyn FnOnce(&mut Data) + Send>;
 /// The queue that remotes post to; `None` once the loop is gone.
 pub(crate) struct Mailbox<T> {
     posts: Mutex<Option<VecDeque<T>>>,
-    /// The queue is not empty.
+    /// The queue is not empty, unless [`take_next`](Self::take_next) has emptied it.
     any: AtomicBool,
 }
 
