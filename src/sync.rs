@@ -28,6 +28,7 @@ pub(crate) use stand_ins::{Condvar, Waker};
 mod stand_ins {
     use std::io;
     use std::sync::LockResult;
+    use std::sync::atomic::AtomicUsize;
     use std::time::Duration;
 
     use super::{AtomicBool, MutexGuard, Ordering};
@@ -37,11 +38,14 @@ mod stand_ins {
     pub(crate) struct Waker {
         woken: AtomicBool,
         waiting: loom::sync::Notify,
+        /// How often it woke the loop. No part of the model.
+        wakes: AtomicUsize,
     }
 
     impl Waker {
         #[allow(clippy::unnecessary_wraps, reason = "as mio's")]
         pub(crate) fn wake(&self) -> io::Result<()> {
+            self.wakes.fetch_add(1, Ordering::Relaxed);
             self.woken.swap(true, Ordering::AcqRel);
             self.waiting.notify();
             Ok(())
@@ -55,6 +59,10 @@ mod stand_ins {
             Some(Duration::ZERO)
         }
 
+        pub(crate) fn wakes(&self) -> usize {
+            self.wakes.load(Ordering::Relaxed)
+        }
+
         /// The wait of an outside watcher of the loop's fd, which consumes nothing.
         pub(crate) fn watch(&self) {
             while !self.woken.fetch_or(false, Ordering::AcqRel) {
@@ -65,7 +73,8 @@ mod stand_ins {
 
     impl From<mio::Waker> for Waker {
         fn from(_: mio::Waker) -> Self {
-            Self { woken: AtomicBool::new(false), waiting: loom::sync::Notify::new() }
+            let (woken, waiting) = (AtomicBool::new(false), loom::sync::Notify::new());
+            Self { woken, waiting, wakes: AtomicUsize::new(0) }
         }
     }
 

@@ -28,7 +28,7 @@ fn over(below: &mut Colour, above: Colour) {
             let pair = |below: u32, above: u32| {
                 let product = (below & LOW) * rest + 0x0080_0080;
                 let sum = ((product + (product >> 8 & LOW)) >> 8 & LOW) + (above & LOW);
-                (sum | (sum >> 8 & 0x0001_0001) * 0xff) & LOW
+                (sum | ((sum >> 8 & 0x0001_0001) * 0xff)) & LOW
             };
             let (under, above) = (u32::from_le_bytes(*below), u32::from_le_bytes(above));
             *below = (pair(under, above) | pair(under >> 8, above >> 8) << 8).to_le_bytes();

@@ -248,6 +248,28 @@ fn loom_a_post_is_seen_by_whoever_watches_the_fd() {
     until(Wait::IsWatched, BOUND, posts, |state| state.seen == [1, 2]);
 }
 
+/// A stop beside dispatches outside of `run`, then a post.
+#[test]
+fn loom_a_stop_is_taken_by_the_wait_that_it_ends_or_left_to_the_next_run() {
+    check(BOUND, || {
+        let (mut event_loop, mut state) = new_loop();
+        let (signal, remote) = (state.handle.signal(), state.handle.remote());
+        let shared = Arc::clone(state.handle.registrations().shared());
+        let of_the_thread = Arc::clone(&shared);
+        let thread = thread::spawn(move || {
+            signal.stop();
+            let woke = of_the_thread.ready().waker.wakes() > 0;
+            assert!(remote.post(|state: &mut State| state.seen.push(1)));
+            woke
+        });
+        while state.seen.is_empty() {
+            event_loop.dispatch(None, &mut state).unwrap();
+        }
+        let ended_a_wait = thread.join().unwrap();
+        assert!(ended_a_wait || shared.is_stopping(), "a stop that ended no wait is gone");
+    });
+}
+
 /// A guard is dropped, as a future drops that of its source, and a remote removes another source.
 fn removals(_: &mut EventLoop<State>, state: &mut State) -> Vec<Work> {
     let dropped = state.insert_victim();
