@@ -13,9 +13,12 @@ use soloop::{
     ErrorAction, EventLoop, Notifier, PingSource, Priority, Scope, SourceOptions, TimeoutFuture,
 };
 
+/// What `before_sleep` answers.
+type Slept = io::Result<Option<(Readiness, InterestToken)>>;
+
 /// Runs `once` in the next `before_sleep`, and answers with what it returns.
 struct BeforeSleep {
-    once: Option<Box<dyn FnOnce() -> io::Result<Option<(Readiness, InterestToken)>>>>,
+    once: Option<Box<dyn FnOnce() -> Slept>>,
 }
 
 impl BeforeSleep {
@@ -26,9 +29,7 @@ impl BeforeSleep {
         })
     }
 
-    fn answering(
-        once: impl FnOnce() -> io::Result<Option<(Readiness, InterestToken)>> + 'static,
-    ) -> Self {
+    fn answering(once: impl FnOnce() -> Slept + 'static) -> Self {
         Self { once: Some(Box::new(once)) }
     }
 }
@@ -63,7 +64,7 @@ impl EventSource for BeforeSleep {
         Ok(PostAction::Continue)
     }
 
-    fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
+    fn before_sleep(&mut self) -> Slept {
         self.once.take().map_or(Ok(None), |once| once())
     }
 }
