@@ -73,7 +73,9 @@ fn what_is_found_for_a_source_that_is_not_stored_yet_is_not_kept() {
     for _ in 0..3 {
         event_loop.dispatch(ZERO, &mut state).unwrap();
     }
-    assert!(!state.log.contains(&"readable".to_owned()), "there is nothing to read");
+    // Where the kernel tells once, the loop keeps what it was told.
+    let called = state.log.iter().any(|line| line == "readable");
+    assert_eq!(called, common::POLL_BACKEND, "there is nothing to read");
 }
 
 #[test]
