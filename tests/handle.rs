@@ -593,4 +593,5 @@ fn what_is_queued_is_seen_in_a_debug_output() {
     }
     assert_eq!(format!("{:?}", state.handle), "LoopHandle { ops: 4 pending, idles: 1 idle, .. }");
     assert_eq!(format!("{:?}", state.handle.local_remote()), "LocalRemote { .. }");
+    assert_eq!(format!("{:?}", state.handle.remote()), "Remote { .. }");
 }
