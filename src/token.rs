@@ -32,13 +32,14 @@ pub(crate) type SourceMap<V> = SparseSecondaryMap<SourceKey, V, HashKeys>;
 impl Hasher for KeyHasher {
     #[inline]
     fn finish(&self) -> u64 {
-        // By the golden ratio: a table takes the upper bits as well as the lower ones.
-        self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        // By the golden ratio. A table takes the lowest bits and the highest ones, and each has to depend on all.
+        let product = u128::from(self.0) * 0x9e37_79b9_7f4a_7c15;
+        (product >> 64) as u64 ^ product as u64
     }
 
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            self.write_u64(u64::from(*byte));
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }
     }
 
@@ -49,7 +50,7 @@ impl Hasher for KeyHasher {
 
     #[inline]
     fn write_u64(&mut self, number: u64) {
-        self.0 = self.0.rotate_left(8) ^ number;
+        self.0 = self.0.rotate_left(32) ^ number;
     }
 }
 
@@ -376,6 +377,23 @@ mod tests {
         }
         assert!(InterestKey::in_row(source(1, 1), InterestKey::REGISTRATIONS + 1).is_none());
         assert!(InterestKey::in_row(source(most + 1, 1), 1).is_none());
+    }
+
+    /// A table of 1,000 keys takes the lowest ten bits or so, and compares the highest seven.
+    #[test]
+    fn the_hashes_of_keys_differ_at_both_ends() {
+        use std::collections::HashSet;
+        use std::hash::BuildHasher;
+
+        for generation in [1, 3, 0x1001] {
+            let hashes = (1..1000).map(|place| {
+                HashKeys::default().hash_one(AnyToken::new(source(place, generation)))
+            });
+            let hashes: Vec<u64> = hashes.collect();
+            let low: HashSet<u64> = hashes.iter().map(|hash| hash & 1023).collect();
+            let high: HashSet<u64> = hashes.iter().map(|hash| hash >> 57).collect();
+            assert!(low.len() > 500 && high.len() > 100, "{} {}", low.len(), high.len());
+        }
     }
 
     #[test]
