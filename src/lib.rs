@@ -35,7 +35,8 @@
 //!
 //! # Features
 //!
-//! By default: `signals` (`Signals`, and `Child` elsewhere than on Linux) and `executor` (`executor`, `LoopHandle::spawn`). Others:
+//! By default: `signals` (`Signals`, and `Child` elsewhere than on Linux) and `executor` (`executor`,
+//! `LoopHandle::spawn`). Others:
 //! `signal-origin` (who sent a signal), `futures-core` (`StreamSource`), `futures-io` (`AsyncRead` and `AsyncWrite` for
 //! `Async`), `tracing` (`TracingSpans`), `wayland-client` (`WaylandSource`), `calloop` (sources and loops of calloop's:
 //! `LoopHandle::insert_calloop_source`, `insert_calloop_on_demand`, `insert_calloop`), `inspector` (`Inspector`),

@@ -14,8 +14,9 @@ use crate::{EventIterator, EventSource, InterestToken, PostAction, Readiness, Re
 ///
 /// The composite may also call [`replace`](Self::replace), [`remove`](Self::remove), [`enable`](Self::enable) and
 /// [`disable`](Self::disable), which take effect with the next `reregister`. If it does so in its `process_events`,
-/// it answers `Reregister`; if it is changed from outside, use [`LoopHandle::update`](crate::LoopHandle::update). The same holds if [`map`](Self::map)
-/// changes what the source registers. After `remove` or `replace` the old source gets no events from the call on.
+/// it answers `Reregister`; if it is changed from outside, use [`LoopHandle::update`](crate::LoopHandle::update). The
+/// same holds if [`map`](Self::map) changes what the source registers. After `remove` or `replace` the old source gets
+/// no events from the call on.
 ///
 /// The default is empty.
 ///

@@ -58,7 +58,8 @@ pub enum WallAction {
 ///
 /// Each timer takes an fd. It does not wake a suspended system: a deadline during suspend fires after it. It follows
 /// the system's clocks even in a loop with a [manual clock](crate::Clock::manual); such a loop waits for the timer in
-/// real time only if it has no deadline of its own. A deadline before 1970 has passed; one more than 292 years after 1970 never comes.
+/// real time only if it has no deadline of its own. A deadline before 1970 has passed; one more than 292 years after
+/// 1970 never comes.
 ///
 /// # Examples
 ///

@@ -9,27 +9,25 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use common::in_child;
+use scripted::Scripted;
 use soloop::{
     ErrorAction, EventLoop, Notifier, PingSource, Priority, Scope, SourceOptions, TimeoutFuture,
 };
 
-/// What `before_sleep` answers.
-type Slept = io::Result<Option<(Readiness, InterestToken)>>;
-
-/// Runs `once` in the next `before_sleep`, and answers with what it returns.
+/// Runs `once` in the next `before_sleep`.
 struct BeforeSleep {
-    once: Option<Box<dyn FnOnce() -> Slept>>,
+    once: Option<Box<dyn FnOnce() -> io::Result<()>>>,
 }
 
 impl BeforeSleep {
     fn new(once: impl FnOnce() + 'static) -> Self {
-        Self::answering(move || {
+        Self::failing(move || {
             once();
-            Ok(None)
+            Ok(())
         })
     }
 
-    fn answering(once: impl FnOnce() -> Slept + 'static) -> Self {
+    fn failing(once: impl FnOnce() -> io::Result<()> + 'static) -> Self {
         Self { once: Some(Box::new(once)) }
     }
 }
@@ -64,8 +62,9 @@ impl EventSource for BeforeSleep {
         Ok(PostAction::Continue)
     }
 
-    fn before_sleep(&mut self) -> Slept {
-        self.once.take().map_or(Ok(None), |once| once())
+    fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
+        self.once.take().map_or(Ok(()), |once| once())?;
+        Ok(None)
     }
 }
 
@@ -693,7 +692,7 @@ mod f4_user_code_before_the_wait_keeps_it_from_blocking {
         check(
             |_| Custom::default(),
             |state, _, _| {
-                let source = BeforeSleep::answering(|| Err(io::Error::other("refused")));
+                let source = BeforeSleep::failing(|| Err(io::Error::other("refused")));
                 state.handle.insert_source(source, |(), _| ()).is_ok()
             },
         );
@@ -747,54 +746,25 @@ mod f4_user_code_before_the_wait_keeps_it_from_blocking {
 /// What `before_sleep` answers is about an interest of its own source.
 #[test]
 fn before_sleep_has_no_say_about_another_source() {
-    let (tell, told) = mpsc::channel();
-    let victim = Told { tell };
     let (mut event_loop, mut state) = new_loop();
-    state.handle.insert_source(victim, |(), state: &mut State| state.note("called")).unwrap();
-    let theirs = told.recv().unwrap();
-    let liar = BeforeSleep::answering(move || Ok(Some((Readiness::EMPTY, theirs))));
-    state.handle.insert_source(liar, |(), _| ()).unwrap();
+    let (tell, told) = mpsc::channel();
+    let (mut victim, mut liar) = (Scripted::new(), Scripted::new());
+    victim.before_sleep = Box::new(move |token| {
+        tell.send(token).unwrap();
+        Ok(None)
+    });
+    liar.before_sleep = Box::new(move |_| Ok(Some((Readiness::EMPTY, told.recv().unwrap()))));
+    for source in [victim, liar] {
+        let called = |_: Readiness, state: &mut State| {
+            state.note("called");
+            Ok(PostAction::Continue)
+        };
+        state.handle.insert_source(source, called).unwrap();
+    }
     for _ in 0..2 {
         event_loop.dispatch(ZERO, &mut state).unwrap();
     }
     assert!(state.log.is_empty(), "called with what nobody found");
-}
-
-/// Tells the token of its interest, which never is ready.
-struct Told {
-    tell: mpsc::Sender<InterestToken>,
-}
-
-impl EventSource for Told {
-    type Event<'a> = ();
-    type Ret = ();
-    type Error = std::convert::Infallible;
-
-    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.tell.send(registrar.notifier().0).unwrap();
-        Ok(())
-    }
-
-    fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn unregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn process_events<F>(
-        &mut self,
-        _: Readiness,
-        _: InterestToken,
-        mut callback: F,
-    ) -> Result<PostAction, Self::Error>
-    where
-        F: FnMut(()),
-    {
-        callback(());
-        Ok(PostAction::Continue)
-    }
 }
 
 mod f5_before_handle_events_shows_what_the_round_delivers {
