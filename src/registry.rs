@@ -50,6 +50,8 @@ const ONCE: u8 = 1 << 4;
 const GOING: u8 = 1 << 5;
 /// Dropping the source may run user code.
 const DROPS: u8 = 1 << 6;
+/// Its options limit what it may use in one round.
+const BUDGET: u8 = 1 << 7;
 
 /// The tables; see the module's head.
 #[derive(Debug)]
@@ -106,7 +108,7 @@ pub(crate) struct Turn {
     pub(crate) readiness: ReadinessBits,
     /// Whether the source goes after this event.
     pub(crate) once: bool,
-    has_options: bool,
+    has_budget: bool,
 }
 
 /// What a source may use in one round.
@@ -191,7 +193,9 @@ impl Registrations {
             None => self.rows.add_source(kind, Priority::Normal, flags),
             Some(options) => {
                 self.prioritized |= options.priority != Priority::Normal;
-                let key = self.rows.add_source(kind, options.priority, flags | OPTIONS);
+                let is_limited = options.budget.is_some() || options.time_budget.is_some();
+                let flags = flags | OPTIONS | if is_limited { BUDGET } else { 0 };
+                let key = self.rows.add_source(kind, options.priority, flags);
                 self.options.insert(key, options);
                 key
             }
@@ -404,7 +408,7 @@ impl Registrations {
     /// The budget of a source for a turn that begins now.
     #[inline]
     pub(crate) fn source_budget(&self, turn: Turn) -> SourceBudget {
-        if !turn.has_options {
+        if !turn.has_budget {
             return SourceBudget { callbacks: DEFAULT_BUDGET, ends: None };
         }
         let options = self.options.get(turn.source);
@@ -451,8 +455,8 @@ impl Registrations {
         if let Watch::Io(io) = held.watch {
             readiness = readiness.wanted(io.wants).with_level(io.level);
         }
-        let (once, has_options) = (flags & ONCE != 0, flags & OPTIONS != 0);
-        let turn = Turn { source, interest, readiness, once, has_options };
+        let (once, has_budget) = (flags & ONCE != 0, flags & BUDGET != 0);
+        let turn = Turn { source, interest, readiness, once, has_budget };
         (readiness.is_event() && flags & (REMOVED | DISABLED) == 0 && moves == 0).then_some(turn)
     }
 

@@ -2,20 +2,9 @@
 
 /// `soloop::sources::generic::Generic<std::fs::File>` is `Generic<File>` for short.
 pub(crate) fn without_paths(type_name: &str) -> String {
-    let mut short = String::new();
-    let mut word = 0;
-    let mut chars = type_name.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c == ':' && chars.next_if_eq(&':').is_some() {
-            short.truncate(word);
-        } else {
-            short.push(c);
-            if !(c.is_alphanumeric() || c == '_') {
-                word = short.len();
-            }
-        }
-    }
-    short
+    let ends_path = |c: char| !(c.is_alphanumeric() || c == '_' || c == ':');
+    let paths = type_name.split_inclusive(ends_path);
+    paths.filter_map(|path| path.rsplit("::").next()).collect()
 }
 
 #[cfg(test)]

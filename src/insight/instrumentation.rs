@@ -12,11 +12,13 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use slotmap::SecondaryMap;
+
 use crate::error::Error;
 use crate::insight::observe::{CallbackStart, Observer, RoundReport, WaitReport};
 use crate::insight::stats::SourceStats;
 use crate::registry::Registrations;
-use crate::token::{InterestKey, SourceKey, SourceMap};
+use crate::token::{InterestKey, SourceKey};
 use crate::{AnyToken, CallbackKind, CallbackReport, ErrorAction, LoopData, LoopHandle, Priority};
 
 /// The number of removed sources that the statistics remember.
@@ -111,7 +113,7 @@ pub(crate) struct Instrumentation {
     /// At most one of each type, except for closures.
     observers: Vec<Box<dyn AnyObserver>>,
     counting: bool,
-    sources: SourceMap<SourceRecord>,
+    sources: SecondaryMap<SourceKey, SourceRecord>,
     /// The sources removed in this round.
     removed: Vec<SourceKey>,
     gone: VecDeque<SourceStats>,
@@ -285,7 +287,7 @@ impl Instrumentation {
     pub(crate) fn begin_round(&mut self, round: u64) {
         self.observers.iter_mut().for_each(|observer| observer.round_begin(round));
         self.round_asleep = Duration::ZERO;
-        self.round_started = self.times_rounds().then(Instant::now);
+        self.round_started = self.is_wanted().then(Instant::now);
     }
 
     #[cold]
@@ -305,7 +307,7 @@ impl Instrumentation {
         if std::mem::take(&mut self.woke) && self.counting {
             self.wakeups_for_nothing += 1;
         }
-        self.wait_started = self.times_rounds().then(|| (Instant::now(), queued, wakeups));
+        self.wait_started = self.is_wanted().then(|| (Instant::now(), queued, wakeups));
     }
 
     /// Notes that a wait ends; `queued` and `wakeups` are the counts by now.
@@ -334,10 +336,6 @@ impl Instrumentation {
                 self.gone.push_back(record.stats(key));
             }
         }
-    }
-
-    fn times_rounds(&self) -> bool {
-        self.counting || !self.observers.is_empty()
     }
 
     // Observers.

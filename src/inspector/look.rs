@@ -9,7 +9,7 @@ use crate::error::type_name::without_paths;
 use crate::{AnyToken, ChromeTrace, EventLoop, LoopData, SourceRow, Token};
 
 /// How long one look collects rows, and so delays a callback.
-const SLICE: Duration = Duration::from_micros(40);
+const SLICE: Duration = Duration::from_micros(25);
 
 /// How many bytes of a message a row takes, roughly.
 const ROW: usize = 400;

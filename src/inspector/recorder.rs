@@ -50,11 +50,16 @@ pub(super) struct Recorder {
 }
 
 struct Record {
-    name: String,
     counts: Counts,
-    last_error: Option<String>,
+    /// Apart from what every callback changes.
+    about: Box<About>,
     /// The last snapshot that contains the source, or the current one when the record was made.
     seen: u64,
+}
+
+struct About {
+    name: String,
+    last_error: Option<String>,
 }
 
 /// The state kept for one viewer.
@@ -106,7 +111,7 @@ impl Recorder {
     pub(super) fn show(&mut self, source: AnyToken) -> Option<(&Counts, Option<&str>)> {
         let record = self.sources.get_mut(&source)?;
         record.seen = self.snapshot;
-        Some((&record.counts, record.last_error.as_deref()))
+        Some((&record.counts, record.about.last_error.as_deref()))
     }
 
     /// Ends a snapshot: the sources that it did not meet are gone.
@@ -117,7 +122,7 @@ impl Recorder {
     }
 
     fn bury(&mut self, record: Record) {
-        let mut name = without_paths(&record.name);
+        let mut name = without_paths(&record.about.name);
         if self.gone.len() >= MOST_NAMES && !self.gone.contains_key(&name) {
             name = "(others)".to_owned();
         }
@@ -131,9 +136,8 @@ impl Recorder {
         }
         let seen = self.snapshot;
         self.sources.entry(token).or_insert_with(|| Record {
-            name: name.to_owned(),
             counts: Counts::default(),
-            last_error: None,
+            about: Box::new(About { name: name.to_owned(), last_error: None }),
             seen,
         })
     }
@@ -229,7 +233,7 @@ impl Observer for Recorder {
         let Error::Source { token, name, error, .. } = error else { return };
         let record = self.record(*token, name);
         record.counts.errors += 1;
-        record.last_error = Some(error.to_string());
+        record.about.last_error = Some(error.to_string());
     }
 }
 
