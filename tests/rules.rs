@@ -138,15 +138,20 @@ mod rule_1_ops_are_settled_after_every_callback {
     #[test]
     fn the_explicit_op_wins_over_the_answer() {
         type Op = fn(&mut State, Token<Socket>) -> bool;
-        let stays: [(Op, PostAction, bool); 5] = [
+        let stays: [(Op, PostAction, bool); 6] = [
             (|s, t| s.handle.disable(t), PostAction::Reregister, false),
             (|s, t| s.handle.enable(t), PostAction::Remove, true),
             (|s, t| s.handle.update(t, |_| ()), PostAction::Disable, true),
             (|s, t| s.handle.update(t, |_| ()), PostAction::Remove, true),
             (|s, t| s.handle.disable(t), PostAction::Remove, false),
+            // An op about another source does not make the first one forgotten.
+            (|s, t| s.handle.enable(t) && s.handle.remove(s.tokens[0]), PostAction::Remove, true),
         ];
         for (case, (op, answer, goes_on)) in stays.into_iter().enumerate() {
             let (mut event_loop, mut state) = new_loop();
+            let other = Timer::from_duration(HOUR);
+            let other = state.handle.insert_timer(other, |_, _| TimeoutAction::Drop);
+            state.tokens.push(other.into());
             let (ours, source) = pair();
             // The callback learns its own token from the outside.
             let (sender, tokens) = std::sync::mpsc::channel();
@@ -526,6 +531,23 @@ mod rule_4_nothing_is_lost_on_error_or_panic {
         assert!(panicked.is_err());
         event_loop.dispatch(None, &mut state).unwrap();
         assert_eq!(state.log, ["0", "1", "2", "3"]);
+    }
+
+    #[test]
+    fn a_panic_after_reading_makes_no_event_of_its_own() {
+        let (mut event_loop, mut state) = new_loop();
+        let (ours, source) = pair();
+        let callback = |ready: Ready<'_, UnixStream>, state: &mut State| {
+            state.note("called");
+            read_some(ready)?;
+            panic!("on purpose")
+        };
+        state.handle.insert_source(source, callback).unwrap();
+        poke(&ours);
+        let panicked = catch_unwind(AssertUnwindSafe(|| event_loop.dispatch(LONG, &mut state)));
+        assert!(panicked.is_err());
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert_eq!(state.log, ["called"]);
     }
 
     #[test]

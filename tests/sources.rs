@@ -1086,12 +1086,27 @@ mod custom {
 
     #[test]
     fn each_part_is_told_from_the_others() {
+        told_apart(|source| source);
+    }
+
+    #[test]
+    fn a_box_passes_everything_on() {
+        told_apart(Box::new);
+    }
+
+    fn told_apart<S>(wrap: fn(Composite) -> S)
+    where
+        S: for<'a> EventSource<Event<'a> = &'a str, Ret = (), Error = std::io::Error>,
+        S: std::borrow::Borrow<Composite>,
+    {
         let (mut event_loop, mut state, _) = manual_loop();
         let (mut ours, source, calls) = composite("");
-        let token = state.handle.insert_source(source, noting).unwrap();
+        let token = state.handle.insert_source(wrap(source), noting).unwrap();
+        assert_eq!(calls.take(), ["register", "half"]);
         event_loop.dispatch(None, &mut state).unwrap();
         assert_eq!(state.take_log(), ["deadline"]);
-        event_loop.get(token).unwrap().notifier.as_ref().unwrap().notify();
+        assert!(calls.take().ends_with(&["with one event", "process_events"]));
+        event_loop.get(token).unwrap().borrow().notifier.as_ref().unwrap().notify();
         event_loop.dispatch(None, &mut state).unwrap();
         assert_eq!(state.take_log(), ["notifier"]);
         ours.write_all(b"x").unwrap();
@@ -1102,6 +1117,9 @@ mod custom {
         state.handle.update(token, |_| ());
         event_loop.apply_pending(&mut state).unwrap();
         assert_eq!(calls.take(), ["reregister"]);
+        state.handle.remove(token);
+        event_loop.apply_pending(&mut state).unwrap();
+        assert_eq!(calls.take(), ["unregister"]);
     }
 
     #[test]

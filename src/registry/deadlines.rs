@@ -455,6 +455,16 @@ mod tests {
     }
 
     #[test]
+    fn one_that_was_armed_last_is_moved_after_the_end_of_the_sequence_numbers() {
+        let mut fixture = Fixture::default();
+        let keys = [fixture.arm(3), fixture.arm(2)];
+        fixture.queue.sequence = u32::MAX;
+        fixture.set(keys[0], 1);
+        fixture.expire(3);
+        assert_eq!([fixture.next_due(), fixture.next_due()], keys.map(Some));
+    }
+
+    #[test]
     fn agrees_with_a_sorted_list_under_random_changes() {
         let mut fixture = Fixture::default();
         let mut model: Vec<(i64, u64, InterestKey)> = Vec::new();
