@@ -1,21 +1,34 @@
-//! What a viewer costs a loop of 1,000 sources at 60 frames a second: `cargo run --release --example cost`. It prints how much of a
-//! processor the loop's thread takes without a viewer, and with one that asks ten times a second, for a frame that calls
-//! back once and for one that calls every source back; and the longest look of the viewer's, which is what it delays a callback by.
+//! What a viewer costs a loop of 1,000 sources at 60 frames a second: `cargo run --release --example cost`.
+//!
+//! It prints how much of a processor the loop's thread takes without a viewer, and with one that asks ten times a second, for
+//! a frame that calls back once and for one that calls every source back. Then it prints how long the looks of the viewer
+//! take, which is what they delay a callback by, beside the calls of a callback that reads the clock for 25 µs: how
+//! much longer these take is what the machine adds.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
-use soloop::inspector::{Message, Request, VERSION};
+use soloop::inspector::{Request, VERSION};
 use soloop::{
-    EventLoop, Inspector, Interval, LoopData, LoopHandle, Ping, PostAction, SourceOptions,
-    make_ping,
+    CallbackKind, CallbackReport, EventLoop, Inspector, Interval, LoopData, LoopHandle, Observer,
+    Ping, PostAction, SourceOptions, make_ping,
 };
 
 const SOURCES: usize = 1000;
 const TIME: Duration = Duration::from_secs(10);
+const FRAME: Duration = Duration::from_nanos(16_666_667);
+/// How long a look collects rows, and how many there are in a second, roughly.
+const LOOK: Duration = Duration::from_micros(25);
+const LOOKS: u32 = 300;
+
+const READINGS: &str = "calls that read the clock for 25 µs";
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 struct State {
     handle: LoopHandle<State>,
@@ -28,9 +41,9 @@ impl LoopData for State {
     }
 }
 
-/// The share of a processor that the thread takes.
-fn run(path: &PathBuf, all: bool) -> Result<f64, Box<dyn std::error::Error>> {
-    let (mut event_loop, handle) = EventLoop::new()?;
+/// Inserts the sources, and a frame that calls one of them back, or all.
+fn program(path: &Path, all: bool) -> Result<(EventLoop<State>, State)> {
+    let (event_loop, handle) = EventLoop::new()?;
     let mut state = State { handle, pings: Vec::new() };
     for n in 0..SOURCES {
         let (ping, source) = make_ping();
@@ -38,27 +51,35 @@ fn run(path: &PathBuf, all: bool) -> Result<f64, Box<dyn std::error::Error>> {
         state.handle.insert_source_with(options, source, |(), _| ())?;
         state.pings.push(ping);
     }
-    let frame = Interval::new(Duration::from_nanos(16_666_667));
     let options = SourceOptions::new().name("frame");
-    state.handle.insert_source_with(options, frame, move |_, state: &mut State| {
-        if all {
-            state.pings.iter().for_each(Ping::ping);
-        }
-        PostAction::Continue
-    })?;
+    let called = if all { SOURCES } else { 1 };
+    state.handle.insert_source_with(
+        options,
+        Interval::new(FRAME),
+        move |_, state: &mut State| {
+            state.pings[..called].iter().for_each(Ping::ping);
+            PostAction::Continue
+        },
+    )?;
     state.handle.insert_inspector(Inspector::bind(path)?)?;
+    Ok((event_loop, state))
+}
+
+/// The share of a processor that the thread takes.
+fn share(path: &Path, all: bool) -> Result<f64> {
+    let (mut event_loop, mut state) = program(path, all)?;
     let time = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
     let (before, end) = (time(), state.handle.now() + TIME);
     event_loop.run_until(end, &mut state)?;
     Ok((time() - before).as_secs_f64() / TIME.as_secs_f64())
 }
 
-/// The longest look, in nanoseconds, and how many there were.
-fn watch(path: &PathBuf) -> Result<(u64, u64), Box<dyn std::error::Error>> {
+/// Asks, and reads what comes, until the program ends.
+fn watch(path: &Path) -> std::io::Result<()> {
     let mut stream = loop {
         match UnixStream::connect(path) {
             Ok(stream) => break stream,
-            Err(_) => std::thread::yield_now(),
+            Err(_) => thread::yield_now(),
         }
     };
     for request in
@@ -66,37 +87,79 @@ fn watch(path: &PathBuf) -> Result<(u64, u64), Box<dyn std::error::Error>> {
     {
         writeln!(stream, "{}", serde_json::to_string(&request)?)?;
     }
-    let mut longest = (0, 0);
-    for line in BufReader::new(stream).lines() {
-        let Ok(line) = line else { break };
-        if let Message::Snapshot(snapshot) = serde_json::from_str(&line)?
-            && let Some(looks) = snapshot.others.iter().find(|other| other.name == "inspect")
-        {
-            longest = (looks.counts.worst_ns, looks.counts.busy_ns / looks.counts.events);
-        }
-    }
-    Ok(longest)
+    // The program ends the connection in any case.
+    BufReader::new(stream).lines().for_each(drop);
+    Ok(())
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// Runs with a viewer, which is a process of its own: one in a thread would share the memory's locks.
+fn watched<T>(path: &Path, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    let mut viewer = Command::new(std::env::current_exe()?).arg(path).spawn()?;
+    let result = run()?;
+    if !viewer.wait()?.success() {
+        return Err("the viewer failed".into());
+    }
+    Ok(result)
+}
+
+/// How long the looks took, and the calls that read the clock.
+#[derive(Default)]
+struct Times {
+    looks: Vec<Duration>,
+    readings: Vec<Duration>,
+}
+
+impl Observer for Times {
+    fn callback_end(&mut self, report: &CallbackReport<'_>) {
+        if report.kind == CallbackKind::Inspect {
+            self.looks.push(report.duration);
+        } else if report.name == READINGS {
+            self.readings.push(report.duration);
+        }
+    }
+}
+
+fn times(path: &Path) -> Result<Times> {
+    let (mut event_loop, mut state) = program(path, true)?;
+    let interval = Interval::new(Duration::from_secs(1) / LOOKS);
+    let options = SourceOptions::new().name(READINGS);
+    state.handle.insert_source_with(options, interval, |_, _| {
+        let started = Instant::now();
+        while started.elapsed() < LOOK {}
+        PostAction::Continue
+    })?;
+    event_loop.set_observer(Times::default());
+    let end = state.handle.now() + TIME;
+    event_loop.run_until(end, &mut state)?;
+    Ok(event_loop.take_observer().unwrap_or_default())
+}
+
+fn main() -> Result<()> {
+    if let Some(path) = std::env::args_os().nth(1) {
+        return Ok(watch(path.as_ref())?);
+    }
     let dir = tempfile::tempdir()?;
-    let path = dir.path().join("socket");
+    let path = &dir.path().join("socket");
     for all in [false, true] {
-        let without = run(&path, all)?;
-        let viewer = std::thread::spawn({
-            let path = path.clone();
-            move || watch(&path).map_err(|error| error.to_string())
-        });
-        let with = run(&path, all)?;
-        let (worst, mean) = viewer.join().map_err(|_| "the viewer panicked")??;
+        let (without, with) = (share(path, all)?, watched(path, || share(path, all))?);
+        let called = if all { SOURCES } else { 1 };
         println!(
-            "{} callbacks a frame: {:.2} % of a processor without a viewer, {:.2} % with one; \
-             its longest look {:.0} µs, the mean {:.0} µs",
-            if all { SOURCES } else { 1 },
+            "{called} callbacks a frame: {:.2} % of a processor without a viewer, {:.2} % with one",
             without * 100.0,
-            with * 100.0,
-            worst as f64 / 1e3,
-            mean as f64 / 1e3
+            with * 100.0
+        );
+    }
+    let Times { looks, readings } = watched(path, || times(path))?;
+    for (name, mut times) in [("looks", looks), (READINGS, readings)] {
+        times.sort();
+        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+        println!(
+            "{} {name}: median {:.1?}, 99 % within {:.1?}, 99.9 % within {:.1?}, longest {:.1?}",
+            times.len(),
+            at(0.5),
+            at(0.99),
+            at(0.999),
+            at(1.0)
         );
     }
     Ok(())

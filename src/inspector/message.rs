@@ -106,29 +106,37 @@ pub struct Gone {
     pub counts: Counts,
 }
 
-/// The counts of some callbacks.
+/// The counts of some callbacks. On the wire, those that are 0 are left out.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counts {
     /// How many ran.
+    #[serde(skip_serializing_if = "is_default")]
     pub events: u64,
     /// How long they took.
+    #[serde(skip_serializing_if = "is_default")]
     pub busy_ns: u64,
     /// How long the slowest took.
+    #[serde(skip_serializing_if = "is_default")]
     pub worst_ns: u64,
     /// How long the last took.
+    #[serde(skip_serializing_if = "is_default")]
     pub last_ns: u64,
     /// How many wake-ups they caused: the callback was the first one after a wake-up.
+    #[serde(skip_serializing_if = "is_default")]
     pub wakeups: u64,
     /// How many failed.
+    #[serde(skip_serializing_if = "is_default")]
     pub errors: u64,
 }
 
-/// An inserted source.
+/// An inserted source. On the wire, what it does not have is left out.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Source {
     /// Its token, as [`AnyToken::to_bits`](crate::AnyToken::to_bits).
     pub id: u64,
     /// Its name, if it has one.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub name: Option<String>,
     /// Its type, without paths.
     #[serde(rename = "type")]
@@ -138,14 +146,19 @@ pub struct Source {
     /// `high`, `normal` or `low`.
     pub priority: Cow<'static, str>,
     /// Whether it belongs to a scope.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub scoped: bool,
     /// The time until its nearest deadline; negative for one that has passed.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub due_in_ns: Option<i64>,
     /// How many of its interests are ready and not delivered yet.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub backlog: usize,
     /// What a task waits for: `sleep`, `state`, `source`, several of them with `+` between, or `other`.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub waits_for: Option<String>,
     /// Its last error.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub last_error: Option<String>,
     /// What was counted.
     #[serde(flatten)]
@@ -177,6 +190,10 @@ pub struct Trace {
     pub truncated: bool,
     /// The events that [`ChromeTrace`](crate::ChromeTrace) writes.
     pub events: Vec<serde_json::Value>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Counts {

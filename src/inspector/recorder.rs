@@ -3,7 +3,7 @@
 //! Its counts are separate from those of [`enable_stats`](crate::EventLoop::enable_stats), which the program turns on
 //! and off.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -13,14 +13,11 @@ use rustix::time::{ClockId, clock_gettime};
 use super::message::{Counts, Gone, Message, SlowCallback, Totals};
 use super::viewer::{Viewer, line};
 use crate::error::type_name::without_paths;
-use crate::token::HashKeys;
 use crate::{
     AnyToken, CallbackKind, CallbackReport, ChromeTrace, Error, ErrorAction, Notifier, Observer,
     RoundReport, Token, WaitReport,
 };
 
-/// Between two snapshots, counts are kept for this many sources. With more, the counts so far are merged by name.
-const MOST_SOURCES: usize = 1 << 16;
 /// Counts of removed sources are kept for this many names.
 const MOST_NAMES: usize = 1024;
 /// At most this many slow callbacks wait for a viewer; further ones are not reported.
@@ -33,7 +30,8 @@ const PRECISION: Duration = Duration::from_micros(100);
 pub(super) struct Recorder {
     since: Instant,
     totals: Totals,
-    sources: HashMap<AnyToken, Record, HashKeys>,
+    /// By the place of the source in the tables of the loop.
+    sources: Vec<Option<Record>>,
     gone: BTreeMap<String, Counts>,
     others: BTreeMap<CallbackKind, Counts>,
     /// The number of the last snapshot.
@@ -50,6 +48,7 @@ pub(super) struct Recorder {
 }
 
 struct Record {
+    source: AnyToken,
     counts: Counts,
     /// Apart from what every callback changes.
     about: Box<About>,
@@ -76,7 +75,7 @@ impl Recorder {
         Self {
             since: Instant::now(),
             totals: Totals::default(),
-            sources: HashMap::default(),
+            sources: Vec::new(),
             gone: BTreeMap::new(),
             others: BTreeMap::new(),
             snapshot: 0,
@@ -109,33 +108,32 @@ impl Recorder {
 
     /// The part of a snapshot about one source.
     pub(super) fn show(&mut self, source: AnyToken) -> Option<(&Counts, Option<&str>)> {
-        let record = self.sources.get_mut(&source)?;
+        let record = self.sources.get_mut(place_of(source))?.as_mut();
+        let record = record.filter(|record| record.source == source)?;
         record.seen = self.snapshot;
         Some((&record.counts, record.about.last_error.as_deref()))
     }
 
     /// Ends a snapshot: the sources that it did not meet are gone.
     pub(super) fn end_snapshot(&mut self, number: u64) {
-        let gone: Vec<_> =
-            self.sources.extract_if(|_, record| record.seen < number).map(|gone| gone.1).collect();
-        gone.into_iter().for_each(|record| self.bury(record));
+        for place in &mut self.sources {
+            if let Some(record) = place.take_if(|record| record.seen < number) {
+                bury(&mut self.gone, &record);
+            }
+        }
     }
 
-    fn bury(&mut self, record: Record) {
-        let mut name = without_paths(&record.about.name);
-        if self.gone.len() >= MOST_NAMES && !self.gone.contains_key(&name) {
-            name = "(others)".to_owned();
+    fn record(&mut self, source: AnyToken, name: &str) -> &mut Record {
+        let place = place_of(source);
+        if place >= self.sources.len() {
+            self.sources.resize_with(place + 1, || None);
         }
-        self.gone.entry(name).or_default().add(&record.counts);
-    }
-
-    fn record(&mut self, token: AnyToken, name: &str) -> &mut Record {
-        if self.sources.len() == MOST_SOURCES && !self.sources.contains_key(&token) {
-            let all = std::mem::take(&mut self.sources);
-            all.into_values().for_each(|record| self.bury(record));
+        let (place, seen) = (&mut self.sources[place], self.snapshot);
+        if let Some(before) = place.take_if(|record| record.source != source) {
+            bury(&mut self.gone, &before);
         }
-        let seen = self.snapshot;
-        self.sources.entry(token).or_insert_with(|| Record {
+        place.get_or_insert_with(|| Record {
+            source,
             counts: Counts::default(),
             about: Box::new(About { name: name.to_owned(), last_error: None }),
             seen,
@@ -261,6 +259,19 @@ impl Write for TraceBuffer {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn place_of(source: AnyToken) -> usize {
+    source.to_bits() as u32 as usize
+}
+
+/// Adds the counts of a source that is gone to those of its name.
+fn bury(gone: &mut BTreeMap<String, Counts>, record: &Record) {
+    let mut name = without_paths(&record.about.name);
+    if gone.len() >= MOST_NAMES && !gone.contains_key(&name) {
+        name = "(others)".to_owned();
+    }
+    gone.entry(name).or_default().add(&record.counts);
 }
 
 fn named(name: String, counts: &Counts) -> Gone {
