@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::{State, ZERO, default_loop, manual_loop};
+use common::{State, ZERO, default_loop, manual_loop, spin};
 use soloop::channel::Event;
 use soloop::{
     Clock, Ping, PingSource, Priority, Remote, Sender, SourceOptions, TaskContext, TimeoutAction,
@@ -553,6 +553,40 @@ fn ops_that_ops_issue_without_an_end_leave_room_for_the_rest() {
             assert!(rounds <= 3 * ROUNDS, "{kind:?}");
         }
     }
+}
+
+/// In the round after one that left ops over, ops wait until what is urgent has run; what they ask for counts at once.
+#[test]
+fn a_source_that_disables_itself_while_ops_wait_is_not_called_again() {
+    let _alone = alone();
+    let (mut event_loop, mut state) = default_loop();
+    event_loop.set_round_time(MS);
+    let (sender, channel) = soloop::channel();
+    let callback = |event, state: &mut State| {
+        if let Event::Msg(n) = event {
+            state.note(n);
+            let token = state.tokens[0];
+            state.handle.disable(token);
+        }
+    };
+    let options = SourceOptions::new().priority(Priority::High);
+    let token = state.handle.insert_source_with(options, channel, callback).unwrap();
+    state.tokens.push(token.into());
+    let timer = state.handle.insert_timer(Timer::from_duration(HOUR), |_, _| TimeoutAction::Drop);
+    state.handle.insert_idle(move |state: &mut State| {
+        spin(2 * MS);
+        for _ in 0..10 {
+            state.handle.visit(timer, |_, state| state.note("op"));
+        }
+    });
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert!(state.take_log().len() < 10, "the round went on after its time");
+    event_loop.set_round_time(HOUR);
+    (1..=2).for_each(|n| sender.send(n).unwrap());
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    // One op is what a lane has beyond the end of a round.
+    assert_eq!(state.log[..3], ["op", "1", "op"]);
+    assert!(!state.log.contains(&"2".to_owned()));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod common;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::{LONG, State, ZERO, is_readable, manual_loop, new_loop, readable_within};
@@ -367,6 +368,72 @@ fn an_interest_is_of_one_registration() {
         event_loop.apply_pending(&mut state).unwrap();
         past.push(notifier);
     }
+}
+
+#[test]
+fn a_notifier_says_of_which_interest_it_is() {
+    let (_event_loop, mut state) = new_loop();
+    let source = Own::new(|_, registrar| {
+        let named =
+            |token: InterestToken| format!("{token:?}").replace("InterestToken", "RawNotifier");
+        let (token, raw) = registrar.raw_notifier();
+        assert_eq!(format!("{raw:?}"), named(token));
+        let (token, notifier) = registrar.notifier();
+        assert_eq!(format!("{notifier:?}"), format!("Notifier({})", named(token)));
+        Ok(())
+    });
+    insert(&mut state, source);
+}
+
+/// Its error was the answer to the insertion; there is no source that could have another.
+#[test]
+fn a_refused_source_that_closed_its_fd_is_no_orphan() {
+    let (mut event_loop, mut state) = new_loop();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    // The kernel goes on to report the file.
+    let _duplicate = theirs.try_clone().unwrap();
+    let mut theirs = Some(theirs);
+    let source = Own::new(move |_, registrar| {
+        let fd = theirs.take().unwrap();
+        registrar.register_fd(fd.as_fd(), Interest::READ, Mode::Level)?;
+        Err(io::Error::other("as told"))
+    });
+    assert_eq!(refused(&mut state, source).to_string(), "as told");
+    ours.write_all(b"x").unwrap();
+    (0..2).for_each(|_| event_loop.dispatch(ZERO, &mut state).unwrap());
+}
+
+#[test]
+fn a_number_that_another_source_has_taken_meanwhile_is_not_modified() {
+    let (mut event_loop, mut state) = new_loop();
+    let [(_first, fd), (mut second, theirs)] = [(); 2].map(|()| UnixStream::pair().unwrap());
+    let fd = Arc::new(Mutex::new(OwnedFd::from(fd)));
+    let watches = |fd: &Arc<Mutex<OwnedFd>>| {
+        let fd = Arc::clone(fd);
+        Own::new(move |own, registrar| {
+            let fd = fd.lock().unwrap();
+            own.tokens = vec![registrar.register_fd(fd.as_fd(), Interest::READ, Mode::Level)?];
+            Ok(())
+        })
+    };
+    let file = Arc::clone(&fd);
+    let source = watches(&fd).reregister(move |own, registrar| {
+        let fd = file.lock().unwrap();
+        let modified =
+            registrar.modify_fd(own.tokens[0], fd.as_fd(), Interest::READ, Mode::Level)?;
+        assert!(!modified, "the other source's registration");
+        Ok(())
+    });
+    let token = state.handle.insert_source(source, |_, _| Ok(PostAction::Remove)).unwrap();
+    // Another file under the number of the first, which is closed.
+    rustix::io::dup2(&theirs, &mut fd.lock().unwrap()).unwrap();
+    insert(&mut state, watches(&fd));
+    state.handle.update(token, |_| ());
+    event_loop.apply_pending(&mut state).unwrap();
+    second.write_all(b"x").unwrap();
+    event_loop.dispatch(LONG, &mut state).unwrap();
+    assert_eq!(state.log, ["0"]);
+    assert!(state.handle.contains(token));
 }
 
 /// What hears of an fd that somebody else owns: it is inserted first, and told of the fd later.

@@ -791,6 +791,12 @@ mod rule_7_the_loops_own_fd {
             event_loop.dispatch(ZERO, &mut state).unwrap();
             assert!(!is_readable(&event_loop), "case {case}");
         }
+        // No alarm goes off on a clock that is moved by hand.
+        let (mut event_loop, mut state, clock) = manual_loop();
+        state.handle.insert_timer(Timer::from_duration(MS), |_, _| TimeoutAction::Drop);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        clock.advance(MS);
+        assert!(is_readable(&event_loop));
     }
 
     #[test]
@@ -967,6 +973,23 @@ mod found_by_the_model {
             // The source was dropped.
             wait_for_hang_up(&ours);
         }
+    }
+
+    #[test]
+    fn a_source_inserted_once_stays_until_it_has_an_event() {
+        let (mut event_loop, mut state) = new_loop();
+        let (sender, channel) = soloop::channel();
+        let callback = |_, state: &mut State| state.note("called");
+        let token = state.handle.insert_once(channel, callback).unwrap();
+        sender.send(()).unwrap();
+        state.handle.visit(token, |channel, _| channel.try_recv().unwrap());
+        // Notified, and then there is nothing.
+        (0..2).for_each(|_| event_loop.dispatch(ZERO, &mut state).unwrap());
+        assert!(state.handle.contains(token) && state.log.is_empty());
+        sender.send(()).unwrap();
+        event_loop.dispatch(LONG, &mut state).unwrap();
+        assert_eq!(state.log, ["called"]);
+        assert!(!state.handle.contains(token));
     }
 
     #[test]

@@ -405,6 +405,11 @@ mod mio_source {
         assert_eq!(dispatch(&mut event_loop, &mut state), [""; 0]);
         state.handle.enable(token);
         assert_eq!(dispatch(&mut event_loop, &mut state), ["truefalse"]);
+        state.handle.update(token, |source| source.interest = Interest::EMPTY);
+        state.handle.remove(token);
+        event_loop
+            .dispatch(ZERO, &mut state)
+            .expect("nothing that the kernel would have to forget");
     }
 }
 
