@@ -579,7 +579,7 @@ fn interests_combine() {
 /// What is printed of a handle shows how much waits in it.
 #[test]
 fn what_is_queued_is_seen_in_a_debug_output() {
-    let (_event_loop, mut state) = new_loop();
+    let (mut event_loop, mut state) = new_loop();
     assert_eq!(format!("{:?}", state.handle), "LoopHandle { ops: 0 pending, idles: 0 idle, .. }");
     let token = state.handle.insert_source(make_ping().1, |(), _: &mut State| ()).unwrap();
     state.handle.disable(token);
@@ -594,4 +594,7 @@ fn what_is_queued_is_seen_in_a_debug_output() {
     assert_eq!(format!("{:?}", state.handle), "LoopHandle { ops: 4 pending, idles: 1 idle, .. }");
     assert_eq!(format!("{:?}", state.handle.local_remote()), "LocalRemote { .. }");
     assert_eq!(format!("{:?}", state.handle.remote()), "Remote { .. }");
+    event_loop.apply_pending(&mut state).unwrap();
+    let text = format!("{event_loop:?}");
+    assert!(text.contains("PingSource") && text.contains("Timer"), "{text}");
 }

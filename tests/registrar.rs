@@ -400,7 +400,35 @@ fn a_refused_source_that_closed_its_fd_is_no_orphan() {
     });
     assert_eq!(refused(&mut state, source).to_string(), "as told");
     ours.write_all(b"x").unwrap();
-    (0..2).for_each(|_| event_loop.dispatch(ZERO, &mut state).unwrap());
+    for _ in 0..2 {
+        state.handle.insert_timer(Timer::never(), |_, _| TimeoutAction::Drop);
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+    }
+}
+
+#[test]
+fn what_a_source_gives_back_makes_no_event() {
+    let (mut event_loop, mut state, _) = manual_loop();
+    let source = Own::new(|own, registrar| {
+        let (token, notifier) = registrar.notifier();
+        own.tokens = vec![token, registrar.arm(registrar.now() + MS)];
+        own.notifier = Some(notifier);
+        Ok(())
+    })
+    .reregister(|own, registrar| {
+        registrar.release(own.tokens[0]);
+        registrar.disarm(own.tokens[1]);
+        Ok(())
+    });
+    let token = insert(&mut state, source);
+    event_loop.apply_pending(&mut state).unwrap();
+    event_loop.get(token).unwrap().notifier.as_ref().unwrap().notify();
+    state.handle.update(token, |_| ());
+    event_loop.dispatch(10 * MS, &mut state).unwrap();
+    assert!(state.log.is_empty(), "{:?}", state.log);
+    event_loop.get(token).unwrap().notifier.as_ref().unwrap().notify();
+    event_loop.dispatch(10 * MS, &mut state).unwrap();
+    assert!(state.log.is_empty(), "{:?}", state.log);
 }
 
 #[test]

@@ -171,7 +171,9 @@ mod scopes {
         state.handle.spawn_with(options.clone(), |cx: Cx| async move { cx.sleep(HOUR).await });
         let stays = insert_timer(&mut state, SourceOptions::new());
         event_loop.dispatch(ZERO, &mut state).unwrap();
-        assert_eq!(scope.len(), 3);
+        assert_eq!((scope.len(), scope.is_empty()), (3, false));
+        assert_eq!(format!("{scope:?}"), "Scope { sources: 3 }");
+        assert!(format!("{options:?}").contains("scope: Some(Scope)"), "{options:?}");
         ping.ping();
         drop(scope);
         event_loop.dispatch(ZERO, &mut state).unwrap();

@@ -987,6 +987,7 @@ mod custom {
         socket: Option<UnixStream>,
         tokens: Vec<InterestToken>,
         notifier: Option<Notifier>,
+        shown: Vec<(Readiness, InterestToken)>,
     }
 
     /// The methods that were called.
@@ -1052,7 +1053,7 @@ mod custom {
 
         fn process_events<F>(
             &mut self,
-            _: Readiness,
+            readiness: Readiness,
             token: InterestToken,
             mut callback: F,
         ) -> std::io::Result<PostAction>
@@ -1060,6 +1061,7 @@ mod custom {
             F: FnMut(&str),
         {
             self.step("process_events")?;
+            assert_eq!(self.shown, [(readiness, token)]);
             let place = self.tokens.iter().position(|ours| *ours == token);
             callback(place.map_or("?", |place| ["fd", "deadline", "notifier"][place]));
             Ok(PostAction::Continue)
@@ -1071,8 +1073,8 @@ mod custom {
         }
 
         fn before_handle_events(&mut self, events: soloop::EventIterator<'_>) {
-            let count = events.count();
-            let name = ["before_handle_events", "with one event"][count];
+            self.shown = events.collect();
+            let name = ["before_handle_events", "with one event"][self.shown.len()];
             self.step(name).ok();
         }
     }
@@ -1122,6 +1124,10 @@ mod custom {
         state.handle.update(token, |_| ());
         event_loop.apply_pending(&mut state).unwrap();
         assert_eq!(calls.take(), ["reregister"]);
+        // Of more than it asked for.
+        drop(ours);
+        event_loop.dispatch(None, &mut state).unwrap();
+        assert_eq!((state.take_log(), calls.take().len()), (vec!["fd".to_owned()], 3));
         state.handle.remove(token);
         event_loop.apply_pending(&mut state).unwrap();
         assert_eq!(calls.take(), ["unregister"]);
