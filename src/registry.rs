@@ -36,12 +36,14 @@ pub(crate) use rows::{Held, Interests};
 use rows::{Holder, Row, Rows};
 pub(crate) use watch::{IoWatch, Watch};
 
-/// Registered: receives events.
+/// Registered: receives events, unless it is silent.
 const ENABLED: u8 = 1;
 /// An op that removes the source is queued: for its owner the source is gone.
 const REMOVED: u8 = 1 << 1;
 /// The last op about enabling or disabling the source, queued or applied, disables it.
 const DISABLED: u8 = 1 << 2;
+/// Either of both: the source gets no events.
+const SILENT: u8 = REMOVED | DISABLED;
 /// The source has options of its own.
 const OPTIONS: u8 = 1 << 3;
 /// The source goes after its first event.
@@ -286,7 +288,7 @@ impl Registrations {
     /// Whether the source is live and registered, and no op that disables it is queued.
     #[inline]
     pub(crate) fn is_enabled(&self, key: SourceKey) -> bool {
-        let is_enabled = |row: &Row| row.flags & (ENABLED | REMOVED | DISABLED) == ENABLED;
+        let is_enabled = |row: &Row| row.flags & ENABLED != 0 && row.flags & SILENT == 0;
         self.rows.source(key).is_some_and(is_enabled)
     }
 
@@ -457,13 +459,13 @@ impl Registrations {
         }
         let (once, has_budget) = (flags & ONCE != 0, flags & BUDGET != 0);
         let turn = Turn { source, interest, readiness, once, has_budget };
-        (readiness.is_event() && flags & (REMOVED | DISABLED) == 0 && moves == 0).then_some(turn)
+        (readiness.is_event() && flags & SILENT == 0 && moves == 0).then_some(turn)
     }
 
     /// Whether a source may go on with its turn: it still holds `interest`, and was not disabled or removed.
     #[inline]
     pub(crate) fn may_go_on(&mut self, interest: InterestKey) -> bool {
-        let is_enabled = |(holder, _): (Holder, _)| holder.flags & (REMOVED | DISABLED) == 0;
+        let is_enabled = |(holder, _): (Holder, _)| holder.flags & SILENT == 0;
         self.rows.get_with_source(interest).is_some_and(is_enabled)
     }
 

@@ -555,6 +555,26 @@ fn ops_that_ops_issue_without_an_end_leave_room_for_the_rest() {
     }
 }
 
+/// To put them in order takes longer than the time of a round, which begins after that.
+#[test]
+fn a_round_has_its_time_however_many_timers_expire_at_once() {
+    let _alone = alone();
+    let (mut event_loop, mut state) = default_loop();
+    event_loop.set_round_time(HOUR);
+    let now = state.handle.now();
+    for n in 0..200_000 {
+        let deadline = now - US * (n * 7919 % 200_000);
+        state.handle.insert_timer(Timer::from_deadline(deadline), |_, state| {
+            state.note("");
+            TimeoutAction::Drop
+        });
+    }
+    event_loop.apply_pending(&mut state).unwrap();
+    event_loop.set_round_time(5 * MS);
+    event_loop.dispatch(ZERO, &mut state).unwrap();
+    assert!(state.log.len() > 20, "{}", state.log.len());
+}
+
 /// In the round after one that left ops over, ops wait until what is urgent has run; what they ask for counts at once.
 #[test]
 fn a_source_that_disables_itself_while_ops_wait_is_not_called_again() {

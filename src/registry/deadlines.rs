@@ -260,15 +260,15 @@ impl Deadlines {
             }
         }
         // Pops single entries from the top, until they are a good part of the heap.
-        let mut few = self.heap.len() / 16;
+        let mut few = (self.heap.len() / 16).max(ARITY);
         while let Some(&entry) = self.heap.first()
             && entry.at <= now
         {
-            if few == 0 && self.heap.len() > 2 * ARITY {
+            if few == 0 {
                 self.heap.extract(now, &mut found, &mut moved);
                 break;
             }
-            few = few.saturating_sub(1);
+            few -= 1;
             self.heap.remove(0, &mut moved);
             found.push(entry);
         }
@@ -339,12 +339,15 @@ mod tests {
         keys: SlotMap<OtherKey, ()>,
         queue: Deadlines,
         positions: HashMap<InterestKey, Position>,
+        /// How many positions were reported.
+        moves: usize,
     }
 
     impl Fixture {
         fn arm(&mut self, at: i64) -> InterestKey {
             let key = InterestKey::other(self.keys.insert(()));
             self.queue.reserve(|key, to| {
+                self.moves += 1;
                 self.positions.insert(key, to);
             });
             let position = self.queue.push(key, at);
@@ -357,6 +360,7 @@ mod tests {
             match self.queue.set_alone(key, &mut position, at) {
                 Some(_) => drop(self.positions.insert(key, position)),
                 None => self.queue.set(key, position, at, |key, to| {
+                    self.moves += 1;
                     self.positions.insert(key, to);
                 }),
             }
@@ -365,12 +369,14 @@ mod tests {
         fn cancel(&mut self, key: InterestKey) {
             let position = self.positions.remove(&key).unwrap();
             self.queue.remove(key, position, |key, to| {
+                self.moves += 1;
                 self.positions.insert(key, to);
             });
         }
 
         fn expire(&mut self, now: i64) {
             self.queue.expire(now, |key, to| {
+                self.moves += 1;
                 self.positions.insert(key, to);
             });
         }
@@ -436,6 +442,43 @@ mod tests {
         let queue = &fixture.queue;
         assert_eq!(queue.heap.len(), 9_999);
         assert!(queue.fresh.capacity() + queue.found.capacity() < 5_000);
+    }
+
+    /// Each position that changes is reported: how many are is a measure of the work.
+    #[test]
+    fn the_work_is_in_proportion_to_what_changes() {
+        let mut fixture = Fixture::default();
+        let expect = |fixture: &mut Fixture, at_most: usize| {
+            let moves = std::mem::take(&mut fixture.moves);
+            assert!(moves <= at_most, "{moves} moves, {at_most} expected at most");
+        };
+        let keys: Vec<_> = (0..10_001).rev().map(|at| fixture.arm(10 * at)).collect();
+        fixture.set(keys[0], 20_000_000);
+        expect(&mut fixture, 0);
+        // All of them become a heap: in linear time. One by one, from the last to the first, it would be 60,000.
+        fixture.expire(0);
+        assert_eq!(fixture.queue.heap.len(), 10_000);
+        expect(&mut fixture, 25_000);
+        fixture.set(keys[1], 10_000_000);
+        expect(&mut fixture, 10);
+        assert!(fixture.queue.fresh.is_empty(), "it stays in the heap");
+        // One expires, and a hundredth of the heap is added. To restore the heap would be 12,500.
+        fixture.expire(10);
+        expect(&mut fixture, 10);
+        for at in (0..100).rev() {
+            fixture.arm(15 + at);
+        }
+        fixture.expire(15);
+        expect(&mut fixture, 1000);
+        // Half of the heap is added. One by one it would be 35,000.
+        for at in (0..5000).rev() {
+            fixture.arm(16 + at / 1000);
+        }
+        fixture.expire(16);
+        expect(&mut fixture, 22_000);
+        // Nearly all expire. One by one it would be 100,000.
+        fixture.expire(9_000_000);
+        expect(&mut fixture, 30_000);
     }
 
     #[test]
