@@ -25,6 +25,8 @@
 //! {"trace":{"truncated":false,"events":[…]}}
 //! ```
 //!
+//! In a snapshot, counts that are 0 and what a source does not have are left out.
+//!
 //! `printf '{"hello":{"version":1}}\n"snapshot"\n' | nc -U PATH` is a viewer, too.
 //!
 //! The program answers a request that it can't read with `{"error":"…"}`, and then ends the connection. It does the
