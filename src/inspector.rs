@@ -20,7 +20,7 @@
 //! and receives (with `watch` again and again):
 //!
 //! ```text
-//! {"snapshot":{"loop":{"counted_ns":…,"rounds":…,…},"others":[…],"gone":[…],"sources":[{"id":…,"name":"frame",…},…]}}
+//! {"snapshot":{"loop":{"counted_ns":…,"rounds":…,…},"others":[…],"sources":[{"id":…,"name":"frame",…},…],"gone":[…]}}
 //! {"slow":{"at_ns":…,"name":"frame","kind":"source","took_ns":10500000,"on_cpu_ns":420000,"late_ns":null}}
 //! {"trace":{"truncated":false,"events":[…]}}
 //! ```
@@ -31,7 +31,7 @@
 //!
 //! The program answers a request that it can't read with `{"error":"…"}`, and then ends the connection. It does the
 //! same to a viewer of another version, and to those beyond the sixteenth. A viewer that reads nothing for five
-//! seconds is dropped. A viewer delays a callback by no more time than it takes to write a few rows. The file of the
+//! seconds is dropped. A viewer delays a callback by the time that it takes to collect a few rows, or to write 64 KiB of them. The file of the
 //! socket has mode 0600: only its owner can connect.
 //!
 //! # Examples

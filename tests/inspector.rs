@@ -209,7 +209,7 @@ fn what_failed_says_what_it_failed_with_and_what_is_gone_is_counted_by_its_name(
         |_: soloop::Ready<'_, UnixStream>, _: &mut State| Err(std::io::Error::other("no luck"));
     program.state.handle.insert_source_with(options, source, failing).unwrap();
     theirs.write_all(b"x").unwrap();
-    (0..3).for_each(|_| program.named("once", Timer::immediate(), None));
+    (0..3).for_each(|_| program.named("wl::once", Timer::immediate(), None));
     program.dispatch();
     program.state.handle.insert_idle(|_| ());
     program.dispatch();
@@ -219,10 +219,10 @@ fn what_failed_says_what_it_failed_with_and_what_is_gone_is_counted_by_its_name(
     assert_eq!((peer.counts.errors, peer.last_error.as_deref()), (1, Some("no luck")));
     let idles = snapshot.others.iter().find(|other| other.name == "idle").unwrap();
     assert_eq!(idles.counts.events, 1);
-    // Those that are gone are known to be when a snapshot has not met them.
-    viewer.ask(&Request::Snapshot);
-    let gone = viewer.snapshot(&mut program).gone;
-    let once = gone.iter().find(|gone| gone.name == "once").unwrap_or_else(|| panic!("{gone:?}"));
+    // Those that are gone are in the first snapshot that does not meet them.
+    let gone = snapshot.gone;
+    let once =
+        gone.iter().find(|gone| gone.name == "wl::once").unwrap_or_else(|| panic!("{gone:?}"));
     assert_eq!(once.counts.events, 3);
 }
 

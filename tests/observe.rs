@@ -106,7 +106,7 @@ mod observers {
         event_loop.dispatch(LONG, &mut state).unwrap();
         state.handle.take(token, |_, _| ());
         event_loop.apply_pending(&mut state).unwrap();
-        let (render, timer) = (String::from("render"), std::any::type_name::<Timer>().to_owned());
+        let (render, timer) = (String::from("render"), String::from("Timer"));
         let expected = [
             (CallbackKind::Op, timer.clone(), Some(unnamed.into())),
             (CallbackKind::Op, render.clone(), Some(token.into())),

@@ -2,7 +2,7 @@
 //!
 //! It prints how much of a processor the loop's thread takes without a viewer, and with one that asks ten times a second, for
 //! a frame that calls back once and for one that calls every source back. Then it prints how long the looks of the viewer
-//! take, which is what they delay a callback by, beside the calls of a callback that reads the clock for 25 µs: how
+//! and the calls of its source take, which is what they delay a callback by, beside the calls of a callback that reads the clock for 25 µs: how
 //! much longer these take is what the machine adds.
 
 use std::io::{BufRead, BufReader, Write};
@@ -95,26 +95,31 @@ fn watch(path: &Path) -> std::io::Result<()> {
 /// Runs with a viewer, which is a process of its own: one in a thread would share the memory's locks.
 fn watched<T>(path: &Path, run: impl FnOnce() -> Result<T>) -> Result<T> {
     let mut viewer = Command::new(std::env::current_exe()?).arg(path).spawn()?;
-    let result = run()?;
-    if !viewer.wait()?.success() {
-        return Err("the viewer failed".into());
+    let result = run();
+    if result.is_err() {
+        viewer.kill()?;
     }
-    Ok(result)
+    viewer.wait()?;
+    result
 }
 
-/// How long the looks took, and the calls that read the clock.
+/// How long the looks took that collected as much as one does, the calls of the viewer's own source, and those that read the clock.
 #[derive(Default)]
 struct Times {
     looks: Vec<Duration>,
+    calls: Vec<Duration>,
     readings: Vec<Duration>,
 }
 
 impl Observer for Times {
     fn callback_end(&mut self, report: &CallbackReport<'_>) {
-        if report.kind == CallbackKind::Inspect {
-            self.looks.push(report.duration);
-        } else if report.name == READINGS {
-            self.readings.push(report.duration);
+        match (report.kind, report.name) {
+            (CallbackKind::Inspect, _) if report.duration >= LOOK => {
+                self.looks.push(report.duration)
+            }
+            (CallbackKind::Source, "inspector viewer") => self.calls.push(report.duration),
+            (CallbackKind::Source, READINGS) => self.readings.push(report.duration),
+            _ => {}
         }
     }
 }
@@ -149,8 +154,9 @@ fn main() -> Result<()> {
             with * 100.0
         );
     }
-    let Times { looks, readings } = watched(path, || times(path))?;
-    for (name, mut times) in [("looks", looks), (READINGS, readings)] {
+    let Times { looks, calls, readings } = watched(path, || times(path))?;
+    let all = [("looks", looks), ("calls of the viewer's source", calls), (READINGS, readings)];
+    for (name, mut times) in all.into_iter().filter(|(_, times)| !times.is_empty()) {
         times.sort();
         let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
         println!(

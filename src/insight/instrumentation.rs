@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use slotmap::SecondaryMap;
 
 use crate::error::Error;
+use crate::error::type_name::without_paths;
 use crate::insight::observe::{CallbackStart, Observer, RoundReport, WaitReport};
 use crate::insight::stats::SourceStats;
 use crate::registry::Registrations;
@@ -235,7 +236,7 @@ impl Instrumentation {
             self.forget_removed();
             let name = registrations.options(key).and_then(|options| options.name.clone());
             let record = SourceRecord {
-                name: name.unwrap_or(Cow::Borrowed(type_name)),
+                name: name.unwrap_or_else(|| without_paths(type_name).into()),
                 events: 0,
                 busy: Duration::ZERO,
                 slowest: Duration::ZERO,

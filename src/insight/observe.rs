@@ -65,7 +65,8 @@ impl fmt::Display for CallbackKind {
 pub struct CallbackStart<'a> {
     /// The source; `Some` for [`CallbackKind::Source`] and [`CallbackKind::Op`].
     pub token: Option<AnyToken>,
-    /// The name in the source's [`SourceOptions`](crate::SourceOptions), or else its type's name, or else the kind.
+    /// The name in the source's [`SourceOptions`](crate::SourceOptions), or else its type's name without
+    /// paths, or else the kind.
     pub name: &'a str,
     /// What runs.
     pub kind: CallbackKind,
@@ -84,7 +85,8 @@ pub struct CallbackStart<'a> {
 pub struct CallbackReport<'a> {
     /// The source; `Some` for [`CallbackKind::Source`] and [`CallbackKind::Op`].
     pub token: Option<AnyToken>,
-    /// The name in the source's [`SourceOptions`](crate::SourceOptions), or else its type's name, or else the kind.
+    /// The name in the source's [`SourceOptions`](crate::SourceOptions), or else its type's name without
+    /// paths, or else the kind.
     pub name: &'a str,
     /// What ran.
     pub kind: CallbackKind,

@@ -40,7 +40,7 @@ pub struct Stats {
 pub struct SourceStats {
     /// The source.
     pub token: AnyToken,
-    /// The name in its [`SourceOptions`](crate::SourceOptions), or else its type's name.
+    /// The name in its [`SourceOptions`](crate::SourceOptions), or else its type's name without paths.
     pub name: String,
     /// How many times it processed an event, with or without calling its callback.
     pub events: u64,

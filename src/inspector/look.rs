@@ -12,7 +12,7 @@ use crate::{AnyToken, ChromeTrace, EventLoop, LoopData, SourceRow, Token};
 const SLICE: Duration = Duration::from_micros(25);
 
 /// How many bytes of a message a row takes, roughly.
-const ROW: usize = 400;
+const ROW: usize = 250;
 
 /// A snapshot in progress.
 #[derive(Debug, Default)]
@@ -117,10 +117,12 @@ fn collect<Data: LoopData>(
             return Err(Collecting { begun: Some((number, left)), line });
         }
     }
-    if let Some(recorder) = event_loop.observer_mut::<Recorder>() {
-        recorder.end_snapshot(number);
-    }
-    line.extend(b"]}}\n");
+    let recorder = event_loop.observer_mut::<Recorder>();
+    let gone: Vec<Gone> =
+        recorder.map(|recorder| recorder.end_snapshot(number)).unwrap_or_default();
+    line.extend(b"],\"gone\":");
+    write(&mut line, &gone);
+    line.extend(b"}}\n");
     Ok(line)
 }
 
@@ -129,14 +131,11 @@ fn begin<Data>(event_loop: &mut EventLoop<Data>, line: &mut Vec<u8>) -> (u64, Ve
     // Otherwise one of the looks moves most of the message.
     line.reserve(left.len() * ROW);
     let begun = event_loop.observer_mut::<Recorder>().map(Recorder::begin_snapshot);
-    let (number, totals, others, gone): (u64, Totals, Vec<Gone>, Vec<Gone>) =
-        begun.unwrap_or_default();
+    let (number, totals, others): (u64, Totals, Vec<Gone>) = begun.unwrap_or_default();
     line.extend(b"{\"snapshot\":{\"loop\":");
     write(line, &totals);
     line.extend(b",\"others\":");
     write(line, &others);
-    line.extend(b",\"gone\":");
-    write(line, &gone);
     line.extend(b",\"sources\":[");
     (number, left)
 }

@@ -12,7 +12,6 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::message::{Counts, Gone, Message, SlowCallback, Totals};
 use super::viewer::{Viewer, line};
-use crate::error::type_name::without_paths;
 use crate::{
     AnyToken, CallbackKind, CallbackReport, ChromeTrace, Error, ErrorAction, Notifier, Observer,
     RoundReport, Token, WaitReport,
@@ -96,14 +95,12 @@ impl Recorder {
         self.viewers.iter_mut().find(|attached| attached.viewer == viewer)
     }
 
-    /// Begins a snapshot. Returns its number and everything in it except for the sources.
-    pub(super) fn begin_snapshot(&mut self) -> (u64, Totals, Vec<Gone>, Vec<Gone>) {
+    /// Begins a snapshot. Returns its number and what comes before the sources.
+    pub(super) fn begin_snapshot(&mut self) -> (u64, Totals, Vec<Gone>) {
         self.snapshot += 1;
         let totals = Totals { counted_ns: nanos(self.since.elapsed()), ..self.totals.clone() };
-        let gone = |(name, counts): (&String, &Counts)| named(name.clone(), counts);
         let other = |(kind, counts): (&CallbackKind, &Counts)| named(kind.to_string(), counts);
-        let others = self.others.iter().map(other).collect();
-        (self.snapshot, totals, others, self.gone.iter().map(gone).collect())
+        (self.snapshot, totals, self.others.iter().map(other).collect())
     }
 
     /// The part of a snapshot about one source.
@@ -114,13 +111,14 @@ impl Recorder {
         Some((&record.counts, record.about.last_error.as_deref()))
     }
 
-    /// Ends a snapshot: the sources that it did not meet are gone.
-    pub(super) fn end_snapshot(&mut self, number: u64) {
+    /// Ends a snapshot: the sources that it did not meet are gone. Returns those that are.
+    pub(super) fn end_snapshot(&mut self, number: u64) -> Vec<Gone> {
         for place in &mut self.sources {
             if let Some(record) = place.take_if(|record| record.seen < number) {
                 bury(&mut self.gone, &record);
             }
         }
+        self.gone.iter().map(|(name, counts)| named(name.clone(), counts)).collect()
     }
 
     fn record(&mut self, source: AnyToken, name: &str) -> &mut Record {
@@ -161,7 +159,7 @@ impl Recorder {
         let on_cpu = self.look_at_cpu().min(report.duration);
         let slow = Message::Slow(SlowCallback {
             at_ns: nanos(self.since.elapsed()),
-            name: without_paths(report.name),
+            name: report.name.to_owned(),
             kind: report.kind.as_str().into(),
             took_ns: nanos(report.duration),
             on_cpu_ns: nanos(on_cpu),
@@ -267,7 +265,7 @@ fn place_of(source: AnyToken) -> usize {
 
 /// Adds the counts of a source that is gone to those of its name.
 fn bury(gone: &mut BTreeMap<String, Counts>, record: &Record) {
-    let mut name = without_paths(&record.about.name);
+    let mut name = record.about.name.clone();
     if gone.len() >= MOST_NAMES && !gone.contains_key(&name) {
         name = "(others)".to_owned();
     }

@@ -462,19 +462,19 @@ mod tests {
         fixture.set(keys[1], 10_000_000);
         expect(&mut fixture, 10);
         assert!(fixture.queue.fresh.is_empty(), "it stays in the heap");
-        // One expires, and a hundredth of the heap is added. To restore the heap would be 12,500.
-        fixture.expire(10);
-        expect(&mut fixture, 10);
+        // Ten expire, and a hundredth of the heap is added. To restore the heap would be 12,500.
+        fixture.expire(100);
+        expect(&mut fixture, 100);
         for at in (0..100).rev() {
-            fixture.arm(15 + at);
+            fixture.arm(105 + at);
         }
-        fixture.expire(15);
+        fixture.expire(105);
         expect(&mut fixture, 1000);
         // Half of the heap is added. One by one it would be 35,000.
         for at in (0..5000).rev() {
-            fixture.arm(16 + at / 1000);
+            fixture.arm(106 + at);
         }
-        fixture.expire(16);
+        fixture.expire(106);
         expect(&mut fixture, 22_000);
         // Nearly all expire. One by one it would be 100,000.
         fixture.expire(9_000_000);
