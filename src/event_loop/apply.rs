@@ -121,7 +121,7 @@ impl<Data: LoopData> EventLoop<Data> {
         match op {
             Op::Insert(key, slot) => {
                 if slot.source.has_hooks() {
-                    self.add_hooks(key);
+                    self.hooks.push(key);
                 }
                 self.slots.insert(key, slot);
                 self.round.calls();

@@ -5,19 +5,8 @@ use crate::error::Outcome;
 use crate::handle::{LoopData, own_handle};
 use crate::interest::ReadinessBits;
 use crate::registry::source::EventIterator;
-use crate::token::SourceKey;
 
 impl<Data: LoopData> EventLoop<Data> {
-    /// Calls the hooks of a source from now on.
-    #[cold]
-    pub(super) fn add_hooks(&mut self, key: SourceKey) {
-        if self.hooks.len() == self.hooks.capacity() {
-            // Removed sources make room.
-            self.hooks.retain(|key| self.slots.contains_key(*key));
-        }
-        self.hooks.push(key);
-    }
-
     /// Calls `before_sleep`, and queues the events that it returns.
     #[inline]
     pub(super) fn before_sleep(&mut self, data: &mut Data) -> Outcome {

@@ -409,6 +409,15 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_all_times_is_a_deadline() {
+        let mut fixture = Fixture::default();
+        let key = fixture.arm(i64::MIN);
+        assert!(!fixture.queue.is_bound_old(), "the bound is the deadline");
+        fixture.expire(0);
+        assert_eq!(fixture.next_due(), Some(key));
+    }
+
+    #[test]
     fn what_expires_at_once_leaves_in_order_however_far_apart() {
         for span in [1_000, i64::MAX] {
             let mut fixture = Fixture::default();

@@ -160,9 +160,7 @@ impl Shared {
     /// Adds a deadline at `at`, which may be the nearest.
     #[inline]
     pub(crate) fn lower_nearest_deadline(&self, at: i64) {
-        if at < self.nearest.load(Ordering::Relaxed) {
-            self.nearest.store(at, Ordering::Relaxed);
-        }
+        self.nearest.store(self.nearest.load(Ordering::Relaxed).min(at), Ordering::Relaxed);
     }
 
     /// Whether the nearest deadline has passed and no alarm is set to it. An alarm that is set wakes the loop by
