@@ -233,11 +233,8 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Records as orphans the interests that the kernel could not be told to forget.
     #[inline]
     fn take_lost(&mut self, data: &mut Data) {
-        let registrations = tables(data);
-        if registrations.has_lost() {
-            for (source, interest) in registrations.take_lost() {
-                self.note_orphan(source, interest, data);
-            }
+        while let Some((source, interest)) = tables(data).next_lost() {
+            self.note_orphan(source, interest, data);
         }
     }
 

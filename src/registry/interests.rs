@@ -25,7 +25,7 @@ impl Registrations {
     pub(crate) fn set_io(&mut self, key: InterestKey, io: IoWatch) {
         self.emulates_oneshot |= io.rearm == Rearm::OneShot;
         self.emulates_level |= io.rearm == Rearm::Level;
-        self.has_mio |= io.fd < 0;
+        self.has_mio |= io.fd.is_negative();
         if io.rearm != Rearm::Absent {
             self.fds.set(io.fd, key);
         }
@@ -81,17 +81,11 @@ impl Registrations {
         self.has_mio && kernel::is_of_another(&self.registry, fd, key)
     }
 
-    /// Takes the interests that the kernel could not be told to forget since the last call. The kernel has forgotten
-    /// them by itself, unless a duplicate keeps the file open.
+    /// Takes one of the interests that the kernel could not be told to forget. The kernel has forgotten it by itself,
+    /// unless a duplicate keeps the file open.
     #[inline]
-    pub(crate) fn take_lost(&mut self) -> Vec<(SourceKey, InterestKey)> {
-        std::mem::take(&mut self.lost)
-    }
-
-    /// Whether there are such interests.
-    #[inline]
-    pub(crate) fn has_lost(&self) -> bool {
-        !self.lost.is_empty()
+    pub(crate) fn next_lost(&mut self) -> Option<(SourceKey, InterestKey)> {
+        self.lost.pop()
     }
 
     /// Drops such interests of a source that has no name.

@@ -231,9 +231,8 @@ pub trait EventSource: 'static {
     /// that are due. What [`before_sleep`](Self::before_sleep) returned is not among them.
     ///
     /// An event shown here may still not be delivered: another callback may remove or disable the source first.
-    fn before_handle_events(&mut self, events: EventIterator<'_>) {
-        let _ = events;
-    }
+    #[expect(unused_variables, reason = "the name is a part of the documentation")]
+    fn before_handle_events(&mut self, events: EventIterator<'_>) {}
 }
 
 impl<T: EventSource> EventSource for Box<T> {
