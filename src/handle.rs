@@ -628,7 +628,7 @@ impl<Data> LoopHandle<Data> {
     /// Keeps the handle of a hosted loop, and drops the handles of those that are gone.
     #[cfg(all(unix, feature = "calloop"))]
     pub(crate) fn add_calloop(&mut self, handle: HostedHandle<Data>) {
-        self.calloops.retain(|handle| handle.is_live(&self.registrations));
+        self.calloops.retain(|hosted| self.registrations.is_live(hosted.key));
         self.calloops.push(handle);
     }
 

@@ -1,6 +1,5 @@
 //! Handles of the calloop loops that this loop hosts. Callbacks reach the hosted loops through them.
 
-use crate::registry::Registrations;
 use crate::token::SourceKey;
 
 /// A weak handle of a calloop loop. A closure, because calloop does not export the type.
@@ -10,12 +9,6 @@ pub(crate) type WeakHandle<Data> = Box<dyn Fn() -> Option<calloop::LoopHandle<'s
 pub(crate) struct HostedHandle<Data> {
     pub(crate) key: SourceKey,
     pub(crate) upgrade: WeakHandle<Data>,
-}
-
-impl<Data> HostedHandle<Data> {
-    pub(crate) fn is_live(&self, registrations: &Registrations) -> bool {
-        registrations.is_live(self.key)
-    }
 }
 
 impl<Data: 'static> HostedHandle<Data> {

@@ -67,7 +67,7 @@ impl<Data: LoopData> Remote<Data> {
             if let Err(refused) = handle.insert_source_with(options, source, callback) {
                 let name = || without_paths(std::any::type_name::<S>()).into();
                 for_refused.name.get_or_insert_with(name);
-                let source = Refused { error: Some(refused.into()), token: None };
+                let source = Refused { error: Some(refused.into()) };
                 // Only a loop that is gone refuses this source, and that loop reports nothing.
                 let _ = handle.insert_once_with(for_refused, source, |(), _| ());
             }
@@ -78,7 +78,6 @@ impl<Data: LoopData> Remote<Data> {
 /// Takes the place of a refused source, and fails with the reason.
 struct Refused {
     error: Option<io::Error>,
-    token: Option<InterestToken>,
 }
 
 impl EventSource for Refused {
@@ -87,9 +86,7 @@ impl EventSource for Refused {
     type Error = io::Error;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let (token, notifier) = registrar.notifier();
-        notifier.notify();
-        self.token = Some(token);
+        registrar.notifier().1.notify();
         Ok(())
     }
 
@@ -97,10 +94,8 @@ impl EventSource for Refused {
         Ok(())
     }
 
-    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        if let Some(token) = self.token.take() {
-            registrar.release(token);
-        }
+    /// The loop sweeps up what a source holds on to.
+    fn unregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
         Ok(())
     }
 
