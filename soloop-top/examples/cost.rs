@@ -2,8 +2,8 @@
 //!
 //! It prints how much of a processor the loop's thread takes without a viewer, and with one that asks ten times a second, for
 //! a frame that calls back once and for one that calls every source back. Then it prints how long the looks of the viewer
-//! and the calls of its source take, which is what they delay a callback by, beside the calls of a callback that reads the clock for 25 µs: how
-//! much longer these take is what the machine adds.
+//! and the calls of its source take, which is what they delay a callback by, beside the calls of a callback that walks through memory for 25 µs:
+//! how much longer these take is what the machine adds.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -26,7 +26,7 @@ const FRAME: Duration = Duration::from_nanos(16_666_667);
 const LOOK: Duration = Duration::from_micros(25);
 const LOOKS: u32 = 300;
 
-const READINGS: &str = "calls that read the clock for 25 µs";
+const WALKS: &str = "calls that walk through 4 MiB for 25 µs";
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -103,12 +103,12 @@ fn watched<T>(path: &Path, run: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
-/// How long the looks took that collected as much as one does, the calls of the viewer's own source, and those that read the clock.
+/// How long the looks took that collected as much as one does, the calls of the viewer's own source, and those that walk through memory.
 #[derive(Default)]
 struct Times {
     looks: Vec<Duration>,
     calls: Vec<Duration>,
-    readings: Vec<Duration>,
+    walks: Vec<Duration>,
 }
 
 impl Observer for Times {
@@ -118,7 +118,7 @@ impl Observer for Times {
                 self.looks.push(report.duration)
             }
             (CallbackKind::Source, "inspector viewer") => self.calls.push(report.duration),
-            (CallbackKind::Source, READINGS) => self.readings.push(report.duration),
+            (CallbackKind::Source, WALKS) => self.walks.push(report.duration),
             _ => {}
         }
     }
@@ -127,10 +127,15 @@ impl Observer for Times {
 fn times(path: &Path) -> Result<Times> {
     let (mut event_loop, mut state) = program(path, true)?;
     let interval = Interval::new(Duration::from_secs(1) / LOOKS);
-    let options = SourceOptions::new().name(READINGS);
-    state.handle.insert_source_with(options, interval, |_, _| {
+    let options = SourceOptions::new().name(WALKS);
+    let (mut memory, mut place) = (vec![1_u8; 4 << 20], 0);
+    state.handle.insert_source_with(options, interval, move |_, _| {
         let started = Instant::now();
-        while started.elapsed() < LOOK {}
+        while started.elapsed() < LOOK {
+            // Page after page, as a look goes from row to row.
+            place = (place + 4093) % memory.len();
+            memory[place] = memory[place].wrapping_mul(3);
+        }
         PostAction::Continue
     })?;
     event_loop.set_observer(Times::default());
@@ -154,8 +159,8 @@ fn main() -> Result<()> {
             with * 100.0
         );
     }
-    let Times { looks, calls, readings } = watched(path, || times(path))?;
-    let all = [("looks", looks), ("calls of the viewer's source", calls), (READINGS, readings)];
+    let Times { looks, calls, walks } = watched(path, || times(path))?;
+    let all = [("looks", looks), ("calls of the viewer's source", calls), (WALKS, walks)];
     for (name, mut times) in all.into_iter().filter(|(_, times)| !times.is_empty()) {
         times.sort();
         let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest request, in bytes.
 const LONGEST_REQUEST: usize = 4096;
 /// The number of bytes per write, at most.
-const CHUNK: usize = 64 << 10;
+const CHUNK: usize = 32 << 10;
 const LEAST_PERIOD: Duration = Duration::from_millis(10);
 const LEAST_SLOW: Duration = Duration::from_micros(100);
 const LONGEST_TRACE: Duration = Duration::from_secs(60);
