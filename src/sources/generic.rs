@@ -125,15 +125,12 @@ impl<T: AsFd + 'static> EventSource for Generic<T> {
         let Some((token, _)) = self.registered else {
             return self.register(registrar);
         };
-        let fd = self.io.as_fd();
-        if registrar.modify_fd(token, fd, self.interest, self.mode)? {
+        if registrar.modify_fd(token, self.io.as_fd(), self.interest, self.mode)? {
             return Ok(());
         }
         // A new token makes later events of the old file recognisable as stale.
-        let new = registrar.register_fd(fd, self.interest, self.mode)?;
-        let raw = fd.as_raw_fd();
-        self.registered = Some((new, raw));
-        registrar.unregister_fd(token, fd)
+        self.register(registrar)?;
+        registrar.unregister_fd(token, self.io.as_fd())
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
