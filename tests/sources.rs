@@ -1079,6 +1079,85 @@ mod custom {
         }
     }
 
+    /// Takes its part out of the loop and puts it back, while it stays itself.
+    struct Pausing<S> {
+        part: S,
+        pauses: bool,
+        is_registered: bool,
+    }
+
+    impl<S: EventSource> EventSource for Pausing<S> {
+        type Event<'a> = S::Event<'a>;
+        type Ret = S::Ret;
+        type Error = S::Error;
+
+        fn register(&mut self, registrar: &mut Registrar<'_>) -> std::io::Result<()> {
+            self.reregister(registrar)
+        }
+
+        fn reregister(&mut self, registrar: &mut Registrar<'_>) -> std::io::Result<()> {
+            match (self.pauses, std::mem::replace(&mut self.is_registered, !self.pauses)) {
+                (true, true) => self.part.unregister(registrar),
+                (true, false) => Ok(()),
+                (false, true) => self.part.reregister(registrar),
+                (false, false) => self.part.register(registrar),
+            }
+        }
+
+        fn unregister(&mut self, registrar: &mut Registrar<'_>) -> std::io::Result<()> {
+            if std::mem::take(&mut self.is_registered) {
+                self.part.unregister(registrar)?;
+            }
+            Ok(())
+        }
+
+        fn process_events<F>(
+            &mut self,
+            readiness: Readiness,
+            token: InterestToken,
+            callback: F,
+        ) -> Result<PostAction, S::Error>
+        where
+            F: FnMut(S::Event<'_>) -> S::Ret,
+        {
+            self.part.process_events(readiness, token, callback)
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_taken_out_makes_no_event_until_it_is_back() {
+        fn check<S: EventSource>(
+            part: S,
+            answer: fn() -> S::Ret,
+            make_ready: impl FnOnce(&soloop::Clock),
+        ) {
+            let (mut event_loop, mut state, clock) = manual_loop();
+            let source = Pausing { part, pauses: false, is_registered: false };
+            let callback = move |_: S::Event<'_>, state: &mut State| {
+                state.note("called");
+                answer()
+            };
+            let token = state.handle.insert_source(source, callback).unwrap();
+            state.handle.update(token, |source| source.pauses = true);
+            event_loop.apply_pending(&mut state).unwrap();
+            make_ready(&clock);
+            (0..2).for_each(|_| event_loop.dispatch(ZERO, &mut state).unwrap());
+            assert_eq!(state.log.len(), 0, "{}", std::any::type_name::<S>());
+            state.handle.update(token, |source| source.pauses = false);
+            event_loop.dispatch(ZERO, &mut state).unwrap();
+            assert_eq!(state.log, ["called"], "{}", std::any::type_name::<S>());
+        }
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let fd = Generic::new(theirs, Interest::READ, Mode::Level);
+        check(fd, || Ok(PostAction::Continue), |_| ours.write_all(b"x").unwrap());
+        let (sender, channel) = soloop::channel();
+        check(channel, || (), |_| sender.send(()).unwrap());
+        let (ping, pinged) = make_ping();
+        check(pinged, || (), |_| ping.ping());
+        let timer = Timer::from_duration(HOUR);
+        check(timer, || TimeoutAction::Drop, |clock| clock.advance(HOUR));
+    }
+
     fn composite(fail: impl Into<String>) -> (UnixStream, Composite, Calls) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let composite =
