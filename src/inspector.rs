@@ -31,8 +31,8 @@
 //!
 //! The program answers a request that it can't read with `{"error":"…"}`, and then ends the connection. It does the
 //! same to a viewer of another version, and to those beyond the sixteenth. A viewer that reads nothing for five
-//! seconds is dropped. A viewer delays a callback by the time that it takes to collect a few rows, or to write 32 KiB of them. The file of the
-//! socket has mode 0600: only its owner can connect.
+//! seconds is dropped. A viewer delays a callback by the time that it takes to collect a few rows, or to write 32 KiB of
+//! them. The file of the socket has mode 0600: only its owner can connect.
 //!
 //! # Examples
 //!

@@ -6,12 +6,14 @@
 //! reports it later, the generation in its key shows that it is gone, and the loop drops the report.
 
 use std::any::TypeId;
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use slotmap::Key;
 
 use crate::clock::{Clock, nanos};
+use crate::error::type_name::without_paths;
 use crate::interest::ReadinessBits;
 use crate::registry::deadlines::Deadlines;
 use crate::registry::options::{Priority, SourceOptions};
@@ -339,6 +341,12 @@ impl Registrations {
 
     pub(crate) fn options(&self, key: SourceKey) -> Option<&SourceOptions> {
         if self.has(key, OPTIONS) { self.options.get(key) } else { None }
+    }
+
+    /// The name of a source: that of its options, or else its type's without paths.
+    pub(crate) fn name_of(&self, key: SourceKey, type_name: &str) -> Cow<'static, str> {
+        let name = self.options(key).and_then(|options| options.name.clone());
+        name.unwrap_or_else(|| without_paths(type_name).into())
     }
 
     pub(crate) fn options_mut(&mut self, key: SourceKey) -> Option<&mut SourceOptions> {

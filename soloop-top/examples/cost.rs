@@ -1,9 +1,9 @@
 //! What a viewer costs a loop of 1,000 sources at 60 frames a second: `cargo run --release --example cost`.
 //!
-//! It prints how much of a processor the loop's thread takes without a viewer, and with one that asks ten times a second, for
-//! a frame that calls back once and for one that calls every source back. Then it prints how long the looks of the viewer
-//! and the calls of its source take, which is what they delay a callback by, beside the calls of a callback that walks through memory for 25 µs:
-//! how much longer these take is what the machine adds.
+//! It prints how much of a processor the loop's thread takes without a viewer, and with one that asks ten times a
+//! second, for a frame that calls back once and for one that calls every source back. Then it prints how long the looks
+//! of the viewer and the calls of its source take, which is what they delay a callback by, beside the calls of a
+//! callback that walks through memory for 25 µs: how much longer these take is what the machine adds.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -41,8 +41,8 @@ impl LoopData for State {
     }
 }
 
-/// Inserts the sources, and a frame that calls one of them back, or all.
-fn program(path: &Path, all: bool) -> Result<(EventLoop<State>, State)> {
+/// Inserts the sources, and a frame that calls so many of them back.
+fn program(path: &Path, called: usize) -> Result<(EventLoop<State>, State)> {
     let (event_loop, handle) = EventLoop::new()?;
     let mut state = State { handle, pings: Vec::new() };
     for n in 0..SOURCES {
@@ -52,7 +52,6 @@ fn program(path: &Path, all: bool) -> Result<(EventLoop<State>, State)> {
         state.pings.push(ping);
     }
     let options = SourceOptions::new().name("frame");
-    let called = if all { SOURCES } else { 1 };
     state.handle.insert_source_with(
         options,
         Interval::new(FRAME),
@@ -66,8 +65,8 @@ fn program(path: &Path, all: bool) -> Result<(EventLoop<State>, State)> {
 }
 
 /// The share of a processor that the thread takes.
-fn share(path: &Path, all: bool) -> Result<f64> {
-    let (mut event_loop, mut state) = program(path, all)?;
+fn share(path: &Path, called: usize) -> Result<f64> {
+    let (mut event_loop, mut state) = program(path, called)?;
     let time = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
     let (before, end) = (time(), state.handle.now() + TIME);
     event_loop.run_until(end, &mut state)?;
@@ -103,7 +102,8 @@ fn watched<T>(path: &Path, run: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
-/// How long the looks took that collected as much as one does, the calls of the viewer's own source, and those that walk through memory.
+/// How long the looks took that collected as much as one does, the calls of the viewer's own source, and those that
+/// walk through memory.
 #[derive(Default)]
 struct Times {
     looks: Vec<Duration>,
@@ -125,7 +125,7 @@ impl Observer for Times {
 }
 
 fn times(path: &Path) -> Result<Times> {
-    let (mut event_loop, mut state) = program(path, true)?;
+    let (mut event_loop, mut state) = program(path, SOURCES)?;
     let interval = Interval::new(Duration::from_secs(1) / LOOKS);
     let options = SourceOptions::new().name(WALKS);
     let (mut memory, mut place) = (vec![1_u8; 4 << 20], 0);
@@ -150,9 +150,8 @@ fn main() -> Result<()> {
     }
     let dir = tempfile::tempdir()?;
     let path = &dir.path().join("socket");
-    for all in [false, true] {
-        let (without, with) = (share(path, all)?, watched(path, || share(path, all))?);
-        let called = if all { SOURCES } else { 1 };
+    for called in [1, SOURCES] {
+        let (without, with) = (share(path, called)?, watched(path, || share(path, called))?);
         println!(
             "{called} callbacks a frame: {:.2} % of a processor without a viewer, {:.2} % with one",
             without * 100.0,

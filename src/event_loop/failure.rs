@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::error::type_name::without_paths;
 use crate::error::{BoxError, Error, ErrorAction};
 use crate::handle::{LoopData, own_handle, tables};
 use crate::token::{InterestKey, SourceKey};
@@ -24,10 +23,10 @@ impl<Data: LoopData> EventLoop<Data> {
         error: BoxError,
         data: &mut Data,
     ) -> SourceFailure {
-        let name = self.name_of(key, data);
-        let error = Error::Source { token: AnyToken::new(key), name, error };
-        let type_name = self.slots.get(key).map_or("", |slot| slot.source.type_name());
+        let type_name = self.type_name_of(key);
         let registrations = &*tables(data);
+        let name = registrations.name_of(key, type_name).into_owned();
+        let error = Error::Source { token: AnyToken::new(key), name, error };
         let policy = registrations.options(key).and_then(|options| options.on_error);
         if let Some(insight) = &mut self.insight {
             insight.note_error(key, type_name, &error, registrations);
@@ -82,7 +81,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.orphans.len() == Self::ORPHANS {
             self.orphans.pop_front();
         }
-        let name = self.name_of(key, data);
+        let name = tables(data).name_of(key, self.type_name_of(key)).into_owned();
         self.orphans.push_back(Orphan { interest, key, name });
     }
 
@@ -98,13 +97,8 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// The name of a source: that of its options, or of its type.
-    pub(super) fn name_of(&self, key: SourceKey, data: &mut Data) -> String {
-        let options = tables(data).options(key);
-        match options.and_then(|options| options.name.as_deref()) {
-            Some(name) => name.to_owned(),
-            None => without_paths(self.slots.get(key).map_or("", |slot| slot.source.type_name())),
-        }
+    fn type_name_of(&self, key: SourceKey) -> &'static str {
+        self.slots.get(key).map_or("", |slot| slot.source.type_name())
     }
 }
 

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use slotmap::SecondaryMap;
 
 use crate::error::Error;
-use crate::error::type_name::without_paths;
 use crate::insight::observe::{CallbackStart, Observer, RoundReport, WaitReport};
 use crate::insight::stats::SourceStats;
 use crate::registry::Registrations;
@@ -234,9 +233,8 @@ impl Instrumentation {
         if !self.sources.contains_key(key) {
             // The key may reuse the slot of a source that was removed in this round, whose record still exists.
             self.forget_removed();
-            let name = registrations.options(key).and_then(|options| options.name.clone());
             let record = SourceRecord {
-                name: name.unwrap_or_else(|| without_paths(type_name).into()),
+                name: registrations.name_of(key, type_name),
                 events: 0,
                 busy: Duration::ZERO,
                 slowest: Duration::ZERO,

@@ -338,53 +338,51 @@ mod tests {
     struct Fixture {
         keys: SlotMap<OtherKey, ()>,
         queue: Deadlines,
-        positions: HashMap<InterestKey, Position>,
-        /// How many positions were reported.
+        positions: Positions,
+    }
+
+    #[derive(Default)]
+    struct Positions {
+        of: HashMap<InterestKey, Position>,
+        /// How many were reported.
         moves: usize,
+    }
+
+    impl Positions {
+        fn report(&mut self, key: InterestKey, to: Position) {
+            self.moves += 1;
+            self.of.insert(key, to);
+        }
     }
 
     impl Fixture {
         fn arm(&mut self, at: i64) -> InterestKey {
             let key = InterestKey::other(self.keys.insert(()));
-            self.queue.reserve(|key, to| {
-                self.moves += 1;
-                self.positions.insert(key, to);
-            });
+            self.queue.reserve(|key, to| self.positions.report(key, to));
             let position = self.queue.push(key, at);
-            self.positions.insert(key, position);
+            self.positions.of.insert(key, position);
             key
         }
 
         fn set(&mut self, key: InterestKey, at: i64) {
-            let mut position = self.positions[&key];
+            let mut position = self.positions.of[&key];
             match self.queue.set_alone(key, &mut position, at) {
-                Some(_) => drop(self.positions.insert(key, position)),
-                None => self.queue.set(key, position, at, |key, to| {
-                    self.moves += 1;
-                    self.positions.insert(key, to);
-                }),
+                Some(_) => drop(self.positions.of.insert(key, position)),
+                None => self.queue.set(key, position, at, |key, to| self.positions.report(key, to)),
             }
         }
 
         fn cancel(&mut self, key: InterestKey) {
-            let position = self.positions.remove(&key).unwrap();
-            self.queue.remove(key, position, |key, to| {
-                self.moves += 1;
-                self.positions.insert(key, to);
-            });
+            let position = self.positions.of.remove(&key).unwrap();
+            self.queue.remove(key, position, |key, to| self.positions.report(key, to));
         }
 
         fn expire(&mut self, now: i64) {
-            self.queue.expire(now, |key, to| {
-                self.moves += 1;
-                self.positions.insert(key, to);
-            });
+            self.queue.expire(now, |key, to| self.positions.report(key, to));
         }
 
         fn renew_bound(&mut self) {
-            self.queue.renew_bound(|key, to| {
-                self.positions.insert(key, to);
-            });
+            self.queue.renew_bound(|key, to| self.positions.report(key, to));
         }
 
         fn next_due(&mut self) -> Option<InterestKey> {
@@ -458,7 +456,7 @@ mod tests {
     fn the_work_is_in_proportion_to_what_changes() {
         let mut fixture = Fixture::default();
         let expect = |fixture: &mut Fixture, at_most: usize| {
-            let moves = std::mem::take(&mut fixture.moves);
+            let moves = std::mem::take(&mut fixture.positions.moves);
             assert!(moves <= at_most, "{moves} moves, {at_most} expected at most");
         };
         let keys: Vec<_> = (0..10_001).rev().map(|at| fixture.arm(10 * at)).collect();
