@@ -184,5 +184,3 @@ pub(crate) fn instant(stamp: i64) -> Instant {
 pub(crate) fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
-
-assert_traits!(Clock: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);

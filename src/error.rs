@@ -324,9 +324,3 @@ impl<S, F> From<InsertOnceError<S, F>> for Error {
         InsertError::from(error).into()
     }
 }
-
-assert_traits!(Error: Send, Sync, Unpin, StdError; not Copy, Clone, UnwindSafe, RefUnwindSafe);
-assert_traits!(ErrorAction: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(InsertError<u8>: Send, Sync, Unpin, StdError; not Copy, Clone, UnwindSafe, RefUnwindSafe);
-assert_traits!(InsertError<*mut ()>: Unpin, StdError; not Send, Sync);
-assert_traits!(InsertOnceError<u8, u8>: Send, Sync, Unpin, StdError; not Copy, Clone, UnwindSafe, RefUnwindSafe);

@@ -552,5 +552,3 @@ impl<Data> fmt::Debug for EventLoop<Data> {
         f.debug_struct("EventLoop").field("sources", &self.slots).finish_non_exhaustive()
     }
 }
-
-assert_traits!(EventLoop<()>: Unpin; not Send, Sync, Copy, Clone, UnwindSafe, RefUnwindSafe);

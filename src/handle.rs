@@ -760,5 +760,3 @@ pub(crate) fn own_handle<'a, Data: LoopData>(
         Err(Box::new(Error::ForeignHandle))
     }
 }
-
-assert_traits!(LoopHandle<()>: Unpin; not Send, Sync, Copy, Clone, UnwindSafe, RefUnwindSafe);

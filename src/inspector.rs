@@ -247,6 +247,3 @@ fn forget_gone_viewers<Data: LoopData>(event_loop: &mut EventLoop<Data>, data: &
         event_loop.take_observer::<Recorder>();
     }
 }
-
-assert_traits!(Inspector: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
-assert_traits!(Connection: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);

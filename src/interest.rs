@@ -344,8 +344,3 @@ impl BitOrAssign for PostAction {
         *self = *self | other;
     }
 }
-
-assert_traits!(Interest: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(Mode: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(Readiness: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(PostAction: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);

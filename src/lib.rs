@@ -84,9 +84,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-#[macro_use]
-mod assertions;
-
 mod clock;
 mod dispatch;
 mod error;

@@ -338,10 +338,6 @@ pub struct IdleToken(pub(crate) u64);
 // `Box<str>` stands for any source, `*mut ()` for one that is neither `Send` nor `Sync`.
 assert_eq_size!(Token<Box<str>>, Option<Token<Box<str>>>, AnyToken, Option<AnyToken>, u64);
 assert_eq_size!(InterestToken, Option<InterestToken>, u64);
-assert_traits!(Token<*mut ()>: Copy, Ord, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(AnyToken: Copy, Ord, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(InterestToken: Copy, Ord, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(IdleToken: Copy, Ord, Hash, fmt::Debug, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 
 /// What a kernel event of the waker carries. It is no interest key.
 pub(crate) const WAKER: u64 = 0;

@@ -28,8 +28,8 @@ const FLOORS: [&str; 18] = [
     "sync",
 ];
 
-/// The map, the guide for users, and a macro.
-const NO_CONCEPTS: [&str; 3] = ["assertions", "guide", "lib"];
+/// The map, and the guide for users.
+const NO_CONCEPTS: [&str; 2] = ["guide", "lib"];
 
 /// What goes up all the same: the signature of `LoopHandle::inspect` names the loop, of which the handle calls nothing.
 const NAMED_ABOVE: [(&str, &str); 1] = [("handle", "EventLoop")];

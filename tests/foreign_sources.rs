@@ -11,8 +11,6 @@ mod common;
 #[path = "../src"]
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "nobody is to use all of it here")]
 mod foreign {
-    #[macro_use]
-    mod assertions;
     pub(crate) mod shrink;
     pub(crate) mod sources;
     pub(crate) mod sync;

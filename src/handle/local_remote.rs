@@ -99,6 +99,3 @@ impl<Data> fmt::Debug for LocalRemote<Data> {
         f.debug_struct("LocalRemote").finish_non_exhaustive()
     }
 }
-
-assert_traits!(LocalRemote<*mut ()>: Clone, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy);
-assert_traits!(LocalRemote<u8>: Clone; not Send, Sync);

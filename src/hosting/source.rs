@@ -534,5 +534,3 @@ impl<S: calloop::EventSource> calloop::EventSource for InnerSource<S> {
         }
     }
 }
-
-assert_traits!(CalloopSource<calloop::timer::Timer>: Unpin, fmt::Debug; not Send, Sync, Copy, Clone, UnwindSafe, RefUnwindSafe);

@@ -370,6 +370,3 @@ impl calloop::EventSource for Marker {
         self.0.ready().end_rest();
     }
 }
-
-assert_traits!(CalloopLoop<u8>: Unpin, fmt::Debug; not Send, Sync, Copy, Clone, UnwindSafe, RefUnwindSafe);
-assert_traits!(CalloopTurn<'static, u8>: Unpin, fmt::Debug; not Send, Sync, Copy, Clone, UnwindSafe, RefUnwindSafe);

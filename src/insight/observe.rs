@@ -308,9 +308,3 @@ impl<O: Observer> Observer for Arc<Mutex<O>> {
 fn lock<O>(observer: &Mutex<O>) -> MutexGuard<'_, O> {
     observer.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-assert_traits!(CallbackKind: Copy, Ord, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(CallbackStart<'static>: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(CallbackReport<'static>: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(WaitReport: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(RoundReport: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);

@@ -138,8 +138,3 @@ pub(crate) fn write_aligned<const N: usize>(
     }
     Ok(())
 }
-
-assert_traits!(Stats: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(SourceStats: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(SourceTable: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(SourceRow: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);

@@ -207,14 +207,3 @@ impl Counts {
         self.errors += other.errors;
     }
 }
-
-assert_traits!(Request: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(Message: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(Hello: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(Snapshot: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(Totals: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(Gone: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(Counts: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(Source: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(SlowCallback: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(Trace: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);

@@ -134,6 +134,3 @@ impl SourceOptions {
             && scope.is_none()
     }
 }
-
-assert_traits!(Priority: Copy, Ord, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(SourceOptions: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);

@@ -499,5 +499,3 @@ pub(crate) fn watched_from_outside() -> io::Error {
                 in; `insert_calloop_on_demand` hosts it without";
     io::Error::new(io::ErrorKind::Unsupported, text)
 }
-
-assert_traits!(Registrar<'static>: Send, Sync, Unpin, RefUnwindSafe; not Copy, Clone, UnwindSafe);

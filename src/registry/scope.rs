@@ -178,5 +178,3 @@ impl fmt::Debug for Membership {
         f.write_str("Scope")
     }
 }
-
-assert_traits!(Scope: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Clone, Copy);

@@ -349,5 +349,3 @@ impl Iterator for EventIterator<'_> {
         })
     }
 }
-
-assert_traits!(EventIterator<'static>: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);

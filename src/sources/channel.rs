@@ -546,11 +546,4 @@ impl<T: 'static> EventSource for Channel<T> {
     }
 }
 
-assert_traits!(Event<u8>: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(Sender<std::sync::mpsc::Receiver<u8>>: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(Sender<*mut ()>: Clone; not Send, Sync);
-assert_traits!(SyncSender<std::sync::mpsc::Receiver<u8>>: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(SyncSender<*mut ()>: Clone; not Send, Sync);
-assert_traits!(Channel<std::sync::mpsc::Receiver<u8>>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
-assert_traits!(Channel<*mut ()>: Unpin; not Send, Sync);
 static_assertions::assert_eq_size!(Sender<[u8; 99]>, SyncSender<[u8; 99]>, usize);

@@ -267,8 +267,6 @@ impl EventSource for Child {
     }
 }
 
-assert_traits!(Child: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
-
 #[cfg(all(test, feature = "signals"))]
 mod tests {
     use std::process::{Command, Stdio};

@@ -164,7 +164,3 @@ impl<T: AsFd + 'static> EventSource for Generic<T> {
         })
     }
 }
-
-assert_traits!(Ready<'static, u8>: Send, Sync, Unpin, RefUnwindSafe; not Copy, Clone, UnwindSafe);
-assert_traits!(Generic<std::os::fd::OwnedFd>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
-assert_traits!(Generic<*mut ()>: Unpin; not Send, Sync);

@@ -247,9 +247,6 @@ impl EventSource for Interval {
     }
 }
 
-assert_traits!(Interval: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
-assert_traits!(Tick: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-
 #[cfg(test)]
 mod tests {
     use super::*;

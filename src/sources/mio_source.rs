@@ -147,7 +147,3 @@ impl<T: mio::event::Source + 'static> EventSource for MioSource<T> {
         callback(Ready { readiness, io: &mut self.io })
     }
 }
-
-assert_traits!(Ready<'static, u8>: Send, Sync, Unpin, RefUnwindSafe; not Copy, Clone, UnwindSafe);
-assert_traits!(MioSource<u8>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
-assert_traits!(MioSource<*mut ()>: Unpin; not Send, Sync);

@@ -142,6 +142,4 @@ impl EventSource for PingSource {
     }
 }
 
-assert_traits!(Ping: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(PingSource: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
 static_assertions::assert_eq_size!(Ping, usize);

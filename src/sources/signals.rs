@@ -481,10 +481,6 @@ impl std::panic::RefUnwindSafe for Signals {}
 
 pub use SignalSender as Sender;
 
-assert_traits!(Signals: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
-assert_traits!(Signal: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(SignalSender: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -178,5 +178,3 @@ impl Drop for TimeoutSource {
         self.shared.forget_waker();
     }
 }
-
-assert_traits!(TimeoutFuture: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);

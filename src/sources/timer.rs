@@ -244,9 +244,6 @@ impl EventSource for Timer {
     }
 }
 
-assert_traits!(TimeoutAction: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(Timer: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
-
 #[cfg(test)]
 mod tests {
     use super::*;

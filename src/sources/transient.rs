@@ -298,6 +298,3 @@ impl<T: EventSource> EventSource for TransientSource<T> {
         }
     }
 }
-
-assert_traits!(TransientSource<crate::Timer>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
-assert_traits!(TransientSource<*mut ()>: Unpin; not Send, Sync);

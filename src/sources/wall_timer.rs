@@ -293,10 +293,6 @@ impl EventSource for WallTimer {
     }
 }
 
-assert_traits!(WallTimer: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
-assert_traits!(WallEvent: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-assert_traits!(WallAction: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
-
 #[cfg(test)]
 mod tests {
     use super::*;

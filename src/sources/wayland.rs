@@ -286,12 +286,3 @@ impl<Data> fmt::Debug for Queue<Data> {
         f.debug_struct("Queue").field("queue", &self.queue).finish_non_exhaustive()
     }
 }
-
-// The backend decides whether they are `Send`: libwayland's guard (feature `client_system` of `wayland-backend`, which
-// any crate of a program may turn on) was not before 0.3.17.
-assert_traits!(WaylandSource<u8>: Unpin; not Copy, Clone);
-assert_traits!(Queue<u8>: Unpin; not Copy, Clone);
-#[cfg(test)]
-assert_traits!(WaylandSource<u8>: Send, Sync, Unpin; not Copy, Clone, UnwindSafe, RefUnwindSafe);
-#[cfg(test)]
-assert_traits!(Queue<u8>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);

@@ -283,6 +283,3 @@ impl fmt::Display for ExecutorDestroyed {
 impl Error for ExecutorDestroyed {}
 
 static_assertions::assert_impl_all!(TaskWake: Send, Sync);
-assert_traits!(Executor<u8>: Unpin; not Copy, Clone, Send, Sync, UnwindSafe, RefUnwindSafe);
-assert_traits!(Scheduler<u8>: Clone, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy, Send, Sync);
-assert_traits!(ExecutorDestroyed: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Error);

@@ -265,5 +265,3 @@ impl<F: AsFd + fmt::Debug> fmt::Debug for Async<F> {
         f.debug_tuple("Async").field(self.get_ref()).finish()
     }
 }
-
-assert_traits!(Async<std::net::TcpStream>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy, Clone);

@@ -394,8 +394,3 @@ impl fmt::Display for Elapsed {
 }
 
 impl Error for Elapsed {}
-
-assert_traits!(Task: Unpin; not Send, Sync, Copy, UnwindSafe, RefUnwindSafe);
-assert_traits!(TaskContext<*mut ()>: Clone, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy);
-assert_traits!(TaskContext<u8>: Clone; not Send, Sync);
-assert_traits!(Elapsed: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Error);

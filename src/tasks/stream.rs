@@ -125,6 +125,3 @@ impl<S> fmt::Debug for StreamSource<S> {
             .finish_non_exhaustive()
     }
 }
-
-assert_traits!(StreamSource<Box<dyn Stream<Item = u8> + Send>>: Send, Unpin; not Copy, Clone);
-assert_traits!(StreamSource<Box<dyn Stream<Item = u8>>>: Unpin; not Send, Sync, UnwindSafe, RefUnwindSafe);

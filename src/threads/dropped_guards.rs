@@ -211,7 +211,3 @@ impl FdGuard {
         Err(io::Error::new(io::ErrorKind::NotFound, "the fd is not the one that the guard watches"))
     }
 }
-
-assert_traits!(SourceGuard: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
-#[cfg(unix)]
-assert_traits!(FdGuard: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);

@@ -345,6 +345,4 @@ impl fmt::Debug for Notifier {
     }
 }
 
-assert_traits!(RawNotifier: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy);
-assert_traits!(Notifier: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy);
 static_assertions::assert_eq_size!(Notifier, Option<Notifier>, usize);

@@ -188,5 +188,4 @@ impl<Data> fmt::Debug for Remote<Data> {
 
 // `*mut ()` stands for a state that is neither `Send` nor `Sync`.
 
-assert_traits!(Remote<*mut ()>: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy);
 static_assertions::assert_eq_size!(Remote<[u8; 99]>, [usize; 2]);

@@ -47,5 +47,4 @@ impl LoopSignal {
     }
 }
 
-assert_traits!(LoopSignal: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, std::fmt::Debug; not Copy);
 static_assertions::assert_eq_size!(LoopSignal, usize);

@@ -155,5 +155,3 @@ impl fmt::Display for Json<'_> {
         f.write_str("\"")
     }
 }
-
-assert_traits!(ChromeTrace<Vec<u8>>: Send, Sync, Unpin; not Copy, UnwindSafe, RefUnwindSafe);

@@ -182,9 +182,6 @@ impl fmt::Display for Histograms {
     }
 }
 
-assert_traits!(Histogram: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(Histograms: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-
 #[cfg(test)]
 mod tests {
     use super::*;

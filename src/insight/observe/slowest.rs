@@ -111,6 +111,3 @@ impl fmt::Display for SlowestCallbacks {
         write_aligned(f, &std::iter::once(titles).chain(lines).collect::<Vec<_>>())
     }
 }
-
-assert_traits!(SlowestCallbacks: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);
-assert_traits!(SlowestCallback: Clone, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy);

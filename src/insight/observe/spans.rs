@@ -65,5 +65,3 @@ impl Observer for TracingSpans {
         self.current = None;
     }
 }
-
-assert_traits!(TracingSpans: Sync, Unpin; not Send, Copy, UnwindSafe, RefUnwindSafe);

@@ -76,6 +76,3 @@ impl<F: AsFd> fmt::Debug for ReadinessWait<'_, F> {
         write!(f, "{:?}", self.direction)
     }
 }
-
-assert_traits!(Readable<'static, std::net::TcpStream>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);
-assert_traits!(Writable<'static, std::net::TcpStream>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; not Copy, Clone);

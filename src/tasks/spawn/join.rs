@@ -189,7 +189,3 @@ impl fmt::Display for Cancelled {
 }
 
 impl Error for Cancelled {}
-
-assert_traits!(JoinHandle<u8>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; not Copy, Clone);
-assert_traits!(JoinHandle<*mut ()>: Unpin; not Send, Sync);
-assert_traits!(Cancelled: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Error);

@@ -82,5 +82,3 @@ impl Drop for Waiting {
         self.counts.0[self.wait as usize].fetch_sub(1, Ordering::Relaxed);
     }
 }
-
-assert_traits!(TaskWaits: Copy, Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
