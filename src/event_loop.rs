@@ -175,7 +175,7 @@ impl<Data> EventLoop<Data> {
             poller,
             slots: SecondaryMap::new(),
             hooks: Vec::new(),
-            round: Round::new(),
+            round: Round::default(),
             budget: Budget::new(),
             orphans: VecDeque::new(),
             mailbox,

@@ -37,7 +37,7 @@ impl Lane {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Budget {
     /// The time of a round, in nanoseconds.
     time: i64,
@@ -79,24 +79,8 @@ impl Budget {
     pub(crate) const TIME: Duration = Duration::from_millis(10);
 
     pub(crate) fn new() -> Self {
-        Self {
-            time: nanos(Self::TIME),
-            left: Self::COUNT,
-            started: None,
-            spent: 0,
-            unread: 1,
-            stride: 1,
-            starved: 0,
-            owed: 0,
-            closed: 0,
-            held: 0,
-            ran: 0,
-            shared: 0,
-            last: 0,
-            overdrawn: false,
-            refused: false,
-            follows_refusal: false,
-        }
+        let time = nanos(Self::TIME);
+        Self { time, left: Self::COUNT, unread: 1, stride: 1, ..Self::default() }
     }
 
     pub(crate) fn set_time(&mut self, time: Duration) {
@@ -113,19 +97,19 @@ impl Budget {
     /// Begins a round, at `now` if known. `urgent`: there may be something that could be late.
     #[inline]
     pub(crate) fn restart(&mut self, now: Option<i64>, urgent: bool) {
-        self.left = Self::COUNT;
-        self.started = now;
-        self.spent = 0;
-        self.owed = self.starved;
-        self.closed = 0;
-        self.held = 0;
-        self.ran = 0;
-        self.shared = 0;
-        // The first item needs no reading of the clock if the start of the round is known or does not matter.
-        self.unread = u32::from(now.is_some() || !urgent);
-        self.stride = 1;
-        self.overdrawn = false;
-        self.follows_refusal = std::mem::take(&mut self.refused);
+        *self = Self {
+            time: self.time,
+            starved: self.starved,
+            owed: self.starved,
+            last: self.last,
+            left: Self::COUNT,
+            started: now,
+            // The first item needs no reading of the clock if the start of the round is known or does not matter.
+            unread: u32::from(now.is_some() || !urgent),
+            stride: 1,
+            follows_refusal: self.refused,
+            ..Self::default()
+        };
     }
 
     /// Whether this round refused something.

@@ -13,7 +13,7 @@ use crate::registry::{Registrations, Turn};
 use crate::shrink::{pop_front, shrink};
 use crate::token::{InterestKey, SourceKey};
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Round {
     /// Interests to deliver in this round, or in the next if this one ends before.
     ready: [VecDeque<InterestKey>; Priority::COUNT],
@@ -44,24 +44,6 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    pub(crate) fn new() -> Self {
-        Self {
-            ready: Default::default(),
-            queued: 0,
-            deferred: Vec::new(),
-            running: None,
-            changing: None,
-            failures: VecDeque::new(),
-            is_open: false,
-            was_cut: false,
-            holds_failures: false,
-            stale: Vec::new(),
-            ran_user_code: false,
-            called: false,
-            delivered_level: false,
-        }
-    }
-
     /// Whether there is nothing to deliver, apart from deadlines.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
