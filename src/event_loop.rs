@@ -38,6 +38,7 @@ mod deliver;
 mod failure;
 mod hooks;
 mod insight;
+mod remote_insert;
 mod wait;
 
 use failure::Orphan;

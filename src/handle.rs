@@ -26,7 +26,6 @@ pub(crate) mod local_remote;
 mod one;
 mod ops;
 pub(crate) mod part;
-mod remote_insert;
 
 #[cfg(all(unix, feature = "calloop"))]
 use hosted::HostedHandle;
@@ -255,11 +254,10 @@ impl<Data> LoopHandle<Data> {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn inspect(&mut self, look: impl FnOnce(&EventLoop<Data>, &mut Data) + 'static) {
-        self.push(Op::Inspect(Box::new(|event_loop, data| look(event_loop, data))));
+        self.inspect_mut(|event_loop, data| look(event_loop, data));
     }
 
-    /// [`inspect`](Self::inspect), for code that also adds or removes observers.
-    #[cfg(all(unix, feature = "inspector"))]
+    /// [`inspect`](Self::inspect), for code that changes the loop.
     pub(crate) fn inspect_mut(
         &mut self,
         look: impl FnOnce(&mut EventLoop<Data>, &mut Data) + 'static,

@@ -34,6 +34,19 @@ impl<Data: LoopData> EventLoop<Data> {
         SourceFailure { key, error, policy }
     }
 
+    /// Reports that a source was refused. Nobody has a token of it.
+    pub(super) fn report_refused(
+        &mut self,
+        name: String,
+        error: BoxError,
+        policy: Option<ErrorAction>,
+        data: &mut Data,
+    ) {
+        let key = SourceKey::default();
+        let error = Error::Source { token: AnyToken::new(key), name, error };
+        self.report(SourceFailure { key, error, policy }, data);
+    }
+
     /// Lets the policy decide on an error.
     #[cold]
     pub(super) fn report(&mut self, failure: SourceFailure, data: &mut Data) {

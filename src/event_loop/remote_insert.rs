@@ -1,12 +1,12 @@
-//! Insertions by a remote, where nobody waits for an answer: a refused source reports its error as a source that fails.
+//! Insertions by a remote, where nobody waits for an answer: the error of a refused source is reported like that of a
+//! source that fails.
 
+use std::any::type_name;
 use std::io;
 
 use crate::error::type_name::without_paths;
 use crate::threads::remote::Remote;
-use crate::{
-    EventSource, InterestToken, LoopData, PostAction, Readiness, Registrar, SourceOptions,
-};
+use crate::{EventSource, LoopData, SourceOptions};
 
 impl<Data: LoopData> Remote<Data> {
     /// Inserts a source like [`LoopHandle::insert_source`](crate::LoopHandle::insert_source), but from anywhere.
@@ -63,53 +63,13 @@ impl<Data: LoopData> Remote<Data> {
     {
         self.post(move |data| {
             let handle = data.loop_handle();
-            let mut for_refused = options.clone();
+            let (name, policy) = (options.name.clone(), options.on_error);
             if let Err(refused) = handle.insert_source_with(options, source, callback) {
-                let name = || without_paths(std::any::type_name::<S>()).into();
-                for_refused.name.get_or_insert_with(name);
-                let source = Refused { error: Some(refused.into()) };
-                // Only a loop that is gone refuses this source, and that loop reports nothing.
-                let _ = handle.insert_once_with(for_refused, source, |(), _| ());
+                let name = name.map_or_else(|| without_paths(type_name::<S>()), Into::into);
+                handle.inspect_mut(move |event_loop, data| {
+                    event_loop.report_refused(name, io::Error::from(refused).into(), policy, data);
+                });
             }
         })
-    }
-}
-
-/// Takes the place of a refused source, and fails with the reason.
-struct Refused {
-    error: Option<io::Error>,
-}
-
-impl EventSource for Refused {
-    type Event<'a> = ();
-    type Ret = ();
-    type Error = io::Error;
-
-    fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        registrar.notifier().1.notify();
-        Ok(())
-    }
-
-    fn reregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// The loop sweeps up what a source holds on to.
-    fn unregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn process_events<F>(
-        &mut self,
-        _: Readiness,
-        _: InterestToken,
-        mut callback: F,
-    ) -> io::Result<PostAction>
-    where
-        F: FnMut(()),
-    {
-        // Calls back even though it fails: a source that is inserted for one event then goes together with its error.
-        callback(());
-        self.error.take().map_or(Ok(PostAction::Remove), Err)
     }
 }
