@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Outcome};
 use crate::handle::{LoopData, own_handle};
 use crate::interest::ReadinessBits;
-use crate::kernel::{Alarm, Timeout};
+use crate::kernel::Alarm;
 use crate::registry::slot::What;
 use crate::shrink::shrink;
 use crate::threads::ready::Woken;
@@ -77,23 +77,23 @@ impl<Data: LoopData> EventLoop<Data> {
         // Callbacks may have asked a hosted loop for something that it does not wait for.
         let called = self.round.take_calls();
         let stays_awake = ran_user_code || called && handle.registrations().host().is_some();
-        let timeout = if stays_awake { Timeout::Zero } else { timeout.into() };
+        let timeout = if stays_awake { Some(Duration::ZERO) } else { timeout };
         let mut passes_time =
-            timeout != Timeout::Zero && handle.registrations().clock().is_manual();
-        let mut asked = if passes_time { Timeout::Zero } else { timeout };
+            timeout != Some(Duration::ZERO) && handle.registrations().clock().is_manual();
+        let mut asked = if passes_time { Some(Duration::ZERO) } else { timeout };
         loop {
             let notified = self.poll(asked, in_run, data)?;
             if !passes_time || notified || !self.pass_time(timeout, in_run, data) {
                 return Ok(());
             }
-            (passes_time, asked) = (false, Timeout::Never);
+            (passes_time, asked) = (false, None);
         }
     }
 
     /// On a manual clock, time passes only when nothing else can happen: by the timeout, or to the nearest deadline,
     /// whichever comes first. `true` if there is neither, so that the loop must wait for the kernel.
     #[cold]
-    fn pass_time(&mut self, timeout: Timeout, in_run: bool, data: &mut Data) -> bool {
+    fn pass_time(&mut self, timeout: Option<Duration>, in_run: bool, data: &mut Data) -> bool {
         let Ok(handle) = own_handle(&self.shared, data) else { return false };
         if self.has_work(handle) || in_run && self.shared.is_stopping() {
             return false;
@@ -102,11 +102,8 @@ impl<Data: LoopData> EventLoop<Data> {
         let until = self.shared.nearest_deadline().map(|at| {
             Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
         });
-        match (timeout.into(), until) {
-            (None, None) => return true,
-            (Some(step), None) | (None, Some(step)) => clock.advance(step),
-            (Some(timeout), Some(until)) => clock.advance(timeout.min(until)),
-        }
+        let Some(step) = timeout.into_iter().chain(until).min() else { return true };
+        clock.advance(step);
         self.counters.wakeups += 1;
         false
     }
@@ -114,7 +111,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Asks the kernel, for `timeout` at most, and collects what the kernel and other threads report. Returns whether
     /// another thread notified the loop.
     #[inline]
-    fn poll(&mut self, timeout: Timeout, in_run: bool, data: &mut Data) -> io::Result<bool> {
+    fn poll(&mut self, timeout: Option<Duration>, in_run: bool, data: &mut Data) -> io::Result<bool> {
         let handle = data.loop_handle();
         #[cfg(all(unix, feature = "calloop"))]
         if handle.registrations().host().is_some() && self.shared.is_exported() {
@@ -134,7 +131,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let waited = left.map_or(Ok(()), |timeout| self.ask_kernel(timeout));
         // Also after a failed wait: no notification is lost.
         let notified = self.shared.ready().mark_awake();
-        if notified || timeout != Timeout::Zero {
+        if notified || timeout != Some(Duration::ZERO) {
             self.counters.wakeups += 1;
         }
         // A hosted callback may have put another loop's handle into the state.
@@ -151,7 +148,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         if notified {
             self.collect_woken(handle);
-            if !in_run && stops && timeout != Timeout::Zero {
+            if !in_run && stops && timeout != Some(Duration::ZERO) {
                 // It has ended this wait, and ends nothing else.
                 self.shared.take_stop();
             }
@@ -166,10 +163,10 @@ impl<Data: LoopData> EventLoop<Data> {
     fn wait_in_host(
         &mut self,
         host: SourceKey,
-        timeout: Timeout,
+        timeout: Option<Duration>,
         data: &mut Data,
-    ) -> Option<Timeout> {
-        let what = What::Wait(&timeout.into());
+    ) -> Option<Option<Duration>> {
+        let what = What::Wait(&timeout);
         let answer = self.slots.get_mut(host).map(|slot| slot.call(what, data));
         own_handle(&self.shared, data).ok()?;
         if let Some(Err(failure)) = answer {
@@ -177,7 +174,7 @@ impl<Data: LoopData> EventLoop<Data> {
             self.report(failure, data);
             own_handle(&self.shared, data).ok()?;
         }
-        Some(Timeout::Zero)
+        Some(Some(Duration::ZERO))
     }
 
     /// Falls asleep, unless there is something to do. `stops`: a stop is something to do. Returns the timeout for the
@@ -185,14 +182,14 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     fn fall_asleep(
         &self,
-        timeout: Timeout,
+        timeout: Option<Duration>,
         stops: bool,
         handle: &LoopHandle<Data>,
-    ) -> io::Result<Timeout> {
+    ) -> io::Result<Option<Duration>> {
         // Checked while the loop already counts as asleep: work that arrives later wakes it.
         let has_work = || stops && self.shared.is_stopping() || self.has_work(handle);
-        if timeout == Timeout::Zero || !self.shared.ready().fall_asleep(has_work) {
-            return Ok(Timeout::Zero);
+        if timeout == Some(Duration::ZERO) || !self.shared.ready().fall_asleep(has_work) {
+            return Ok(Some(Duration::ZERO));
         }
         match self.shared.nearest_deadline() {
             None => Ok(timeout),
@@ -204,9 +201,9 @@ impl<Data: LoopData> EventLoop<Data> {
     fn until_deadline(
         &self,
         nearest: i64,
-        timeout: Timeout,
+        timeout: Option<Duration>,
         handle: &LoopHandle<Data>,
-    ) -> io::Result<Timeout> {
+    ) -> io::Result<Option<Duration>> {
         let registrations = handle.registrations();
         if registrations.clock().is_manual() || self.shared.is_alarm_set_to(nearest) {
             return Ok(timeout);
@@ -219,15 +216,15 @@ impl<Data: LoopData> EventLoop<Data> {
             return Ok(timeout);
         }
         let until = Duration::from_nanos(nearest.saturating_sub(now).try_into().unwrap_or(0));
-        Ok(timeout.at_most(until))
+        Ok(Some(timeout.map_or(until, |timeout| timeout.min(until))))
     }
 
     /// Asks the kernel; after each interruption by a signal handler, asks again for the rest of the timeout.
     #[inline]
-    fn ask_kernel(&mut self, timeout: Timeout) -> io::Result<()> {
+    fn ask_kernel(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         #[cfg(all(loom, test))]
-        let timeout = self.shared.ready().wait_in_model(timeout.into()).into();
-        if let Timeout::After(timeout) = timeout {
+        let timeout = self.shared.ready().wait_in_model(timeout);
+        if let Some(timeout) = timeout.filter(|timeout| !timeout.is_zero()) {
             return self.ask_kernel_for(timeout);
         }
         while is_interrupted(self.poller.wait(timeout))? {}
@@ -238,7 +235,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn ask_kernel_for(&mut self, timeout: Duration) -> io::Result<()> {
         let started = Instant::now();
         let mut left = timeout;
-        while is_interrupted(self.poller.wait(Some(left).into()))? {
+        while is_interrupted(self.poller.wait(Some(left)))? {
             left = timeout.saturating_sub(started.elapsed());
         }
         Ok(())
