@@ -10,11 +10,8 @@
 
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(mio_unsupported_force_poll_poll)))]
 mod epoll;
-#[cfg(all(
-    any(target_os = "linux", target_os = "android"),
-    not(mio_unsupported_force_poll_poll)
-))]
-pub(crate) use epoll::{Alarm, Poller, add, is_of_another, modify};
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(mio_unsupported_force_poll_poll)))]
+pub(crate) use epoll::*;
 
 #[cfg(not(all(
     any(target_os = "linux", target_os = "android"),
@@ -25,15 +22,7 @@ mod portable;
     any(target_os = "linux", target_os = "android"),
     not(mio_unsupported_force_poll_poll)
 )))]
-pub(crate) use portable::{Alarm, Poller, is_of_another};
-#[cfg(all(
-    unix,
-    not(all(
-        any(target_os = "linux", target_os = "android"),
-        not(mio_unsupported_force_poll_poll)
-    ))
-))]
-pub(crate) use portable::{add, modify};
+pub(crate) use portable::*;
 
 use std::io;
 
