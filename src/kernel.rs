@@ -26,7 +26,8 @@ pub(crate) use portable::*;
 
 use std::io;
 
-use crate::Mode;
+use crate::token::InterestKey;
+use crate::{Interest, Mode};
 
 /// The kernel events that one wait takes in, at most. Smaller buffers take a little longer with 9000 ready fds.
 const EVENTS: usize = 1024;
@@ -46,17 +47,29 @@ pub(crate) enum Rearm {
     Absent,
 }
 
-impl Rearm {
-    /// The emulation of a mode on top of mio's edge-triggered registrations.
-    pub(crate) fn emulating(mode: Mode) -> Self {
-        match mode {
-            Mode::Level => Self::Level,
-            // mio's poll(2) backend drops an interest that was ready until it is registered again.
-            Mode::Edge if cfg!(mio_unsupported_force_poll_poll) => Self::Level,
-            Mode::Edge => Self::Native,
-            Mode::OneShot => Self::OneShot,
-        }
+/// Registers a mio source, or changes its registration; the loop emulates `mode`. `before`: how it is registered by now.
+pub(crate) fn emulate<S: mio::event::Source + ?Sized>(
+    registry: &mio::Registry,
+    source: &mut S,
+    key: InterestKey,
+    interest: Interest,
+    mode: Mode,
+    before: Rearm,
+) -> io::Result<Rearm> {
+    let is_absent = before == Rearm::Absent;
+    match interest.into_mio() {
+        None if is_absent => return Ok(Rearm::Absent),
+        None => return registry.deregister(source).map(|()| Rearm::Absent),
+        Some(wanted) if is_absent => registry.register(source, key.to_mio()?, wanted)?,
+        Some(wanted) => registry.reregister(source, key.to_mio()?, wanted)?,
     }
+    Ok(match mode {
+        Mode::Level => Rearm::Level,
+        // mio's poll(2) backend drops an interest that was ready until it is registered again.
+        Mode::Edge if cfg!(mio_unsupported_force_poll_poll) => Rearm::Level,
+        Mode::Edge => Rearm::Native,
+        Mode::OneShot => Rearm::OneShot,
+    })
 }
 
 /// Ends the watch of an fd, given by its number only.

@@ -6,6 +6,9 @@ use std::time::Duration;
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+#[cfg(unix)]
+use mio::unix::SourceFd;
+
 use super::{EVENTS, Rearm};
 use crate::Readiness;
 use crate::interest::ReadinessBits;
@@ -26,11 +29,7 @@ pub(crate) fn add(
     interest: Interest,
     mode: Mode,
 ) -> io::Result<Rearm> {
-    let Some(wanted) = interest.into_mio() else {
-        return Ok(Rearm::Absent);
-    };
-    registry.register(&mut mio::unix::SourceFd(&fd.as_raw_fd()), key.to_mio()?, wanted)?;
-    Ok(Rearm::emulating(mode))
+    super::emulate(registry, &mut SourceFd(&fd.as_raw_fd()), key, interest, mode, Rearm::Absent)
 }
 
 /// Never `None`: these backends watch an fd by its number and know no files.
@@ -43,22 +42,15 @@ pub(crate) fn modify(
     mode: Mode,
     before: Rearm,
 ) -> io::Result<Option<Rearm>> {
-    if before == Rearm::Absent {
-        return add(registry, fd, key, interest, mode).map(Some);
-    }
-    let raw = fd.as_raw_fd();
-    let rearm = match interest.into_mio() {
-        None => super::delete_raw(registry, raw).map(|()| Rearm::Absent),
-        Some(wanted) => {
-            let mut source = mio::unix::SourceFd(&raw);
-            match registry.reregister(&mut source, key.to_mio()?, wanted) {
-                // The number now belongs to another file, or mio's poll(2) backend forgot an fd that hung up.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    add(registry, fd, key, interest, mode)
-                }
-                result => result.map(|()| Rearm::emulating(mode)),
-            }
+    let mut source = SourceFd(&fd.as_raw_fd());
+    let rearm = match super::emulate(registry, &mut source, key, interest, mode, before) {
+        // The number now belongs to another file, or mio's poll(2) backend forgot an fd that hung up.
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound && interest.into_mio().is_some() =>
+        {
+            add(registry, fd, key, interest, mode)
         }
+        result => result,
     };
     rearm.map(Some)
 }

@@ -140,13 +140,8 @@ impl<'a> Registrar<'a> {
         mode: Mode,
     ) -> io::Result<InterestToken> {
         let key = self.registrations.add_io(self.source, -1, interest.into());
-        let result = match interest.into_mio() {
-            Some(wanted) => key
-                .to_mio()
-                .and_then(|token| self.registrations.registry().register(io, token, wanted))
-                .map(|()| Rearm::emulating(mode)),
-            None => Ok(Rearm::Absent),
-        };
+        let registry = self.registrations.registry();
+        let result = kernel::emulate(registry, io, key, interest, mode, Rearm::Absent);
         self.finish_add(key, -1, interest, mode, result)
     }
 
@@ -166,16 +161,7 @@ impl<'a> Registrar<'a> {
         let key = token.key();
         let before = self.io_watch(key)?.rearm;
         let registry = self.registrations.registry();
-        let rearm = match (interest.into_mio(), before) {
-            (None, Rearm::Absent) => Rearm::Absent,
-            (None, _) => registry.deregister(io).map(|()| Rearm::Absent)?,
-            (Some(wanted), Rearm::Absent) => {
-                registry.register(io, key.to_mio()?, wanted).map(|()| Rearm::emulating(mode))?
-            }
-            (Some(wanted), _) => {
-                registry.reregister(io, key.to_mio()?, wanted).map(|()| Rearm::emulating(mode))?
-            }
-        };
+        let rearm = kernel::emulate(registry, io, key, interest, mode, before)?;
         let io = IoWatch { fd: -1, wants: interest.into(), rearm, level: false };
         self.registrations.set_io(key, io);
         Ok(())
