@@ -37,6 +37,8 @@ const EVENTS: usize = 1024;
 pub(crate) enum Rearm {
     /// The kernel implements the mode.
     Native,
+    /// The kernel implements the mode, and repeats an event as long as the fd is ready.
+    Repeated,
     /// Level-triggered: the source is re-registered after each event.
     Level,
     /// One-shot, not yet fired.

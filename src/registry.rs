@@ -15,6 +15,7 @@ use slotmap::Key;
 use crate::clock::{Clock, nanos};
 use crate::error::type_name::without_paths;
 use crate::interest::ReadinessBits;
+use crate::kernel::Rearm;
 use crate::registry::deadlines::Deadlines;
 use crate::registry::options::{Priority, SourceOptions};
 use crate::threads::shared::Shared;
@@ -448,7 +449,7 @@ impl Registrations {
     /// source said.
     pub(crate) fn forget_level(&mut self, interest: InterestKey) {
         if let Some((_, held)) = self.rows.get_mut(interest)
-            && let Watch::Io(IoWatch { level: true, .. }) = held.watch
+            && let Watch::Io(IoWatch { rearm: Rearm::Repeated, .. }) = held.watch
             && held.ready.is_found()
             && !held.ready.has_more()
         {
@@ -463,7 +464,7 @@ impl Registrations {
         let (Holder { source, flags, moves, .. }, held) = self.rows.get_with_source(interest)?;
         let mut readiness = std::mem::replace(&mut held.ready, ReadinessBits::NONE);
         if let Watch::Io(io) = held.watch {
-            readiness = readiness.wanted(io.wants).with_level(io.level);
+            readiness = readiness.wanted(io.wants).with_level(io.rearm == Rearm::Repeated);
         }
         let (once, has_budget) = (flags & ONCE != 0, flags & BUDGET != 0);
         let turn = Turn { source, interest, readiness, once, has_budget };

@@ -40,6 +40,13 @@ fn flags(interest: Interest, mode: Mode) -> EventFlags {
     flags
 }
 
+/// For an empty interest the kernel reports only a hang-up, once.
+#[inline]
+fn rearm(interest: Interest, mode: Mode) -> Rearm {
+    let is_repeated = mode == Mode::Level && interest != Interest::EMPTY;
+    if is_repeated { Rearm::Repeated } else { Rearm::Native }
+}
+
 #[inline]
 fn data(key: InterestKey) -> EventData {
     EventData::new_u64(key.to_bits())
@@ -54,7 +61,7 @@ pub(crate) fn add(
     mode: Mode,
 ) -> io::Result<Rearm> {
     epoll::add(registry.as_fd(), fd, data(key), flags(interest, mode))?;
-    Ok(Rearm::Native)
+    Ok(rearm(interest, mode))
 }
 
 /// `None`: the number now belongs to another file than the registered one.
@@ -68,7 +75,7 @@ pub(crate) fn modify(
 ) -> io::Result<Option<Rearm>> {
     match epoll::modify(registry.as_fd(), fd, data(key), flags(interest, mode)) {
         Err(Errno::NOENT) => Ok(None),
-        result => Ok(Some(result.map(|()| Rearm::Native)?)),
+        result => Ok(Some(result.map(|()| rearm(interest, mode))?)),
     }
 }
 

@@ -4,20 +4,33 @@ use std::io;
 
 use super::rows::Held;
 use super::{IoWatch, Registrations, Watch};
-use crate::interest::InterestBits;
 use crate::kernel::{self, Rearm};
 use crate::token::{InterestKey, SourceKey};
+use crate::{Interest, InterestToken};
 
 impl Registrations {
+    /// Adds an interest in an fd, which `register` registers with the kernel. If that fails, nothing is added.
     #[inline]
     pub(crate) fn add_io(
         &mut self,
         source: SourceKey,
         fd: i32,
-        wants: InterestBits,
-    ) -> InterestKey {
-        let watch = IoWatch { fd, wants, rearm: Rearm::Native, level: false };
-        self.rows.add(source, |_| Watch::Io(watch))
+        interest: Interest,
+        register: impl FnOnce(&mio::Registry, InterestKey) -> io::Result<Rearm>,
+    ) -> io::Result<InterestToken> {
+        let mut io = IoWatch { fd, wants: interest.into(), rearm: Rearm::Native };
+        let key = self.rows.add(source, |_| Watch::Io(io));
+        match register(&self.registry, key) {
+            Ok(rearm) => {
+                io.rearm = rearm;
+                self.set_io(key, io);
+                Ok(InterestToken::new(key))
+            }
+            Err(error) => {
+                self.remove_interest(key);
+                Err(error)
+            }
+        }
     }
 
     /// Notes how an interest in an fd is registered with the kernel.
@@ -31,7 +44,7 @@ impl Registrations {
         }
         if let Some((_, held)) = self.rows.get_mut(key) {
             let before = std::mem::replace(&mut held.watch, Watch::Io(io));
-            self.changed_level |= matches!(before, Watch::Io(IoWatch { level: true, .. }));
+            self.changed_level |= matches!(before, Watch::Io(IoWatch { rearm: Rearm::Repeated, .. }));
         }
     }
 

@@ -139,10 +139,9 @@ impl<'a> Registrar<'a> {
         interest: Interest,
         mode: Mode,
     ) -> io::Result<InterestToken> {
-        let key = self.registrations.add_io(self.source, -1, interest.into());
-        let registry = self.registrations.registry();
-        let result = kernel::emulate(registry, io, key, interest, mode, Rearm::Absent);
-        self.finish_add(key, -1, interest, mode, result)
+        self.registrations.add_io(self.source, -1, interest, |registry, key| {
+            kernel::emulate(registry, io, key, interest, mode, Rearm::Absent)
+        })
     }
 
     /// Changes the interest or the mode of a mio source.
@@ -162,8 +161,7 @@ impl<'a> Registrar<'a> {
         let before = self.io_watch(key)?.rearm;
         let registry = self.registrations.registry();
         let rearm = kernel::emulate(registry, io, key, interest, mode, before)?;
-        let io = IoWatch { fd: -1, wants: interest.into(), rearm, level: false };
-        self.registrations.set_io(key, io);
+        self.registrations.set_io(key, IoWatch { fd: -1, wants: interest.into(), rearm });
         Ok(())
     }
 
@@ -198,9 +196,9 @@ impl<'a> Registrar<'a> {
         interest: Interest,
         mode: Mode,
     ) -> io::Result<InterestToken> {
-        let key = self.registrations.add_io(self.source, fd.as_raw_fd(), interest.into());
-        let result = kernel::add(self.registrations.registry(), fd, key, interest, mode);
-        self.finish_add(key, fd.as_raw_fd(), interest, mode, result)
+        self.registrations.add_io(self.source, fd.as_raw_fd(), interest, |registry, key| {
+            kernel::add(registry, fd, key, interest, mode)
+        })
     }
 
     /// Changes the interest or the mode of a watched fd; arms a [`Mode::OneShot`] one again. If `fd` is another file
@@ -233,7 +231,7 @@ impl<'a> Registrar<'a> {
             // Nothing is lost if the file was closed: the kernel has then forgotten it.
             let _ = self.registrations.forget_fd(self.source, before, key, false);
         }
-        self.set_fd(key, fd, interest, mode, rearm);
+        self.set_fd(key, fd, interest, rearm);
         Ok(())
     }
 
@@ -262,21 +260,13 @@ impl<'a> Registrar<'a> {
         let Some(rearm) = kernel::modify(registry, fd, key, interest, mode, rearm)? else {
             return Ok(false);
         };
-        self.set_fd(key, fd, interest, mode, rearm);
+        self.set_fd(key, fd, interest, rearm);
         Ok(true)
     }
 
     #[cfg(unix)]
-    fn set_fd(
-        &mut self,
-        key: InterestKey,
-        fd: BorrowedFd<'_>,
-        interest: Interest,
-        mode: Mode,
-        rearm: Rearm,
-    ) {
-        let level = tells_again(interest, mode, rearm);
-        let io = IoWatch { fd: fd.as_raw_fd(), wants: interest.into(), rearm, level };
+    fn set_fd(&mut self, key: InterestKey, fd: BorrowedFd<'_>, interest: Interest, rearm: Rearm) {
+        let io = IoWatch { fd: fd.as_raw_fd(), wants: interest.into(), rearm };
         self.registrations.set_io(key, io);
     }
 
@@ -416,29 +406,6 @@ impl<'a> Registrar<'a> {
         }
     }
 
-    #[inline]
-    fn finish_add(
-        &mut self,
-        key: InterestKey,
-        fd: i32,
-        interest: Interest,
-        mode: Mode,
-        result: io::Result<Rearm>,
-    ) -> io::Result<InterestToken> {
-        match result {
-            Ok(rearm) => {
-                let level = fd >= 0 && tells_again(interest, mode, rearm);
-                self.registrations
-                    .set_io(key, IoWatch { fd, wants: interest.into(), rearm, level });
-                Ok(InterestToken::new(key))
-            }
-            Err(error) => {
-                self.registrations.remove_interest(key);
-                Err(error)
-            }
-        }
-    }
-
     fn io_watch(&self, key: InterestKey) -> io::Result<IoWatch> {
         match self.registrations.watch(self.source, key) {
             Some(Watch::Io(io)) => Ok(io),
@@ -454,13 +421,6 @@ impl<'a> Registrar<'a> {
             _ => Err(no_io(self.registrations.watch(self.source, key))),
         }
     }
-}
-
-/// Whether the kernel repeats an event while the fd is ready: not where the loop emulates the mode. For an empty
-/// interest the kernel reports only a hang-up, once.
-#[inline]
-fn tells_again(interest: Interest, mode: Mode, rearm: Rearm) -> bool {
-    mode == Mode::Level && rearm == Rearm::Native && interest != Interest::EMPTY
 }
 
 /// The error for an interest that is not an fd of the source. `watch`: what it waits for, if the source holds it.

@@ -22,6 +22,4 @@ pub(crate) struct IoWatch {
     pub(crate) fd: i32,
     pub(crate) wants: InterestBits,
     pub(crate) rearm: Rearm,
-    /// The kernel reports the fd as long as it is ready.
-    pub(crate) level: bool,
 }
