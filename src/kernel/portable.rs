@@ -42,7 +42,8 @@ pub(crate) fn modify(
     mode: Mode,
     before: Rearm,
 ) -> io::Result<Option<Rearm>> {
-    let mut source = SourceFd(&fd.as_raw_fd());
+    let raw = fd.as_raw_fd();
+    let mut source = SourceFd(&raw);
     let rearm = match super::emulate(registry, &mut source, key, interest, mode, before) {
         // The number now belongs to another file, or mio's poll(2) backend forgot an fd that hung up.
         Err(error)
