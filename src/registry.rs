@@ -448,7 +448,7 @@ impl Registrations {
     /// Forgets what the kernel reported about `interest`, if the kernel repeats it while it holds. Keeps what the
     /// source said.
     pub(crate) fn forget_level(&mut self, interest: InterestKey) {
-        if let Some((_, held)) = self.rows.get_mut(interest)
+        if let Some(held) = self.rows.get_mut(interest)
             && let Watch::Io(IoWatch { rearm: Rearm::Repeated, .. }) = held.watch
             && held.ready.is_found()
             && !held.ready.has_more()

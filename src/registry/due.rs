@@ -152,7 +152,7 @@ impl Registrations {
         self.due -= before - queue.count_due();
         let (interest, at) = next?;
         self.delivered = Some((interest, at));
-        let first = |(_, held): (_, &mut Held)| held.ready.merge(ReadinessBits::NOTIFIED);
+        let first = |held: &mut Held| held.ready.merge(ReadinessBits::NOTIFIED);
         // An interest that was ready already has a place in the round's queue, and has its turn there.
         let first = self.rows.get_mut(interest).is_some_and(first);
         Some(if first { self.begin_turn(interest) } else { None })

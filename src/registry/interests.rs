@@ -42,7 +42,7 @@ impl Registrations {
         if io.rearm != Rearm::Absent {
             self.fds.set(io.fd, key);
         }
-        if let Some((_, held)) = self.rows.get_mut(key) {
+        if let Some(held) = self.rows.get_mut(key) {
             let before = std::mem::replace(&mut held.watch, Watch::Io(io));
             self.changed_level |= matches!(before, Watch::Io(IoWatch { rearm: Rearm::Repeated, .. }));
         }
@@ -167,7 +167,7 @@ impl Registrations {
 
     #[cold]
     fn spend_oneshot(&mut self, interest: InterestKey) -> bool {
-        let Some((_, Held { watch: Watch::Io(io), .. })) = self.rows.get_mut(interest) else {
+        let Some(Held { watch: Watch::Io(io), .. }) = self.rows.get_mut(interest) else {
             return true;
         };
         if io.rearm == Rearm::OneShot {

@@ -128,7 +128,7 @@ impl Rows {
         }
     }
 
-    /// [`get_mut`](Self::get_mut), with the source's priority and flags.
+    /// [`get`](Self::get), mutably, with the source's priority and flags.
     #[inline]
     pub(super) fn get_with_source(&mut self, key: InterestKey) -> Option<(Holder, &mut Held)> {
         match key.row() {
@@ -145,19 +145,10 @@ impl Rows {
         }
     }
 
-    /// [`get`](Self::get), mutably.
+    /// [`get`](Self::get), mutably, without the source.
     #[inline]
-    pub(super) fn get_mut(&mut self, key: InterestKey) -> Option<(SourceKey, &mut Held)> {
-        match key.row() {
-            InterestRow::Source(source, registration) => {
-                let row = self.sources.get_mut(source)?;
-                let held = row.held.as_mut().filter(|_| row.registration == registration)?;
-                Some((source, held))
-            }
-            InterestRow::Other(key) => {
-                self.others.get_mut(key).map(|row| (row.source, &mut row.held))
-            }
-        }
+    pub(super) fn get_mut(&mut self, key: InterestKey) -> Option<&mut Held> {
+        self.get_with_source(key).map(|(_, held)| held)
     }
 
     /// Removes the interest `key` if `wanted` accepts its source and what it waits for.
@@ -212,7 +203,7 @@ impl Rows {
     /// Notes where the deadline `key` is in its queue.
     #[inline]
     pub(super) fn set_position(&mut self, key: InterestKey, to: Position) {
-        if let Some((_, Held { watch: Watch::Deadline(position), .. })) = self.get_mut(key) {
+        if let Some(Held { watch: Watch::Deadline(position), .. }) = self.get_mut(key) {
             *position = to;
         }
     }
