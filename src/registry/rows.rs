@@ -176,28 +176,22 @@ impl Rows {
 
     fn remove_other(&mut self, source: SourceKey, key: OtherKey) {
         let next = self.others.remove(key).and_then(|row| row.next);
-        let mut link = self.sources.get(source).and_then(|row| row.others);
-        if link == Some(key) {
-            if let Some(row) = self.sources.get_mut(source) {
-                row.others = next;
-            }
-            return;
+        let Some(row) = self.sources.get_mut(source) else { return };
+        let mut link = &mut row.others;
+        while *link != Some(key) {
+            let Some(row) = link.and_then(|link| self.others.get_mut(link)) else { return };
+            link = &mut row.next;
         }
-        while let Some(row) = link.and_then(|link| self.others.get_mut(link)) {
-            if row.next == Some(key) {
-                row.next = next;
-                return;
-            }
-            link = row.next;
-        }
+        *link = next;
     }
 
     /// All interests of `source`. The cost is proportional to their number.
     pub(super) fn interests_of(&self, source: SourceKey) -> Interests<'_> {
         let row = self.sources.get(source);
-        let in_row = row.filter(|row| row.held.is_some());
-        let in_row = in_row.and_then(|row| InterestKey::in_row(source, row.registration));
-        Interests { rows: self, in_row, next: row.and_then(|row| row.others) }
+        let in_row = row.and_then(|row| {
+            Some((InterestKey::in_row(source, row.registration)?, row.held.as_ref()?))
+        });
+        Interests { others: &self.others, in_row, next: row.and_then(|row| row.others) }
     }
 
     /// Notes where the deadline `key` is in its queue.
@@ -226,8 +220,8 @@ impl Row {
 /// The interests of one source.
 #[derive(Clone, Debug)]
 pub(crate) struct Interests<'a> {
-    rows: &'a Rows,
-    in_row: Option<InterestKey>,
+    others: &'a SlotMap<OtherKey, OtherRow>,
+    in_row: Option<(InterestKey, &'a Held)>,
     next: Option<OtherKey>,
 }
 
@@ -235,13 +229,12 @@ impl<'a> Iterator for Interests<'a> {
     type Item = (InterestKey, &'a Held);
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(key) = self.in_row.take() {
-            return self.rows.get(key).map(|(_, held)| (key, held));
-        }
-        let key = self.next?;
-        let row = self.rows.others.get(key)?;
-        self.next = row.next;
-        Some((InterestKey::other(key), &row.held))
+        self.in_row.take().or_else(|| {
+            let key = self.next?;
+            let row = self.others.get(key)?;
+            self.next = row.next;
+            Some((InterestKey::other(key), &row.held))
+        })
     }
 }
 
