@@ -221,19 +221,13 @@ impl Registrations {
     /// Removes every interest that `source` still holds. An unregistered source holds none.
     #[inline]
     pub(crate) fn sweep(&mut self, source: SourceKey) {
-        while self.rows.source(source).is_some_and(Row::holds_any) {
-            self.sweep_one(source);
-        }
-    }
-
-    #[cold]
-    fn sweep_one(&mut self, source: SourceKey) {
-        if let Some((key, _)) = self.rows.interests_of(source).next() {
+        while let Some((key, _)) = self.rows.interests_of(source).next() {
             self.forget_interest(key);
         }
     }
 
     /// Removes an interest that its source did not take back.
+    #[cold]
     fn forget_interest(&mut self, key: InterestKey) {
         if let Some((source, &Held { watch: Watch::Io(io), .. })) = self.rows.get(key) {
             // Ignore a failure: the kernel may have forgotten the fd already.

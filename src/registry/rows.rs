@@ -209,12 +209,6 @@ impl Row {
         let &Self { priority, flags, moves, .. } = self;
         Holder { source, priority, flags, moves }
     }
-
-    /// Whether the source holds any interest.
-    #[inline]
-    pub(super) fn holds_any(&self) -> bool {
-        self.held.is_some() || self.others.is_some()
-    }
 }
 
 /// The interests of one source.
