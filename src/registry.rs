@@ -10,8 +10,6 @@ use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use slotmap::Key;
-
 use crate::clock::{Clock, nanos};
 use crate::error::type_name::without_paths;
 use crate::interest::ReadinessBits;
@@ -90,8 +88,8 @@ pub(crate) struct Registrations {
     changed_level: bool,
     /// The source that hosts another loop and in which this loop waits.
     host: Option<SourceKey>,
-    /// The source whose callback runs; null if none does.
-    running: SourceKey,
+    /// The source whose callback runs.
+    running: Option<SourceKey>,
     /// Whether an op that names `running` was queued since the call of its callback began.
     touched: bool,
 }
@@ -164,7 +162,7 @@ impl Registrations {
             has_mio: false,
             changed_level: false,
             host: None,
-            running: SourceKey::null(),
+            running: None,
             touched: false,
         }
     }
@@ -252,15 +250,16 @@ impl Registrations {
         if self.retries.is_empty() { None } else { self.retries.remove(key) }
     }
 
+    /// The flags of a source; for one that does not exist, those of one that goes.
     #[inline]
-    fn has(&self, key: SourceKey, flags: u8) -> bool {
-        self.rows.source(key).is_some_and(|row| row.flags & flags != 0)
+    fn flags(&self, key: SourceKey) -> u8 {
+        self.rows.source(key).map_or(REMOVED | GOING, |row| row.flags)
     }
 
     /// Whether the source exists and no op that removes it is queued.
     #[inline]
     pub(crate) fn is_live(&self, key: SourceKey) -> bool {
-        self.rows.source(key).is_some_and(|row| row.flags & REMOVED == 0)
+        self.flags(key) & REMOVED == 0
     }
 
     /// Whether the source is live and an `S`.
@@ -273,20 +272,19 @@ impl Registrations {
     /// Whether the source goes after its first event.
     #[inline]
     pub(crate) fn goes_once(&self, key: SourceKey) -> bool {
-        self.has(key, ONCE)
+        self.flags(key) & ONCE != 0
     }
 
     /// Whether the source is registered.
     #[inline]
     pub(crate) fn is_registered(&self, key: SourceKey) -> bool {
-        self.has(key, ENABLED)
+        self.flags(key) & ENABLED != 0
     }
 
     /// Whether the source is live and registered, and no op that disables it is queued.
     #[inline]
     pub(crate) fn is_enabled(&self, key: SourceKey) -> bool {
-        let is_enabled = |row: &Row| row.flags & ENABLED != 0 && row.flags & SILENT == 0;
-        self.rows.source(key).is_some_and(is_enabled)
+        self.flags(key) & (ENABLED | SILENT) == ENABLED
     }
 
     /// Notes whether the last op about the source disables it.
@@ -310,7 +308,7 @@ impl Registrations {
     /// Notes that an op naming the source is queued. `false` if the source is not live.
     #[inline]
     pub(crate) fn touch(&mut self, key: SourceKey) -> bool {
-        self.touched |= key == self.running;
+        self.touched |= self.running == Some(key);
         self.is_live(key)
     }
 
@@ -318,7 +316,7 @@ impl Registrations {
     /// `now`: ops are being applied, and those about the source do nothing from here on.
     #[inline]
     pub(crate) fn begin_removal(&mut self, key: SourceKey, now: bool) -> bool {
-        self.touched |= key == self.running;
+        self.touched |= self.running == Some(key);
         match self.rows.source_mut(key) {
             Some(row) if row.flags & REMOVED == 0 => {
                 row.flags |= if now { REMOVED | GOING } else { REMOVED };
@@ -331,11 +329,11 @@ impl Registrations {
     /// Whether ops about the source do nothing.
     #[inline]
     pub(crate) fn is_going(&self, key: SourceKey) -> bool {
-        self.rows.source(key).is_none_or(|row| row.flags & GOING != 0)
+        self.flags(key) & GOING != 0
     }
 
     pub(crate) fn options(&self, key: SourceKey) -> Option<&SourceOptions> {
-        if self.has(key, OPTIONS) { self.options.get(key) } else { None }
+        if self.flags(key) & OPTIONS != 0 { self.options.get(key) } else { None }
     }
 
     /// The name of a source: that of its options, or else its type's without paths.
@@ -368,8 +366,7 @@ impl Registrations {
     /// The priority of the source of an interest.
     #[inline]
     pub(crate) fn priority_of(&self, interest: InterestKey) -> Priority {
-        let source = self.rows.get(interest).map(|(source, _)| source);
-        source.map_or(Priority::Normal, |source| self.priority(source))
+        self.rows.get(interest).map_or(Priority::Normal, |(source, _)| self.priority(source))
     }
 
     /// The source in which the loop waits, if it does not wait in the kernel.
@@ -388,7 +385,7 @@ impl Registrations {
     /// The source whose turn it is, if any.
     #[inline]
     pub(crate) fn running(&self) -> Option<SourceKey> {
-        (!self.running.is_null()).then_some(self.running)
+        self.running
     }
 
     /// Whether an op that names the running source was queued since the call of its callback began.
@@ -400,14 +397,14 @@ impl Registrations {
     /// Begins a callback of `source`.
     #[inline]
     pub(crate) fn begin_callback(&mut self, source: SourceKey) {
-        self.running = source;
+        self.running = Some(source);
         self.touched = false;
     }
 
     /// Ends the turn of a source.
     #[inline]
     pub(crate) fn end_turn(&mut self) {
-        self.running = SourceKey::null();
+        self.running = None;
     }
 
     /// The budget of a source for a turn that begins now.
