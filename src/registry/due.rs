@@ -44,15 +44,6 @@ impl Registrations {
         }
     }
 
-    /// Removes the deadline `key`, if `source` holds it.
-    #[inline]
-    pub(crate) fn disarm(&mut self, source: SourceKey, key: InterestKey) {
-        let is_deadline = |watch: &Watch| matches!(watch, Watch::Deadline(_));
-        let removed =
-            self.rows.remove_if(key, |holder, watch| holder == source && is_deadline(watch));
-        self.cancel_removed(key, removed);
-    }
-
     /// Moves the deadline of a timer; an op will tell the timer. `counts`: that op is new, not an already queued one
     /// with a new deadline. `false` if more such ops are queued than `moves` can count.
     ///

@@ -116,17 +116,16 @@ impl Registrations {
         self.cancel_removed(key, removed);
     }
 
-    /// Removes the interest `key` if `source` holds it and `of_kind` accepts what it waits for, which must not be a
-    /// deadline. Returns what it waited for.
+    /// Removes the interest `key` if `source` holds it and `of_kind` accepts what it waits for.
     #[inline]
     pub(crate) fn remove_interest_of(
         &mut self,
         source: SourceKey,
         key: InterestKey,
         of_kind: impl FnOnce(&Watch) -> bool,
-    ) -> Option<Watch> {
+    ) {
         let removed = self.rows.remove_if(key, |holder, watch| holder == source && of_kind(watch));
-        removed.map(|(_, watch)| watch)
+        self.cancel_removed(key, removed);
     }
 
     /// What the interest `key` waits for, if `source` holds it.

@@ -327,7 +327,8 @@ impl<'a> Registrar<'a> {
     /// Cancels a deadline and releases its token. Does nothing if `token` is not a deadline of this
     /// source.
     pub fn disarm(&mut self, token: InterestToken) {
-        self.registrations.disarm(self.source, token.key());
+        let is_deadline = |watch: &Watch| matches!(watch, Watch::Deadline(_));
+        self.registrations.remove_interest_of(self.source, token.key(), is_deadline);
     }
 
     /// Makes a [`Notifier`], by which any thread makes the source ready. [`Notifier`] has an example.
@@ -415,11 +416,9 @@ impl<'a> Registrar<'a> {
 
     #[inline]
     fn remove_io(&mut self, key: InterestKey) -> io::Result<IoWatch> {
-        let is_io = |watch: &Watch| matches!(watch, Watch::Io(_));
-        match self.registrations.remove_interest_of(self.source, key, is_io) {
-            Some(Watch::Io(io)) => Ok(io),
-            _ => Err(no_io(self.registrations.watch(self.source, key))),
-        }
+        let io = self.io_watch(key)?;
+        self.registrations.remove_interest(key);
+        Ok(io)
     }
 }
 
