@@ -70,8 +70,6 @@ pub(crate) struct Registrations {
     options: SourceMap<SourceOptions>,
     /// One queue per priority.
     deadlines: [Deadlines; Priority::COUNT],
-    /// How many entries the lists of expired deadlines have.
-    due: usize,
     /// Whether any source ever had a priority other than the default.
     prioritized: bool,
     /// The deadline that was delivered last.
@@ -153,7 +151,6 @@ impl Registrations {
             lost: Vec::new(),
             options: SourceMap::default(),
             deadlines: Default::default(),
-            due: 0,
             prioritized: false,
             delivered: None,
             retries: SourceMap::default(),

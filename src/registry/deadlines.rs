@@ -225,16 +225,15 @@ impl Deadlines {
         entry.filter(|entry| { entry.key } == key).map(|entry| (place, entry.at))
     }
 
-    /// Takes out `key`, if it is armed and not delivered. Returns whether it was.
+    /// Takes out `key`, if it is armed and not delivered.
     #[inline]
     pub(crate) fn remove(
         &mut self,
         key: InterestKey,
         position: Position,
         mut moved: impl FnMut(InterestKey, Position),
-    ) -> bool {
-        let found = self.find(key, position);
-        match found {
+    ) {
+        match self.find(key, position) {
             Some((Place::Fresh(place), at)) => {
                 self.fresh.swap_remove(place);
                 self.bound_is_old |= at == self.bound;
@@ -247,7 +246,6 @@ impl Deadlines {
             Some((Place::Expired(place), _)) => self.expired[place].at = Deadline::CANCELLED,
             None => {}
         }
-        found.is_some()
     }
 
     /// Moves the deadlines that are not after `now` to the list of expired ones.

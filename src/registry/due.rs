@@ -38,7 +38,6 @@ impl Registrations {
                 let position = *position;
                 self.change_deadlines(source, |queue, rows| {
                     queue.set(key, position, at, |key, to| rows.set_position(key, to));
-                    true
                 });
             }
         }
@@ -78,23 +77,21 @@ impl Registrations {
     pub(super) fn cancel_removed(&mut self, key: InterestKey, removed: Option<(SourceKey, Watch)>) {
         if let Some((source, Watch::Deadline(position))) = removed {
             self.change_deadlines(source, |queue, rows| {
-                queue.remove(key, position, |key, to| rows.set_position(key, to))
+                queue.remove(key, position, |key, to| rows.set_position(key, to));
             });
         }
     }
 
-    /// Calls `change` on the queue of `source`. `change` returns whether it changed the queue.
+    /// Calls `change` on the queue of `source`.
     #[inline]
     fn change_deadlines(
         &mut self,
         source: SourceKey,
-        change: impl FnOnce(&mut Deadlines, &mut Rows) -> bool,
+        change: impl FnOnce(&mut Deadlines, &mut Rows),
     ) {
         let queue = &mut self.deadlines[self.priority(source).index()];
         let before = queue.nearest_bound();
-        if !change(queue, &mut self.rows) {
-            return;
-        }
+        change(queue, &mut self.rows);
         if queue.nearest_bound() != before {
             self.nearest_changed();
         }
@@ -114,9 +111,9 @@ impl Registrations {
                 }
             }
             self.nearest_changed();
-            self.due = self.count_due();
+            let due: usize = self.deadlines.iter().map(Deadlines::count_due).sum();
             // Sorting many deadlines takes longer than reading the clock.
-            return Some(if self.due > 1024 { self.shared.read_clock() } else { now });
+            return Some(if due > 1024 { self.shared.read_clock() } else { now });
         }
         Some(now)
     }
@@ -130,28 +127,19 @@ impl Registrations {
     /// [`has_due`](Self::has_due), of any priority.
     #[inline]
     pub(crate) fn is_any_due(&self) -> bool {
-        self.due > 0
+        self.deadlines.iter().any(Deadlines::is_any_due)
     }
 
     /// Starts the turn of the next expired deadline of `priority`, in the order of deadlines. The inner `None`: its
     /// source gets no events.
     #[inline]
     pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Option<Turn>> {
-        let queue = &mut self.deadlines[priority.index()];
-        let before = queue.count_due();
-        let next = queue.next_due();
-        self.due -= before - queue.count_due();
-        let (interest, at) = next?;
+        let (interest, at) = self.deadlines[priority.index()].next_due()?;
         self.delivered = Some((interest, at));
         let first = |held: &mut Held| held.ready.merge(ReadinessBits::NOTIFIED);
         // An interest that was ready already has a place in the round's queue, and has its turn there.
         let first = self.rows.get_mut(interest).is_some_and(first);
         Some(if first { self.begin_turn(interest) } else { None })
-    }
-
-    #[inline]
-    fn count_due(&self) -> usize {
-        self.deadlines.iter().map(Deadlines::count_due).sum()
     }
 
     /// Whether an interest is a deadline that has expired and is not delivered yet.
