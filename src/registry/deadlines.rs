@@ -94,10 +94,10 @@ impl Deadlines {
     #[inline]
     pub(crate) fn nearest_bound(&self) -> Option<i64> {
         let fresh = (!self.fresh.is_empty()).then_some(self.bound);
-        match (fresh, self.heap.first()) {
-            (Some(fresh), Some(first)) => Some(fresh.min(first.at)),
-            (Some(fresh), None) => Some(fresh),
-            (None, first) => first.map(|entry| entry.at),
+        let first = self.heap.first().map(|entry| entry.at);
+        match (fresh, first) {
+            (Some(fresh), Some(first)) => Some(fresh.min(first)),
+            _ => fresh.or(first),
         }
     }
 
@@ -167,8 +167,7 @@ impl Deadlines {
         position: &mut Position,
         at: i64,
     ) -> Option<bool> {
-        let found = self.find(key, *position);
-        match found {
+        match self.find(key, *position) {
             Some((_, before)) if before == at => return Some(false),
             _ if self.sequence == u32::MAX => return None,
             Some((Place::Heap(_), _)) => return None,
@@ -284,15 +283,12 @@ impl Deadlines {
 
     /// Whether `key` has expired and is not delivered.
     pub(crate) fn has_expired(&self, key: InterestKey, position: Position) -> bool {
-        self.find(key, position).is_some_and(|(place, at)| {
-            matches!(place, Place::Expired(_)) && at != Deadline::CANCELLED
-        })
+        matches!(self.find(key, position), Some((Place::Expired(_), _)))
     }
 
     /// The deadline of `key`; `None` if it is not armed.
     pub(crate) fn deadline(&self, key: InterestKey, position: Position) -> Option<i64> {
-        let (_, at) = self.find(key, position)?;
-        (at != Deadline::CANCELLED).then_some(at)
+        self.find(key, position).map(|(_, at)| at)
     }
 
     /// Whether the list of expired deadlines has an entry.
