@@ -111,7 +111,12 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Asks the kernel, for `timeout` at most, and collects what the kernel and other threads report. Returns whether
     /// another thread notified the loop.
     #[inline]
-    fn poll(&mut self, timeout: Option<Duration>, in_run: bool, data: &mut Data) -> io::Result<bool> {
+    fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        in_run: bool,
+        data: &mut Data,
+    ) -> io::Result<bool> {
         let handle = data.loop_handle();
         #[cfg(all(unix, feature = "calloop"))]
         if handle.registrations().host().is_some() && self.shared.is_exported() {

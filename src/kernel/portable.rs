@@ -46,9 +46,7 @@ pub(crate) fn modify(
     let mut source = SourceFd(&raw);
     let rearm = match super::emulate(registry, &mut source, key, interest, mode, before) {
         // The number now belongs to another file, or mio's poll(2) backend forgot an fd that hung up.
-        Err(error)
-            if error.kind() == io::ErrorKind::NotFound && interest.into_mio().is_some() =>
-        {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && interest.into_mio().is_some() => {
             add(registry, fd, key, interest, mode)
         }
         result => result,

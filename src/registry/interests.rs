@@ -44,7 +44,8 @@ impl Registrations {
         }
         if let Some(held) = self.rows.get_mut(key) {
             let before = std::mem::replace(&mut held.watch, Watch::Io(io));
-            self.changed_level |= matches!(before, Watch::Io(IoWatch { rearm: Rearm::Repeated, .. }));
+            self.changed_level |=
+                matches!(before, Watch::Io(IoWatch { rearm: Rearm::Repeated, .. }));
         }
     }
 
