@@ -334,21 +334,16 @@ impl<'a> Registrar<'a> {
     /// Makes a [`Notifier`], by which any thread makes the source ready. [`Notifier`] has an example.
     #[inline]
     pub fn notifier(&mut self) -> (InterestToken, Notifier) {
-        let (token, shared) = self.add_notifier();
-        (token, Notifier::new(token.key(), shared))
+        let (token, raw) = self.raw_notifier();
+        (token, Notifier::new(raw))
     }
 
     /// Makes a [`RawNotifier`], for a source that itself keeps track of whether it notified the loop.
     #[inline]
     pub fn raw_notifier(&mut self) -> (InterestToken, RawNotifier) {
-        let (token, shared) = self.add_notifier();
-        (token, RawNotifier::new(token.key(), shared))
-    }
-
-    #[inline]
-    fn add_notifier(&mut self) -> (InterestToken, Arc<Shared>) {
         let key = self.registrations.add_notifier(self.source);
-        (InterestToken::new(key), Arc::clone(self.registrations.shared()))
+        let shared = Arc::clone(self.registrations.shared());
+        (InterestToken::new(key), RawNotifier::new(key, shared))
     }
 
     /// Releases a notifier: its clones have no further effect. Does nothing if `token` is not a notifier of this

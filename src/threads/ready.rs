@@ -315,8 +315,7 @@ impl NotifierState {
 pub struct Notifier(Arc<NotifierState>);
 
 impl Notifier {
-    pub(crate) fn new(interest: InterestKey, shared: Arc<Shared>) -> Self {
-        let raw = RawNotifier::new(interest, shared);
+    pub(crate) fn new(raw: RawNotifier) -> Self {
         Self(Arc::new(NotifierState { raw, queued: AtomicBool::new(false) }))
     }
 
