@@ -41,23 +41,16 @@ const ASLEEP: u8 = 2;
 #[derive(Debug)]
 pub(crate) struct ReadyQueue {
     state: AtomicU8,
-    queue: Mutex<WokenQueue>,
+    queue: Mutex<Vec<Woken>>,
     waker: Waker,
-    /// The loop is gone: a copy of `closed` that is read without the lock.
+    /// The loop is gone. Set before the queue is emptied for the last time: what is pushed after that finds it set.
     gone: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct WokenQueue {
-    woken: Vec<Woken>,
-    closed: bool,
 }
 
 impl ReadyQueue {
     #[allow(clippy::useless_conversion, reason = "under loom it is one")]
     pub(crate) fn new(waker: mio::Waker) -> Self {
-        let queue = Mutex::new(WokenQueue::default());
-        let gone = AtomicBool::new(false);
+        let (queue, gone) = (Mutex::default(), AtomicBool::new(false));
         Self { state: AtomicU8::new(AWAKE), queue, waker: waker.into(), gone }
     }
 
@@ -66,10 +59,10 @@ impl ReadyQueue {
     #[must_use]
     pub(crate) fn push(&self, woken: Woken) -> bool {
         let mut queue = self.lock();
-        if queue.closed {
+        if self.is_closed() {
             return false;
         }
-        queue.woken.push(woken);
+        queue.push(woken);
         drop(queue);
         // If this finds `NOTIFIED`, the loop empties the queue after this push: had it done so before, the lock would
         // have made its `AWAKE` visible here.
@@ -163,21 +156,18 @@ impl ReadyQueue {
     /// Moves the queued entries into `into`, which is empty.
     #[inline]
     pub(crate) fn take(&self, into: &mut Vec<Woken>) {
-        std::mem::swap(&mut self.lock().woken, into);
+        std::mem::swap(&mut *self.lock(), into);
     }
 
     /// Closes the queue: later pushes are dropped.
     pub(crate) fn close(&self) {
         self.gone.store(true, Ordering::Release);
-        let mut queue = self.lock();
-        queue.closed = true;
-        let woken = std::mem::take(&mut queue.woken);
-        drop(queue);
+        let woken = std::mem::take(&mut *self.lock());
         drop(woken);
     }
 
     #[inline]
-    fn lock(&self) -> MutexGuard<'_, WokenQueue> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Woken>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
