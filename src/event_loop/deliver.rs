@@ -140,7 +140,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn call_once(&mut self, turn: Turn, data: &mut Data) -> Answer {
         let Turn { source: key, interest, readiness, .. } = turn;
         let registrations = tables(data);
-        self.shared.forget_again();
+        self.shared.set_again(false);
         let Some(slot) = self.slots.get_mut(key) else {
             // The op that stores the source is still queued. A level-triggered event is dropped: it may not hold any
             // more by then, and the kernel repeats it if it does.

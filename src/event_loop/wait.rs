@@ -210,14 +210,14 @@ impl<Data: LoopData> EventLoop<Data> {
         handle: &LoopHandle<Data>,
     ) -> io::Result<Option<Duration>> {
         let registrations = handle.registrations();
-        if registrations.clock().is_manual() || self.shared.is_alarm_set_to(nearest) {
+        if registrations.clock().is_manual() || self.shared.alarm().is_set_to(nearest) {
             return Ok(timeout);
         }
         // The clock was just read, to see that nothing is due.
         let now = self.shared.latest();
         let needed = self.shared.is_exported() || registrations.host().is_some();
         if Alarm::PRECISE && (needed || !Alarm::OPTIONAL) {
-            self.shared.set_alarm(nearest, now)?;
+            self.shared.alarm().set(Some(nearest), || now)?;
             return Ok(timeout);
         }
         let until = Duration::from_nanos(nearest.saturating_sub(now).try_into().unwrap_or(0));
@@ -252,7 +252,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let registrations = handle.registrations_mut();
         poller.each(|data, readiness| match data {
             WAKER => {}
-            ALARM => shared.alarm_fired(),
+            ALARM => shared.alarm().fired(),
             _ => {
                 let interest = InterestKey::from_bits(data);
                 if registrations.admits(interest)

@@ -215,7 +215,7 @@ impl RawNotifier {
     /// answers something else.
     #[inline]
     pub fn again(&self) {
-        self.shared.set_again();
+        self.shared.set_again(true);
     }
 }
 

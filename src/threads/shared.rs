@@ -110,16 +110,10 @@ impl Shared {
 
     // Parts that have more.
 
-    /// Notes that the running source has more.
+    /// Notes whether the running source has more.
     #[inline]
-    pub(crate) fn set_again(&self) {
-        self.again.store(true, Ordering::Relaxed);
-    }
-
-    /// Clears the note: the next event is another one.
-    #[inline]
-    pub(crate) fn forget_again(&self) {
-        self.again.store(false, Ordering::Relaxed);
+    pub(crate) fn set_again(&self, again: bool) {
+        self.again.store(again, Ordering::Relaxed);
     }
 
     /// Whether the running source has more.
@@ -172,21 +166,10 @@ impl Shared {
         })
     }
 
-    /// Makes the loop's fd readable at `at`, a deadline in the future.
-    pub(crate) fn set_alarm(&self, at: i64, now: i64) -> io::Result<()> {
-        self.alarm.set(Some(at), || now)
-    }
-
-    /// Whether the loop's fd becomes readable at `at`.
+    /// What makes the loop's fd readable at a deadline.
     #[inline]
-    pub(crate) fn is_alarm_set_to(&self, at: i64) -> bool {
-        self.alarm.is_set_to(at)
-    }
-
-    /// Notes that the alarm went off.
-    #[inline]
-    pub(crate) fn alarm_fired(&self) {
-        self.alarm.fired();
+    pub(crate) fn alarm(&self) -> &Alarm {
+        &self.alarm
     }
 
     // The loop's fd, where it is watched from outside.
