@@ -168,7 +168,7 @@ impl<Data> EventLoop<Data> {
         let ready = ReadyQueue::new(mio::Waker::new(&registry, mio::Token(WAKER as usize))?);
         let alarm = Alarm::new(&registry)?;
         let shared = Shared::new(ready, alarm, &clock);
-        let (mailbox, local_posts) = (Mailbox::new(), Mailbox::new());
+        let (mailbox, local_posts) = (Arc::new(Mailbox::new()), Arc::new(Mailbox::new()));
         let registrations = Registrations::new(registry, Arc::clone(&shared), clock);
         let handle = LoopHandle::new(registrations, Arc::clone(&mailbox), Arc::clone(&local_posts));
         let event_loop = Self {
@@ -543,6 +543,7 @@ mod fd {
 impl<Data> Drop for EventLoop<Data> {
     fn drop(&mut self) {
         self.shared.ready().close();
+        self.shared.dropped_guards().close();
         self.mailbox.close();
         self.local_posts.close();
     }

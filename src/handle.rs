@@ -656,8 +656,9 @@ impl<Data> LoopHandle<Data> {
     #[cold]
     fn take_dropped_guards(&mut self) {
         // Dropped at the end: a destructor may panic, and the work of the other guards must not be lost.
-        let mut idles = Vec::new();
-        for dropped in self.registrations.shared().dropped_guards().take() {
+        let (mut idles, mut guards) = (Vec::new(), VecDeque::new());
+        self.registrations.shared().dropped_guards().take(&mut guards);
+        for dropped in guards {
             match dropped {
                 DroppedGuard::Source(source) => {
                     let key = source.key();

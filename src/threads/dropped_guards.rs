@@ -12,7 +12,6 @@ use std::sync::{Arc, Weak};
 
 #[cfg(unix)]
 use crate::kernel::{self, Rearm};
-use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
 use crate::threads::shared::Shared;
 use crate::token::{AnyToken, IdleToken, InterestKey};
 #[cfg(unix)]
@@ -30,46 +29,14 @@ pub(crate) enum DroppedGuard {
     Fd { interest: InterestKey, told: bool },
 }
 
-/// The guards dropped since ops were last applied.
-#[derive(Debug, Default)]
-pub(crate) struct DroppedGuards {
-    list: Mutex<Vec<DroppedGuard>>,
-    /// The list is not empty.
-    any: AtomicBool,
-}
-
-impl DroppedGuards {
-    /// Adds a dropped guard. The caller has to wake the loop if it is asleep.
-    pub(crate) fn add(&self, dropped: DroppedGuard) {
-        self.lock().push(dropped);
-        self.any.store(true, Ordering::Release);
-    }
-
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        !self.any.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn take(&self) -> Vec<DroppedGuard> {
-        // Clear the mark first: a guard added after this is either in the list or sets the mark again.
-        self.any.store(false, Ordering::Relaxed);
-        std::mem::take(&mut self.lock())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<DroppedGuard>> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Shared {
     /// Queues a dropped guard for the next application of ops. `false`: the loop is gone.
     pub(crate) fn leave(&self, dropped: DroppedGuard) -> bool {
-        if self.ready().is_closed() {
-            return false;
+        let left = self.dropped_guards().add(dropped).is_ok();
+        if left {
+            self.ready().wake_if_asleep();
         }
-        self.dropped_guards().add(dropped);
-        self.ready().wake_if_asleep();
-        true
+        left
     }
 }
 

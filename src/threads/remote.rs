@@ -13,7 +13,8 @@ use crate::threads::shared::Shared;
 /// What was posted to a loop.
 pub(crate) type Post<Data> = Box<dyn FnOnce(&mut Data) + Send>;
 
-/// The queue that remotes post to; `None` once the loop is gone.
+/// A queue of what other threads and destructors ask a loop for; `None` once the loop is gone.
+#[derive(Debug)]
 pub(crate) struct Mailbox<T> {
     posts: Mutex<Option<VecDeque<T>>>,
     /// The queue is not empty, unless [`take_next`](Self::take_next) has emptied it.
@@ -21,8 +22,8 @@ pub(crate) struct Mailbox<T> {
 }
 
 impl<T> Mailbox<T> {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { posts: Mutex::new(Some(VecDeque::new())), any: AtomicBool::new(false) })
+    pub(crate) fn new() -> Self {
+        Self { posts: Mutex::new(Some(VecDeque::new())), any: AtomicBool::new(false) }
     }
 
     /// Adds a post, or returns it if the loop is gone. The caller has to wake the loop if it is asleep.

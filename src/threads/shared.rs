@@ -7,8 +7,9 @@ use std::time::Instant;
 use crate::clock::{Clock, FollowsClock};
 use crate::kernel::Alarm;
 use crate::sync::{AtomicBool, AtomicI64, Ordering, fence};
-use crate::threads::dropped_guards::DroppedGuards;
+use crate::threads::dropped_guards::DroppedGuard;
 use crate::threads::ready::ReadyQueue;
+use crate::threads::remote::Mailbox;
 
 /// No deadline.
 const NEVER: i64 = i64::MAX;
@@ -18,7 +19,8 @@ const LONG_AGO: i64 = i64::MIN;
 #[derive(Debug)]
 pub(crate) struct Shared {
     ready: ReadyQueue,
-    dropped_guards: DroppedGuards,
+    /// The guards dropped since ops were last applied.
+    dropped_guards: Mailbox<DroppedGuard>,
     alarm: Alarm,
     /// With a manual clock the alarm stays off.
     clock: Clock,
@@ -41,7 +43,7 @@ impl Shared {
     pub(crate) fn new(ready: ReadyQueue, alarm: Alarm, clock: &Clock) -> Arc<Self> {
         let shared = Arc::new(Self {
             ready,
-            dropped_guards: DroppedGuards::default(),
+            dropped_guards: Mailbox::new(),
             alarm,
             clock: clock.clone(),
             stop: AtomicBool::new(false),
@@ -64,7 +66,7 @@ impl Shared {
     }
 
     #[inline]
-    pub(crate) fn dropped_guards(&self) -> &DroppedGuards {
+    pub(crate) fn dropped_guards(&self) -> &Mailbox<DroppedGuard> {
         &self.dropped_guards
     }
 
