@@ -40,17 +40,13 @@ impl Interest {
 
     /// This as mio's type, which has no empty interest.
     pub(crate) fn into_mio(self) -> Option<mio::Interest> {
-        let mut interest = None;
-        let mut add = |wanted: bool, one: mio::Interest| {
-            if wanted {
-                interest = Some(interest.map_or(one, |so_far: mio::Interest| so_far | one));
-            }
-        };
-        add(self.readable, mio::Interest::READABLE);
-        add(self.writable, mio::Interest::WRITABLE);
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        add(self.priority, mio::Interest::PRIORITY);
-        interest
+        let wanted = [
+            self.readable.then_some(mio::Interest::READABLE),
+            self.writable.then_some(mio::Interest::WRITABLE),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            self.priority.then_some(mio::Interest::PRIORITY),
+        ];
+        wanted.into_iter().flatten().reduce(BitOr::bitor)
     }
 }
 
@@ -161,16 +157,10 @@ impl ReadinessBits {
 
     /// What the kernel reported. A closed or broken direction counts as ready: reading or writing does not block.
     pub(crate) fn raw(readiness: Readiness) -> Self {
-        let mut raw = Self::from(readiness).0 | RAW | FOUND;
-        if raw & (ERROR | READ_CLOSED | WRITE_CLOSED) != 0 {
-            if readiness.error || readiness.read_closed {
-                raw |= READABLE;
-            }
-            if readiness.error || readiness.write_closed {
-                raw |= WRITABLE;
-            }
-        }
-        Self(raw)
+        let Readiness { readable, writable, error, read_closed, write_closed, .. } = readiness;
+        let readable = readable || error || read_closed;
+        let writable = writable || error || write_closed;
+        Self(Self::from(Readiness { readable, writable, ..readiness }).0 | RAW | FOUND)
     }
 
     /// The part of the kernel's report that an interest in `wants` asked for.

@@ -125,12 +125,16 @@ impl SourceOptions {
     }
 
     pub(crate) fn is_default(&self) -> bool {
-        let Self { name, priority, budget, time_budget, on_error, scope } = self;
-        name.is_none()
-            && *priority == Priority::default()
-            && budget.is_none()
-            && time_budget.is_none()
-            && on_error.is_none()
-            && scope.is_none()
+        matches!(
+            self,
+            Self {
+                name: None,
+                priority: Priority::Normal,
+                budget: None,
+                time_budget: None,
+                on_error: None,
+                scope: None,
+            }
+        )
     }
 }
