@@ -372,11 +372,6 @@ impl Registrations {
         self.host
     }
 
-    #[cfg(all(unix, feature = "calloop"))]
-    pub(crate) fn set_host(&mut self, host: Option<SourceKey>) {
-        self.host = host;
-    }
-
     // The source that runs.
 
     /// The source whose turn it is, if any.
@@ -464,10 +459,5 @@ impl Registrations {
     pub(crate) fn may_go_on(&mut self, interest: InterestKey) -> bool {
         let is_enabled = |(holder, _): (Holder, _)| holder.flags & SILENT == 0;
         self.rows.get_with_source(interest).is_some_and(is_enabled)
-    }
-
-    /// The interests of a source, and their readiness.
-    pub(crate) fn interests_of(&self, source: SourceKey) -> Interests<'_> {
-        self.rows.interests_of(source)
     }
 }

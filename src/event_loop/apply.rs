@@ -217,11 +217,8 @@ impl<Data: LoopData> EventLoop<Data> {
         if !registrations.is_registered(key) || registrations.is_moving(key) {
             return;
         }
-        let mut registrar = if answered {
-            Registrar::for_answer(registrations, key)
-        } else {
-            Registrar::new(registrations, key)
-        };
+        let mut registrar = Registrar::new(registrations, key);
+        registrar.is_answer = answered;
         let reregistered = slot.source.reregister(&mut registrar);
         self.take_lost(data);
         if let Err(error) = reregistered {

@@ -54,11 +54,6 @@ impl Registrations {
         std::mem::take(&mut self.changed_level)
     }
 
-    /// Whether `key` is still the interest registered under the number `fd`.
-    pub(crate) fn holds_fd(&self, fd: i32, key: InterestKey) -> bool {
-        self.fds.is_held_by(fd, key)
-    }
-
     /// Makes the kernel forget the fd with the number in `io`, unless the number belongs to another interest by now.
     /// `has_it`: the source has an fd with this number.
     ///

@@ -110,19 +110,13 @@ pub struct Registrar<'a> {
     registrations: &'a mut Registrations,
     source: SourceKey,
     /// See [`is_answer`](Self::is_answer).
-    is_answer: bool,
+    pub(crate) is_answer: bool,
 }
 
 impl<'a> Registrar<'a> {
     #[inline]
     pub(crate) fn new(registrations: &'a mut Registrations, source: SourceKey) -> Self {
         Self { registrations, source, is_answer: false }
-    }
-
-    /// The registrar for a re-registration that the source itself answered.
-    #[inline]
-    pub(crate) fn for_answer(registrations: &'a mut Registrations, source: SourceKey) -> Self {
-        Self { registrations, source, is_answer: true }
     }
 
     /// Watches a mio source. mio is edge-triggered, so with [`Mode::Level`] the loop re-registers the source after
@@ -252,7 +246,7 @@ impl<'a> Registrar<'a> {
         let key = token.key();
         let IoWatch { fd: registered, rearm, .. } = self.io_watch(key)?;
         let raw = fd.as_raw_fd();
-        let is_held = rearm == Rearm::Absent || self.registrations.holds_fd(raw, key);
+        let is_held = rearm == Rearm::Absent || self.registrations.fds.is_held_by(raw, key);
         if registered != raw || !is_held {
             return Ok(false);
         }
@@ -390,7 +384,7 @@ impl<'a> Registrar<'a> {
             return Err(watched_from_outside());
         }
         let epoll = self.registrations.registry().as_fd().try_clone_to_owned()?;
-        self.registrations.set_host(Some(self.source));
+        self.registrations.host = Some(self.source);
         Ok((epoll, Arc::clone(self.registrations.shared())))
     }
 
@@ -398,7 +392,7 @@ impl<'a> Registrar<'a> {
     #[cfg(all(unix, feature = "calloop"))]
     pub(crate) fn wait_in_kernel(&mut self) {
         if self.registrations.host() == Some(self.source) {
-            self.registrations.set_host(None);
+            self.registrations.host = None;
         }
     }
 

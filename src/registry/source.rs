@@ -328,7 +328,7 @@ pub struct EventIterator<'a> {
 
 impl<'a> EventIterator<'a> {
     pub(crate) fn new(registrations: &'a Registrations, source: SourceKey) -> Self {
-        Self { interests: registrations.interests_of(source), registrations, source }
+        Self { interests: registrations.rows.interests_of(source), registrations, source }
     }
 }
 
