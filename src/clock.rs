@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant};
 
-use crate::sync::{AtomicU64, Mutex, Ordering, PoisonError};
+use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 
 /// The clock that a loop's timers follow.
 ///
@@ -126,7 +126,7 @@ impl Clock {
         let _ = manual.elapsed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |elapsed| {
             Some(elapsed.saturating_add(nanos).min(end))
         });
-        let mut loops = manual.loops.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loops = lock(&manual.loops);
         loops.retain(|follower| {
             let follower = follower.upgrade();
             if let Some(follower) = &follower {
@@ -143,7 +143,7 @@ impl Clock {
     /// Tells `follower` when a manual clock moves, as long as it lives.
     pub(crate) fn tell(&self, follower: Weak<dyn FollowsClock>) {
         if let Some(manual) = &self.manual {
-            let mut loops = manual.loops.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut loops = lock(&manual.loops);
             if loops.len() == loops.capacity() {
                 loops.retain(|follower| follower.strong_count() > 0);
             }

@@ -17,6 +17,12 @@ pub(crate) use loom::sync::{
 
 pub(crate) use std::sync::PoisonError;
 
+/// Locks `mutex`, also after a panic.
+#[inline]
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(not(all(loom, test)))]
 pub(crate) use mio::Waker;
 

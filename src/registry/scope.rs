@@ -5,10 +5,11 @@
 //! sources, and nobody has to tell it. A scope keeps no loop alive and belongs to none.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use slotmap::{SlotMap, new_key_type};
 
+use crate::sync::{Mutex, lock};
 use crate::threads::dropped_guards::Guard;
 
 new_key_type! {
@@ -74,16 +75,8 @@ pub struct Scope {
 }
 
 /// Dropping a guard removes its source.
-#[derive(Default)]
-struct Members {
-    guards: Mutex<SlotMap<MemberKey, Guard>>,
-}
+type Members = Mutex<SlotMap<MemberKey, Guard>>;
 
-impl Members {
-    fn lock(&self) -> MutexGuard<'_, SlotMap<MemberKey, Guard>> {
-        self.guards.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 impl Scope {
     /// Makes an empty scope.
@@ -93,7 +86,7 @@ impl Scope {
 
     /// How many sources, tasks and idles are in the scope.
     pub fn len(&self) -> usize {
-        self.members.lock().len()
+        lock(&self.members).len()
     }
 
     /// Whether the scope is empty.
@@ -125,7 +118,7 @@ impl Scope {
     /// ```
     pub fn clear(&self) {
         // Drained, not replaced: sources on their way out still hold keys of this map, which new ones must not get.
-        let guards: Vec<_> = self.members.lock().drain().collect();
+        let guards: Vec<_> = lock(&self.members).drain().collect();
         drop(guards);
     }
 
@@ -150,7 +143,7 @@ impl Membership {
     /// Takes a place for the source of `guard`. If the scope is gone, dropping `guard` removes the source.
     pub(crate) fn enter(&mut self, guard: Guard) {
         if let Some(members) = self.members.upgrade() {
-            self.place = Some(members.lock().insert(guard));
+            self.place = Some(lock(&members).insert(guard));
         }
     }
 }
@@ -166,7 +159,7 @@ impl Drop for Membership {
     fn drop(&mut self) {
         if let Some(place) = self.place
             && let Some(members) = self.members.upgrade()
-            && let Some(guard) = members.lock().remove(place)
+            && let Some(guard) = lock(&members).remove(place)
         {
             guard.disarm();
         }

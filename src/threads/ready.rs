@@ -20,7 +20,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering, PoisonError, Waker, fence};
+use crate::sync::{AtomicBool, AtomicU8, Mutex, Ordering, Waker, fence, lock};
 use crate::threads::shared::Shared;
 use crate::token::InterestKey;
 
@@ -58,7 +58,7 @@ impl ReadyQueue {
     #[inline]
     #[must_use]
     pub(crate) fn push(&self, woken: Woken) -> bool {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         if self.is_closed() {
             return false;
         }
@@ -156,19 +156,14 @@ impl ReadyQueue {
     /// Moves the queued entries into `into`, which is empty.
     #[inline]
     pub(crate) fn take(&self, into: &mut Vec<Woken>) {
-        std::mem::swap(&mut *self.lock(), into);
+        std::mem::swap(&mut *lock(&self.queue), into);
     }
 
     /// Closes the queue: later pushes are dropped.
     pub(crate) fn close(&self) {
         self.gone.store(true, Ordering::Release);
-        let woken = std::mem::take(&mut *self.lock());
+        let woken = std::mem::take(&mut *lock(&self.queue));
         drop(woken);
-    }
-
-    #[inline]
-    fn lock(&self) -> MutexGuard<'_, Vec<Woken>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

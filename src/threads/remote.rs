@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::AnyToken;
 use crate::shrink::pop_front;
-use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
+use crate::sync::{AtomicBool, Mutex, Ordering, lock};
 use crate::threads::dropped_guards::DroppedGuard;
 use crate::threads::shared::Shared;
 
@@ -28,7 +28,7 @@ impl<T> Mailbox<T> {
 
     /// Adds a post, or returns it if the loop is gone. The caller has to wake the loop if it is asleep.
     pub(crate) fn add(&self, post: T) -> Result<(), T> {
-        let mut posts = self.lock();
+        let mut posts = lock(&self.posts);
         let Some(queue) = posts.as_mut() else {
             // The caller drops a refused post outside of the lock: its destructor may post.
             return Err(post);
@@ -45,7 +45,7 @@ impl<T> Mailbox<T> {
 
     /// Moves all posts into `into`, which is empty.
     pub(crate) fn take(&self, into: &mut VecDeque<T>) {
-        let mut posts = self.lock();
+        let mut posts = lock(&self.posts);
         self.any.store(false, Ordering::Relaxed);
         if let Some(posts) = posts.as_mut() {
             std::mem::swap(posts, into);
@@ -54,17 +54,13 @@ impl<T> Mailbox<T> {
 
     /// Takes the oldest post.
     pub(crate) fn take_next(&self) -> Option<T> {
-        self.lock().as_mut().and_then(pop_front)
+        lock(&self.posts).as_mut().and_then(pop_front)
     }
 
     /// Refuses all later posts, and drops the queued ones outside of the lock.
     pub(crate) fn close(&self) {
-        let posts = self.lock().take();
+        let posts = lock(&self.posts).take();
         drop(posts);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<T>>> {
-        self.posts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
