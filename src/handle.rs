@@ -1,6 +1,7 @@
 //! What a callback may change: a plain field of the state.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
