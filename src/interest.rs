@@ -269,17 +269,6 @@ impl From<Interest> for InterestBits {
     }
 }
 
-impl From<InterestBits> for Interest {
-    fn from(InterestBits(bits): InterestBits) -> Self {
-        let bits = u16::from(bits);
-        Self {
-            readable: bits & READABLE != 0,
-            writable: bits & WRITABLE != 0,
-            priority: bits & PRIORITY != 0,
-        }
-    }
-}
-
 /// What a source wants next, returned by [`process_events`](crate::EventSource::process_events) and by many
 /// callbacks.
 ///
