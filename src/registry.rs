@@ -205,7 +205,7 @@ impl Registrations {
     /// Deletes the row of a source that holds no interest. Returns whether dropping the source may run user code.
     #[inline]
     pub(crate) fn delete_row(&mut self, key: SourceKey) -> bool {
-        let flags = self.rows.remove_source(key).map_or(0, |row| row.flags);
+        let flags = self.rows.sources.remove(key).map_or(0, |row| row.flags);
         if flags & OPTIONS != 0 {
             self.options.remove(key);
         }
@@ -250,7 +250,7 @@ impl Registrations {
     /// The flags of a source; for one that does not exist, those of one that goes.
     #[inline]
     fn flags(&self, key: SourceKey) -> u8 {
-        self.rows.source(key).map_or(REMOVED | GOING, |row| row.flags)
+        self.rows.sources.get(key).map_or(REMOVED | GOING, |row| row.flags)
     }
 
     /// Whether the source exists and no op that removes it is queued.
@@ -263,7 +263,7 @@ impl Registrations {
     #[inline]
     pub(crate) fn is_live_of<S: EventSource>(&self, key: SourceKey) -> bool {
         let of_kind = |row: &Row| row.flags & REMOVED == 0 && row.kind == mark_of::<S>();
-        self.rows.source(key).is_some_and(of_kind)
+        self.rows.sources.get(key).is_some_and(of_kind)
     }
 
     /// Whether the source goes after its first event.
@@ -287,7 +287,7 @@ impl Registrations {
     /// Notes whether the last op about the source disables it.
     #[inline]
     pub(crate) fn set_disabled(&mut self, key: SourceKey, disabled: bool) {
-        if let Some(row) = self.rows.source_mut(key) {
+        if let Some(row) = self.rows.sources.get_mut(key) {
             row.flags = if disabled { row.flags | DISABLED } else { row.flags & !DISABLED };
         }
     }
@@ -295,7 +295,7 @@ impl Registrations {
     /// Sets whether the source is registered. Returns whether that is a change.
     #[inline]
     pub(crate) fn set_registered(&mut self, key: SourceKey, registered: bool) -> bool {
-        let Some(row) = self.rows.source_mut(key) else {
+        let Some(row) = self.rows.sources.get_mut(key) else {
             return false;
         };
         let flags = if registered { row.flags | ENABLED } else { row.flags & !ENABLED };
@@ -314,7 +314,7 @@ impl Registrations {
     #[inline]
     pub(crate) fn begin_removal(&mut self, key: SourceKey, now: bool) -> bool {
         self.touched |= self.running == Some(key);
-        match self.rows.source_mut(key) {
+        match self.rows.sources.get_mut(key) {
             Some(row) if row.flags & REMOVED == 0 => {
                 row.flags |= if now { REMOVED | GOING } else { REMOVED };
                 true
@@ -345,7 +345,7 @@ impl Registrations {
 
     #[inline]
     pub(crate) fn priority(&self, source: SourceKey) -> Priority {
-        self.rows.source(source).map_or(Priority::Normal, |row| row.priority)
+        self.rows.sources.get(source).map_or(Priority::Normal, |row| row.priority)
     }
 
     /// Whether there may be something that could be late: a deadline, or a source whose priority differs from others.

@@ -50,7 +50,7 @@ impl Registrations {
     /// applied.
     #[inline]
     pub(crate) fn begin_move(&mut self, source: SourceKey, at: i64, counts: bool) -> bool {
-        let Some(row) = self.rows.source_mut(source) else { return false };
+        let Some(row) = self.rows.sources.get_mut(source) else { return false };
         let Some(moves) = row.moves.checked_add(counts.into()) else { return false };
         row.moves = moves;
         if let Some((key, _)) = self.rows.interests_of(source).next() {
@@ -62,12 +62,12 @@ impl Registrations {
     /// Whether ops are queued that move the deadline of the source.
     #[inline]
     pub(crate) fn is_moving(&self, source: SourceKey) -> bool {
-        self.rows.source(source).is_some_and(|row| row.moves > 0)
+        self.rows.sources.get(source).is_some_and(|row| row.moves > 0)
     }
 
     /// Notes that an op tells a timer of a move. Returns whether this was the last such op queued.
     pub(crate) fn end_move(&mut self, source: SourceKey) -> bool {
-        let Some(row) = self.rows.source_mut(source) else { return false };
+        let Some(row) = self.rows.sources.get_mut(source) else { return false };
         row.moves -= 1;
         row.moves == 0
     }

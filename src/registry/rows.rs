@@ -57,7 +57,7 @@ struct OtherRow {
 /// The tables; see the module's head.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    sources: SlotMap<SourceKey, Row>,
+    pub(super) sources: SlotMap<SourceKey, Row>,
     others: SlotMap<OtherKey, OtherRow>,
 }
 
@@ -69,21 +69,6 @@ impl Rows {
         let (held, others) = (None, None);
         let row = Row { held, others, kind, registration: 0, priority, flags, moves: 0 };
         self.sources.insert(row)
-    }
-
-    #[inline]
-    pub(super) fn remove_source(&mut self, key: SourceKey) -> Option<Row> {
-        self.sources.remove(key)
-    }
-
-    #[inline]
-    pub(super) fn source(&self, key: SourceKey) -> Option<&Row> {
-        self.sources.get(key)
-    }
-
-    #[inline]
-    pub(super) fn source_mut(&mut self, key: SourceKey) -> Option<&mut Row> {
-        self.sources.get_mut(key)
     }
 
     // Interests.
