@@ -14,6 +14,8 @@ use crate::registry::{IoWatch, Registrations, Watch};
 #[cfg(unix)]
 use crate::threads::dropped_guards::FdGuard;
 use crate::threads::ready::{Notifier, RawNotifier};
+#[cfg(all(unix, feature = "calloop"))]
+use crate::threads::shared::Shared;
 use crate::token::{InterestKey, SourceKey};
 use crate::{Interest, InterestToken, Mode};
 
@@ -372,7 +374,7 @@ impl<'a> Registrar<'a> {
     ///
     /// If another source hosts the wait already, if the loop's fd is watched from outside, or if no fd is left.
     #[cfg(all(unix, feature = "calloop"))]
-    pub(crate) fn wait_in_source(&mut self) -> io::Result<(std::os::fd::OwnedFd, Arc<crate::threads::shared::Shared>)> {
+    pub(crate) fn wait_in_source(&mut self) -> io::Result<(std::os::fd::OwnedFd, Arc<Shared>)> {
         use std::os::fd::AsFd;
         if self.registrations.host().is_some_and(|host| host != self.source) {
             let text = "this loop waits in another calloop loop already; \

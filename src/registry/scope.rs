@@ -77,7 +77,6 @@ pub struct Scope {
 /// Dropping a guard removes its source.
 type Members = Mutex<SlotMap<MemberKey, Guard>>;
 
-
 impl Scope {
     /// Makes an empty scope.
     pub fn new() -> Self {

@@ -70,12 +70,18 @@ fn every_notification_is_seen(threads: usize, times: usize, common: bool) {
     check((threads > 1).then_some(2), move || {
         let shared = shared();
         let done: Vec<_> = (0..threads).map(|_| Arc::new(AtomicUsize::new(0))).collect();
-        let one = Notifier::new(InterestKey::from_bits(WAKER), Arc::clone(&shared));
+        let one =
+            Notifier::new(RawNotifier::new(InterestKey::from_bits(WAKER), Arc::clone(&shared)));
         let others: Vec<_> = done
             .iter()
             .map(|done| {
                 let done = Arc::clone(done);
-                let own = || Notifier::new(InterestKey::from_bits(WAKER), Arc::clone(&shared));
+                let own = || {
+                    Notifier::new(RawNotifier::new(
+                        InterestKey::from_bits(WAKER),
+                        Arc::clone(&shared),
+                    ))
+                };
                 let notifier = if common { one.clone() } else { own() };
                 thread::spawn(move || {
                     for n in 1..=times {
@@ -134,7 +140,8 @@ fn loom_a_wake_up_without_an_event_ends_the_wait() {
 fn loom_a_closed_queue_keeps_nothing() {
     check(None, || {
         let shared = shared();
-        let notifier = Notifier::new(InterestKey::from_bits(WAKER), Arc::clone(&shared));
+        let notifier =
+            Notifier::new(RawNotifier::new(InterestKey::from_bits(WAKER), Arc::clone(&shared)));
         let state = Arc::downgrade(&notifier.0);
         let notifying = thread::spawn(move || notifier.notify());
         shared.ready().close();
@@ -215,7 +222,7 @@ fn until(
                 Wait::Blocks => event_loop.dispatch(None, &mut state).unwrap(),
                 Wait::IsWatched => {
                     // Only the alarm and the waker make the fd readable.
-                    if !shared.is_alarm_set_to(i64::MIN) {
+                    if !shared.alarm().is_set_to(i64::MIN) {
                         shared.ready().waker.watch();
                     }
                     let seen = state.count_seen();
