@@ -179,6 +179,11 @@ pub(crate) fn instant(stamp: i64) -> Instant {
     instant.unwrap_or(*ZERO)
 }
 
+/// A time in nanoseconds as a duration; zero if it is negative.
+pub(crate) fn duration(nanos: i64) -> Duration {
+    Duration::from_nanos(nanos.try_into().unwrap_or(0))
+}
+
 /// A duration in nanoseconds, at most `i64::MAX`.
 #[inline]
 pub(crate) fn nanos(duration: Duration) -> i64 {

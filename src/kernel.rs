@@ -28,12 +28,52 @@ mod portable;
 pub(crate) use portable::*;
 
 use std::io;
+use std::time::Duration;
 
 use crate::token::InterestKey;
 use crate::{Interest, Mode};
 
 /// The kernel events that one wait takes in, at most. Smaller buffers take a little longer with 9000 ready fds.
 const EVENTS: usize = 1024;
+
+/// The longest time to wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Timeout {
+    Zero,
+    After(Duration),
+    Never,
+}
+
+impl Timeout {
+    pub(crate) fn at_most(self, limit: Duration) -> Self {
+        match self {
+            Self::Zero => Self::Zero,
+            Self::After(timeout) => Some(timeout.min(limit)).into(),
+            Self::Never => Some(limit).into(),
+        }
+    }
+}
+
+impl From<Option<Duration>> for Timeout {
+    #[inline]
+    fn from(timeout: Option<Duration>) -> Self {
+        match timeout {
+            None => Self::Never,
+            Some(Duration::ZERO) => Self::Zero,
+            Some(timeout) => Self::After(timeout),
+        }
+    }
+}
+
+impl From<Timeout> for Option<Duration> {
+    fn from(timeout: Timeout) -> Self {
+        match timeout {
+            Timeout::Zero => Some(Duration::ZERO),
+            Timeout::After(timeout) => Some(timeout),
+            Timeout::Never => None,
+        }
+    }
+}
 
 /// How the loop emulates a mode that mio, being edge-triggered, did not request from the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

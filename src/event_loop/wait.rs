@@ -3,10 +3,11 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::clock::duration;
 use crate::error::{Error, Outcome};
 use crate::handle::{LoopData, own_handle};
 use crate::interest::ReadinessBits;
-use crate::kernel::Alarm;
+use crate::kernel::{Alarm, Timeout};
 use crate::registry::slot::What;
 use crate::shrink::shrink;
 use crate::threads::ready::Woken;
@@ -77,31 +78,31 @@ impl<Data: LoopData> EventLoop<Data> {
         // Callbacks may have asked a hosted loop for something that it does not wait for.
         let called = self.round.take_calls();
         let stays_awake = ran_user_code || called && handle.registrations().host().is_some();
-        let timeout = if stays_awake { Some(Duration::ZERO) } else { timeout };
+        let timeout = if stays_awake { Timeout::Zero } else { timeout.into() };
         let mut passes_time =
-            timeout != Some(Duration::ZERO) && handle.registrations().clock().is_manual();
-        let mut asked = if passes_time { Some(Duration::ZERO) } else { timeout };
+            timeout != Timeout::Zero && handle.registrations().clock().is_manual();
+        let mut asked = if passes_time { Timeout::Zero } else { timeout };
         loop {
             let notified = self.poll(asked, in_run, data)?;
             if !passes_time || notified || !self.pass_time(timeout, in_run, data) {
                 return Ok(());
             }
-            (passes_time, asked) = (false, None);
+            (passes_time, asked) = (false, Timeout::Never);
         }
     }
 
     /// On a manual clock, time passes only when nothing else can happen: by the timeout, or to the nearest deadline,
     /// whichever comes first. `true` if there is neither, so that the loop must wait for the kernel.
     #[cold]
-    fn pass_time(&mut self, timeout: Option<Duration>, in_run: bool, data: &mut Data) -> bool {
+    fn pass_time(&mut self, timeout: Timeout, in_run: bool, data: &mut Data) -> bool {
         let Ok(handle) = own_handle(&self.shared, data) else { return false };
         if self.has_work(handle) || in_run && self.shared.is_stopping() {
             return false;
         }
         let clock = handle.registrations().clock();
-        let until = self.shared.nearest_deadline().map(|at| {
-            Duration::from_nanos(at.saturating_sub(clock.now_stamp()).try_into().unwrap_or(0))
-        });
+        let now = clock.now_stamp();
+        let until = self.shared.nearest_deadline().map(|at| duration(at.saturating_sub(now)));
+        let timeout: Option<Duration> = timeout.into();
         let Some(step) = timeout.into_iter().chain(until).min() else { return true };
         clock.advance(step);
         self.counters.wakeups += 1;
@@ -111,12 +112,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Asks the kernel, for `timeout` at most, and collects what the kernel and other threads report. Returns whether
     /// another thread notified the loop.
     #[inline]
-    fn poll(
-        &mut self,
-        timeout: Option<Duration>,
-        in_run: bool,
-        data: &mut Data,
-    ) -> io::Result<bool> {
+    fn poll(&mut self, timeout: Timeout, in_run: bool, data: &mut Data) -> io::Result<bool> {
         let handle = data.loop_handle();
         #[cfg(all(unix, feature = "calloop"))]
         if handle.registrations().host().is_some() && self.shared.is_exported() {
@@ -136,7 +132,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let waited = left.map_or(Ok(()), |timeout| self.ask_kernel(timeout));
         // Also after a failed wait: no notification is lost.
         let notified = self.shared.ready().mark_awake();
-        if notified || timeout != Some(Duration::ZERO) {
+        if notified || timeout != Timeout::Zero {
             self.counters.wakeups += 1;
         }
         // A hosted callback may have put another loop's handle into the state.
@@ -153,7 +149,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         if notified {
             self.collect_woken(handle);
-            if !in_run && stops && timeout != Some(Duration::ZERO) {
+            if !in_run && stops && timeout != Timeout::Zero {
                 // It has ended this wait, and ends nothing else.
                 self.shared.take_stop();
             }
@@ -168,10 +164,10 @@ impl<Data: LoopData> EventLoop<Data> {
     fn wait_in_host(
         &mut self,
         host: SourceKey,
-        timeout: Option<Duration>,
+        timeout: Timeout,
         data: &mut Data,
-    ) -> Option<Option<Duration>> {
-        let what = What::Wait(&timeout);
+    ) -> Option<Timeout> {
+        let what = What::Wait(&timeout.into());
         let answer = self.slots.get_mut(host).map(|slot| slot.call(what, data));
         own_handle(&self.shared, data).ok()?;
         if let Some(Err(failure)) = answer {
@@ -179,7 +175,7 @@ impl<Data: LoopData> EventLoop<Data> {
             self.report(failure, data);
             own_handle(&self.shared, data).ok()?;
         }
-        Some(Some(Duration::ZERO))
+        Some(Timeout::Zero)
     }
 
     /// Falls asleep, unless there is something to do. `stops`: a stop is something to do. Returns the timeout for the
@@ -187,14 +183,14 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     fn fall_asleep(
         &self,
-        timeout: Option<Duration>,
+        timeout: Timeout,
         stops: bool,
         handle: &LoopHandle<Data>,
-    ) -> io::Result<Option<Duration>> {
+    ) -> io::Result<Timeout> {
         // Checked while the loop already counts as asleep: work that arrives later wakes it.
         let has_work = || stops && self.shared.is_stopping() || self.has_work(handle);
-        if timeout == Some(Duration::ZERO) || !self.shared.ready().fall_asleep(has_work) {
-            return Ok(Some(Duration::ZERO));
+        if timeout == Timeout::Zero || !self.shared.ready().fall_asleep(has_work) {
+            return Ok(Timeout::Zero);
         }
         match self.shared.nearest_deadline() {
             None => Ok(timeout),
@@ -206,9 +202,9 @@ impl<Data: LoopData> EventLoop<Data> {
     fn until_deadline(
         &self,
         nearest: i64,
-        timeout: Option<Duration>,
+        timeout: Timeout,
         handle: &LoopHandle<Data>,
-    ) -> io::Result<Option<Duration>> {
+    ) -> io::Result<Timeout> {
         let registrations = handle.registrations();
         if registrations.clock().is_manual() || self.shared.alarm().is_set_to(nearest) {
             return Ok(timeout);
@@ -220,16 +216,15 @@ impl<Data: LoopData> EventLoop<Data> {
             self.shared.alarm().set(Some(nearest), || now)?;
             return Ok(timeout);
         }
-        let until = Duration::from_nanos(nearest.saturating_sub(now).try_into().unwrap_or(0));
-        Ok(Some(timeout.map_or(until, |timeout| timeout.min(until))))
+        Ok(timeout.at_most(duration(nearest.saturating_sub(now))))
     }
 
     /// Asks the kernel; after each interruption by a signal handler, asks again for the rest of the timeout.
     #[inline]
-    fn ask_kernel(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    fn ask_kernel(&mut self, timeout: Timeout) -> io::Result<()> {
         #[cfg(all(loom, test))]
-        let timeout = self.shared.ready().wait_in_model(timeout);
-        if let Some(timeout) = timeout.filter(|timeout| !timeout.is_zero()) {
+        let timeout = self.shared.ready().wait_in_model(timeout.into()).into();
+        if let Timeout::After(timeout) = timeout {
             return self.ask_kernel_for(timeout);
         }
         while is_interrupted(self.poller.wait(timeout))? {}
@@ -240,7 +235,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn ask_kernel_for(&mut self, timeout: Duration) -> io::Result<()> {
         let started = Instant::now();
         let mut left = timeout;
-        while is_interrupted(self.poller.wait(Some(left)))? {
+        while is_interrupted(self.poller.wait(Some(left).into()))? {
             left = timeout.saturating_sub(started.elapsed());
         }
         Ok(())

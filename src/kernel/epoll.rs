@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -13,7 +12,7 @@ use rustix::time::{
     timerfd_settime,
 };
 
-use super::{EVENTS, Rearm};
+use super::{EVENTS, Rearm, Timeout};
 use crate::interest::ReadinessBits;
 use crate::token::{ALARM, InterestKey};
 use crate::{Interest, Mode, Readiness};
@@ -117,13 +116,17 @@ impl Poller {
     /// Waits until something is ready, or for `timeout`: with feature `linux_5_11` to the nanosecond, else in whole
     /// milliseconds, rounded up, at most 24 days.
     #[inline]
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, timeout: Timeout) -> io::Result<()> {
         // Stays within an `int` of milliseconds, which any kernel accepts, also with nanoseconds.
         const LONGEST: i64 = i32::MAX as i64 / 1000 - 1;
-        let timeout = timeout.map(|left| {
-            let tv_sec = i64::try_from(left.as_secs()).map_or(LONGEST, |s| s.min(LONGEST));
-            Timespec { tv_sec, tv_nsec: left.subsec_nanos().into() }
-        });
+        let timeout = match timeout {
+            Timeout::Zero => Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
+            Timeout::Never => None,
+            Timeout::After(left) => {
+                let tv_sec = i64::try_from(left.as_secs()).map_or(LONGEST, |s| s.min(LONGEST));
+                Some(Timespec { tv_sec, tv_nsec: left.subsec_nanos().into() })
+            }
+        };
         self.events.clear();
         let room = rustix::buffer::spare_capacity(&mut self.events);
         epoll::wait(self.poll.registry().as_fd(), room, timeout.as_ref())?;

@@ -1,7 +1,6 @@
 //! Every other platform: mio alone, which is edge-triggered; the loop emulates the other modes.
 
 use std::io;
-use std::time::Duration;
 
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -9,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 #[cfg(unix)]
 use mio::unix::SourceFd;
 
-use super::{EVENTS, Rearm};
+use super::{EVENTS, Rearm, Timeout};
 use crate::Readiness;
 use crate::interest::ReadinessBits;
 use crate::token::InterestKey;
@@ -75,8 +74,8 @@ impl Poller {
     }
 
     /// Waits until something is ready, or for `timeout`, in whole milliseconds, rounded up.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.poll.poll(&mut self.events, timeout)
+    pub(crate) fn wait(&mut self, timeout: Timeout) -> io::Result<()> {
+        self.poll.poll(&mut self.events, timeout.into())
     }
 
     /// Whether the kernel has anything ready: always `false`, since nothing can wait for this loop from outside.

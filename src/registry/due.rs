@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::rows::Rows;
 use super::{Held, Registrations, Turn, Watch};
+use crate::clock::duration;
 use crate::interest::ReadinessBits;
 use crate::registry::deadlines::Deadlines;
 use crate::registry::options::Priority;
@@ -169,8 +170,7 @@ impl Registrations {
     /// How late the deadline that is being delivered is, if `interest` is one.
     pub(crate) fn lateness(&self, interest: InterestKey) -> Option<Duration> {
         let (_, at) = self.delivered.filter(|(delivered, _)| *delivered == interest)?;
-        let late = self.clock.now_stamp().saturating_sub(at);
-        Some(Duration::from_nanos(late.try_into().unwrap_or(0)))
+        Some(duration(self.clock.now_stamp().saturating_sub(at)))
     }
 
     /// Looks up the nearest deadline again, if the previous one has gone.
