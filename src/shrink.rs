@@ -5,45 +5,10 @@ use std::collections::VecDeque;
 /// The capacity that a queue keeps, in items.
 const KEPT: usize = 1024;
 
-/// A queue that can give back capacity.
-pub(crate) trait ShrinkQueue {
-    fn len(&self) -> usize;
-    fn capacity(&self) -> usize;
-    fn shrink_to(&mut self, capacity: usize);
-}
-
-impl<T> ShrinkQueue for Vec<T> {
-    fn len(&self) -> usize {
-        self.len()
-    }
-
-    fn capacity(&self) -> usize {
-        self.capacity()
-    }
-
-    fn shrink_to(&mut self, capacity: usize) {
-        self.shrink_to(capacity);
-    }
-}
-
-impl<T> ShrinkQueue for VecDeque<T> {
-    fn len(&self) -> usize {
-        self.len()
-    }
-
-    fn capacity(&self) -> usize {
-        self.capacity()
-    }
-
-    fn shrink_to(&mut self, capacity: usize) {
-        self.shrink_to(capacity);
-    }
-}
-
 /// Frees the capacity that a burst took and nothing needs now. Amortised constant time: it moves no more items than
 /// were put in.
 #[inline]
-pub(crate) fn shrink(queue: &mut impl ShrinkQueue) {
+pub(crate) fn shrink<T>(queue: &mut Vec<T>) {
     let (len, capacity) = (queue.len(), queue.capacity());
     if capacity > KEPT && len < capacity / 8 {
         queue.shrink_to((2 * len).max(KEPT / 2));
@@ -54,8 +19,8 @@ pub(crate) fn shrink(queue: &mut impl ShrinkQueue) {
 #[inline]
 pub(crate) fn pop_front<T>(queue: &mut VecDeque<T>) -> Option<T> {
     let item = queue.pop_front();
-    if queue.is_empty() {
-        shrink(queue);
+    if queue.is_empty() && queue.capacity() > KEPT {
+        queue.shrink_to(KEPT / 2);
     }
     item
 }
