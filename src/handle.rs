@@ -12,6 +12,7 @@ use crate::handle::local_remote::LocalPost;
 use crate::registry::Registrations;
 use crate::registry::slot::downcast_mut;
 use crate::registry::source::AnySource;
+use crate::shrink::pop_front;
 use crate::threads::dropped_guards::{DroppedGuard, Guard, SourceGuard};
 use crate::threads::remote::{Mailbox, Post, Remote};
 use crate::threads::shared::Shared;
@@ -32,7 +33,6 @@ pub(crate) mod part;
 use hosted::HostedHandle;
 use idles::Idles;
 pub(crate) use one::SendARemote;
-use ops::Ops;
 pub(crate) use ops::{Look, Op};
 
 /// Implemented by the state of a loop, so that the loop finds its handle in it.
@@ -79,7 +79,8 @@ pub struct LoopHandle<Data> {
     /// The first field, so that compiler errors name it first.
     _thread: SendARemote,
     registrations: Registrations,
-    ops: Ops<Data>,
+    /// In the order in which they were issued.
+    ops: VecDeque<Op<Data>>,
     idles: Idles<Data>,
     mailbox: Arc<Mailbox<Post<Data>>>,
     pub(crate) local_posts: Arc<Mailbox<LocalPost<Data>>>,
@@ -97,7 +98,7 @@ impl<Data> LoopHandle<Data> {
         Self {
             _thread: SendARemote::INSTEAD,
             registrations,
-            ops: Ops::new(),
+            ops: VecDeque::new(),
             idles: Idles::new(),
             mailbox,
             local_posts,
@@ -326,7 +327,11 @@ impl<Data> LoopHandle<Data> {
         let live = self.registrations.is_live_of::<S>(key);
         if live {
             self.registrations.touch(key);
-            let last = self.ops.last_move(key);
+            // Of several moves in a row only the last counts.
+            let last = match self.ops.back_mut() {
+                Some(Op::SetDeadline(last, deadline)) if *last == key => Some(deadline),
+                _ => None,
+            };
             if !self.registrations.begin_move(key, stamp(deadline), last.is_none()) {
                 return self.update(token, set);
             }
@@ -640,7 +645,7 @@ impl<Data> LoopHandle<Data> {
     /// Whether there is an op to apply, or an idle to run.
     #[inline]
     pub(crate) fn has_work(&self) -> bool {
-        !self.ops.is_empty() || !self.idles.is_empty()
+        self.has_ops() || !self.idles.is_empty()
     }
 
     /// The next op to apply, if it runs no user code or `may_run` allows it. First queues the removals that dropped
@@ -650,8 +655,11 @@ impl<Data> LoopHandle<Data> {
         if !self.registrations.shared().dropped_guards().is_empty() {
             self.take_dropped_guards();
         }
-        let clock = self.registrations.clock();
-        self.ops.pop_if(|| may_run(clock))
+        let next = self.ops.front()?;
+        if next.runs_user_code() && !may_run(self.registrations.clock()) {
+            return None;
+        }
+        pop_front(&mut self.ops)
     }
 
     #[cold]
@@ -715,7 +723,7 @@ impl<Data> LoopHandle<Data> {
     #[inline]
     fn push(&mut self, op: Op<Data>) {
         self.note_work();
-        self.ops.push(op);
+        self.ops.push_back(op);
     }
 
     /// Tells the loop about the first piece of work since the loop last looked.
@@ -730,7 +738,7 @@ impl<Data> LoopHandle<Data> {
 impl<Data> fmt::Debug for LoopHandle<Data> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoopHandle")
-            .field("ops", &self.ops)
+            .field("ops", &format_args!("{} pending", self.ops.len()))
             .field("idles", &self.idles)
             .finish_non_exhaustive()
     }
