@@ -694,7 +694,7 @@ impl<Data> LoopHandle<Data> {
 
     /// The next idle. `Some(None)` in the place of a cancelled one.
     #[inline]
-    pub(crate) fn next_idle(&mut self) -> Option<Option<idles::Idle<Data>>> {
+    pub(crate) fn next_idle(&mut self) -> Option<idles::Idle<Data>> {
         self.idles.pop()
     }
 

@@ -134,10 +134,10 @@ impl Round {
         &mut self,
         priority: Priority,
         registrations: &mut Registrations,
-    ) -> Option<Option<Turn>> {
+    ) -> Option<Turn> {
         let interest = pop_front(&mut self.ready[priority.index()])?;
         self.queued -= 1;
-        Some(registrations.begin_turn(interest))
+        registrations.begin_turn(interest)
     }
 
     /// Notes that the kernel reported an interest that no source holds.

@@ -64,7 +64,7 @@ impl<Data: LoopData> EventLoop<Data> {
             if !self.may_run(lane, data) {
                 return Ok(());
             }
-            if let Some(Some(turn)) = self.next_turn(lane, data) {
+            if let Some(turn) = self.next_turn(lane, data) {
                 self.call(turn, lane, data)?;
             }
         }
@@ -82,7 +82,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Starts the next turn. The inner `None`: the source gets no events.
     #[inline]
-    fn next_turn(&mut self, lane: Lane, data: &mut Data) -> Option<Option<Turn>> {
+    fn next_turn(&mut self, lane: Lane, data: &mut Data) -> Option<Turn> {
         let registrations = tables(data);
         match lane {
             Lane::Events(priority) => self.round.next_ready(priority, registrations),
@@ -258,7 +258,7 @@ impl<Data: LoopData> EventLoop<Data> {
             if !self.may_run(Lane::Idle, data) {
                 return Ok(());
             }
-            if let Some(Some(idle)) = data.loop_handle().next_idle() {
+            if let Some(idle) = data.loop_handle().next_idle() {
                 instrument_user_code(&mut self.insight, &mut self.round, Subject::IDLE, data, idle);
                 self.apply_ops(data)?;
             }

@@ -66,16 +66,16 @@ impl<Data> Idles<Data> {
         self.queue.get_mut(place)?.take()
     }
 
-    /// The next idle. `Some(None)` in the place of a cancelled one.
+    /// Takes out the next idle. `None` in the place of a cancelled one, too.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Option<Idle<Data>>> {
+    pub(crate) fn pop(&mut self) -> Option<Idle<Data>> {
         let idle = pop_front(&mut self.queue)?;
         // Drops the names of earlier idles that nobody took.
         while self.names.front().is_some_and(|(token, _)| token.0 < self.first) {
             pop_front(&mut self.names);
         }
         self.first += 1;
-        Some(idle)
+        idle
     }
 }
 

@@ -134,13 +134,16 @@ impl Registrations {
     /// Starts the turn of the next expired deadline of `priority`, in the order of deadlines. The inner `None`: its
     /// source gets no events.
     #[inline]
-    pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Option<Turn>> {
+    pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Turn> {
         let (interest, at) = self.deadlines[priority.index()].next_due()?;
         self.delivered = Some((interest, at));
         let first = |held: &mut Held| held.ready.merge(ReadinessBits::NOTIFIED);
         // An interest that was ready already has a place in the round's queue, and has its turn there.
-        let first = self.rows.get_mut(interest).is_some_and(first);
-        Some(if first { self.begin_turn(interest) } else { None })
+        if self.rows.get_mut(interest).is_some_and(first) {
+            self.begin_turn(interest)
+        } else {
+            None
+        }
     }
 
     /// Whether an interest is a deadline that has expired and is not delivered yet.
