@@ -1,6 +1,5 @@
 //! What a callback may change: a plain field of the state.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +21,7 @@ use crate::{AnyToken, EventLoop, EventSource, Registrar, Token};
 
 #[cfg(all(unix, feature = "calloop"))]
 pub(crate) mod hosted;
-mod idles;
+pub(crate) mod idles;
 mod insert;
 pub(crate) mod local_remote;
 mod one;
@@ -81,7 +80,7 @@ pub struct LoopHandle<Data> {
     registrations: Registrations,
     /// In the order in which they were issued.
     ops: VecDeque<Op<Data>>,
-    idles: Idles<Data>,
+    pub(crate) idles: Idles<Data>,
     mailbox: Arc<Mailbox<Post<Data>>>,
     pub(crate) local_posts: Arc<Mailbox<LocalPost<Data>>>,
     /// The handles of hosted loops. Some of these loops may be gone.
@@ -684,23 +683,6 @@ impl<Data> LoopHandle<Data> {
                 }
             }
         }
-    }
-
-    /// How many idles are queued.
-    #[inline]
-    pub(crate) fn count_idles(&self) -> usize {
-        self.idles.len()
-    }
-
-    /// The next idle. `Some(None)` in the place of a cancelled one.
-    #[inline]
-    pub(crate) fn next_idle(&mut self) -> Option<idles::Idle<Data>> {
-        self.idles.pop()
-    }
-
-    /// Takes the name of the idle that was popped last, if it has one.
-    pub(crate) fn take_idle_name(&mut self) -> Option<Cow<'static, str>> {
-        self.idles.take_name()
     }
 
     fn push_if_live(&mut self, key: SourceKey, disabled: bool, op: Op<Data>) -> bool {

@@ -15,7 +15,7 @@ use crate::insight::instrumentation::{Subject, instrument};
 use crate::registry::slot::{Slot, downcast_mut};
 use crate::shrink::pop_front;
 use crate::token::SourceKey;
-use crate::{EventLoop, Registrar, Timer};
+use crate::{CallbackKind, EventLoop, Registrar, Timer};
 
 impl<Data: LoopData> EventLoop<Data> {
     /// The first step of a dispatch: takes up what a panic interrupted, applies ops, and runs posts.
@@ -63,7 +63,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 instrument_user_code(
                     &mut self.insight,
                     &mut self.round,
-                    Subject::REMOTE,
+                    Subject::new(CallbackKind::Remote),
                     data,
                     post,
                 );

@@ -7,6 +7,7 @@
 use super::insight::instrument_user_code;
 use crate::dispatch::Lane;
 use crate::error::Outcome;
+use crate::handle::idles::Idle;
 use crate::handle::{LoopData, own_handle, tables};
 use crate::insight::instrumentation::{Subject, instrument};
 use crate::registry::options::Priority;
@@ -246,7 +247,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Runs the idles that are queued at this moment.
     #[inline]
     pub(super) fn run_idles(&mut self, data: &mut Data) -> Outcome {
-        match data.loop_handle().count_idles() {
+        match data.loop_handle().idles.len() {
             0 => Ok(()),
             idles => self.run_some_idles(idles, data),
         }
@@ -258,8 +259,9 @@ impl<Data: LoopData> EventLoop<Data> {
             if !self.may_run(Lane::Idle, data) {
                 return Ok(());
             }
-            if let Some(idle) = data.loop_handle().next_idle() {
-                instrument_user_code(&mut self.insight, &mut self.round, Subject::IDLE, data, idle);
+            if let Some(Idle { name, callback }) = data.loop_handle().idles.pop() {
+                let subject = Subject::idle(name);
+                instrument_user_code(&mut self.insight, &mut self.round, subject, data, callback);
                 self.apply_ops(data)?;
             }
         }

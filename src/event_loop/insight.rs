@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::clock::instant;
 use crate::dispatch::Round;
-use crate::handle::Look;
+use crate::handle::{Look, tables};
 use crate::insight::instrumentation::{Instrumentation, Subject, instrument};
 use crate::insight::observe::{CallbackReport, Observer};
 use crate::insight::stats::{SourceRow, SourceTable, Stats};
-use crate::{AnyToken, EventLoop, LoopData, LoopHandle};
+use crate::{AnyToken, CallbackKind, EventLoop, LoopData, LoopHandle};
 
 impl<Data> EventLoop<Data> {
     /// Adds a closure that is called after each callback (of sources, idles, ops and posts) with its
@@ -279,9 +279,9 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Shows the loop to `look`. The instrumentation is a part of what `look` sees, so it stays in its place meanwhile.
     pub(super) fn run_inspect(&mut self, look: Look<Data>, data: &mut Data) {
         self.round.runs_user_code();
-        let subject = Subject::INSPECT;
+        let subject = Subject::new(CallbackKind::Inspect);
         let insight = self.insight.as_mut();
-        let running = insight.map(|insight| insight.begin(&subject, data.loop_handle()));
+        let running = insight.map(|insight| insight.begin(&subject, tables(data)));
         look(self, data);
         if let (Some(insight), Some(running)) = (&mut self.insight, &running) {
             insight.end(&subject, running);

@@ -9,7 +9,11 @@ use crate::shrink::pop_front;
 use crate::threads::dropped_guards::DroppedGuard;
 use crate::{IdleToken, SourceOptions};
 
-pub(crate) type Idle<Data> = Box<dyn FnOnce(&mut Data)>;
+/// A callback that runs once, and its name if it has one.
+pub(crate) struct Idle<Data> {
+    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) callback: Box<dyn FnOnce(&mut Data)>,
+}
 
 /// First in, first out. A token is the idle's serial number, so subtracting `first` gives its place in the queue. A
 /// cancelled idle leaves its place empty until its turn.
@@ -17,13 +21,11 @@ pub(crate) struct Idles<Data> {
     queue: VecDeque<Option<Idle<Data>>>,
     /// The serial number of the first idle in the queue.
     first: u64,
-    /// The names of the idles that have one, in the order of the queue.
-    names: VecDeque<(IdleToken, Cow<'static, str>)>,
 }
 
 impl<Data> Idles<Data> {
     pub(crate) fn new() -> Self {
-        Self { queue: VecDeque::new(), first: 0, names: VecDeque::new() }
+        Self { queue: VecDeque::new(), first: 0 }
     }
 
     #[inline]
@@ -49,17 +51,6 @@ impl<Data> Idles<Data> {
         IdleToken(self.first + self.queue.len() as u64)
     }
 
-    /// Names the next idle to be pushed.
-    pub(crate) fn name_next(&mut self, name: Cow<'static, str>) {
-        self.names.push_back((self.next_token(), name));
-    }
-
-    /// Takes the name of the idle that was popped last, if it has one.
-    pub(crate) fn take_name(&mut self) -> Option<Cow<'static, str>> {
-        let named = self.names.front().is_some_and(|(token, _)| token.0 < self.first);
-        if named { pop_front(&mut self.names).map(|(_, name)| name) } else { None }
-    }
-
     /// Takes out the idle that `token` names, if it has neither run nor been cancelled.
     pub(crate) fn cancel(&mut self, token: IdleToken) -> Option<Idle<Data>> {
         let place = usize::try_from(token.0.checked_sub(self.first)?).ok()?;
@@ -70,10 +61,6 @@ impl<Data> Idles<Data> {
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Idle<Data>> {
         let idle = pop_front(&mut self.queue)?;
-        // Drops the names of earlier idles that nobody took.
-        while self.names.front().is_some_and(|(token, _)| token.0 < self.first) {
-            pop_front(&mut self.names);
-        }
         self.first += 1;
         idle
     }
@@ -104,8 +91,7 @@ impl<Data> LoopHandle<Data> {
     /// ```
     #[doc(alias = "defer")]
     pub fn insert_idle(&mut self, callback: impl FnOnce(&mut Data) + 'static) -> IdleToken {
-        self.note_work();
-        self.idles.push(Box::new(callback))
+        self.push_idle(None, callback)
     }
 
     /// Queues `callback` like [`insert_idle`](Self::insert_idle), with a name or a [`Scope`](crate::Scope). When the
@@ -146,14 +132,20 @@ impl<Data> LoopHandle<Data> {
             scope.enter(self.guard_of(DroppedGuard::Idle(token)));
             scope
         });
-        if let Some(name) = name {
-            self.idles.name_next(name);
-        }
-        self.insert_idle(move |data| {
+        self.push_idle(name, move |data| {
             // The idle leaves its scope first, because the callback may drop the scope.
             drop(member);
             callback(data);
         })
+    }
+
+    fn push_idle(
+        &mut self,
+        name: Option<Cow<'static, str>>,
+        callback: impl FnOnce(&mut Data) + 'static,
+    ) -> IdleToken {
+        self.note_work();
+        self.idles.push(Idle { name, callback: Box::new(callback) })
     }
 
     /// Drops an idle callback before it runs. `false` if it has run, is running or was cancelled already.

@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 use slotmap::SecondaryMap;
 
 use crate::error::Error;
+use crate::handle::tables;
 use crate::insight::observe::{CallbackStart, Observer, RoundReport, WaitReport};
 use crate::insight::stats::SourceStats;
 use crate::registry::Registrations;
 use crate::token::{InterestKey, SourceKey};
-use crate::{AnyToken, CallbackKind, CallbackReport, ErrorAction, LoopData, LoopHandle, Priority};
+use crate::{AnyToken, CallbackKind, CallbackReport, ErrorAction, LoopData, Priority};
 
 /// The number of removed sources that the statistics remember.
 const GONE: usize = 256;
@@ -53,29 +54,31 @@ pub(crate) struct Subject {
     /// The source and the name of its type.
     source: Option<(SourceKey, &'static str)>,
     interest: Option<InterestKey>,
+    /// The name of an idle.
+    name: Option<Cow<'static, str>>,
 }
 
 impl Subject {
-    pub(crate) const IDLE: Self = Self { kind: CallbackKind::Idle, source: None, interest: None };
-    pub(crate) const REMOTE: Self =
-        Self { kind: CallbackKind::Remote, source: None, interest: None };
-    pub(crate) const INSPECT: Self =
-        Self { kind: CallbackKind::Inspect, source: None, interest: None };
+    pub(crate) fn new(kind: CallbackKind) -> Self {
+        Self { kind, source: None, interest: None, name: None }
+    }
+
+    pub(crate) fn idle(name: Option<Cow<'static, str>>) -> Self {
+        Self { name, ..Self::new(CallbackKind::Idle) }
+    }
 
     pub(crate) fn source(key: SourceKey, interest: InterestKey, type_name: &'static str) -> Self {
-        let (kind, source) = (CallbackKind::Source, Some((key, type_name)));
-        Self { kind, source, interest: Some(interest) }
+        let source = Some((key, type_name));
+        Self { source, interest: Some(interest), ..Self::new(CallbackKind::Source) }
     }
 
     pub(crate) fn op(key: SourceKey, type_name: &'static str) -> Self {
-        Self { kind: CallbackKind::Op, source: Some((key, type_name)), interest: None }
+        Self { source: Some((key, type_name)), ..Self::new(CallbackKind::Op) }
     }
 }
 
 /// Recorded when a callback begins.
 pub(crate) struct RunningCallback {
-    /// The name of an idle, if it has one.
-    name: Option<Cow<'static, str>>,
     priority: Priority,
     lateness: Option<Duration>,
     woke: bool,
@@ -153,20 +156,17 @@ impl Instrumentation {
         data: &mut Data,
         run: impl FnOnce(&mut Data) -> R,
     ) -> R {
-        let running = self.begin(&subject, data.loop_handle());
+        let running = self.begin(&subject, tables(data));
         let answer = run(data);
         self.end(&subject, &running);
         answer
     }
 
-    pub(crate) fn begin<Data>(
+    pub(crate) fn begin(
         &mut self,
         subject: &Subject,
-        handle: &mut LoopHandle<Data>,
+        registrations: &Registrations,
     ) -> RunningCallback {
-        let is_idle = subject.kind == CallbackKind::Idle;
-        let idle_name = if is_idle { handle.take_idle_name() } else { None };
-        let registrations = handle.registrations();
         if let Some((key, type_name)) = subject.source {
             self.ensure_record(key, type_name, registrations);
         }
@@ -177,11 +177,11 @@ impl Instrumentation {
         let kind = subject.kind;
         let woke = std::mem::take(&mut self.woke);
         let record = subject.source.and_then(|(key, _)| self.sources.get(key));
-        let name = record.map(|record| &record.name).or(idle_name.as_ref());
+        let name = record.map(|record| &record.name).or(subject.name.as_ref());
         let name = name.map_or(kind.as_str(), |name| name);
         let start = CallbackStart { token, name, kind, priority, lateness };
         self.observers.iter_mut().for_each(|observer| observer.callback_begin(&start));
-        RunningCallback { name: idle_name, priority, lateness, woke, started: Instant::now() }
+        RunningCallback { priority, lateness, woke, started: Instant::now() }
     }
 
     pub(crate) fn end(&mut self, subject: &Subject, running: &RunningCallback) {
@@ -197,7 +197,7 @@ impl Instrumentation {
                 }
                 &*record.name
             }
-            None => running.name.as_deref().unwrap_or(subject.kind.as_str()),
+            None => subject.name.as_deref().unwrap_or(subject.kind.as_str()),
         };
         let report = CallbackReport {
             token: subject.source.map(|(key, _)| AnyToken::new(key)),
