@@ -47,7 +47,7 @@ impl Round {
     /// Whether there is nothing to deliver, apart from deadlines.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.queued == 0 && self.failures.is_empty() && !self.was_interrupted()
+        self.queued == 0 && !self.has_failed() && !self.was_interrupted()
     }
 
     /// Whether there is an interest to deliver, in this round or in the next.
@@ -69,16 +69,12 @@ impl Round {
         readiness: ReadinessBits,
         registrations: &mut Registrations,
     ) -> bool {
-        match registrations.mark_ready(interest, readiness) {
-            None => false,
-            Some(first) => {
-                if let Some(priority) = first {
-                    self.ready[priority.index()].push_back(interest);
-                    self.queued += 1;
-                }
-                true
-            }
+        let marked = registrations.mark_ready(interest, readiness);
+        if let Some(Some(priority)) = marked {
+            self.ready[priority.index()].push_back(interest);
+            self.queued += 1;
         }
+        marked.is_some()
     }
 
     /// Forgets the readiness that the kernel repeats while it holds: it may hold no more, and a read would then block.
@@ -86,13 +82,9 @@ impl Round {
     #[inline]
     pub(crate) fn forget_level(&self, registrations: &mut Registrations) {
         if self.queued > 0 {
-            self.forget_some_level(registrations);
-        }
-    }
-
-    fn forget_some_level(&self, registrations: &mut Registrations) {
-        for interest in self.ready.iter().flatten() {
-            registrations.forget_level(*interest);
+            for interest in self.ready.iter().flatten() {
+                registrations.forget_level(*interest);
+            }
         }
     }
 
@@ -280,11 +272,6 @@ impl Round {
     /// The next error to return now.
     #[inline]
     pub(crate) fn failure(&mut self) -> Outcome {
-        if self.has_failed() { self.next_failure() } else { Ok(()) }
-    }
-
-    #[cold]
-    fn next_failure(&mut self) -> Outcome {
         if self.holds_failures { Ok(()) } else { self.failures.pop_front().map_or(Ok(()), Err) }
     }
 }
