@@ -321,9 +321,7 @@ impl<Data> EventLoop<Data> {
         let applied = self.publishing(data, |event_loop, data| {
             event_loop.round.hold_no_failures();
             event_loop.budget.allow_ops();
-            let applied = event_loop.apply(data);
-            event_loop.round.close(&applied);
-            applied
+            event_loop.apply(data)
         });
         applied.map_err(|error| *error)
     }

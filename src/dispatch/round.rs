@@ -27,8 +27,6 @@ pub(crate) struct Round {
     changing: Option<SourceKey>,
     /// Errors that this dispatch or later ones return.
     failures: VecDeque<Box<Error>>,
-    /// A dispatch is under way, or an error or a panic ended the last one.
-    is_open: bool,
     /// An error ended the last dispatch before its last step.
     was_cut: bool,
     /// No error ends this dispatch early: otherwise a source that fails each time would keep others from their events.
@@ -229,11 +227,10 @@ impl Round {
         self.failures.push_back(Box::new(error));
     }
 
-    /// Begins the steps before a wait. Returns whether the last dispatch did not get to its end.
+    /// Begins the steps before a wait.
     #[inline]
-    pub(crate) fn begin(&mut self) -> bool {
+    pub(crate) fn begin(&mut self) {
         self.ran_user_code = false;
-        std::mem::replace(&mut self.is_open, true)
     }
 
     /// Begins a dispatch. After one that an error cut short, this one goes through to its end.
@@ -248,14 +245,7 @@ impl Round {
         let was_held = std::mem::take(&mut self.holds_failures);
         let outcome = steps.and_then(|()| self.failure());
         self.was_cut = outcome.is_err() && !was_held;
-        self.close(&outcome);
         outcome
-    }
-
-    /// Marks what was begun as complete, unless an error ended it.
-    #[inline]
-    pub(crate) fn close(&mut self, outcome: &Outcome) {
-        self.is_open &= outcome.is_err();
     }
 
     /// Lets errors come out at once, whatever a panic left set.

@@ -20,9 +20,10 @@ use crate::{CallbackKind, EventLoop, Registrar, Timer};
 impl<Data: LoopData> EventLoop<Data> {
     /// The first step of a dispatch: takes up what a panic interrupted, applies ops, and runs posts.
     pub(super) fn apply(&mut self, data: &mut Data) -> Outcome {
-        own_handle(&self.shared, data)?;
+        let registrations = own_handle(&self.shared, data)?.registrations();
         self.shared.ready().end_rest();
-        if self.round.begin() {
+        self.round.begin();
+        if self.round.was_interrupted() || registrations.running().is_some() {
             self.take_up_interrupted(data);
             own_handle(&self.shared, data)?;
         }
