@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::dispatch::{Budget, Round};
 use crate::error::{Error, ErrorAction, Outcome, Result};
 use crate::handle::local_remote::LocalPost;
-use crate::handle::{LoopData, LoopHandle, SendARemote, own_handle, tables};
+use crate::handle::{LoopData, LoopHandle, SendARemote, tables};
 use crate::insight::instrumentation::{Counters, Instrumentation};
 use crate::kernel::{Alarm, Poller};
 use crate::registry::Registrations;
@@ -437,6 +437,17 @@ impl<Data: LoopData> EventLoop<Data> {
         dispatched.map_err(|error| *error)
     }
 
+    /// The handle in the state, if it is the one made with this loop. User code may have put another into its place.
+    #[inline]
+    fn own_handle<'a>(&self, data: &'a mut Data) -> Outcome<&'a mut LoopHandle<Data>> {
+        let handle = data.loop_handle();
+        if Arc::ptr_eq(handle.registrations().shared(), &self.shared) {
+            Ok(handle)
+        } else {
+            Err(Box::new(Error::ForeignHandle))
+        }
+    }
+
     /// Runs `run`, then tells whoever watches the loop's fd whether there is more to do, also after a panic.
     #[inline]
     fn publishing(
@@ -471,7 +482,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn publish(&mut self, data: &mut Data) {
         if self.shared.is_exported() {
             self.publish_readiness(data);
-        } else if let Ok(handle) = own_handle(&self.shared, data) {
+        } else if let Ok(handle) = self.own_handle(data) {
             let is_due = handle.registrations().is_any_due();
             self.shared.set_work(handle.has_work() || is_due || self.budget.has_refused());
         }
@@ -479,7 +490,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     #[cold]
     fn publish_readiness(&mut self, data: &mut Data) {
-        let Ok(handle) = own_handle(&self.shared, data) else {
+        let Ok(handle) = self.own_handle(data) else {
             return self.shared.publish_work();
         };
         let registrations = handle.registrations_mut();

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::clock::{Clock, stamp};
-use crate::error::{Error, Outcome};
 use crate::handle::local_remote::LocalPost;
 use crate::registry::Registrations;
 use crate::registry::slot::downcast_mut;
@@ -14,7 +13,6 @@ use crate::registry::source::AnySource;
 use crate::shrink::pop_front;
 use crate::threads::dropped_guards::{DroppedGuard, Guard, SourceGuard};
 use crate::threads::remote::{Mailbox, Post, Remote};
-use crate::threads::shared::Shared;
 use crate::threads::signal::LoopSignal;
 use crate::token::SourceKey;
 use crate::{AnyToken, EventLoop, EventSource, Registrar, Token};
@@ -737,16 +735,3 @@ pub(crate) fn tables<Data: LoopData>(data: &mut Data) -> &mut Registrations {
     &mut data.loop_handle().registrations
 }
 
-/// The handle in `data`, if it is this loop's.
-#[inline]
-pub(crate) fn own_handle<'a, Data: LoopData>(
-    shared: &Arc<Shared>,
-    data: &'a mut Data,
-) -> Outcome<&'a mut LoopHandle<Data>> {
-    let handle = data.loop_handle();
-    if Arc::ptr_eq(handle.registrations.shared(), shared) {
-        Ok(handle)
-    } else {
-        Err(Box::new(Error::ForeignHandle))
-    }
-}

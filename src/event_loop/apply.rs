@@ -10,7 +10,7 @@ use slotmap::SecondaryMap;
 use super::insight::instrument_user_code;
 use crate::dispatch::Lane;
 use crate::error::Outcome;
-use crate::handle::{LoopData, LoopHandle, Op, own_handle, tables};
+use crate::handle::{LoopData, LoopHandle, Op, tables};
 use crate::insight::instrumentation::{Subject, instrument};
 use crate::registry::slot::{Slot, downcast_mut};
 use crate::shrink::pop_front;
@@ -20,12 +20,12 @@ use crate::{CallbackKind, EventLoop, Registrar, Timer};
 impl<Data: LoopData> EventLoop<Data> {
     /// The first step of a dispatch: takes up what a panic interrupted, applies ops, and runs posts.
     pub(super) fn apply(&mut self, data: &mut Data) -> Outcome {
-        let registrations = own_handle(&self.shared, data)?.registrations();
+        let registrations = self.own_handle(data)?.registrations();
         self.shared.ready().end_rest();
         self.round.begin();
         if self.round.was_interrupted() || registrations.running().is_some() {
             self.take_up_interrupted(data);
-            own_handle(&self.shared, data)?;
+            self.own_handle(data)?;
         }
         let handle = data.loop_handle();
         if self.is_asked(handle) {
@@ -71,7 +71,7 @@ impl<Data: LoopData> EventLoop<Data> {
             }
             self.apply_ops(data)?;
         }
-        own_handle(&self.shared, data).map(drop)
+        self.own_handle(data).map(drop)
     }
 
     /// Takes up what a panic or an error interrupted in the last dispatch.
@@ -87,7 +87,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Applies ops in the order in which they were issued.
     #[inline]
     pub(super) fn apply_ops(&mut self, data: &mut Data) -> Outcome {
-        let handle = own_handle(&self.shared, data)?;
+        let handle = self.own_handle(data)?;
         if self.has_ops(handle) { self.apply_some_ops(data) } else { Ok(()) }
     }
 
@@ -103,7 +103,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     fn apply_while_allowed(&mut self, data: &mut Data) -> Outcome {
         while let Some(op) =
-            own_handle(&self.shared, data)?.next_op(|clock| self.budget.may_run(Lane::Apply, clock))
+            self.own_handle(data)?.next_op(|clock| self.budget.may_run(Lane::Apply, clock))
         {
             self.take_lost(data);
             self.apply_op(op, data);
@@ -148,7 +148,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 if let Some((subject, slot)) = live_slot(&mut self.slots, key, data) {
                     let change = |_: &mut Data| change(&mut *slot.source);
                     instrument(&mut self.insight, subject, data, change);
-                    if own_handle(&self.shared, data).is_ok() {
+                    if self.own_handle(data).is_ok() {
                         self.reregister(key, data);
                     }
                 }
@@ -166,7 +166,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 if let Some(Slot { source, callback }) = self.remove(key, data) {
                     drop(callback);
                     // The policy, or the destructor of `callback`, may have put another loop's handle into the state.
-                    if own_handle(&self.shared, data).is_err() {
+                    if self.own_handle(data).is_err() {
                         return;
                     }
                     let subject = Subject::op(key, source.type_name());
@@ -287,7 +287,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn finish_changing(&mut self, key: SourceKey, data: &mut Data) {
         // Does something only if `register` panicked: the source then still counts as registered.
         self.disable(key, data);
-        let Ok(handle) = own_handle(&self.shared, data) else {
+        let Ok(handle) = self.own_handle(data) else {
             return self.round.set_changing(Some(key));
         };
         let registrations = handle.registrations_mut();

@@ -8,7 +8,7 @@ use super::insight::instrument_user_code;
 use crate::dispatch::Lane;
 use crate::error::Outcome;
 use crate::handle::idles::Idle;
-use crate::handle::{LoopData, own_handle, tables};
+use crate::handle::{LoopData, tables};
 use crate::insight::instrumentation::{Subject, instrument};
 use crate::registry::options::Priority;
 use crate::registry::slot::{Answer, Failure, What};
@@ -44,7 +44,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn deliver_after_refusal(&mut self, data: &mut Data) -> Outcome {
         // Leftover ops wait until the urgent lanes have run. A callback's own ops are queued behind them, so applying
         // those would run the leftovers first.
-        if own_handle(&self.shared, data)?.has_ops() {
+        if self.own_handle(data)?.has_ops() {
             self.budget.hold(Lane::Apply);
         }
         for priority in Priority::DESCENDING {
@@ -121,7 +121,7 @@ impl<Data: LoopData> EventLoop<Data> {
         // The source has more, even if one of the ops panics.
         self.round.set_running(turn.interest, turn.readiness);
         let applied = self.apply_ops(data);
-        let registrations = own_handle(&self.shared, data)?.registrations_mut();
+        let registrations = self.own_handle(data)?.registrations_mut();
         self.round.set_done();
         let may_go_on = registrations.may_go_on(turn.interest);
         let has_budget = applied.is_ok() && budget.goes_on(registrations.clock());
@@ -173,14 +173,14 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     fn end_turn(&mut self, answer: Answer, turn: Turn, data: &mut Data) -> Outcome {
         let has_more = self.shared.is_again();
-        let registrations = own_handle(&self.shared, data)?.registrations_mut();
+        let registrations = self.own_handle(data)?.registrations_mut();
         self.round.delivered(turn.readiness);
         let is_over = matches!(answer, Ok(PostAction::Continue)) && !has_more;
         if is_over && !registrations.emulates_level() {
             registrations.end_turn();
         } else {
             self.answered(answer, turn, data);
-            let registrations = own_handle(&self.shared, data)?.registrations_mut();
+            let registrations = self.own_handle(data)?.registrations_mut();
             if has_more {
                 self.round.defer(turn.interest, turn.readiness, registrations);
             }

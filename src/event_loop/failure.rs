@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{BoxError, Error, ErrorAction};
-use crate::handle::{LoopData, own_handle, tables};
+use crate::handle::{LoopData, tables};
 use crate::token::{InterestKey, SourceKey};
 use crate::{AnyToken, EventLoop, SourceOptions, TimeoutAction, Timer};
 
@@ -66,7 +66,7 @@ impl<Data: LoopData> EventLoop<Data> {
             return self.round.fail(error);
         }
         // The policy may have put another loop's handle into the state. The next application of ops reports that.
-        let Ok(handle) = own_handle(&self.shared, data) else { return };
+        let Ok(handle) = self.own_handle(data) else { return };
         match action {
             ErrorAction::Report | ErrorAction::Ignore => {}
             ErrorAction::Disable => drop(handle.disable(AnyToken::new(key))),

@@ -2,7 +2,7 @@
 
 use crate::EventLoop;
 use crate::error::Outcome;
-use crate::handle::{LoopData, own_handle};
+use crate::handle::LoopData;
 use crate::interest::ReadinessBits;
 use crate::registry::source::EventIterator;
 
@@ -17,7 +17,7 @@ impl<Data: LoopData> EventLoop<Data> {
         self.hooks.retain(|key| self.slots.contains_key(*key));
         for index in 0..self.hooks.len() {
             let key = self.hooks[index];
-            let registrations = own_handle(&self.shared, data)?.registrations_mut();
+            let registrations = self.own_handle(data)?.registrations_mut();
             let Some(slot) = self.slots.get_mut(key).filter(|_| registrations.is_registered(key))
             else {
                 continue;
@@ -37,7 +37,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 }
             }
         }
-        own_handle(&self.shared, data)?;
+        self.own_handle(data)?;
         self.round.failure()
     }
 
@@ -47,7 +47,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.hooks.is_empty() {
             return Ok(());
         }
-        let registrations = own_handle(&self.shared, data)?.registrations();
+        let registrations = self.own_handle(data)?.registrations();
         for &key in &self.hooks {
             if let Some(slot) = self.slots.get_mut(key)
                 && registrations.is_registered(key)
@@ -55,6 +55,6 @@ impl<Data: LoopData> EventLoop<Data> {
                 slot.source.before_handle_events(EventIterator::new(registrations, key));
             }
         }
-        own_handle(&self.shared, data).map(drop)
+        self.own_handle(data).map(drop)
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::duration;
 use crate::error::{Error, Outcome};
-use crate::handle::{LoopData, own_handle};
+use crate::handle::LoopData;
 use crate::interest::ReadinessBits;
 use crate::kernel::{Alarm, Timeout};
 use crate::registry::slot::What;
@@ -47,19 +47,19 @@ impl<Data: LoopData> EventLoop<Data> {
     ) -> Outcome {
         if self.insight.is_some() {
             self.begin_wait(timeout);
-            own_handle(&self.shared, data)?;
+            self.own_handle(data)?;
         }
         let waited = self.wait_and_collect(timeout, in_run, data);
         if self.insight.is_some() {
             self.end_wait();
         }
-        let registrations = own_handle(&self.shared, data)?.registrations_mut();
+        let registrations = self.own_handle(data)?.registrations_mut();
         self.round.take_up_deferred(registrations);
         let now = registrations.expire();
         self.budget.restart(now, registrations.is_prioritized());
         if self.round.has_stale() {
             self.report_orphans(data);
-            own_handle(&self.shared, data)?;
+            self.own_handle(data)?;
         }
         waited.map_err(|error| Box::new(Error::Io(error)))?;
         self.round.failure()
@@ -95,7 +95,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// whichever comes first. `true` if there is neither, so that the loop must wait for the kernel.
     #[cold]
     fn pass_time(&mut self, timeout: Timeout, in_run: bool, data: &mut Data) -> bool {
-        let Ok(handle) = own_handle(&self.shared, data) else { return false };
+        let Ok(handle) = self.own_handle(data) else { return false };
         if self.has_work(handle) || in_run && self.shared.is_stopping() {
             return false;
         }
@@ -136,7 +136,7 @@ impl<Data: LoopData> EventLoop<Data> {
             self.counters.wakeups += 1;
         }
         // A hosted callback may have put another loop's handle into the state.
-        if host.is_some() && own_handle(&self.shared, data).is_err() {
+        if host.is_some() && self.own_handle(data).is_err() {
             if notified {
                 // The loop reads the queue when the handle is back.
                 self.shared.ready().wake();
@@ -169,11 +169,11 @@ impl<Data: LoopData> EventLoop<Data> {
     ) -> Option<Timeout> {
         let what = What::Wait(&timeout.into());
         let answer = self.slots.get_mut(host).map(|slot| slot.call(what, data));
-        own_handle(&self.shared, data).ok()?;
+        self.own_handle(data).ok()?;
         if let Some(Err(failure)) = answer {
             let failure = self.source_failure(host, failure.error, data);
             self.report(failure, data);
-            own_handle(&self.shared, data).ok()?;
+            self.own_handle(data).ok()?;
         }
         Some(Timeout::Zero)
     }
