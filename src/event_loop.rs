@@ -426,12 +426,16 @@ impl<Data: LoopData> EventLoop<Data> {
         data: &mut Data,
     ) -> Result<()> {
         self.counters.rounds += 1;
-        self.begin_round();
+        if let Some(insight) = &mut self.insight {
+            insight.begin_round(self.counters.rounds);
+        }
         let dispatched = self.publishing(data, |event_loop, data| {
             event_loop.round.begin_dispatch();
             let dispatched = event_loop.steps(timeout, in_run, data);
             let dispatched = event_loop.round.end_dispatch(dispatched);
-            event_loop.end_round();
+            if let Some(insight) = &mut event_loop.insight {
+                insight.end_round(event_loop.counters.rounds);
+            }
             dispatched
         });
         dispatched.map_err(|error| *error)

@@ -248,34 +248,6 @@ pub(super) fn instrument_user_code<Data: LoopData, R>(
 }
 
 impl<Data: LoopData> EventLoop<Data> {
-    #[inline]
-    pub(super) fn begin_round(&mut self) {
-        if let Some(insight) = &mut self.insight {
-            insight.begin_round(self.counters.rounds);
-        }
-    }
-
-    #[inline]
-    pub(super) fn end_round(&mut self) {
-        if let Some(insight) = &mut self.insight {
-            insight.end_round(self.counters.rounds);
-        }
-    }
-
-    #[cold]
-    pub(super) fn begin_wait(&mut self, timeout: Option<Duration>) {
-        if let Some(insight) = &mut self.insight {
-            insight.begin_wait(timeout, self.round.len(), self.counters.wakeups);
-        }
-    }
-
-    #[cold]
-    pub(super) fn end_wait(&mut self) {
-        if let Some(insight) = &mut self.insight {
-            insight.end_wait(self.round.len(), self.counters.wakeups);
-        }
-    }
-
     /// Shows the loop to `look`. The instrumentation is a part of what `look` sees, so it stays in its place meanwhile.
     pub(super) fn run_inspect(&mut self, look: Look<Data>, data: &mut Data) {
         self.round.runs_user_code();

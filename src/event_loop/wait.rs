@@ -45,13 +45,13 @@ impl<Data: LoopData> EventLoop<Data> {
         in_run: bool,
         data: &mut Data,
     ) -> Outcome {
-        if self.insight.is_some() {
-            self.begin_wait(timeout);
+        if let Some(insight) = &mut self.insight {
+            insight.begin_wait(timeout, self.round.len(), self.counters.wakeups);
             self.own_handle(data)?;
         }
         let waited = self.wait_and_collect(timeout, in_run, data);
-        if self.insight.is_some() {
-            self.end_wait();
+        if let Some(insight) = &mut self.insight {
+            insight.end_wait(self.round.len(), self.counters.wakeups);
         }
         let registrations = self.own_handle(data)?.registrations_mut();
         self.round.take_up_deferred(registrations);

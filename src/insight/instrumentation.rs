@@ -301,6 +301,7 @@ impl Instrumentation {
     }
 
     /// Notes that a wait begins, with `queued` interests to deliver and after `wakeups` wake-ups.
+    #[cold]
     pub(crate) fn begin_wait(&mut self, timeout: Option<Duration>, queued: usize, wakeups: u64) {
         self.observers.iter_mut().for_each(|observer| observer.wait_begin(timeout));
         if std::mem::take(&mut self.woke) && self.counting {
@@ -310,6 +311,7 @@ impl Instrumentation {
     }
 
     /// Notes that a wait ends; `queued` and `wakeups` are the counts by now.
+    #[cold]
     pub(crate) fn end_wait(&mut self, queued: usize, wakeups: u64) {
         let Some((started, queued_before, wakeups_before)) = self.wait_started.take() else {
             return;
