@@ -7,7 +7,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use slotmap::SecondaryMap;
 
-use super::insight::instrument_user_code;
 use crate::dispatch::Lane;
 use crate::error::Outcome;
 use crate::handle::{LoopData, LoopHandle, Op, tables};
@@ -61,13 +60,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         while !self.posts.is_empty() && self.may_run(Lane::Apply, data) {
             if let Some(post) = pop_front(&mut self.posts) {
-                instrument_user_code(
-                    &mut self.insight,
-                    &mut self.round,
-                    Subject::new(CallbackKind::Remote),
-                    data,
-                    post,
-                );
+                self.run_user_code(Subject::new(CallbackKind::Remote), data, post);
             }
             self.apply_ops(data)?;
         }
@@ -158,7 +151,8 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.round.runs_user_code();
                 if let Some((subject, slot)) = live_slot(&mut self.slots, key, data) {
                     let visit = |data: &mut Data| visitor(&mut *slot.source, data);
-                    instrument_user_code(&mut self.insight, &mut self.round, subject, data, visit);
+                    self.round.calls();
+                    instrument(&mut self.insight, subject, data, visit);
                 }
             }
             Op::Take(key, then) => {
@@ -171,7 +165,7 @@ impl<Data: LoopData> EventLoop<Data> {
                     }
                     let subject = Subject::op(key, source.type_name());
                     let take = |data: &mut Data| then(source, data);
-                    instrument_user_code(&mut self.insight, &mut self.round, subject, data, take);
+                    self.run_user_code(subject, data, take);
                 }
             }
             Op::Inspect(look) => self.run_inspect(look, data),

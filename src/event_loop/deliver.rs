@@ -4,12 +4,11 @@
 //! Ops are applied after every callback. Ops that a callback issued for its own source take precedence over what the
 //! source answers.
 
-use super::insight::instrument_user_code;
 use crate::dispatch::Lane;
 use crate::error::Outcome;
 use crate::handle::idles::Idle;
 use crate::handle::{LoopData, tables};
-use crate::insight::instrumentation::{Subject, instrument};
+use crate::insight::instrumentation::Subject;
 use crate::registry::options::Priority;
 use crate::registry::slot::{Answer, Failure, What};
 use crate::registry::{SourceBudget, Turn};
@@ -162,9 +161,9 @@ impl<Data: LoopData> EventLoop<Data> {
         let what = What::Process(interest, readiness);
         match &mut self.insight {
             None => slot.call(what, data),
-            Some(_) => {
+            Some(insight) => {
                 let subject = Subject::source(key, interest, slot.source.type_name());
-                instrument(&mut self.insight, subject, data, |data| slot.call(what, data))
+                insight.watch(subject, data, |data| slot.call(what, data))
             }
         }
     }
@@ -260,8 +259,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 return Ok(());
             }
             if let Some(Idle { name, callback }) = data.loop_handle().idles.pop() {
-                let subject = Subject::idle(name);
-                instrument_user_code(&mut self.insight, &mut self.round, subject, data, callback);
+                self.run_user_code(Subject::idle(name), data, callback);
                 self.apply_ops(data)?;
             }
         }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::instant;
-use crate::dispatch::Round;
 use crate::handle::{Look, tables};
 use crate::insight::instrumentation::{Instrumentation, Subject, instrument};
 use crate::insight::observe::{CallbackReport, Observer};
@@ -233,21 +232,20 @@ impl<Data> EventLoop<Data> {
     }
 }
 
-/// [`instrument`] for user code that may run before a wait. That wait then does not block.
-#[inline]
-pub(super) fn instrument_user_code<Data: LoopData, R>(
-    insight: &mut Option<Box<Instrumentation>>,
-    round: &mut Round,
-    subject: Subject,
-    data: &mut Data,
-    run: impl FnOnce(&mut Data) -> R,
-) -> R {
-    round.runs_user_code();
-    round.calls();
-    instrument(insight, subject, data, run)
-}
-
 impl<Data: LoopData> EventLoop<Data> {
+    /// Runs user code that may run before a wait. That wait then does not block.
+    #[inline]
+    pub(super) fn run_user_code(
+        &mut self,
+        subject: Subject,
+        data: &mut Data,
+        run: impl FnOnce(&mut Data),
+    ) {
+        self.round.runs_user_code();
+        self.round.calls();
+        instrument(&mut self.insight, subject, data, run);
+    }
+
     /// Shows the loop to `look`. The instrumentation is a part of what `look` sees, so it stays in its place meanwhile.
     pub(super) fn run_inspect(&mut self, look: Look<Data>, data: &mut Data) {
         self.round.runs_user_code();
