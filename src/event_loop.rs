@@ -318,12 +318,11 @@ impl<Data> EventLoop<Data> {
     where
         Data: LoopData,
     {
-        let applied = self.publishing(data, |event_loop, data| {
+        self.publishing(data, |event_loop, data| {
             event_loop.round.hold_no_failures();
             event_loop.budget.allow_ops();
             event_loop.apply(data)
-        });
-        applied.map_err(|error| *error)
+        })
     }
 
     /// Sets the policy that decides what the loop does about an [`Error::Source`] or an [`Error::Orphan`].
@@ -429,7 +428,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if let Some(insight) = &mut self.insight {
             insight.begin_round(self.counters.rounds);
         }
-        let dispatched = self.publishing(data, |event_loop, data| {
+        self.publishing(data, |event_loop, data| {
             event_loop.round.begin_dispatch();
             let dispatched = event_loop.steps(timeout, in_run, data);
             let dispatched = event_loop.round.end_dispatch(dispatched);
@@ -437,8 +436,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 insight.end_round(event_loop.counters.rounds);
             }
             dispatched
-        });
-        dispatched.map_err(|error| *error)
+        })
     }
 
     /// The handle in the state, if it is the one made with this loop. User code may have put another into its place.
@@ -458,12 +456,12 @@ impl<Data: LoopData> EventLoop<Data> {
         &mut self,
         data: &mut Data,
         run: impl FnOnce(&mut Self, &mut Data) -> Outcome,
-    ) -> Outcome {
+    ) -> Result<()> {
         let guard = self.shared.is_exported().then(|| PublishWork(Arc::clone(&self.shared)));
         let outcome = run(self, data);
         drop(guard);
         self.publish(data);
-        outcome
+        outcome.map_err(|error| *error)
     }
 
     /// The steps of a dispatch. An error ends the dispatch; the next one does the remaining steps.
