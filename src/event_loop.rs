@@ -516,15 +516,6 @@ impl Drop for PublishWork {
     }
 }
 
-impl<Data> EventLoop<Data> {
-    /// Frees the memory of the slots. The caller calls this when there are none.
-    pub(crate) fn shrink_slots(&mut self) {
-        if self.slots.capacity() > 1024 {
-            self.slots = SecondaryMap::new();
-        }
-    }
-}
-
 #[cfg(all(unix, not(mio_unsupported_force_poll_poll)))]
 mod fd {
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
