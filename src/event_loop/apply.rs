@@ -72,8 +72,17 @@ impl<Data: LoopData> EventLoop<Data> {
     fn take_up_interrupted(&mut self, data: &mut Data) {
         let registrations = tables(data);
         registrations.end_turn();
-        if let Some(key) = self.round.take_interrupted(registrations) {
-            self.finish_changing(key, data);
+        let Some(key) = self.round.take_interrupted(registrations) else { return };
+        // A registration is undone, an unregistration finished. This does something only if `register` panicked: the
+        // source then still counts as registered.
+        self.disable(key, data);
+        let Ok(handle) = self.own_handle(data) else {
+            return self.round.set_changing(Some(key));
+        };
+        let registrations = handle.registrations_mut();
+        registrations.sweep(key);
+        if !registrations.is_live(key) {
+            drop(self.remove(key, data));
         }
     }
 
@@ -275,21 +284,6 @@ impl<Data: LoopData> EventLoop<Data> {
             self.report(failure, data);
         }
         slot
-    }
-
-    /// Undoes a registration, or finishes an unregistration, that a panic interrupted.
-    #[cold]
-    fn finish_changing(&mut self, key: SourceKey, data: &mut Data) {
-        // Does something only if `register` panicked: the source then still counts as registered.
-        self.disable(key, data);
-        let Ok(handle) = self.own_handle(data) else {
-            return self.round.set_changing(Some(key));
-        };
-        let registrations = handle.registrations_mut();
-        registrations.sweep(key);
-        if !registrations.is_live(key) {
-            drop(self.remove(key, data));
-        }
     }
 }
 
