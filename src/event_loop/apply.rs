@@ -203,17 +203,9 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// Updates a registration because an op asks for it.
-    fn reregister(&mut self, key: SourceKey, data: &mut Data) {
-        self.reregister_as(false, key, data);
-    }
-
-    /// Updates a registration because the source answered so.
-    pub(super) fn reregister_by_answer(&mut self, key: SourceKey, data: &mut Data) {
-        self.reregister_as(true, key, data);
-    }
-
-    fn reregister_as(&mut self, answered: bool, key: SourceKey, data: &mut Data) {
+    /// Updates the registration of a source that is registered. Outside of ops, the source has asked for that by its
+    /// answer.
+    pub(super) fn reregister(&mut self, key: SourceKey, data: &mut Data) {
         let registrations = tables(data);
         let Some(slot) = self.slots.get_mut(key) else { return };
         // While ops that move the deadline are queued, the tables are ahead of the source. The last of these ops
@@ -222,7 +214,7 @@ impl<Data: LoopData> EventLoop<Data> {
             return;
         }
         let mut registrar = Registrar::new(registrations, key);
-        registrar.is_answer = answered;
+        registrar.is_answer = !self.shared.is_applying();
         let reregistered = slot.source.reregister(&mut registrar);
         self.take_lost(data);
         if let Err(error) = reregistered {

@@ -201,11 +201,11 @@ impl<Data: LoopData> EventLoop<Data> {
             Ok(PostAction::Disable | PostAction::Remove)
                 if registrations.was_touched() && !registrations.goes_once(key) =>
             {
-                self.reregister_by_answer(key, data);
+                self.reregister(key, data);
             }
             Ok(PostAction::Again) => {}
             Ok(PostAction::Continue) => self.rearm(turn, data),
-            Ok(PostAction::Reregister) => self.reregister_by_answer(key, data),
+            Ok(PostAction::Reregister) => self.reregister(key, data),
             Ok(PostAction::Disable) => self.disable(key, data),
             Ok(PostAction::Remove) => drop(self.remove(key, data)),
             Err(failure) => self.failed(*failure, turn, data),
@@ -215,7 +215,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Re-registers a source that goes on, if its mode needs that for the next event.
     fn rearm(&mut self, turn: Turn, data: &mut Data) {
         if tables(data).needs_rearm(turn.interest) {
-            self.reregister_by_answer(turn.source, data);
+            self.reregister(turn.source, data);
         }
     }
 
@@ -237,7 +237,7 @@ impl<Data: LoopData> EventLoop<Data> {
             // Without this, a deadline that the source set in the failed call would be lost.
             let registrations = &*tables(data);
             if registrations.needs_rearm(interest) || registrations.is_deadline(interest) {
-                self.reregister_by_answer(key, data);
+                self.reregister(key, data);
             }
             self.report(failure, data);
         }
