@@ -3,6 +3,7 @@
 //! Each op leaves the tables whole before it runs user code (a visitor, a destructor, the error policy). An op whose
 //! source panics is not applied twice, except for a removal: the next dispatch finishes it.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use slotmap::SecondaryMap;
@@ -196,11 +197,7 @@ impl<Data: LoopData> EventLoop<Data> {
             registrations.set_registered(key, false);
         }
         self.round.set_changing(None);
-        if let Err(error) = registered {
-            self.take_lost(data);
-            let failure = self.source_failure(key, error.into(), data);
-            self.report(failure, data);
-        }
+        self.settle(registered, key, data);
     }
 
     /// Updates the registration of a source that is registered. Outside of ops, the source has asked for that by its
@@ -216,8 +213,13 @@ impl<Data: LoopData> EventLoop<Data> {
         let mut registrar = Registrar::new(registrations, key);
         registrar.is_answer = !self.shared.is_applying();
         let reregistered = slot.source.reregister(&mut registrar);
+        self.settle(reregistered, key, data);
+    }
+
+    /// Takes up what a changed registration lost, and reports why the change failed, if it did.
+    fn settle(&mut self, changed: io::Result<()>, key: SourceKey, data: &mut Data) {
         self.take_lost(data);
-        if let Err(error) = reregistered {
+        if let Err(error) = changed {
             let failure = self.source_failure(key, error.into(), data);
             self.report(failure, data);
         }
@@ -232,14 +234,12 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     pub(super) fn disable(&mut self, key: SourceKey, data: &mut Data) {
-        if let Err(error) = self.unregister(key, data) {
-            let failure = self.source_failure(key, error.into(), data);
-            self.report(failure, data);
-        }
+        let unregistered = self.unregister(key, data);
+        self.settle(unregistered, key, data);
     }
 
     /// Unregisters a source, if it is registered. The source counts as unregistered even if this fails.
-    fn unregister(&mut self, key: SourceKey, data: &mut Data) -> std::io::Result<()> {
+    fn unregister(&mut self, key: SourceKey, data: &mut Data) -> io::Result<()> {
         let registrations = tables(data);
         let Some(slot) = self.slots.get_mut(key) else { return Ok(()) };
         if !registrations.set_registered(key, false) {
