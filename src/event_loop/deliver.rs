@@ -21,17 +21,11 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         self.apply_asked(data)?;
         if self.round.has_queued() || tables(data).is_any_due() {
-            self.deliver_found(data)?;
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn deliver_found(&mut self, data: &mut Data) -> Outcome {
-        for priority in Priority::DESCENDING {
-            for lane in [Lane::Events(priority), Lane::Timers(priority)] {
-                if self.has_next(lane, data) {
-                    self.deliver_lane(lane, data)?;
+            for priority in Priority::DESCENDING {
+                for lane in [Lane::Events(priority), Lane::Timers(priority)] {
+                    if self.has_next(lane, data) {
+                        self.deliver_lane(lane, data)?;
+                    }
                 }
             }
         }
