@@ -185,7 +185,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Does what the source answered, unless its callback issued ops that say otherwise.
     fn answered(&mut self, answer: Answer, turn: Turn, data: &mut Data) {
-        let Turn { source: key, .. } = turn;
+        let key = turn.source;
         let registrations = tables(data);
         match answer {
             // The queued op removes the source; a `take` does more than that.
@@ -198,18 +198,12 @@ impl<Data: LoopData> EventLoop<Data> {
                 self.reregister(key, data);
             }
             Ok(PostAction::Again) => {}
-            Ok(PostAction::Continue) => self.rearm(turn, data),
-            Ok(PostAction::Reregister) => self.reregister(key, data),
+            // It goes on, and its mode does not need the registration updated for the next event.
+            Ok(PostAction::Continue) if !registrations.needs_rearm(turn.interest) => {}
+            Ok(PostAction::Continue | PostAction::Reregister) => self.reregister(key, data),
             Ok(PostAction::Disable) => self.disable(key, data),
             Ok(PostAction::Remove) => drop(self.remove(key, data)),
             Err(failure) => self.failed(*failure, turn, data),
-        }
-    }
-
-    /// Re-registers a source that goes on, if its mode needs that for the next event.
-    fn rearm(&mut self, turn: Turn, data: &mut Data) {
-        if tables(data).needs_rearm(turn.interest) {
-            self.reregister(turn.source, data);
         }
     }
 
