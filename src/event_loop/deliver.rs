@@ -234,15 +234,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Runs the idles that are queued at this moment.
     #[inline]
     pub(super) fn run_idles(&mut self, data: &mut Data) -> Outcome {
-        match data.loop_handle().idles.len() {
-            0 => Ok(()),
-            idles => self.run_some_idles(idles, data),
-        }
-    }
-
-    #[inline(never)]
-    fn run_some_idles(&mut self, idles: usize, data: &mut Data) -> Outcome {
-        for _ in 0..idles {
+        for _ in 0..data.loop_handle().idles.len() {
             if !self.may_run(Lane::Idle, data) {
                 return Ok(());
             }
