@@ -10,10 +10,9 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Calls `before_sleep`, and queues the events that it returns.
     #[inline]
     pub(super) fn before_sleep(&mut self, data: &mut Data) -> Outcome {
-        if self.hooks.is_empty() { Ok(()) } else { self.call_before_sleep(data) }
-    }
-
-    fn call_before_sleep(&mut self, data: &mut Data) -> Outcome {
+        if self.hooks.is_empty() {
+            return Ok(());
+        }
         self.hooks.retain(|key| self.slots.contains_key(*key));
         for index in 0..self.hooks.len() {
             let key = self.hooks[index];
@@ -23,14 +22,13 @@ impl<Data: LoopData> EventLoop<Data> {
                 continue;
             };
             match slot.source.before_sleep() {
-                Ok(None) => {}
-                // One of another source names nothing here.
-                Ok(Some((_, token))) if registrations.watch(key, token.key()).is_none() => {}
-                Ok(Some((readiness, token))) => {
+                Ok(Some((readiness, token))) if registrations.watch(key, token.key()).is_some() => {
                     // The kernel does not know about this event.
                     let readiness = ReadinessBits::from(readiness).with_more();
                     self.round.found(token.key(), readiness, registrations);
                 }
+                // A token of another source names nothing here.
+                Ok(_) => {}
                 Err(error) => {
                     let failure = self.source_failure(key, error.into(), data);
                     self.report(failure, data);
