@@ -102,8 +102,8 @@ impl<Data: LoopData> EventLoop<Data> {
         let clock = handle.registrations().clock();
         let now = clock.now_stamp();
         let until = self.shared.nearest_deadline().map(|at| duration(at.saturating_sub(now)));
-        let timeout: Option<Duration> = timeout.into();
-        let Some(step) = timeout.into_iter().chain(until).min() else { return true };
+        let step = until.map_or(timeout, |until| timeout.at_most(until));
+        let Some(step) = step.into() else { return true };
         clock.advance(step);
         self.counters.wakeups += 1;
         false
@@ -120,13 +120,9 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         // A stop from before ends the wait only in `run`.
         let stops = in_run || !self.shared.is_stopping();
-        let timeout = match self.fall_asleep(timeout, stops, handle) {
-            Ok(timeout) => timeout,
-            Err(error) => {
-                self.shared.ready().end_rest();
-                return Err(error);
-            }
-        };
+        let timeout = self
+            .fall_asleep(timeout, stops, handle)
+            .inspect_err(|_| self.shared.ready().end_rest())?;
         let host = handle.registrations().host();
         let left = host.map_or(Some(timeout), |host| self.wait_in_host(host, timeout, data));
         let waited = left.map_or(Ok(()), |timeout| self.ask_kernel(timeout));
