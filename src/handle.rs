@@ -666,14 +666,8 @@ impl<Data> LoopHandle<Data> {
         self.registrations.shared().dropped_guards().take(&mut guards);
         for dropped in guards {
             match dropped {
-                DroppedGuard::Source(source) => {
-                    let key = source.key();
-                    // From here on, ops that were queued before the guard was dropped do nothing to the source.
-                    if self.registrations.begin_removal(key, true) {
-                        self.cancel_retry(key);
-                        self.push(Op::Remove(key));
-                    }
-                }
+                // Ops are being applied: those that were queued before do nothing to the source from here on.
+                DroppedGuard::Source(source) => drop(self.remove(source)),
                 // The idle's empty place keeps the next wait from blocking, whatever its destructor does.
                 DroppedGuard::Idle(idle) => idles.extend(self.idles.cancel(idle)),
                 DroppedGuard::Fd { interest, told } => {
