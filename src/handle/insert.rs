@@ -135,7 +135,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_once_slot(None, source, callback)
+        self.insert_slot(None, source, callback, true, once::<S, F, Data>)
     }
 
     /// Inserts a source for one event like [`insert_once`](Self::insert_once), with [`SourceOptions`]: a name, a
@@ -180,20 +180,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_once_slot(Some(options), source, callback)
-    }
-
-    fn insert_once_slot<S, F>(
-        &mut self,
-        options: Option<SourceOptions>,
-        source: S,
-        callback: F,
-    ) -> Result<Token<S>, InsertOnceError<S, F>>
-    where
-        S: EventSource,
-        F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
-    {
-        self.insert_slot(options, source, callback, true, once::<S, F, Data>)
+        self.insert_slot(Some(options), source, callback, true, once::<S, F, Data>)
     }
 
     /// Registers a source and queues an op that stores it, with the callback that `make` makes. `once`: the source goes
