@@ -201,7 +201,8 @@ impl<Data> LoopHandle<Data> {
         // Box first: moving the source after registering stalls on its recent stores.
         let mut source = Box::new(source);
         let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
-        let attempt = Attempt::new::<S>(&mut self.registrations, options, life);
+        let key = self.registrations.add_source::<S>(options, life);
+        let attempt = Attempt { registrations: &mut self.registrations, key, done: false };
         match attempt.register(&mut *source) {
             Ok(key) => {
                 self.push(Op::Insert(key, Slot { source, callback: make(callback) }));
@@ -238,17 +239,7 @@ struct Attempt<'a> {
     done: bool,
 }
 
-impl<'a> Attempt<'a> {
-    #[inline]
-    fn new<S: EventSource>(
-        registrations: &'a mut Registrations,
-        options: Option<SourceOptions>,
-        life: Life,
-    ) -> Self {
-        let key = registrations.add_source::<S>(options, life);
-        Self { registrations, key, done: false }
-    }
-
+impl Attempt<'_> {
     #[inline]
     fn register<S: EventSource>(mut self, source: &mut S) -> io::Result<SourceKey> {
         let mut registrar = Registrar::new(self.registrations, self.key);
