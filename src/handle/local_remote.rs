@@ -76,14 +76,13 @@ impl<Data> LoopHandle<Data> {
 impl<Data: LoopData> LocalRemote<Data> {
     /// Queues `f` to run with the state, as [`Remote::post`] does. `false` if the loop is gone; `f` is dropped then.
     pub fn post(&self, f: impl FnOnce(&mut Data) + 'static) -> bool {
-        self.posts.add(Box::new(f)).is_ok() && self.remote.post(|data| run_next(data))
-    }
-}
-
-/// Runs the oldest local post.
-fn run_next<Data: LoopData>(data: &mut Data) {
-    if let Some(post) = data.loop_handle().local_posts.take_next() {
-        post(data);
+        self.posts.add(Box::new(f)).is_ok()
+            && self.remote.post(|data| {
+                // The oldest local post.
+                if let Some(post) = data.loop_handle().local_posts.take_next() {
+                    post(data);
+                }
+            })
     }
 }
 
