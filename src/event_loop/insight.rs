@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::instant;
 use crate::handle::{Look, tables};
-use crate::insight::instrumentation::{Instrumentation, Subject, instrument};
+use crate::insight::instrumentation::{Instrumentation, SourceRecord, Subject, instrument};
 use crate::insight::observe::{CallbackReport, Observer};
 use crate::insight::stats::{SourceRow, SourceTable, Stats};
 use crate::{AnyToken, CallbackKind, EventLoop, LoopData, LoopHandle};
@@ -214,6 +214,8 @@ impl<Data> EventLoop<Data> {
         let slot = self.slots.get(key)?;
         let options = registrations.options(key);
         let record = self.insight.as_ref().and_then(|insight| insight.record(key));
+        let none = SourceRecord::default();
+        let record = record.unwrap_or(&none);
         Some(SourceRow {
             token: AnyToken::new(key),
             name: options.and_then(|options| options.name.as_deref()).map(str::to_owned),
@@ -223,11 +225,11 @@ impl<Data> EventLoop<Data> {
             scoped: options.is_some_and(|options| options.scope.is_some()),
             deadline: registrations.nearest_deadline_of(key).map(instant),
             backlog: registrations.backlog_of(key),
-            events: record.map_or(0, |record| record.events),
-            busy: record.map_or(Duration::ZERO, |record| record.busy),
-            slowest: record.map_or(Duration::ZERO, |record| record.slowest),
-            wakeups: record.map_or(0, |record| record.wakeups),
-            last_error: record.and_then(|record| record.last_error.clone()),
+            events: record.events,
+            busy: record.busy,
+            slowest: record.slowest,
+            wakeups: record.wakeups,
+            last_error: record.last_error.clone(),
         })
     }
 }

@@ -86,6 +86,7 @@ pub(crate) struct RunningCallback {
 }
 
 /// The record of one source.
+#[derive(Default)]
 pub(crate) struct SourceRecord {
     name: Cow<'static, str>,
     pub(crate) events: u64,
@@ -233,15 +234,8 @@ impl Instrumentation {
         if !self.sources.contains_key(key) {
             // The key may reuse the slot of a source that was removed in this round, whose record still exists.
             self.forget_removed();
-            let record = SourceRecord {
-                name: registrations.name_of(key, type_name),
-                events: 0,
-                busy: Duration::ZERO,
-                slowest: Duration::ZERO,
-                wakeups: 0,
-                errors: 0,
-                last_error: None,
-            };
+            let name = registrations.name_of(key, type_name);
+            let record = SourceRecord { name, ..SourceRecord::default() };
             self.sources.insert(key, record);
         }
     }
