@@ -119,9 +119,7 @@ impl<Data> EventLoop<Data> {
     ///
     /// [`stats`](Self::stats) has an example.
     pub fn enable_stats(&mut self, on: bool) {
-        if on || self.insight.is_some() {
-            self.insight.get_or_insert_default().count(on);
-        }
+        self.insight.get_or_insert_default().count(on);
         self.drop_idle_insight();
     }
 
