@@ -129,10 +129,6 @@ struct LoopWake {
 
 impl Wake for LoopWake {
     fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
         if !self.woken.swap(true, Ordering::AcqRel)
             && let Some(shared) = self.shared.upgrade()
         {
