@@ -1,7 +1,6 @@
 //! Shows the loop to others: reports to observers, statistics, and the table of sources.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::clock::instant;
 use crate::handle::{Look, tables};
