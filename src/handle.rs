@@ -728,4 +728,3 @@ fn runs_code_when_dropped<T>(_: &T) -> bool {
 pub(crate) fn tables<Data: LoopData>(data: &mut Data) -> &mut Registrations {
     &mut data.loop_handle().registrations
 }
-
