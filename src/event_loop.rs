@@ -29,7 +29,7 @@ use crate::registry::slot::{Slot, downcast_mut};
 use crate::threads::ready::{ReadyQueue, Woken};
 use crate::threads::remote::{Mailbox, Post};
 use crate::threads::shared::Shared;
-use crate::token::{SourceKey, WAKER};
+use crate::token::{InterestKey, SourceKey, WAKER};
 use crate::{EventSource, Token};
 
 mod apply;
@@ -40,8 +40,6 @@ mod hooks;
 mod insight;
 mod remote_insert;
 mod wait;
-
-use failure::Orphan;
 
 pub(crate) type ErrorPolicy<Data> = Box<dyn FnMut(&Error, &mut Data) -> ErrorAction>;
 
@@ -92,7 +90,7 @@ pub struct EventLoop<Data> {
     /// How much a round may run.
     budget: Budget,
     /// Sources that are gone while their files may still be open: the kernel may keep reporting these files.
-    orphans: VecDeque<Orphan>,
+    orphans: VecDeque<(InterestKey, Error)>,
     /// Where remotes post; `posts` are those that the loop took and has not run yet.
     mailbox: Arc<Mailbox<Post<Data>>>,
     posts: VecDeque<Post<Data>>,

@@ -118,7 +118,7 @@ impl Round {
         !self.ready[priority.index()].is_empty()
     }
 
-    /// Starts the turn of the next interest of `priority`. The inner `None`: its source gets no events.
+    /// Starts the turn of the next interest of `priority`. `None` also if its source gets no events.
     #[inline]
     pub(crate) fn next_ready(
         &mut self,

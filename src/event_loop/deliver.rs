@@ -74,7 +74,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
     }
 
-    /// Starts the next turn. The inner `None`: the source gets no events.
+    /// Starts the next turn. `None` also if the source gets no events.
     #[inline]
     fn next_turn(&mut self, lane: Lane, data: &mut Data) -> Option<Turn> {
         let registrations = tables(data);

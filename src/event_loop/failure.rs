@@ -9,7 +9,6 @@ use crate::{AnyToken, EventLoop, SourceOptions, TimeoutAction, Timer};
 
 /// The error of a source, with the source's name and its own policy.
 pub(crate) struct SourceFailure {
-    key: SourceKey,
     error: Error,
     policy: Option<ErrorAction>,
 }
@@ -31,7 +30,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if let Some(insight) = &mut self.insight {
             insight.note_error(key, type_name, &error, registrations);
         }
-        SourceFailure { key, error, policy }
+        SourceFailure { error, policy }
     }
 
     /// Reports that a source was refused. Nobody has a token of it.
@@ -42,15 +41,15 @@ impl<Data: LoopData> EventLoop<Data> {
         policy: Option<ErrorAction>,
         data: &mut Data,
     ) {
-        let key = SourceKey::default();
-        let error = Error::Source { token: AnyToken::new(key), name, error };
-        self.report(SourceFailure { key, error, policy }, data);
+        let token = AnyToken::new(SourceKey::default());
+        let error = Error::Source { token, name, error };
+        self.report(SourceFailure { error, policy }, data);
     }
 
     /// Lets the policy decide on an error.
     #[cold]
     pub(super) fn report(&mut self, failure: SourceFailure, data: &mut Data) {
-        let SourceFailure { key, error, policy } = failure;
+        let SourceFailure { error, policy } = failure;
         let action = match (policy, &mut self.policy) {
             (Some(action), _) => action,
             (None, None) => ErrorAction::Report,
@@ -66,22 +65,14 @@ impl<Data: LoopData> EventLoop<Data> {
             return self.round.fail(error);
         }
         // The policy may have put another loop's handle into the state. The next application of ops reports that.
-        let Ok(handle) = self.own_handle(data) else { return };
+        let (Ok(handle), Some(token)) = (self.own_handle(data), error.token()) else { return };
         match action {
             ErrorAction::Report | ErrorAction::Ignore => {}
-            ErrorAction::Disable => drop(handle.disable(AnyToken::new(key))),
-            ErrorAction::Remove => drop(handle.remove(AnyToken::new(key))),
-            ErrorAction::Retry(delay) => retry(key, delay, &error, data),
+            ErrorAction::Disable => drop(handle.disable(token)),
+            ErrorAction::Remove => drop(handle.remove(token)),
+            ErrorAction::Retry(delay) => retry(token, delay, &error, data),
         }
     }
-}
-
-/// A source that was removed, or gave up an fd, while the kernel could not be told so.
-#[derive(Debug)]
-pub(crate) struct Orphan {
-    interest: InterestKey,
-    key: SourceKey,
-    name: String,
 }
 
 impl<Data: LoopData> EventLoop<Data> {
@@ -95,17 +86,17 @@ impl<Data: LoopData> EventLoop<Data> {
             self.orphans.pop_front();
         }
         let name = tables(data).name_of(key, self.type_name_of(key)).into_owned();
-        self.orphans.push_back(Orphan { interest, key, name });
+        let error = Error::Orphan { token: AnyToken::new(key), name };
+        self.orphans.push_back((interest, error));
     }
 
     /// Reports each orphan that the kernel keeps reporting, once.
     #[cold]
     pub(super) fn report_orphans(&mut self, data: &mut Data) {
         for interest in self.round.take_stale() {
-            let orphan = self.orphans.iter().position(|orphan| orphan.interest == interest);
-            if let Some(Orphan { key, name, .. }) = orphan.and_then(|at| self.orphans.remove(at)) {
-                let error = Error::Orphan { token: AnyToken::new(key), name };
-                self.report(SourceFailure { key, error, policy: None }, data);
+            let orphan = self.orphans.iter().position(|(of, _)| *of == interest);
+            if let Some((_, error)) = orphan.and_then(|at| self.orphans.remove(at)) {
+                self.report(SourceFailure { error, policy: None }, data);
             }
         }
     }
@@ -116,9 +107,9 @@ impl<Data: LoopData> EventLoop<Data> {
 }
 
 /// Disables a source, and starts a timer that enables it again.
-fn retry<Data: LoopData>(key: SourceKey, delay: Duration, error: &Error, data: &mut Data) {
+fn retry<Data: LoopData>(source: AnyToken, delay: Duration, error: &Error, data: &mut Data) {
     let handle = data.loop_handle();
-    let source = AnyToken::new(key);
+    let key = source.key();
     if !handle.disable(source) {
         return;
     }

@@ -131,7 +131,7 @@ impl Registrations {
         self.deadlines.iter().any(Deadlines::is_any_due)
     }
 
-    /// Starts the turn of the next expired deadline of `priority`, in the order of deadlines. The inner `None`: its
+    /// Starts the turn of the next expired deadline of `priority`, in the order of deadlines. `None` also if its
     /// source gets no events.
     #[inline]
     pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Turn> {
