@@ -60,8 +60,7 @@ pub enum Event<T> {
 /// ```
 #[inline]
 pub fn channel<T>() -> (Sender<T>, Channel<T>) {
-    let shared = ChannelShared::new(UNBOUNDED);
-    (Sender { shared: Arc::clone(&shared) }, Channel::new(shared))
+    with_bound(UNBOUNDED)
 }
 
 /// Makes a channel that holds at most `bound` messages: sending blocks while it is full. With a bound of 0 each send
@@ -101,8 +100,27 @@ pub fn channel<T>() -> (Sender<T>, Channel<T>) {
 /// ```
 #[inline]
 pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Channel<T>) {
-    let shared = ChannelShared::new(bound);
-    (SyncSender { shared: Arc::clone(&shared) }, Channel::new(shared))
+    let (sender, channel) = with_bound(bound);
+    (SyncSender { sender }, channel)
+}
+
+#[inline]
+fn with_bound<T>(bound: usize) -> (Sender<T>, Channel<T>) {
+    let queue = MessageQueue {
+        messages: VecDeque::new(),
+        senders: 1,
+        received: 0,
+        receiver_gone: false,
+        receivers_waiting: 0,
+        senders_waiting: 0,
+        notified: false,
+        notifier: None,
+    };
+    let (taken, sent) = (Condvar::new(), Condvar::new());
+    let shared = Arc::new(ChannelShared { queue: Mutex::new(queue), bound, taken, sent });
+    let channel =
+        Channel { shared: Arc::clone(&shared), batch: Mutex::default(), token: None };
+    (Sender { shared }, channel)
 }
 
 /// The bound of an unbounded channel.
@@ -141,26 +159,6 @@ impl<T> MessageQueue<T> {
 }
 
 impl<T> ChannelShared<T> {
-    #[inline]
-    fn new(bound: usize) -> Arc<Self> {
-        let queue = MessageQueue {
-            messages: VecDeque::new(),
-            senders: 1,
-            received: 0,
-            receiver_gone: false,
-            receivers_waiting: 0,
-            senders_waiting: 0,
-            notified: false,
-            notifier: None,
-        };
-        Arc::new(Self {
-            queue: Mutex::new(queue),
-            bound,
-            taken: Condvar::new(),
-            sent: Condvar::new(),
-        })
-    }
-
     fn lock(&self) -> MutexGuard<'_, MessageQueue<T>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -205,23 +203,6 @@ impl<T> ChannelShared<T> {
         queue.senders_waiting -= 1;
         queue
     }
-
-    fn add_sender(self: &Arc<Self>) -> Arc<Self> {
-        self.lock().senders += 1;
-        Arc::clone(self)
-    }
-
-    fn drop_sender(&self) {
-        let mut queue = self.lock();
-        queue.senders -= 1;
-        if queue.senders == 0 {
-            // Waking a condition variable is a system call even if nobody waits.
-            if queue.receivers_waiting > 0 {
-                self.sent.notify_all();
-            }
-            Self::tell_loop(queue);
-        }
-    }
 }
 
 /// Sends into a [`channel`](channel()), from any thread. A clone sends into the same channel.
@@ -247,13 +228,22 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        Self { shared: self.shared.add_sender() }
+        self.shared.lock().senders += 1;
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.shared.drop_sender();
+        let mut queue = self.shared.lock();
+        queue.senders -= 1;
+        if queue.senders == 0 {
+            // Waking a condition variable is a system call even if nobody waits.
+            if queue.receivers_waiting > 0 {
+                self.shared.sent.notify_all();
+            }
+            ChannelShared::tell_loop(queue);
+        }
     }
 }
 
@@ -265,7 +255,7 @@ impl<T> fmt::Debug for Sender<T> {
 
 /// Sends into a [`sync_channel`], from any thread. A clone sends into the same channel.
 pub struct SyncSender<T> {
-    shared: Arc<ChannelShared<T>>,
+    sender: Sender<T>,
 }
 
 impl<T> SyncSender<T> {
@@ -278,18 +268,18 @@ impl<T> SyncSender<T> {
     /// [`SendError`] with the message if the channel is gone; with a bound of 0, also if the channel goes before it
     /// received the message.
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
-        let bound = self.shared.bound;
-        let queue = self.shared.lock();
-        let queue = self.shared.wait_until(queue, |queue| queue.messages.len() < bound.max(1));
+        let shared = &self.sender.shared;
+        let queue =
+            shared.wait_until(shared.lock(), |queue| queue.messages.len() < shared.bound.max(1));
         if queue.receiver_gone {
             return Err(SendError(message));
         }
         let ticket = queue.received + queue.messages.len() as u64;
-        self.shared.push(queue, message);
-        if bound > 0 {
+        shared.push(queue, message);
+        if shared.bound > 0 {
             return Ok(());
         }
-        let mut queue = self.shared.wait_until(self.shared.lock(), |queue| queue.received > ticket);
+        let mut queue = shared.wait_until(shared.lock(), |queue| queue.received > ticket);
         if queue.received > ticket {
             return Ok(());
         }
@@ -316,31 +306,26 @@ impl<T> SyncSender<T> {
     /// assert!(sender.try_send("third").is_ok());
     /// ```
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        let queue = self.shared.lock();
+        let shared = &self.sender.shared;
+        let queue = shared.lock();
         if queue.receiver_gone {
             return Err(TrySendError::Disconnected(message));
         }
-        let room = match self.shared.bound {
+        let room = match shared.bound {
             0 => queue.receivers_waiting as usize > queue.messages.len(),
             bound => queue.messages.len() < bound,
         };
         if !room {
             return Err(TrySendError::Full(message));
         }
-        self.shared.push(queue, message);
+        shared.push(queue, message);
         Ok(())
     }
 }
 
 impl<T> Clone for SyncSender<T> {
     fn clone(&self) -> Self {
-        Self { shared: self.shared.add_sender() }
-    }
-}
-
-impl<T> Drop for SyncSender<T> {
-    fn drop(&mut self) {
-        self.shared.drop_sender();
+        Self { sender: self.sender.clone() }
     }
 }
 
@@ -359,11 +344,6 @@ pub struct Channel<T> {
 }
 
 impl<T> Channel<T> {
-    #[inline]
-    fn new(shared: Arc<ChannelShared<T>>) -> Self {
-        Self { shared, batch: Mutex::default(), token: None }
-    }
-
     /// Receives a message without the loop, and blocks until there is one. Do not call it in a callback or a task: it
     /// would block the loop.
     ///
@@ -382,8 +362,6 @@ impl<T> Channel<T> {
     pub fn recv(&self) -> Result<T, RecvError> {
         loop {
             match self.try_recv() {
-                Ok(message) => return Ok(message),
-                Err(TryRecvError::Disconnected) => return Err(RecvError),
                 Err(TryRecvError::Empty) => {
                     let mut queue = self.shared.lock();
                     queue.receivers_waiting += 1;
@@ -394,6 +372,7 @@ impl<T> Channel<T> {
                         .unwrap_or_else(PoisonError::into_inner);
                     queue.receivers_waiting -= 1;
                 }
+                received => return received.map_err(|_| RecvError),
             }
         }
     }
@@ -446,20 +425,6 @@ impl<T> ChannelShared<T> {
         queue.senders == 0 && queue.messages.is_empty()
     }
 
-    /// Whether there is a message, or the end of the channel, to deliver. If not, the next sender notifies the loop.
-    fn has_more(&self) -> bool {
-        let mut queue = self.lock();
-        queue.notified = queue.has_more();
-        queue.notified
-    }
-
-    /// The answer when there is more. It also tells the loop, in case a source around this one answers something else.
-    fn answer_again(&self) -> PostAction {
-        if let Some(notifier) = &self.lock().notifier {
-            notifier.again();
-        }
-        PostAction::Again
-    }
 }
 
 impl<T> Drop for Channel<T> {
@@ -541,8 +506,17 @@ impl<T: 'static> EventSource for Channel<T> {
             callback(Event::Closed);
             return Ok(PostAction::Remove);
         }
-        let again = !batch.is_empty() || self.shared.has_more();
-        Ok(if again { self.shared.answer_again() } else { PostAction::Continue })
+        let mut queue = self.shared.lock();
+        // If there is no more, the next sender notifies the loop.
+        queue.notified = !batch.is_empty() || queue.has_more();
+        if !queue.notified {
+            return Ok(PostAction::Continue);
+        }
+        if let Some(notifier) = &queue.notifier {
+            // In case a source around this one answers something else.
+            notifier.again();
+        }
+        Ok(PostAction::Again)
     }
 }
 
