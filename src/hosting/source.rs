@@ -58,10 +58,6 @@ struct Recorded {
 }
 
 impl Recorded {
-    fn is_empty(&self) -> bool {
-        self.found.is_empty()
-    }
-
     /// The inner loop will be dispatched again: what it finds again of a left-over record is one event.
     fn begin(&mut self) {
         self.left_over = self.found.len();
@@ -221,8 +217,7 @@ impl<Data> LoopHandle<Data> {
             callback(event, metadata, data)
         };
         let inserted = self.insert_source_with(options, CalloopSource::new(source), callback);
-        inserted
-            .map_err(|InsertError { error, source }| InsertError::new(error, source.into_inner()))
+        inserted.map_err(|refused| InsertError::new(refused.error, refused.source.into_inner()))
     }
 }
 
@@ -287,7 +282,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
         {
             host.recorded.begin();
             host.record_and_arm()?;
-            if !host.recorded.is_empty() {
+            if !host.recorded.found.is_empty() {
                 host.more.notify();
             }
         }
@@ -304,7 +299,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
             return Err(error.into());
         }
         // With hooks, records are made after the wait only.
-        if host.recorded.is_empty() && !S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
+        if host.recorded.found.is_empty() && !S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
             host.record()?;
         }
         let Some((readiness, token)) = host.recorded.take_first() else { return Ok(None) };
@@ -322,7 +317,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
     fn go_on(&mut self, called: bool) -> Result<PostAction, BoxError> {
         let has_timers = self.has_timers();
         let Some(host) = &mut self.host else { return Ok(PostAction::Continue) };
-        if host.recorded.is_empty() && has_timers {
+        if host.recorded.found.is_empty() && has_timers {
             if !S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
                 host.record_and_arm()?;
             } else if called {
@@ -330,7 +325,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
                 host.more.notify();
             }
         }
-        Ok(if host.recorded.is_empty() { PostAction::Continue } else { PostAction::Again })
+        Ok(if host.recorded.found.is_empty() { PostAction::Continue } else { PostAction::Again })
     }
 }
 
@@ -367,7 +362,7 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
         let Some(host) = &mut self.host else { return Ok(()) };
         let fd = host.inner.as_fd();
         host.watch.register(registrar, fd, Interest::READ, Mode::Level).map_err(explain)?;
-        if !host.recorded.is_empty() {
+        if !host.recorded.found.is_empty() {
             // A composite may have replaced the source's `Again`.
             host.more.notify();
         }
@@ -400,28 +395,23 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
     where
         F: FnMut((S::Event, &mut S::Metadata)) -> S::Ret,
     {
-        let Some(host) = self.host.as_ref().filter(|host| host.is_ours(token)) else {
+        let Some(host) = &self.host else { return Ok(PostAction::Continue) };
+        let is_fd = host.watch.is(token);
+        if !is_fd && token != host.more_token {
             return Ok(PostAction::Continue);
-        };
+        }
         // The loop itself calls the source again if a notifier made it ready.
-        let mut guard = LookAgain(host.watch.is(token).then(|| host.more.clone()));
-        let action = match self.process_next(&mut callback)? {
-            Some(ends @ (calloop::PostAction::Disable | calloop::PostAction::Remove)) => {
-                if let Some(host) = &self.host {
-                    // The source stays if an op of its callback or a source around it says so: then it is called once
-                    // more.
-                    host.more.again();
-                }
-                match ends {
-                    calloop::PostAction::Disable => PostAction::Disable,
-                    _ => PostAction::Remove,
-                }
-            }
-            Some(calloop::PostAction::Continue | calloop::PostAction::Reregister) => {
-                self.go_on(true)?
-            }
-            None => self.go_on(false)?,
+        let mut guard = LookAgain(is_fd.then(|| host.more.clone()));
+        let answer = self.process_next(&mut callback)?;
+        let action = match answer {
+            Some(calloop::PostAction::Disable) => PostAction::Disable,
+            Some(calloop::PostAction::Remove) => PostAction::Remove,
+            _ => self.go_on(answer.is_some())?,
         };
+        if let (PostAction::Disable | PostAction::Remove, Some(host)) = (action, &self.host) {
+            // The source stays if an op of its callback or a source around it says so: then it is called once more.
+            host.more.again();
+        }
         guard.0 = None;
         Ok(action)
     }
@@ -433,7 +423,7 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
         recorder.in_wait = true;
         host.recorded.begin();
         host.recorded.found.extend(event);
-        let more = !host.recorded.is_empty();
+        let more = !host.recorded.found.is_empty();
         Ok(more.then_some((Readiness::EMPTY, host.more_token)))
     }
 
@@ -454,15 +444,9 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
     }
 }
 
-impl Host {
-    fn is_ours(&self, token: InterestToken) -> bool {
-        token == self.more_token || self.watch.is(token)
-    }
-}
-
 impl<S: calloop::EventSource + 'static> fmt::Debug for CalloopSource<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = std::any::type_name::<S>();
+        let source = type_name::<S>();
         f.debug_struct("CalloopSource").field("source", &source).finish_non_exhaustive()
     }
 }
@@ -476,18 +460,6 @@ struct InnerSource<S> {
     failed: Option<calloop::Error>,
     /// `before_sleep` was called, and `before_handle_events` is due.
     in_wait: bool,
-}
-
-impl<S: calloop::EventSource> InnerSource<S> {
-    /// Checks for timers. Only a registration puts a timer into the wheel; a source that fires moves existing ones.
-    fn look_for_timers(
-        &mut self,
-        poll: &mut Poll,
-        tokens: &mut TokenFactory,
-    ) -> calloop::Result<()> {
-        self.has_timers = self.has_timers || timers::any(poll, tokens)?;
-        Ok(())
-    }
 }
 
 impl<S: calloop::EventSource> calloop::EventSource for InnerSource<S> {
@@ -512,14 +484,17 @@ impl<S: calloop::EventSource> calloop::EventSource for InnerSource<S> {
     }
 
     fn register(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
-        (self.has_timers, self.in_wait) = (false, false);
+        self.in_wait = false;
         self.source.register(poll, tokens)?;
-        self.look_for_timers(poll, tokens)
+        self.has_timers = timers::any(poll, tokens)?;
+        Ok(())
     }
 
     fn reregister(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
         self.source.reregister(poll, tokens)?;
-        self.look_for_timers(poll, tokens)
+        // Only a registration puts a timer into the wheel; a source that fires moves existing ones.
+        self.has_timers = self.has_timers || timers::any(poll, tokens)?;
+        Ok(())
     }
 
     fn unregister(&mut self, poll: &mut Poll) -> calloop::Result<()> {
