@@ -108,7 +108,6 @@ pub struct Signals {
     /// The handlers write here; each listener has a duplicate.
     waker: UnixStream,
     watch: FdWatch,
-    registered: bool,
 }
 
 impl Signals {
@@ -125,9 +124,8 @@ impl Signals {
         let (wake, waker) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         waker.set_nonblocking(true)?;
-        let listeners = BTreeMap::new();
         let mut source =
-            Self { listeners, wake, waker, watch: FdWatch::default(), registered: false };
+            Self { listeners: BTreeMap::new(), wake, waker, watch: FdWatch::default() };
         source.add_signals(signals)?;
         Ok(source)
     }
@@ -149,7 +147,7 @@ impl Signals {
                 added.insert(number, SignalListener::new(number, &self.waker)?);
             }
         }
-        if self.registered {
+        if self.watch.token().is_some() {
             blocked::refuse(added.keys())?;
         }
         self.listeners.extend(added);
@@ -206,7 +204,6 @@ impl EventSource for Signals {
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         blocked::refuse(self.listeners.keys())?;
-        self.registered = true;
         self.reregister(registrar)
     }
 
@@ -215,7 +212,6 @@ impl EventSource for Signals {
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.registered = false;
         self.watch.unregister(registrar, self.wake.as_fd())
     }
 
@@ -250,41 +246,26 @@ impl EventSource for Signals {
 /// One source's subscription to one signal.
 #[derive(Debug)]
 struct SignalListener {
+    /// Dropped first: no handler acts for this source when the default disposition is back.
     arrivals: arrivals::Arrivals,
-    number: i32,
+    number: Listened,
 }
 
 impl SignalListener {
     fn new(number: i32, waker: &UnixStream) -> io::Result<Self> {
         if FORBIDDEN.contains(&number) {
-            let name = signal_name(number).unwrap_or("signal");
-            let message = format!("{name} ({number}) can't be listened to");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            return Err(refused(format!("{} can't be listened to", described(number))));
         }
         // Realtime signals end at 64 on Linux, and no system has more than 128 signals.
         if !(1..=128).contains(&number) {
-            let message = format!("{number} is not the number of a signal");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            return Err(refused(format!("{number} is not the number of a signal")));
         }
-        listened_to(number)?;
-        match arrivals::Arrivals::new(number, waker) {
-            Ok(arrivals) => Ok(Self { arrivals, number }),
-            Err(error) => {
-                no_longer_listened_to(number);
-                Err(error)
-            }
-        }
+        let number = Listened::to(number)?;
+        Ok(Self { arrivals: arrivals::Arrivals::new(number.0, waker)?, number })
     }
 
     fn take(&mut self) -> Option<Signal> {
-        self.arrivals.take(self.number)
-    }
-}
-
-impl Drop for SignalListener {
-    fn drop(&mut self) {
-        self.arrivals.end();
-        no_longer_listened_to(self.number);
+        self.arrivals.take(self.number.0)
     }
 }
 
@@ -308,13 +289,7 @@ mod arrivals {
             // In this order, so that the flag is set when the socket becomes readable.
             let flag = Arc::clone(&arrivals.arrived);
             arrivals.actions.push(signal_hook::flag::register(number, flag)?);
-            match signal_hook::low_level::pipe::register(number, waker) {
-                Ok(action) => arrivals.actions.push(action),
-                Err(error) => {
-                    arrivals.end();
-                    return Err(error);
-                }
-            }
+            arrivals.actions.push(signal_hook::low_level::pipe::register(number, waker)?);
             Ok(arrivals)
         }
 
@@ -322,8 +297,10 @@ mod arrivals {
             let arrived = self.arrived.swap(false, Ordering::SeqCst);
             arrived.then_some(Signal { number, sender: None })
         }
+    }
 
-        pub(super) fn end(&mut self) {
+    impl Drop for Arrivals {
+        fn drop(&mut self) {
             for action in self.actions.drain(..) {
                 signal_hook::low_level::unregister(action);
             }
@@ -366,8 +343,10 @@ mod arrivals {
             }
             self.arrived.pop_front().map(|sender| Signal { number, sender })
         }
+    }
 
-        pub(super) fn end(&mut self) {
+    impl Drop for Arrivals {
+        fn drop(&mut self) {
             self.delivery.handle().close();
         }
     }
@@ -423,15 +402,23 @@ mod blocked {
     fn error(mask: u64) -> io::Error {
         let names: Vec<_> = (1..=64)
             .filter(|&number| mask & bit(number) != 0)
-            .map(|number| format!("{} ({number})", signal_name(number).unwrap_or("signal")))
+            .map(described)
             .collect();
         let (names, are) = (names.join(", "), if names.len() > 1 { "are" } else { "is" });
-        let message = format!(
+        refused(format!(
             "{names} {are} blocked in every thread of this process and would never arrive: unblock with \
              pthread_sigmask(3) first, or do not block at all, since `Signals` needs no blocked signals"
-        );
-        io::Error::new(io::ErrorKind::InvalidInput, message)
+        ))
     }
+}
+
+fn refused(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+/// The name and the number of a signal.
+fn described(number: i32) -> String {
+    format!("{} ({number})", signal_name(number).unwrap_or("signal"))
 }
 
 /// All signals that any source in this process ever listened to.
@@ -447,30 +434,38 @@ fn listened() -> MutexGuard<'static, BTreeMap<i32, Disposition>> {
     LISTENED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn listened_to(number: i32) -> io::Result<()> {
-    use std::collections::btree_map::Entry;
+/// The number of a signal that counts as listened to.
+#[derive(Debug)]
+struct Listened(i32);
 
-    let mut listened = listened();
-    let disposition = match listened.entry(number) {
-        Entry::Occupied(entry) => entry.into_mut(),
-        Entry::Vacant(entry) => {
-            let default = Arc::new(AtomicBool::new(false));
-            // A signal without a name has no known default.
-            if signal_name(number).is_some() {
-                signal_hook::flag::register_conditional_default(number, Arc::clone(&default))?;
+impl Listened {
+    fn to(number: i32) -> io::Result<Self> {
+        use std::collections::btree_map::Entry;
+
+        let mut listened = listened();
+        let disposition = match listened.entry(number) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let default = Arc::new(AtomicBool::new(false));
+                // A signal without a name has no known default.
+                if signal_name(number).is_some() {
+                    signal_hook::flag::register_conditional_default(number, Arc::clone(&default))?;
+                }
+                entry.insert(Disposition { listeners: 0, default })
             }
-            entry.insert(Disposition { listeners: 0, default })
-        }
-    };
-    disposition.listeners += 1;
-    disposition.default.store(false, Ordering::SeqCst);
-    Ok(())
+        };
+        disposition.listeners += 1;
+        disposition.default.store(false, Ordering::SeqCst);
+        Ok(Self(number))
+    }
 }
 
-fn no_longer_listened_to(number: i32) {
-    if let Some(disposition) = listened().get_mut(&number) {
-        disposition.listeners -= 1;
-        disposition.default.store(disposition.listeners == 0, Ordering::SeqCst);
+impl Drop for Listened {
+    fn drop(&mut self) {
+        if let Some(disposition) = listened().get_mut(&self.0) {
+            disposition.listeners -= 1;
+            disposition.default.store(disposition.listeners == 0, Ordering::SeqCst);
+        }
     }
 }
 
