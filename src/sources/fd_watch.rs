@@ -41,13 +41,12 @@ impl FdWatch {
     }
 
     /// The token of the fd, while it is registered.
-    #[cfg(feature = "wayland-client")]
     pub(crate) fn token(&self) -> Option<InterestToken> {
         self.token
     }
 
     /// Whether `token` is the fd's.
     pub(crate) fn is(&self, token: InterestToken) -> bool {
-        self.token == Some(token)
+        self.token() == Some(token)
     }
 }
