@@ -41,19 +41,7 @@ pub(super) fn any(poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result
 
 /// Whether the wheel holds timers other than `probe`, which is registered; `true` if that can't be known.
 fn any_beside(probe: &Timer) -> bool {
-    struct Count(u32);
-
-    impl Write for Count {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0 += u32::from(text == ENTRY);
-            if self.0 > 1 { Err(fmt::Error) } else { Ok(()) }
-        }
-    }
-
-    let mut entries = Count(0);
-    // The writer fails the formatting once it has seen enough.
-    let _ = write!(entries, "{probe:?}");
-    entries.0 != 1
+    format!("{probe:?}").matches(ENTRY).count() != 1
 }
 
 /// The nearest deadline of a wheel.
