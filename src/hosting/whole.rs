@@ -38,11 +38,8 @@ enum Way<Data: 'static> {
     OnDemand(OnDemand<Data>, FdWatch),
 }
 
-/// This loop's sources in the hosted loop.
-struct Guests {
-    epoll: RegistrationToken,
-    marker: RegistrationToken,
-}
+/// This loop's sources in the hosted loop: its epoll instance, and the [`Marker`].
+type Guests = [RegistrationToken; 2];
 
 impl<Data: 'static> LoopHandle<Data> {
     /// Hosts a calloop loop in the waits of this one: its callbacks run there, with the same state, so that sources
@@ -172,8 +169,7 @@ impl<Data: 'static> CalloopLoop<Data> {
     ) -> Result<Self, InsertError<EventLoop<'static, Data>>> {
         match OnDemand::new(&inner) {
             Ok(on_demand) => {
-                let way = Way::OnDemand(on_demand, FdWatch::default());
-                Ok(Self { inner, way })
+                Ok(Self { inner, way: Way::OnDemand(on_demand, FdWatch::default()) })
             }
             Err(error) => Err(InsertError { error: error.into(), source: inner }),
         }
@@ -203,9 +199,8 @@ impl<Data: 'static> CalloopLoop<Data> {
 
 /// Removes this loop's sources from a hosted loop.
 fn leave<Data: 'static>(inner: &EventLoop<'static, Data>, guests: Option<Guests>) {
-    if let Some(Guests { epoll, marker }) = guests {
-        inner.handle().remove(epoll);
-        inner.handle().remove(marker);
+    for guest in guests.into_iter().flatten() {
+        inner.handle().remove(guest);
     }
 }
 
@@ -219,14 +214,12 @@ fn enter<Data: 'static>(
     let epoll = Generic::new(epoll, calloop::Interest::READ, calloop::Mode::Level);
     let epoll = handle
         .insert_source(epoll, |_, _, _| Ok(calloop::PostAction::Continue))
-        .map_err(|error| io::Error::from(error.error))?;
-    match handle.insert_source(Marker(shared), |(), _, _| ()) {
-        Ok(marker) => Ok(Guests { epoll, marker }),
-        Err(error) => {
-            handle.remove(epoll);
-            Err(error.error.into())
-        }
-    }
+        .map_err(|refused| refused.error)?;
+    // It has nothing to register, and is not refused.
+    let marker = handle
+        .insert_source(Marker(shared), |(), _, _| ())
+        .map_err(|refused| refused.error)?;
+    Ok([epoll, marker])
 }
 
 impl<Data: 'static> EventSource for CalloopLoop<Data> {
@@ -238,13 +231,7 @@ impl<Data: 'static> EventSource for CalloopLoop<Data> {
         match &mut self.way {
             Way::InWait(guests) => {
                 let (epoll, shared) = registrar.wait_in_source()?;
-                match enter(&self.inner, epoll, shared) {
-                    Ok(entered) => *guests = Some(entered),
-                    Err(error) => {
-                        registrar.wait_in_kernel();
-                        return Err(explain(error));
-                    }
-                }
+                *guests = Some(enter(&self.inner, epoll, shared).map_err(explain)?);
                 Ok(())
             }
             Way::OnDemand(on_demand, _) => {
