@@ -135,12 +135,9 @@ impl<T> TransientSource<T> {
     /// Removes the wrapped source, if there is one. It gets no more events; it is unregistered and dropped when the
     /// composite is re-registered.
     pub fn remove(&mut self) {
-        let Some(part) = self.current.take() else {
-            return;
-        };
-        self.changed = true;
-        if part.registered {
-            self.leaving.push(part.source);
+        if let Some(part) = self.current.take() {
+            self.changed = true;
+            self.leaving.extend(part.registered.then_some(part.source));
         }
     }
 
@@ -203,19 +200,17 @@ impl<T: EventSource> Part<T> {
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        match (self.registered, self.enabled) {
-            // A source that has more announces it when it is registered.
-            (true, true) if self.again => {
-                let unregistered = self.unregister(registrar);
-                self.register(registrar).inspect_err(|_| self.enabled = false).and(unregistered)
-            }
-            (true, true) => self.source.reregister(registrar),
-            (true, false) => self.unregister(registrar),
+        // A source that has more announces it when it is registered.
+        if self.registered && self.enabled && !self.again {
+            return self.source.reregister(registrar);
+        }
+        let unregistered = if self.registered { self.unregister(registrar) } else { Ok(()) };
+        if self.enabled {
             // Disable a part that fails to register: it would otherwise fail again with each change of a sibling, and
             // block that sibling's registration.
-            (false, true) => self.register(registrar).inspect_err(|_| self.enabled = false),
-            (false, false) => Ok(()),
+            self.register(registrar).inspect_err(|_| self.enabled = false)?;
         }
+        unregistered
     }
 }
 
