@@ -160,14 +160,13 @@ impl Interval {
             self.beat = Beat::after(registrar.now(), self.period);
         }
         let next = self.next_deadline();
-        if self.token.is_some() && self.armed == next {
+        if self.armed == next {
             return;
         }
         match (self.token, next) {
             (Some(token), Some(deadline)) => registrar.rearm(token, deadline),
             (None, Some(deadline)) => self.token = Some(registrar.arm(deadline)),
-            (Some(_), None) => self.disarm(registrar),
-            (None, None) => {}
+            (_, None) => self.disarm(registrar),
         }
         self.armed = next;
     }
