@@ -204,11 +204,9 @@ impl WallTimer {
     fn settime(&self, deadline: Option<Duration>) -> io::Result<bool> {
         // Zero turns the timer off.
         let deadline = deadline.map_or(Duration::ZERO, |at| at.max(Duration::from_nanos(1)));
-        let it_value = Timespec {
-            tv_sec: i64::try_from(deadline.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: deadline.subsec_nanos().into(),
-        };
-        let new = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
+        let farthest = Timespec { tv_sec: i64::MAX, tv_nsec: 0 };
+        let it_value = deadline.try_into().unwrap_or(farthest);
+        let new = Itimerspec { it_interval: Timespec::default(), it_value };
         let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
         match timerfd_settime(&self.fd, flags, &new) {
             Ok(_) => Ok(false),
