@@ -29,11 +29,9 @@ pub use channel::{Channel, Sender, SyncSender, channel, sync_channel};
 #[cfg(any(target_os = "linux", all(unix, feature = "signals")))]
 pub use child::Child;
 #[cfg(unix)]
-pub use generic::{Generic, Ready};
+pub use generic::Generic;
 pub use interval::{Interval, Tick};
-pub use mio_source::MioSource;
-#[cfg(not(unix))]
-pub use mio_source::Ready;
+pub use mio_source::{MioSource, Ready};
 pub use ping::{Ping, PingSource, make_ping};
 #[cfg(all(unix, feature = "signals"))]
 pub use signals::{Signal, SignalSender, Signals};

@@ -168,9 +168,7 @@ impl<Data: 'static> CalloopLoop<Data> {
         inner: EventLoop<'static, Data>,
     ) -> Result<Self, InsertError<EventLoop<'static, Data>>> {
         match OnDemand::new(&inner) {
-            Ok(on_demand) => {
-                Ok(Self { inner, way: Way::OnDemand(on_demand, FdWatch::default()) })
-            }
+            Ok(on_demand) => Ok(Self { inner, way: Way::OnDemand(on_demand, FdWatch::default()) }),
             Err(error) => Err(InsertError { error: error.into(), source: inner }),
         }
     }
@@ -216,9 +214,8 @@ fn enter<Data: 'static>(
         .insert_source(epoll, |_, _, _| Ok(calloop::PostAction::Continue))
         .map_err(|refused| refused.error)?;
     // It has nothing to register, and is not refused.
-    let marker = handle
-        .insert_source(Marker(shared), |(), _, _| ())
-        .map_err(|refused| refused.error)?;
+    let marker =
+        handle.insert_source(Marker(shared), |(), _, _| ()).map_err(|refused| refused.error)?;
     Ok([epoll, marker])
 }
 

@@ -118,8 +118,7 @@ fn with_bound<T>(bound: usize) -> (Sender<T>, Channel<T>) {
     };
     let (taken, sent) = (Condvar::new(), Condvar::new());
     let shared = Arc::new(ChannelShared { queue: Mutex::new(queue), bound, taken, sent });
-    let channel =
-        Channel { shared: Arc::clone(&shared), batch: Mutex::default(), token: None };
+    let channel = Channel { shared: Arc::clone(&shared), batch: Mutex::default(), token: None };
     (Sender { shared }, channel)
 }
 
@@ -424,7 +423,6 @@ impl<T> ChannelShared<T> {
         let queue = self.lock();
         queue.senders == 0 && queue.messages.is_empty()
     }
-
 }
 
 impl<T> Drop for Channel<T> {

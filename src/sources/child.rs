@@ -6,7 +6,7 @@
 use std::io;
 #[cfg(target_os = "linux")]
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::ExitStatus;
+use std::process::{self, ExitStatus};
 
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -70,7 +70,7 @@ use crate::{Interest, Mode};
 #[derive(Debug)]
 #[doc(alias("kill", "waitpid"))]
 pub struct Child {
-    child: std::process::Child,
+    child: process::Child,
     watch: ChildWatch,
     /// The exit status was delivered.
     told: bool,
@@ -114,7 +114,7 @@ impl Child {
     /// }
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn new(child: std::process::Child) -> Result<Self, InsertError<std::process::Child>> {
+    pub fn new(child: process::Child) -> Result<Self, InsertError<process::Child>> {
         #[cfg(target_os = "linux")]
         return Self::watched_by(child, ChildWatch::pidfd);
         #[cfg(not(target_os = "linux"))]
@@ -122,9 +122,9 @@ impl Child {
     }
 
     fn watched_by(
-        mut child: std::process::Child,
-        watch: impl FnOnce(&std::process::Child) -> io::Result<ChildWatch>,
-    ) -> Result<Self, InsertError<std::process::Child>> {
+        mut child: process::Child,
+        watch: impl FnOnce(&process::Child) -> io::Result<ChildWatch>,
+    ) -> Result<Self, InsertError<process::Child>> {
         match ChildWatch::begin(&mut child, watch) {
             Ok(watch) => Ok(Self { child, watch, told: false }),
             Err(error) => Err(InsertError::new(error, child)),
@@ -132,26 +132,26 @@ impl Child {
     }
 
     /// Borrows the child.
-    pub fn get_ref(&self) -> &std::process::Child {
+    pub fn get_ref(&self) -> &process::Child {
         &self.child
     }
 
     /// Borrows the child mutably, with its pipes; to kill it, for example. If you wait for it here, the event still
     /// comes.
-    pub fn get_mut(&mut self) -> &mut std::process::Child {
+    pub fn get_mut(&mut self) -> &mut process::Child {
         &mut self.child
     }
 
     /// Returns the child, with its pipes. It is not killed.
-    pub fn into_inner(self) -> std::process::Child {
+    pub fn into_inner(self) -> process::Child {
         self.child
     }
 }
 
 impl ChildWatch {
     fn begin(
-        child: &mut std::process::Child,
-        watch: impl FnOnce(&std::process::Child) -> io::Result<Self>,
+        child: &mut process::Child,
+        watch: impl FnOnce(&process::Child) -> io::Result<Self>,
     ) -> io::Result<Self> {
         // The pid belongs to this child only until it is reaped.
         if child.try_wait()?.is_some() {
@@ -163,13 +163,13 @@ impl ChildWatch {
     }
 
     #[cfg(target_os = "linux")]
-    fn pidfd(child: &std::process::Child) -> io::Result<Self> {
+    fn pidfd(child: &process::Child) -> io::Result<Self> {
         let fd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
         Ok(Self::Pidfd(fd, FdWatch::default()))
     }
 
     #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
-    fn sigchld(_: &std::process::Child) -> io::Result<Self> {
+    fn sigchld(_: &process::Child) -> io::Result<Self> {
         Signals::new([signal_hook::consts::SIGCHLD]).map(Self::Sigchld)
     }
 

@@ -1,28 +1,11 @@
-//! Fds: the source [`Generic`], and its event.
+//! Fds: the source [`Generic`].
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
 
-/// The event of a [`Generic`] or a [`MioSource`](crate::MioSource): the readiness, and the source to read from and
-/// write to.
-#[derive(Debug)]
-#[non_exhaustive]
-#[doc(alias = "NoIoDrop")]
-pub struct Ready<'a, T> {
-    /// What the fd is ready for.
-    pub readiness: Readiness,
-    /// What owns the fd.
-    pub io: &'a mut T,
-}
-
-impl<'a, T> Ready<'a, T> {
-    /// Makes such an event, for a source of your own.
-    pub fn new(readiness: Readiness, io: &'a mut T) -> Self {
-        Self { readiness, io }
-    }
-}
+pub use super::mio_source::Ready;
 
 /// Watches an fd: a socket, a pipe, a device, another loop.
 ///
@@ -150,12 +133,9 @@ impl<T: AsFd + 'static> EventSource for Generic<T> {
     where
         F: FnMut(Ready<'_, T>) -> io::Result<PostAction>,
     {
-        let Some((ours, registered)) = self.registered else {
+        let Some((_, registered)) = self.registered.filter(|(ours, _)| *ours == token) else {
             return Ok(PostAction::Continue);
         };
-        if ours != token {
-            return Ok(PostAction::Continue);
-        }
         let action = callback(Ready { readiness, io: &mut self.io })?;
         let replaced = self.io.as_fd().as_raw_fd() != registered;
         Ok(match action {

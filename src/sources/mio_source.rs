@@ -1,34 +1,24 @@
-//! Types that mio can watch: the source [`MioSource`].
+//! Types that mio can watch: the source [`MioSource`], and its event.
 
 use std::io;
 
 use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
 
-#[cfg(unix)]
-use super::generic::Ready;
+/// The event of a [`MioSource`] or a `Generic`: the readiness, and the source to read from and write to.
+#[derive(Debug)]
+#[non_exhaustive]
+#[doc(alias = "NoIoDrop")]
+pub struct Ready<'a, T> {
+    /// What the source is ready for.
+    pub readiness: Readiness,
+    /// The source, or what owns the fd.
+    pub io: &'a mut T,
+}
 
-#[cfg(not(unix))]
-pub use ready::Ready;
-
-#[cfg(not(unix))]
-mod ready {
-    use crate::Readiness;
-
-    /// The event of a [`MioSource`](crate::MioSource): the readiness, and the source to read from and write to.
-    #[derive(Debug)]
-    #[non_exhaustive]
-    pub struct Ready<'a, T> {
-        /// What the source is ready for.
-        pub readiness: Readiness,
-        /// The source.
-        pub io: &'a mut T,
-    }
-
-    impl<'a, T> Ready<'a, T> {
-        /// Makes such an event, for a source of your own.
-        pub fn new(readiness: Readiness, io: &'a mut T) -> Self {
-            Self { readiness, io }
-        }
+impl<'a, T> Ready<'a, T> {
+    /// Makes such an event, for a source of your own.
+    pub fn new(readiness: Readiness, io: &'a mut T) -> Self {
+        Self { readiness, io }
     }
 }
 

@@ -400,10 +400,8 @@ mod blocked {
     }
 
     fn error(mask: u64) -> io::Error {
-        let names: Vec<_> = (1..=64)
-            .filter(|&number| mask & bit(number) != 0)
-            .map(described)
-            .collect();
+        let names: Vec<_> =
+            (1..=64).filter(|&number| mask & bit(number) != 0).map(described).collect();
         let (names, are) = (names.join(", "), if names.len() > 1 { "are" } else { "is" });
         refused(format!(
             "{names} {are} blocked in every thread of this process and would never arrive: unblock with \
