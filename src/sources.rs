@@ -5,7 +5,15 @@ pub mod channel;
 pub mod child;
 #[cfg(any(
     target_os = "linux",
-    all(unix, any(feature = "calloop", feature = "signals", feature = "wayland-client"))
+    all(
+        unix,
+        any(
+            feature = "calloop",
+            feature = "inspector",
+            feature = "signals",
+            feature = "wayland-client"
+        )
+    )
 ))]
 pub(crate) mod fd_watch;
 #[cfg(unix)]
@@ -13,6 +21,7 @@ pub mod generic;
 pub mod interval;
 pub mod mio_source;
 pub mod ping;
+pub(crate) mod promise;
 #[cfg(all(unix, feature = "signals"))]
 pub mod signals;
 mod timeout;

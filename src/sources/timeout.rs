@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use super::promise::Promise;
 use crate::{
     EventSource, InterestToken, LoopHandle, PostAction, Readiness, Registrar, SourceGuard,
 };
@@ -46,7 +47,7 @@ use crate::{
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct TimeoutFuture {
-    shared: Arc<TimeoutShared>,
+    shared: Arc<Promise<()>>,
     /// `None` if the deadline never comes.
     guard: Option<SourceGuard>,
 }
@@ -56,13 +57,13 @@ impl TimeoutFuture {
     pub fn from_duration<Data>(handle: &mut LoopHandle<Data>, duration: Duration) -> Self {
         match handle.now().checked_add(duration) {
             Some(deadline) => Self::from_deadline(handle, deadline),
-            None => Self { shared: Arc::default(), guard: None },
+            None => Self { shared: Arc::new(Promise::new()), guard: None },
         }
     }
 
     /// Makes a future that is ready at `deadline`; if that has passed, with the next dispatch.
     pub fn from_deadline<Data>(handle: &mut LoopHandle<Data>, deadline: Instant) -> Self {
-        let shared = Arc::new(TimeoutShared::default());
+        let shared = Arc::new(Promise::new());
         let source = TimeoutSource { deadline, token: None, shared: Arc::clone(&shared) };
         // `None` if the loop is gone: the timeout then never ends.
         let token = handle.insert_source(source, |(), _| ());
@@ -75,20 +76,11 @@ impl Future for TimeoutFuture {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let waker = cx.waker().clone();
-        let mut state = self.shared.lock();
-        if state.fired {
-            drop(state);
+        self.shared.poll(cx).map(|_| {
             if let Some(guard) = self.guard.take() {
                 guard.disarm();
             }
-            return Poll::Ready(());
-        }
-        // Drop it outside of the lock: dropping a waker may run user code.
-        let old = state.waker.replace(waker);
-        drop(state);
-        drop(old);
-        Poll::Pending
+        })
     }
 }
 
@@ -98,34 +90,11 @@ impl Drop for TimeoutFuture {
     }
 }
 
-#[derive(Debug, Default)]
-struct TimeoutShared {
-    state: Mutex<TimeoutState>,
-}
-
-#[derive(Debug, Default)]
-struct TimeoutState {
-    fired: bool,
-    waker: Option<Waker>,
-}
-
-impl TimeoutShared {
-    fn lock(&self) -> MutexGuard<'_, TimeoutState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Drops the waker outside of the lock: that may run user code.
-    fn forget_waker(&self) {
-        let waker = self.lock().waker.take();
-        drop(waker);
-    }
-}
-
 /// The loop's part. Its callback is never called.
 struct TimeoutSource {
     deadline: Instant,
     token: Option<InterestToken>,
-    shared: Arc<TimeoutShared>,
+    shared: Arc<Promise<()>>,
 }
 
 impl EventSource for TimeoutSource {
@@ -161,13 +130,7 @@ impl EventSource for TimeoutSource {
     where
         F: FnMut(()),
     {
-        let mut state = self.shared.lock();
-        state.fired = true;
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.shared.settle(Some(()));
         Ok(PostAction::Remove)
     }
 }

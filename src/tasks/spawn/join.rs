@@ -4,11 +4,12 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use super::Task;
 use crate::Token;
+use crate::sources::promise::Promise;
 
 /// A future of a task's result; [`LoopHandle::spawn_with`](crate::LoopHandle::spawn_with) makes it.
 ///
@@ -45,58 +46,11 @@ use crate::Token;
 /// ```
 pub struct JoinHandle<R> {
     token: Token<Task>,
-    outcome: Arc<TaskResult<R>>,
-}
-
-/// The result of a task, or the waker of the future that waits for it.
-pub(super) struct TaskResult<R> {
-    stage: Mutex<Stage<R>>,
-}
-
-/// Each value is replaced under the lock, and dropped or woken outside of it: that is user code.
-enum Stage<R> {
-    /// The waker of the future that waits for the result.
-    Running(Option<Waker>),
-    Done(R),
-    /// The result was taken, or there never will be one.
-    Gone,
-}
-
-impl<R> TaskResult<R> {
-    fn lock(&self) -> MutexGuard<'_, Stage<R>> {
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn replace(&self, stage: Stage<R>) -> Stage<R> {
-        std::mem::replace(&mut *self.lock(), stage)
-    }
-
-    /// Returns the result once. After that, or if there is no result: [`Cancelled`].
-    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<R, Cancelled>> {
-        let waker = cx.waker().clone();
-        let mut stage = self.lock();
-        let next = match &*stage {
-            Stage::Running(_) => Stage::Running(Some(waker)),
-            Stage::Done(_) | Stage::Gone => Stage::Gone,
-        };
-        let last = std::mem::replace(&mut *stage, next);
-        drop(stage);
-        match last {
-            Stage::Running(_) => Poll::Pending,
-            Stage::Done(result) => Poll::Ready(Ok(result)),
-            Stage::Gone => Poll::Ready(Err(Cancelled)),
-        }
-    }
-
-    fn set(&self, stage: Stage<R>) {
-        if let Stage::Running(Some(waker)) = self.replace(stage) {
-            waker.wake();
-        }
-    }
+    outcome: Arc<Promise<R>>,
 }
 
 impl<R> JoinHandle<R> {
-    pub(super) fn new(token: Token<Task>, outcome: Arc<TaskResult<R>>) -> Self {
+    pub(super) fn new(token: Token<Task>, outcome: Arc<Promise<R>>) -> Self {
         Self { token, outcome }
     }
 
@@ -128,7 +82,7 @@ impl<R> JoinHandle<R> {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn is_finished(&self) -> bool {
-        !matches!(*self.outcome.lock(), Stage::Running(_))
+        !self.outcome.is_open()
     }
 }
 
@@ -136,7 +90,7 @@ impl<R> Future for JoinHandle<R> {
     type Output = Result<R, Cancelled>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.outcome.poll(cx)
+        self.outcome.poll(cx).map(|result| result.ok_or(Cancelled))
     }
 }
 
@@ -151,28 +105,27 @@ impl<R> fmt::Debug for JoinHandle<R> {
 
 /// The end that stores the result. Dropped without a result, it reports that there is none.
 pub(super) struct Report<R> {
-    outcome: Arc<TaskResult<R>>,
+    outcome: Arc<Promise<R>>,
 }
 
 impl<R> Report<R> {
     pub(super) fn new() -> Self {
-        let stage = Mutex::new(Stage::Running(None));
-        Self { outcome: Arc::new(TaskResult { stage }) }
+        Self { outcome: Arc::new(Promise::new()) }
     }
 
-    pub(super) fn outcome(&self) -> Arc<TaskResult<R>> {
+    pub(super) fn outcome(&self) -> Arc<Promise<R>> {
         Arc::clone(&self.outcome)
     }
 
     pub(super) fn finish(self, result: R) {
-        self.outcome.set(Stage::Done(result));
+        self.outcome.settle(Some(result));
     }
 }
 
 impl<R> Drop for Report<R> {
     fn drop(&mut self) {
-        if matches!(*self.outcome.lock(), Stage::Running(_)) {
-            self.outcome.set(Stage::Gone);
+        if self.outcome.is_open() {
+            self.outcome.settle(None);
         }
     }
 }

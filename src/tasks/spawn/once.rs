@@ -5,10 +5,11 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
 
-use super::join::{Report, TaskResult};
+use super::TaskContext;
+use super::join::Report;
 use super::waits::{Wait, Waiting};
-use super::{Cancelled, TaskContext};
 use crate::error::type_name::without_paths;
+use crate::sources::promise::Promise;
 use crate::{
     EventIterator, EventSource, InterestToken, LoopData, PostAction, Readiness, Registrar,
     SourceGuard, SourceOptions,
@@ -81,7 +82,7 @@ impl<Data: 'static> TaskContext<Data> {
             drop(waiting);
             // The source has removed itself.
             guard.disarm();
-            event.unwrap_or_else(|Cancelled| {
+            event.unwrap_or_else(|| {
                 let text = "the source that a task waited for was removed";
                 Err(io::Error::new(io::ErrorKind::NotConnected, text))
             })
@@ -90,7 +91,7 @@ impl<Data: 'static> TaskContext<Data> {
 }
 
 /// The guard that removes the source when it is dropped, and the place of its event.
-type Inserted<E> = (SourceGuard, Arc<TaskResult<io::Result<E>>>);
+type Inserted<E> = (SourceGuard, Arc<Promise<io::Result<E>>>);
 
 fn insert_once<Data, S, E>(source: S, data: &mut Data) -> io::Result<Inserted<E>>
 where

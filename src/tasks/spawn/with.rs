@@ -2,11 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use super::TaskContext;
 use super::waits::{Wait, Waiting};
+use crate::sources::promise::Promise;
 
 /// A closure on its way to the state, shared by the queue and the future that waits for it.
 pub(super) trait Call<Data> {
@@ -14,35 +15,22 @@ pub(super) trait Call<Data> {
 }
 
 struct Parcel<F, R> {
-    content: Mutex<Content<F, R>>,
-}
-
-/// Each field is taken out and used, or dropped, outside of the lock: that is user code.
-struct Content<F, R> {
     /// `None` once it ran, or after the future was dropped.
-    call: Option<F>,
-    result: Option<R>,
-    waker: Option<Waker>,
+    call: Mutex<Option<F>>,
+    result: Promise<R>,
 }
 
 impl<F, R> Parcel<F, R> {
-    fn lock(&self) -> MutexGuard<'_, Content<F, R>> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The closure is called, or dropped, outside of the lock: that is user code.
+    fn take_call(&self) -> Option<F> {
+        self.call.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 impl<Data, F: FnOnce(&mut Data) -> R, R> Call<Data> for Parcel<F, R> {
     fn run(&self, data: &mut Data) {
-        let Some(call) = self.lock().call.take() else {
-            return;
-        };
-        let result = call(data);
-        let mut content = self.lock();
-        content.result = Some(result);
-        let waker = content.waker.take();
-        drop(content);
-        if let Some(waker) = waker {
-            waker.wake();
+        if let Some(call) = self.take_call() {
+            self.result.settle(Some(call(data)));
         }
     }
 }
@@ -50,18 +38,16 @@ impl<Data, F: FnOnce(&mut Data) -> R, R> Call<Data> for Parcel<F, R> {
 /// The future that [`TaskContext::with`] returns.
 pub(super) struct With<Data, F, R> {
     cx: TaskContext<Data>,
-    state: WithState<F, R>,
+    parcel: Arc<Parcel<F, R>>,
+    /// `None` until the closure is sent.
+    waiting: Option<Waiting>,
 }
 
 impl<Data, F, R> With<Data, F, R> {
     pub(super) fn new(cx: TaskContext<Data>, call: F) -> Self {
-        Self { cx, state: WithState::New(Some(call)) }
+        let parcel = Parcel { call: Mutex::new(Some(call)), result: Promise::new() };
+        Self { cx, parcel: Arc::new(parcel), waiting: None }
     }
-}
-
-enum WithState<F, R> {
-    New(Option<F>),
-    Sent(Arc<Parcel<F, R>>, #[allow(dead_code, reason = "counts as long as it lives")] Waiting),
 }
 
 impl<Data, F, R> Future for With<Data, F, R>
@@ -73,41 +59,26 @@ where
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        let waker = Some(cx.waker().clone());
-        match &mut self.state {
-            WithState::New(call) => {
-                let content = Content { call: call.take(), result: None, waker };
-                let parcel = Arc::new(Parcel { content: Mutex::new(content) });
-                let waiting = Waiting::new(&self.cx.waits, Wait::State);
-                self.state = WithState::Sent(Arc::clone(&parcel), waiting);
-                // If the task is gone, nothing receives the closure: the future stays pending.
-                if self.cx.calls.send(parcel).is_ok() {
-                    self.cx.wake_state.wake_up();
-                }
-                Poll::Pending
+        let polled = self.parcel.result.poll(cx);
+        if self.waiting.is_none() {
+            self.waiting = Some(Waiting::new(&self.cx.waits, Wait::State));
+            // If the task is gone, nothing receives the closure: the future stays pending.
+            if self.cx.calls.send(self.parcel.clone()).is_ok() {
+                self.cx.wake_state.wake_up();
             }
-            WithState::Sent(parcel, _) => {
-                let mut content = parcel.lock();
-                if let Some(result) = content.result.take() {
-                    return Poll::Ready(result);
-                }
-                let old = std::mem::replace(&mut content.waker, waker);
-                drop(content);
-                drop(old);
-                Poll::Pending
-            }
+        }
+        match polled {
+            Poll::Ready(Some(result)) => Poll::Ready(result),
+            _ => Poll::Pending,
         }
     }
 }
 
 impl<Data, F, R> Drop for With<Data, F, R> {
     fn drop(&mut self) {
-        if let WithState::Sent(parcel, _) = &self.state {
-            let mut content = parcel.lock();
-            let left = (content.call.take(), content.result.take(), content.waker.take());
-            drop(content);
-            drop(left);
-        }
+        let call = self.parcel.take_call();
+        self.parcel.result.forget_waker();
+        drop(call);
     }
 }
 
