@@ -117,16 +117,6 @@ struct ExecutorTask<T> {
     waker: Waker,
 }
 
-impl<T> ExecutorTask<T> {
-    fn new(future: LocalFuture<T>, key: TaskKey, wake_state: &Arc<WakeState<Steps>>) -> Self {
-        // The step that takes the future in makes the first poll.
-        let wake =
-            TaskWake { key, queued: AtomicBool::new(true), wake_state: Arc::clone(wake_state) };
-        let wake = Arc::new(wake);
-        Self { future, waker: Arc::clone(&wake).into(), wake }
-    }
-}
-
 struct TaskWake {
     key: TaskKey,
     /// A poll was requested. Stays set when the task is done: its wakers then do nothing.
@@ -153,8 +143,13 @@ impl<T> Executor<T> {
             Step::Poll(key) => key,
             Step::New => {
                 let future = self.incoming.try_recv().ok()?;
-                let wake_state = self.receiver.wake_state();
-                self.tasks.insert_with_key(|key| Some(ExecutorTask::new(future, key, wake_state)))
+                let wake_state = Arc::clone(self.receiver.wake_state());
+                self.tasks.insert_with_key(|key| {
+                    // This step makes the first poll.
+                    let queued = AtomicBool::new(true);
+                    let wake = Arc::new(TaskWake { key, queued, wake_state });
+                    Some(ExecutorTask { future, waker: Arc::clone(&wake).into(), wake })
+                })
             }
         };
         Some((key, self.tasks.get_mut(key)?.take()?))

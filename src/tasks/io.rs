@@ -94,12 +94,12 @@ pub struct Async<F: AsFd> {
     _guard: SourceGuard,
 }
 
-/// Inserts the source that wakes waiting futures, and watches the fd for it.
+/// Inserts the source that wakes waiting futures, watches the fd for it, and makes the fd non-blocking.
 fn watch<Data>(
     handle: &mut LoopHandle<Data>,
     fd: BorrowedFd<'_>,
     waiters: &Arc<Waiters>,
-) -> io::Result<(FdGuard, SourceGuard)> {
+) -> io::Result<(FdGuard, SourceGuard, Option<OFlags>)> {
     // Make the guard first: it removes the source if the fd is refused.
     let token = handle.insert_source(IoSource::new(waiters), |(), _| ())?;
     let guard = handle.guard(token);
@@ -107,7 +107,7 @@ fn watch<Data>(
         return Err(io::ErrorKind::NotConnected.into());
     };
     let (_, watch) = registrar.watch_fd(fd, Interest::BOTH)?;
-    Ok((watch, guard))
+    Ok((watch, guard, set_nonblocking(fd)?))
 }
 
 /// Sets non-blocking mode. Returns the previous flags if that was a change.
@@ -120,23 +120,12 @@ fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<Option<OFlags>> {
     Ok(Some(flags))
 }
 
-fn restore(fd: BorrowedFd<'_>, blocking: Option<OFlags>) {
-    if let Some(flags) = blocking {
-        // Setting the mode succeeded, so restoring it does, too.
-        let _ = fcntl_setfl(fd, flags);
-    }
-}
-
 impl<F: AsFd> Async<F> {
     /// Implements [`LoopHandle::adapt_io`].
     pub(crate) fn new<Data>(handle: &mut LoopHandle<Data>, fd: F) -> Result<Self, InsertError<F>> {
-        let blocking = match set_nonblocking(fd.as_fd()) {
-            Ok(blocking) => blocking,
-            Err(error) => return Err(InsertError::new(error, fd)),
-        };
         let waiters = Arc::new(Waiters::default());
         match watch(handle, fd.as_fd(), &waiters) {
-            Ok((watch, guard)) => Ok(Self {
+            Ok((watch, guard, blocking)) => Ok(Self {
                 registered: fd.as_fd().as_raw_fd(),
                 fd: Some(fd),
                 blocking,
@@ -144,10 +133,7 @@ impl<F: AsFd> Async<F> {
                 waiters,
                 _guard: guard,
             }),
-            Err(error) => {
-                restore(fd.as_fd(), blocking);
-                Err(InsertError::new(error, fd))
-            }
+            Err(error) => Err(InsertError::new(error, fd)),
         }
     }
 
@@ -240,7 +226,10 @@ impl<F: AsFd> Async<F> {
             // A failure can't be handled here; later events of the fd are not delivered.
             let _ = watch.unregister(fd);
         }
-        restore(fd, self.blocking);
+        if let Some(flags) = self.blocking {
+            // Setting the mode succeeded, so restoring it does, too.
+            let _ = fcntl_setfl(fd, flags);
+        }
     }
 }
 

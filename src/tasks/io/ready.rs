@@ -42,20 +42,19 @@ impl<F: AsFd> Future for Writable<'_, F> {
 pub(super) struct ReadinessWait<'a, F: AsFd> {
     io: &'a Async<F>,
     direction: Direction,
-    /// Its place among the waiting futures, once it waits.
-    place: Option<u64>,
+    /// Its place among the waiting futures.
+    place: u64,
 }
 
 impl<'a, F: AsFd> ReadinessWait<'a, F> {
     pub(super) fn new(io: &'a Async<F>, direction: Direction) -> Self {
-        Self { io, direction, place: None }
+        Self { io, direction, place: io.waiters.new_place() }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let place = *self.place.get_or_insert_with(|| self.io.waiters.new_place());
-        let told = self.io.await_edge(self.direction, place, cx.waker());
+        let told = self.io.await_edge(self.direction, self.place, cx.waker());
         if told.is_err() || self.io.is_ready(self.direction) {
-            self.io.waiters.leave_place(self.direction, place);
+            self.io.waiters.leave_place(self.direction, self.place);
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -65,9 +64,7 @@ impl<'a, F: AsFd> ReadinessWait<'a, F> {
 
 impl<F: AsFd> Drop for ReadinessWait<'_, F> {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.io.waiters.leave_place(self.direction, place);
-        }
+        self.io.waiters.leave_place(self.direction, self.place);
     }
 }
 

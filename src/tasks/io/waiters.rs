@@ -32,6 +32,14 @@ struct WaiterList {
     ended: bool,
 }
 
+impl WaiterList {
+    fn take(&mut self, direction: Direction, place: u64) -> Option<(u64, Waker)> {
+        let wakers = &mut self.wakers[direction as usize];
+        let index = wakers.iter().position(|(other, _)| *other == place)?;
+        Some(wakers.swap_remove(index))
+    }
+}
+
 impl Waiters {
     /// The place that all futures-io traits share; it keeps only the waker of the last call.
     #[cfg(feature = "futures-io")]
@@ -49,24 +57,14 @@ impl Waiters {
         if waiting.ended {
             return;
         }
-        let wakers = &mut waiting.wakers[direction as usize];
-        let old = match wakers.iter_mut().find(|(other, _)| *other == place) {
-            Some((_, there)) => Some(std::mem::replace(there, waker)),
-            None => {
-                wakers.push((place, waker));
-                None
-            }
-        };
+        let old = waiting.take(direction, place);
+        waiting.wakers[direction as usize].push((place, waker));
         drop(waiting);
         drop(old);
     }
 
     pub(super) fn leave_place(&self, direction: Direction, place: u64) {
-        let mut waiting = self.lock();
-        let wakers = &mut waiting.wakers[direction as usize];
-        let found = wakers.iter().position(|(other, _)| *other == place);
-        let old = found.map(|index| wakers.swap_remove(index));
-        drop(waiting);
+        let old = self.lock().take(direction, place);
         drop(old);
     }
 
