@@ -61,7 +61,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         while !self.posts.is_empty() && self.may_run(Lane::Apply, data) {
             if let Some(post) = pop_front(&mut self.posts) {
-                self.run_user_code(Subject::new(CallbackKind::Remote), data, post);
+                self.run_user_code(Subject::of(CallbackKind::Remote), data, post);
             }
             self.apply_ops(data)?;
         }

@@ -25,11 +25,11 @@ impl<Data: LoopData> EventLoop<Data> {
         let type_name = self.type_name_of(key);
         let registrations = &*tables(data);
         let name = registrations.name_of(key, type_name).into_owned();
-        let error = Error::Source { token: AnyToken::new(key), name, error };
         let policy = registrations.options(key).and_then(|options| options.on_error);
         if let Some(insight) = &mut self.insight {
-            insight.note_error(key, type_name, &error, registrations);
+            insight.note_error(key, type_name, error.to_string(), registrations);
         }
+        let error = Error::Source { token: AnyToken::new(key), name, error };
         SourceFailure { error, policy }
     }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::clock::instant;
 use crate::handle::{Look, tables};
-use crate::insight::instrumentation::{Instrumentation, SourceRecord, Subject, instrument};
+use crate::insight::instrumentation::{Counters, Instrumentation, Subject, instrument};
 use crate::insight::observe::{CallbackReport, Observer};
-use crate::insight::stats::{SourceRow, SourceTable, Stats};
+use crate::insight::stats::{SourceRow, SourceStats, SourceTable, Stats};
 use crate::{AnyToken, CallbackKind, EventLoop, LoopData, LoopHandle};
 
 impl<Data> EventLoop<Data> {
@@ -146,20 +146,9 @@ impl<Data> EventLoop<Data> {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn stats(&self) -> Stats {
-        let mut stats = Stats {
-            rounds: self.counters.rounds,
-            events: self.counters.events,
-            wakeups: self.counters.wakeups,
-            stale: self.counters.stale,
-            ..Stats::default()
-        };
-        if let Some(insight) = self.insight.as_ref().filter(|insight| insight.is_counting()) {
-            (stats.asleep, stats.busy) = (insight.asleep, insight.busy);
-            stats.wakeups_for_posts = insight.wakeups_for_posts;
-            stats.wakeups_for_nothing = insight.wakeups_for_nothing;
-            stats.sources = insight.source_stats();
-        }
-        stats
+        let Counters { rounds, events, wakeups, stale } = self.counters;
+        let counted = self.insight.as_ref().and_then(|insight| insight.stats());
+        Stats { rounds, events, wakeups, stale, ..counted.unwrap_or_default() }
     }
 
     /// A table of the stored sources, with the counts of [`enable_stats`](Self::enable_stats). A source that was
@@ -211,7 +200,7 @@ impl<Data> EventLoop<Data> {
         let slot = self.slots.get(key)?;
         let options = registrations.options(key);
         let record = self.insight.as_ref().and_then(|insight| insight.record(key));
-        let none = SourceRecord::default();
+        let none = SourceStats::new(AnyToken::new(key), String::new());
         let record = record.unwrap_or(&none);
         Some(SourceRow {
             token: AnyToken::new(key),
@@ -248,7 +237,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Shows the loop to `look`. The instrumentation is a part of what `look` sees, so it stays in its place meanwhile.
     pub(super) fn run_inspect(&mut self, look: Look<Data>, data: &mut Data) {
         self.round.runs_user_code();
-        let subject = Subject::new(CallbackKind::Inspect);
+        let subject = Subject::of(CallbackKind::Inspect);
         let insight = self.insight.as_mut();
         let running = insight.map(|insight| insight.begin(&subject, tables(data)));
         look(self, data);

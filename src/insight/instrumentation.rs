@@ -17,7 +17,7 @@ use slotmap::SecondaryMap;
 use crate::error::Error;
 use crate::handle::tables;
 use crate::insight::observe::{CallbackStart, Observer, RoundReport, WaitReport};
-use crate::insight::stats::SourceStats;
+use crate::insight::stats::{SourceStats, Stats};
 use crate::registry::Registrations;
 use crate::token::{InterestKey, SourceKey};
 use crate::{AnyToken, CallbackKind, CallbackReport, ErrorAction, LoopData, Priority};
@@ -59,21 +59,26 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    pub(crate) fn new(kind: CallbackKind) -> Self {
+    /// One that belongs to no source.
+    pub(crate) fn of(kind: CallbackKind) -> Self {
         Self { kind, source: None, interest: None, name: None }
     }
 
     pub(crate) fn idle(name: Option<Cow<'static, str>>) -> Self {
-        Self { name, ..Self::new(CallbackKind::Idle) }
+        Self { name, ..Self::of(CallbackKind::Idle) }
     }
 
     pub(crate) fn source(key: SourceKey, interest: InterestKey, type_name: &'static str) -> Self {
         let source = Some((key, type_name));
-        Self { source, interest: Some(interest), ..Self::new(CallbackKind::Source) }
+        Self { source, interest: Some(interest), ..Self::of(CallbackKind::Source) }
     }
 
     pub(crate) fn op(key: SourceKey, type_name: &'static str) -> Self {
-        Self { source: Some((key, type_name)), ..Self::new(CallbackKind::Op) }
+        Self { source: Some((key, type_name)), ..Self::of(CallbackKind::Op) }
+    }
+
+    fn key(&self) -> Option<SourceKey> {
+        self.source.map(|(key, _)| key)
     }
 }
 
@@ -85,39 +90,12 @@ pub(crate) struct RunningCallback {
     started: Instant,
 }
 
-/// The record of one source.
-#[derive(Default)]
-pub(crate) struct SourceRecord {
-    name: Cow<'static, str>,
-    pub(crate) events: u64,
-    pub(crate) busy: Duration,
-    pub(crate) slowest: Duration,
-    pub(crate) wakeups: u64,
-    errors: u64,
-    pub(crate) last_error: Option<String>,
-}
-
-impl SourceRecord {
-    fn stats(&self, key: SourceKey) -> SourceStats {
-        SourceStats {
-            token: AnyToken::new(key),
-            name: self.name.clone().into_owned(),
-            events: self.events,
-            busy: self.busy,
-            slowest: self.slowest,
-            wakeups: self.wakeups,
-            errors: self.errors,
-            last_error: self.last_error.clone(),
-        }
-    }
-}
-
 #[derive(Default)]
 pub(crate) struct Instrumentation {
     /// At most one of each type, except for closures.
     observers: Vec<Box<dyn AnyObserver>>,
     counting: bool,
-    sources: SecondaryMap<SourceKey, SourceRecord>,
+    sources: SecondaryMap<SourceKey, SourceStats>,
     /// The sources removed in this round.
     removed: Vec<SourceKey>,
     gone: VecDeque<SourceStats>,
@@ -126,12 +104,10 @@ pub(crate) struct Instrumentation {
     wait_started: Option<(Instant, usize, u64)>,
     /// The loop woke up, and no callback ran since.
     woke: bool,
-    pub(crate) wakeups_for_posts: u64,
-    pub(crate) wakeups_for_nothing: u64,
     /// The time spent in the waits of this round.
     round_asleep: Duration,
-    pub(crate) asleep: Duration,
-    pub(crate) busy: Duration,
+    /// What [`enable_stats`](crate::EventLoop::enable_stats) counts, except for the sources.
+    stats: Stats,
 }
 
 /// Runs a callback, and reports it to the observers and the statistics.
@@ -171,15 +147,14 @@ impl Instrumentation {
         if let Some((key, type_name)) = subject.source {
             self.ensure_record(key, type_name, registrations);
         }
-        let priority =
-            subject.source.map_or(Priority::Normal, |(key, _)| registrations.priority(key));
+        let priority = subject.key().map_or(Priority::Normal, |key| registrations.priority(key));
         let lateness = subject.interest.and_then(|interest| registrations.lateness(interest));
-        let token = subject.source.map(|(key, _)| AnyToken::new(key));
+        let token = subject.key().map(AnyToken::new);
         let kind = subject.kind;
         let woke = std::mem::take(&mut self.woke);
-        let record = subject.source.and_then(|(key, _)| self.sources.get(key));
-        let name = record.map(|record| &record.name).or(subject.name.as_ref());
-        let name = name.map_or(kind.as_str(), |name| name);
+        let record = subject.key().and_then(|key| self.sources.get(key));
+        let name = record.map(|record| &*record.name).or(subject.name.as_deref());
+        let name = name.unwrap_or(kind.as_str());
         let start = CallbackStart { token, name, kind, priority, lateness };
         self.observers.iter_mut().for_each(|observer| observer.callback_begin(&start));
         RunningCallback { priority, lateness, woke, started: Instant::now() }
@@ -187,10 +162,10 @@ impl Instrumentation {
 
     pub(crate) fn end(&mut self, subject: &Subject, running: &RunningCallback) {
         let duration = running.started.elapsed();
-        self.count_wakeup(subject, running.woke);
-        let record = subject.source.and_then(|(key, _)| self.sources.get_mut(key));
-        let name = match record {
+        let wakeups = u64::from(self.counting && running.woke);
+        let name = match subject.key().and_then(|key| self.sources.get_mut(key)) {
             Some(record) => {
+                record.wakeups += wakeups;
                 if self.counting && subject.kind == CallbackKind::Source {
                     record.events += 1;
                     record.busy += duration;
@@ -198,10 +173,13 @@ impl Instrumentation {
                 }
                 &*record.name
             }
-            None => subject.name.as_deref().unwrap_or(subject.kind.as_str()),
+            None => {
+                self.stats.wakeups_for_posts += wakeups;
+                subject.name.as_deref().unwrap_or(subject.kind.as_str())
+            }
         };
         let report = CallbackReport {
-            token: subject.source.map(|(key, _)| AnyToken::new(key)),
+            token: subject.key().map(AnyToken::new),
             name,
             kind: subject.kind,
             duration,
@@ -211,17 +189,6 @@ impl Instrumentation {
             woke: running.woke,
         };
         self.observers.iter_mut().for_each(|observer| observer.callback_end(&report));
-    }
-
-    /// Counts a wake-up for the first callback after it.
-    fn count_wakeup(&mut self, subject: &Subject, woke: bool) {
-        if !self.counting || !woke {
-            return;
-        }
-        match subject.source.and_then(|(key, _)| self.sources.get_mut(key)) {
-            Some(record) => record.wakeups += 1,
-            None => self.wakeups_for_posts += 1,
-        }
     }
 
     /// Makes the record of a source, unless it exists.
@@ -234,8 +201,8 @@ impl Instrumentation {
         if !self.sources.contains_key(key) {
             // The key may reuse the slot of a source that was removed in this round, whose record still exists.
             self.forget_removed();
-            let name = registrations.name_of(key, type_name);
-            let record = SourceRecord { name, ..SourceRecord::default() };
+            let name = registrations.name_of(key, type_name).into_owned();
+            let record = SourceStats::new(AnyToken::new(key), name);
             self.sources.insert(key, record);
         }
     }
@@ -258,14 +225,13 @@ impl Instrumentation {
         &mut self,
         key: SourceKey,
         type_name: &'static str,
-        error: &Error,
+        error: String,
         registrations: &Registrations,
     ) {
-        let Error::Source { error, .. } = error else { return };
         self.ensure_record(key, type_name, registrations);
         let record = &mut self.sources[key];
         record.errors += 1;
-        record.last_error = Some(error.to_string());
+        record.last_error = Some(error);
     }
 
     /// Reports an error, and the decision about it, to the observers.
@@ -288,8 +254,10 @@ impl Instrumentation {
         self.forget_removed();
         let Some(started) = self.round_started.take() else { return };
         let (duration, asleep) = (started.elapsed(), self.round_asleep);
-        self.asleep += asleep;
-        self.busy += duration.saturating_sub(asleep);
+        if self.counting {
+            self.stats.asleep += asleep;
+            self.stats.busy += duration.saturating_sub(asleep);
+        }
         let report = RoundReport { round, started, duration, asleep };
         self.observers.iter_mut().for_each(|observer| observer.round_end(&report));
     }
@@ -298,9 +266,8 @@ impl Instrumentation {
     #[cold]
     pub(crate) fn begin_wait(&mut self, timeout: Option<Duration>, queued: usize, wakeups: u64) {
         self.observers.iter_mut().for_each(|observer| observer.wait_begin(timeout));
-        if std::mem::take(&mut self.woke) && self.counting {
-            self.wakeups_for_nothing += 1;
-        }
+        let woke = std::mem::take(&mut self.woke);
+        self.stats.wakeups_for_nothing += u64::from(woke && self.counting);
         self.wait_started = self.is_wanted().then(|| (Instant::now(), queued, wakeups));
     }
 
@@ -321,14 +288,12 @@ impl Instrumentation {
     /// Deletes the records of removed sources, and keeps the statistics of the last few.
     fn forget_removed(&mut self) {
         for key in self.removed.drain(..) {
-            if let Some(record) = self.sources.remove(key)
-                && self.counting
-                && record.events + record.errors > 0
-            {
+            let record = self.sources.remove(key).filter(is_shown);
+            if let Some(record) = record.filter(|_| self.counting) {
                 if self.gone.len() == GONE {
                     self.gone.pop_front();
                 }
-                self.gone.push_back(record.stats(key));
+                self.gone.push_back(record);
             }
         }
     }
@@ -348,24 +313,18 @@ impl Instrumentation {
     }
 
     pub(crate) fn observer<O: Any>(&self) -> Option<&O> {
-        self.observers.iter().find_map(|observer| {
-            let observer: &dyn Any = &**observer;
-            observer.downcast_ref()
-        })
+        self.observers.iter().find_map(|observer| (&**observer as &dyn Any).downcast_ref())
     }
 
     pub(crate) fn observer_mut<O: Any>(&mut self) -> Option<&mut O> {
-        self.observers.iter_mut().find_map(|observer| {
-            let observer: &mut dyn Any = &mut **observer;
-            observer.downcast_mut()
-        })
+        self.observers
+            .iter_mut()
+            .find_map(|observer| (&mut **observer as &mut dyn Any).downcast_mut())
     }
 
     pub(crate) fn take_observer<O: Any>(&mut self) -> Option<O> {
-        let place = self.observers.iter().position(|observer| {
-            let observer: &dyn Any = &**observer;
-            observer.is::<O>()
-        })?;
+        let mut observers = self.observers.iter();
+        let place = observers.position(|observer| (&**observer as &dyn Any).is::<O>())?;
         let observer: Box<dyn Any> = self.observers.remove(place);
         observer.downcast().ok().map(|observer| *observer)
     }
@@ -386,22 +345,23 @@ impl Instrumentation {
         if !on {
             self.sources.clear();
             self.gone.clear();
-            (self.asleep, self.busy) = Default::default();
-            (self.wakeups_for_posts, self.wakeups_for_nothing) = Default::default();
+            self.stats = Stats::default();
         }
     }
 
-    pub(crate) fn is_counting(&self) -> bool {
-        self.counting
-    }
-
-    pub(crate) fn record(&self, key: SourceKey) -> Option<&SourceRecord> {
+    pub(crate) fn record(&self, key: SourceKey) -> Option<&SourceStats> {
         self.sources.get(key)
     }
 
-    /// The statistics of all sources with an event or an error, removed sources first.
-    pub(crate) fn source_stats(&self) -> Vec<SourceStats> {
-        let record = self.sources.iter().filter(|(_, record)| record.events + record.errors > 0);
-        self.gone.iter().cloned().chain(record.map(|(key, record)| record.stats(key))).collect()
+    /// What was counted, removed sources first. `None` unless it counts.
+    pub(crate) fn stats(&self) -> Option<Stats> {
+        let stored = self.sources.values().filter(|record| is_shown(record));
+        let sources = self.gone.iter().chain(stored).cloned().collect();
+        self.counting.then(|| Stats { sources, ..self.stats.clone() })
     }
+}
+
+/// The statistics name the sources with an event or an error.
+fn is_shown(record: &SourceStats) -> bool {
+    record.events + record.errors > 0
 }

@@ -204,105 +204,66 @@ pub trait Observer {
     }
 }
 
+/// The methods of an observer that passes everything on: `$each` applies `$see` to each observer that it passes it to.
+macro_rules! pass_on {
+    (|$self:ident, $see:ident| $each:expr) => {
+        fn round_begin(&mut self, round: u64) {
+            let $self = self;
+            let $see = |observer: &mut dyn Observer| observer.round_begin(round);
+            $each
+        }
+        fn round_end(&mut self, report: &RoundReport) {
+            let $self = self;
+            let $see = |observer: &mut dyn Observer| observer.round_end(report);
+            $each
+        }
+        fn wait_begin(&mut self, timeout: Option<Duration>) {
+            let $self = self;
+            let $see = |observer: &mut dyn Observer| observer.wait_begin(timeout);
+            $each
+        }
+        fn wait_end(&mut self, report: &WaitReport) {
+            let $self = self;
+            let $see = |observer: &mut dyn Observer| observer.wait_end(report);
+            $each
+        }
+        fn callback_begin(&mut self, start: &CallbackStart<'_>) {
+            let $self = self;
+            let $see = |observer: &mut dyn Observer| observer.callback_begin(start);
+            $each
+        }
+        fn callback_end(&mut self, report: &CallbackReport<'_>) {
+            let $self = self;
+            let $see = |observer: &mut dyn Observer| observer.callback_end(report);
+            $each
+        }
+        fn error(&mut self, error: &Error, action: ErrorAction) {
+            let $self = self;
+            let $see = |observer: &mut dyn Observer| observer.error(error, action);
+            $each
+        }
+    };
+}
+
 /// Both observers see everything, the first one first.
 impl<A: Observer, B: Observer> Observer for (A, B) {
-    fn round_begin(&mut self, round: u64) {
-        self.0.round_begin(round);
-        self.1.round_begin(round);
-    }
-
-    fn round_end(&mut self, report: &RoundReport) {
-        self.0.round_end(report);
-        self.1.round_end(report);
-    }
-
-    fn wait_begin(&mut self, timeout: Option<Duration>) {
-        self.0.wait_begin(timeout);
-        self.1.wait_begin(timeout);
-    }
-
-    fn wait_end(&mut self, report: &WaitReport) {
-        self.0.wait_end(report);
-        self.1.wait_end(report);
-    }
-
-    fn callback_begin(&mut self, start: &CallbackStart<'_>) {
-        self.0.callback_begin(start);
-        self.1.callback_begin(start);
-    }
-
-    fn callback_end(&mut self, report: &CallbackReport<'_>) {
-        self.0.callback_end(report);
-        self.1.callback_end(report);
-    }
-
-    fn error(&mut self, error: &Error, action: ErrorAction) {
-        self.0.error(error, action);
-        self.1.error(error, action);
-    }
+    pass_on!(|both, see| {
+        see(&mut both.0);
+        see(&mut both.1);
+    });
 }
 
 /// An optional observer, such as a trace that a command line turns on.
 impl<O: Observer> Observer for Option<O> {
-    fn round_begin(&mut self, round: u64) {
-        self.iter_mut().for_each(|observer| observer.round_begin(round));
-    }
-
-    fn round_end(&mut self, report: &RoundReport) {
-        self.iter_mut().for_each(|observer| observer.round_end(report));
-    }
-
-    fn wait_begin(&mut self, timeout: Option<Duration>) {
-        self.iter_mut().for_each(|observer| observer.wait_begin(timeout));
-    }
-
-    fn wait_end(&mut self, report: &WaitReport) {
-        self.iter_mut().for_each(|observer| observer.wait_end(report));
-    }
-
-    fn callback_begin(&mut self, start: &CallbackStart<'_>) {
-        self.iter_mut().for_each(|observer| observer.callback_begin(start));
-    }
-
-    fn callback_end(&mut self, report: &CallbackReport<'_>) {
-        self.iter_mut().for_each(|observer| observer.callback_end(report));
-    }
-
-    fn error(&mut self, error: &Error, action: ErrorAction) {
-        self.iter_mut().for_each(|observer| observer.error(error, action));
-    }
+    pass_on!(|optional, see| if let Some(observer) = optional {
+        see(observer);
+    });
 }
 
 /// An observer that other threads can read. (Callbacks use [`inspect`](crate::LoopHandle::inspect).) The lock is held
 /// only while the observer runs, never during a callback.
 impl<O: Observer> Observer for Arc<Mutex<O>> {
-    fn round_begin(&mut self, round: u64) {
-        lock(self).round_begin(round);
-    }
-
-    fn round_end(&mut self, report: &RoundReport) {
-        lock(self).round_end(report);
-    }
-
-    fn wait_begin(&mut self, timeout: Option<Duration>) {
-        lock(self).wait_begin(timeout);
-    }
-
-    fn wait_end(&mut self, report: &WaitReport) {
-        lock(self).wait_end(report);
-    }
-
-    fn callback_begin(&mut self, start: &CallbackStart<'_>) {
-        lock(self).callback_begin(start);
-    }
-
-    fn callback_end(&mut self, report: &CallbackReport<'_>) {
-        lock(self).callback_end(report);
-    }
-
-    fn error(&mut self, error: &Error, action: ErrorAction) {
-        lock(self).error(error, action);
-    }
+    pass_on!(|shared, see| see(&mut *lock(shared)));
 }
 
 fn lock<O>(observer: &Mutex<O>) -> MutexGuard<'_, O> {

@@ -1,6 +1,7 @@
 //! The counts of a loop, and the table of its sources.
 
 use std::fmt;
+use std::iter;
 use std::time::{Duration, Instant};
 
 use crate::error::type_name::without_paths;
@@ -56,6 +57,13 @@ pub struct SourceStats {
     pub last_error: Option<String>,
 }
 
+impl SourceStats {
+    pub(crate) fn new(token: AnyToken, name: String) -> Self {
+        let (busy, slowest) = (Duration::ZERO, Duration::ZERO);
+        Self { token, name, events: 0, busy, slowest, wakeups: 0, errors: 0, last_error: None }
+    }
+}
+
 /// The sources of a loop at one moment, from [`EventLoop::sources`](crate::EventLoop::sources). `Display` renders it with aligned columns.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -98,8 +106,6 @@ pub struct SourceRow {
 }
 
 impl SourceRow {
-    const TITLES: [&str; 7] = ["name", "type", "state", "priority", "events", "time", "last error"];
-
     fn cells(&self) -> [String; 7] {
         [
             self.name.as_deref().unwrap_or("-").to_owned(),
@@ -116,18 +122,18 @@ impl SourceRow {
 
 impl fmt::Display for SourceTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let titles = SourceRow::TITLES.map(str::to_owned);
-        let lines: Vec<_> =
-            std::iter::once(titles).chain(self.rows.iter().map(SourceRow::cells)).collect();
-        write_aligned(f, &lines)
+        let titles = ["name", "type", "state", "priority", "events", "time", "last error"];
+        write_aligned(f, titles, self.rows.iter().map(SourceRow::cells))
     }
 }
 
-/// Writes lines of cells. Each column is as wide as its widest cell; no spaces follow the last cell of a line.
+/// Writes titles and lines of cells. Each column is as wide as its widest cell; no spaces follow the last cell of a line.
 pub(crate) fn write_aligned<const N: usize>(
     f: &mut fmt::Formatter<'_>,
-    lines: &[[String; N]],
+    titles: [&str; N],
+    lines: impl Iterator<Item = [String; N]>,
 ) -> fmt::Result {
+    let lines: Vec<_> = iter::once(titles.map(str::to_owned)).chain(lines).collect();
     let width = |column: usize| {
         lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default()
     };

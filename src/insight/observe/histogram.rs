@@ -76,13 +76,11 @@ impl Histogram {
         // The cast saturates, and turns NaN into 0.
         let rank = ((q * self.count as f64).ceil() as u64).clamp(1, self.count.max(1));
         let mut seen = 0;
-        for (bucket, count) in self.buckets.iter().enumerate() {
+        let bucket = self.buckets.iter().position(|count| {
             seen += count;
-            if seen >= rank {
-                return Duration::from_nanos(upper_bound(bucket)).min(self.max);
-            }
-        }
-        Duration::ZERO
+            seen >= rank
+        });
+        bucket.map_or(self.max, |bucket| Duration::from_nanos(upper_bound(bucket)).min(self.max))
     }
 }
 
@@ -157,11 +155,7 @@ impl Observer for Histograms {
         let names = self.kinds.entry(report.kind).or_default();
         match names.get_mut(report.name) {
             Some(histogram) => histogram.record(report.duration),
-            None => {
-                let mut histogram = Histogram::new();
-                histogram.record(report.duration);
-                names.insert(report.name.to_owned(), histogram);
-            }
+            None => names.entry(report.name.to_owned()).or_default().record(report.duration),
         }
     }
 }
@@ -170,15 +164,13 @@ impl fmt::Display for Histograms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut all: Vec<_> = self.iter().collect();
         all.sort_by_key(|(_, _, histogram)| std::cmp::Reverse(histogram.total()));
-        let titles = ["name", "kind", "callbacks", "p50", "p99", "max"].map(str::to_owned);
+        let titles = ["name", "kind", "callbacks", "p50", "p99", "max"];
         let lines = all.into_iter().map(|(kind, name, histogram)| {
-            let short = |duration: Duration| format!("{duration:.1?}");
-            let (p50, p99) = (histogram.quantile(0.5), histogram.quantile(0.99));
-            let times = [p50, p99, histogram.max()].map(short);
-            let [p50, p99, max] = times;
+            let times = [histogram.quantile(0.5), histogram.quantile(0.99), histogram.max()];
+            let [p50, p99, max] = times.map(|time| format!("{time:.1?}"));
             [name.to_owned(), kind.to_string(), histogram.count().to_string(), p50, p99, max]
         });
-        write_aligned(f, &std::iter::once(titles).chain(lines).collect::<Vec<_>>())
+        write_aligned(f, titles, lines)
     }
 }
 

@@ -97,7 +97,7 @@ impl Observer for SlowestCallbacks {
 /// The table gives the time of a callback in seconds since [`SlowestCallbacks::new`].
 impl fmt::Display for SlowestCallbacks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let titles = ["name", "kind", "took", "at", "late by"].map(str::to_owned);
+        let titles = ["name", "kind", "took", "at", "late by"];
         let lines = self.callbacks.iter().map(|slow| {
             let at = slow.started.saturating_duration_since(self.since);
             [
@@ -108,6 +108,6 @@ impl fmt::Display for SlowestCallbacks {
                 slow.lateness.map(|late| format!("{late:.1?}")).unwrap_or_default(),
             ]
         });
-        write_aligned(f, &std::iter::once(titles).chain(lines).collect::<Vec<_>>())
+        write_aligned(f, titles, lines)
     }
 }
