@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::message::{Counts, Gone, Source, Totals};
+use super::message::{Counts, Source};
 use super::recorder::{Attached, Recorder, TraceBuffer, nanos};
 use super::viewer::{Tracing, Viewer};
 use crate::error::type_name::without_paths;
@@ -35,29 +35,23 @@ pub(super) fn look<Data: LoopData>(
     let Some(source) = event_loop.get_mut(viewer) else { return };
     let (slow, tracing) = (source.slow, source.tracing);
     let Some(notifier) = source.notifier() else { return };
+    let collecting = source.collecting.take();
     let Some(recorder) = event_loop.observer_mut::<Recorder>() else { return };
     recorder.set_own();
-    if recorder.attached(viewer).is_none() {
-        let (pending, trace) = (Vec::new(), None);
-        recorder.viewers.push(Attached { viewer, notifier, slow, pending, trace });
-    }
-    let Some(attached) = recorder.attached(viewer) else { return };
+    let attached = Attached { notifier, slow, pending: Vec::new(), trace: None };
+    let attached = recorder.viewers.entry(viewer).or_insert(attached);
     attached.slow = slow;
     let mut lines = std::mem::take(&mut attached.pending);
     let now = data.loop_handle().now();
     let tracing = trace(attached, tracing, now, &mut lines);
+    let collected = collecting.map(|collecting| collect(collecting, event_loop, data));
 
     let Some(source) = event_loop.get_mut(viewer) else { return };
     source.tracing = tracing;
     lines.into_iter().for_each(|line| source.send(line));
-    if let Some(collecting) = source.collecting.take() {
-        let line = collect(collecting, event_loop, data);
-        if let Some(source) = event_loop.get_mut(viewer) {
-            match line {
-                Ok(line) => source.send(line),
-                Err(collecting) => source.collecting = Some(collecting),
-            }
-        }
+    match collected {
+        Some(Ok(line)) => source.send(line),
+        unfinished => source.collecting = unfinished.and_then(Result::err),
     }
     data.loop_handle().update(viewer, |_| ());
 }
@@ -107,7 +101,12 @@ fn collect<Data: LoopData>(
     let now = handle.now();
     while let Some(token) = left.pop() {
         let Some(row) = event_loop.source_row(token, handle) else { continue };
-        let waits_for = waits_for(&*event_loop, handle, token);
+        #[cfg(feature = "executor")]
+        let task = handle.downcast::<crate::Task>(token).and_then(|task| event_loop.get(task));
+        #[cfg(feature = "executor")]
+        let waits_for = task.map(|task| task.waits().to_string());
+        #[cfg(not(feature = "executor"))]
+        let waits_for = None;
         let Some(recorder) = event_loop.observer_mut::<Recorder>() else { break };
         if line.last() != Some(&b'[') {
             line.push(b',');
@@ -118,8 +117,7 @@ fn collect<Data: LoopData>(
         }
     }
     let recorder = event_loop.observer_mut::<Recorder>();
-    let gone: Vec<Gone> =
-        recorder.map(|recorder| recorder.end_snapshot(number)).unwrap_or_default();
+    let gone = recorder.map(|recorder| recorder.end_snapshot(number)).unwrap_or_default();
     line.extend(b"],\"gone\":");
     write(&mut line, &gone);
     line.extend(b"}}\n");
@@ -131,7 +129,7 @@ fn begin<Data>(event_loop: &mut EventLoop<Data>, line: &mut Vec<u8>) -> (u64, Ve
     // Otherwise one of the looks moves most of the message.
     line.reserve(left.len() * ROW);
     let begun = event_loop.observer_mut::<Recorder>().map(Recorder::begin_snapshot);
-    let (number, totals, others): (u64, Totals, Vec<Gone>) = begun.unwrap_or_default();
+    let (number, totals, others) = begun.unwrap_or_default();
     line.extend(b"{\"snapshot\":{\"loop\":");
     write(line, &totals);
     line.extend(b",\"others\":");
@@ -162,31 +160,12 @@ fn source(
     }
 }
 
-#[cfg(feature = "executor")]
-fn waits_for<Data>(
-    event_loop: &EventLoop<Data>,
-    handle: &crate::LoopHandle<Data>,
-    token: AnyToken,
-) -> Option<String> {
-    let task = handle.downcast::<crate::Task>(token)?;
-    Some(event_loop.get(task)?.waits().to_string())
-}
-
-#[cfg(not(feature = "executor"))]
-fn waits_for<Data>(
-    _: &EventLoop<Data>,
-    _: &crate::LoopHandle<Data>,
-    _: AnyToken,
-) -> Option<String> {
-    None
-}
-
 fn due_in(deadline: Instant, now: Instant) -> i64 {
-    let signed = |duration| i64::try_from(nanos(duration)).unwrap_or(i64::MAX);
-    match deadline.checked_duration_since(now) {
-        Some(ahead) => signed(ahead),
-        None => -signed(now.saturating_duration_since(deadline)),
-    }
+    let from = |start, end: Instant| {
+        i64::try_from(nanos(end.saturating_duration_since(start))).unwrap_or(i64::MAX)
+    };
+    // One of the two is 0.
+    from(now, deadline) - from(deadline, now)
 }
 
 fn write(line: &mut Vec<u8>, value: &impl serde::Serialize) {

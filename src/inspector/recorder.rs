@@ -4,7 +4,6 @@
 //! and off.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
@@ -43,7 +42,7 @@ pub(super) struct Recorder {
     on_cpu: Duration,
     /// The time that callbacks have taken since then.
     unseen: Duration,
-    pub(super) viewers: Vec<Attached>,
+    pub(super) viewers: BTreeMap<Token<Viewer>, Attached>,
 }
 
 struct Record {
@@ -62,7 +61,6 @@ struct About {
 
 /// The state kept for one viewer.
 pub(super) struct Attached {
-    pub(super) viewer: Token<Viewer>,
     pub(super) notifier: Notifier,
     pub(super) slow: Option<Duration>,
     pub(super) pending: Vec<Vec<u8>>,
@@ -82,17 +80,13 @@ impl Recorder {
             is_own: false,
             on_cpu: Duration::ZERO,
             unseen: Duration::ZERO,
-            viewers: Vec::new(),
+            viewers: BTreeMap::new(),
         }
     }
 
     /// Marks the running callback as the inspector's own.
     pub(super) fn set_own(&mut self) {
         self.is_own = true;
-    }
-
-    pub(super) fn attached(&mut self, viewer: Token<Viewer>) -> Option<&mut Attached> {
-        self.viewers.iter_mut().find(|attached| attached.viewer == viewer)
     }
 
     /// Begins a snapshot. Returns its number and what comes before the sources.
@@ -146,14 +140,14 @@ impl Recorder {
     }
 
     fn has_slow(&self) -> bool {
-        self.viewers.iter().any(|attached| attached.slow.is_some())
+        self.viewers.values().any(|attached| attached.slow.is_some())
     }
 
     fn tell_slow(&mut self, report: &CallbackReport<'_>) {
         let is_slow = |attached: &Attached| {
             attached.slow.is_some_and(|threshold| report.duration >= threshold)
         };
-        if !self.viewers.iter().any(is_slow) {
+        if !self.viewers.values().any(is_slow) {
             return;
         }
         let on_cpu = self.look_at_cpu().min(report.duration);
@@ -165,7 +159,7 @@ impl Recorder {
             on_cpu_ns: nanos(on_cpu),
             late_ns: report.lateness.map(nanos),
         });
-        for attached in self.viewers.iter_mut().filter(|attached| is_slow(attached)) {
+        for attached in self.viewers.values_mut().filter(|attached| is_slow(attached)) {
             if attached.pending.len() < MOST_SLOW {
                 attached.pending.push(line(&slow));
                 attached.notifier.notify();
@@ -174,7 +168,7 @@ impl Recorder {
     }
 
     fn traces(&mut self) -> impl Iterator<Item = &mut ChromeTrace<TraceBuffer>> {
-        self.viewers.iter_mut().filter_map(|attached| attached.trace.as_mut())
+        self.viewers.values_mut().filter_map(|attached| attached.trace.as_mut())
     }
 }
 
@@ -214,8 +208,8 @@ impl Observer for Recorder {
         counts.last_ns = duration;
         counts.wakeups += u64::from(report.woke);
         self.traces().for_each(|trace| trace.callback_end(report));
-        let is_viewer = |attached: &Attached| Some(attached.viewer.into()) == report.token;
-        if !std::mem::take(&mut self.is_own) && !self.viewers.iter().any(is_viewer) {
+        let is_viewer = |viewer: &Token<Viewer>| Some(viewer.into()) == report.token;
+        if !std::mem::take(&mut self.is_own) && !self.viewers.keys().any(is_viewer) {
             self.tell_slow(report);
         }
         // Short callbacks before a slow one are counted as part of it.
@@ -230,12 +224,6 @@ impl Observer for Recorder {
         let record = self.record(*token, name);
         record.counts.errors += 1;
         record.about.last_error = Some(error.to_string());
-    }
-}
-
-impl fmt::Debug for Recorder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder").finish_non_exhaustive()
     }
 }
 

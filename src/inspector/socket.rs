@@ -20,25 +20,28 @@ pub(super) struct Socket {
 
 impl Socket {
     pub(super) fn bind(path: &Path) -> io::Result<Self> {
-        let failed = |error| describe(path, error);
+        Self::bind_at(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("no socket at {}: {error}", path.display()))
+        })
+    }
+
+    fn bind_at(path: &Path) -> io::Result<Self> {
         let address = SocketAddrUnix::new(path).map_err(|_| {
             let bytes = path.as_os_str().len();
             let text =
                 format!("a path of {bytes} bytes is too long for a socket, or has a zero in it");
-            failed(io::Error::new(io::ErrorKind::InvalidInput, text))
+            io::Error::new(io::ErrorKind::InvalidInput, text)
         })?;
         let listener = match listen_at(&address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                remove_stale(path).map_err(failed)?;
-                listen_at(&address)
+                remove_stale(path)?;
+                listen_at(&address)?
             }
-            listener => listener,
+            listener => listener?,
         };
-        let listener = listener.map_err(failed)?;
         // For systems where `bind` does not give the file the mode of the socket.
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        let file = file_of(path).map_err(failed)?;
-        Ok(Self { listener, path: path.to_owned(), file })
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        Ok(Self { listener, path: path.to_owned(), file: file_of(path)? })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -123,8 +126,4 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 fn file_of(path: &Path) -> io::Result<(u64, u64)> {
     let found = fs::symlink_metadata(path)?;
     Ok((found.dev(), found.ino()))
-}
-
-fn describe(path: &Path, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("no socket at {}: {error}", path.display()))
 }

@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 use super::VERSION;
 use super::look::Collecting;
 use super::message::{Hello, Message, Request};
+use crate::sources::fd_watch::FdWatch;
 use crate::{
     Clock, EventSource, Interest, InterestToken, Mode, Notifier, PostAction, Readiness, Registrar,
+    Timer,
 };
 
 /// How long a viewer may read nothing while data waits for it.
@@ -39,8 +41,10 @@ pub(super) enum Tracing {
 pub(super) struct Viewer {
     stream: UnixStream,
     clock: Clock,
-    fd: Option<(InterestToken, Interest)>,
-    timer: Option<InterestToken>,
+    fd: FdWatch,
+    /// What the fd is registered for.
+    registered: Interest,
+    timer: Timer,
     notifier: Option<(InterestToken, Notifier)>,
     input: Vec<u8>,
     output: VecDeque<Vec<u8>>,
@@ -72,8 +76,9 @@ impl Viewer {
         Self {
             stream,
             clock,
-            fd: None,
-            timer: None,
+            fd: FdWatch::default(),
+            registered: Interest::EMPTY,
+            timer: Timer::never(),
             notifier: None,
             input: Vec::new(),
             output: VecDeque::from([hello]),
@@ -110,7 +115,10 @@ impl Viewer {
     fn write(&mut self) -> io::Result<()> {
         let Some(first) = self.output.front() else { return Ok(()) };
         let end = first.len().min(self.written + CHUNK);
-        let written = retried(self.stream.write(&first[self.written..end]))?;
+        let written = match self.stream.write(&first[self.written..end]) {
+            Err(error) if is_passing(&error) => 0,
+            written => written?,
+        };
         self.written += written;
         if written > 0 {
             self.stuck_since = self.clock.now();
@@ -125,13 +133,12 @@ impl Viewer {
     /// Reads once. Returns whether the viewer is still connected.
     fn read(&mut self) -> io::Result<bool> {
         let mut buffer = [0; LONGEST_REQUEST];
-        match self.stream.read(&mut buffer) {
-            Ok(0) => return Ok(false),
-            Ok(read) => self.input.extend(&buffer[..read]),
-            Err(error) if is_passing(&error) => {}
-            Err(error) => return Err(error),
-        }
-        Ok(true)
+        let read = match self.stream.read(&mut buffer) {
+            Err(error) if is_passing(&error) => return Ok(true),
+            read => read?,
+        };
+        self.input.extend(&buffer[..read]);
+        Ok(read > 0)
     }
 
     /// Handles requests until there is something to write.
@@ -207,26 +214,27 @@ impl Viewer {
         if self.output.is_empty() { Interest::READ } else { Interest::WRITE }
     }
 
-    fn process(&mut self, token: InterestToken, ready: Readiness) -> io::Result<PostAction> {
+    /// Reads and writes. Returns whether the viewer stays.
+    fn process(&mut self, token: InterestToken, ready: Readiness) -> io::Result<bool> {
         let now = self.clock.now();
-        if self.fd.is_some_and(|(fd, _)| fd == token) {
+        if self.fd.is(token) {
             if ready.error || (ready.write_closed && !self.output.is_empty()) {
-                return Ok(PostAction::Remove);
+                return Ok(false);
             }
             self.write()?;
             if self.closing && self.output.is_empty() {
-                return Ok(PostAction::Remove);
+                return Ok(false);
             }
             if !self.is_busy() && (ready.readable || ready.read_closed) && !self.read()? {
-                return Ok(PostAction::Remove);
+                return Ok(false);
             }
         }
         if !self.output.is_empty() && now.saturating_duration_since(self.stuck_since) >= PATIENCE {
-            return Ok(PostAction::Remove);
+            return Ok(false);
         }
         self.take_requests();
         self.keep_time(now);
-        Ok(PostAction::Reregister)
+        Ok(true)
     }
 }
 
@@ -237,41 +245,31 @@ impl EventSource for Viewer {
     type Error = io::Error;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let interest = self.interest();
-        let fd = registrar.register_fd(self.stream.as_fd(), interest, Mode::Level)?;
-        self.fd = Some((fd, interest));
+        self.reregister(registrar)?;
         self.notifier = Some(registrar.notifier());
-        self.reregister(registrar)
-    }
-
-    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let Some((fd, registered)) = self.fd else { return self.register(registrar) };
-        let interest = self.interest();
-        if interest != registered {
-            registrar.reregister_fd(fd, self.stream.as_fd(), interest, Mode::Level)?;
-            self.fd = Some((fd, interest));
-        }
-        match (self.timer, self.deadline()) {
-            (Some(timer), Some(deadline)) => registrar.rearm(timer, deadline),
-            (None, Some(deadline)) => self.timer = Some(registrar.arm(deadline)),
-            (Some(timer), None) => {
-                registrar.disarm(timer);
-                self.timer = None;
-            }
-            (None, None) => {}
-        }
         Ok(())
     }
 
-    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        if let Some(timer) = self.timer.take() {
-            registrar.disarm(timer);
+    fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let interest = self.interest();
+        if interest != self.registered {
+            self.fd.register(registrar, self.stream.as_fd(), interest, Mode::Level)?;
+            self.registered = interest;
         }
+        match self.deadline() {
+            Some(deadline) => self.timer.set_deadline(deadline),
+            None => self.timer.set_duration(Duration::MAX),
+        }
+        self.timer.reregister(registrar)
+    }
+
+    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        self.timer.unregister(registrar)?;
         if let Some((token, _)) = self.notifier.take() {
             registrar.release(token);
         }
-        let fd = self.fd.take();
-        fd.map_or(Ok(()), |(fd, _)| registrar.unregister_fd(fd, self.stream.as_fd()))
+        self.registered = Interest::EMPTY;
+        self.fd.unregister(registrar, self.stream.as_fd())
     }
 
     fn process_events<F>(
@@ -283,23 +281,16 @@ impl EventSource for Viewer {
     where
         F: FnMut(()),
     {
-        let answer = match self.process(token, readiness) {
-            // The viewer disconnected without a message.
-            Err(error) if error.kind() != io::ErrorKind::InvalidInput => {
-                return Ok(PostAction::Remove);
-            }
-            answer => answer?,
-        };
-        if answer == PostAction::Remove || !self.greeted {
-            return Ok(answer);
+        // Of an error: the viewer disconnected without a message.
+        if !self.process(token, readiness).unwrap_or(false) {
+            return Ok(PostAction::Remove);
         }
-        callback(());
-        Ok(if self.collecting.is_some() { PostAction::Again } else { answer })
+        if self.greeted {
+            callback(());
+        }
+        // A viewer that is not greeted collects nothing.
+        Ok(if self.collecting.is_some() { PostAction::Again } else { PostAction::Reregister })
     }
-}
-
-fn retried(result: io::Result<usize>) -> io::Result<usize> {
-    result.or_else(|error| if is_passing(&error) { Ok(0) } else { Err(error) })
 }
 
 fn is_passing(error: &io::Error) -> bool {
