@@ -13,7 +13,7 @@ use std::sync::mpsc::{RecvError, SendError, TryRecvError, TrySendError};
 
 use crate::RawNotifier;
 use crate::shrink::pop_front;
-use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, lock};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// An event of a [`Channel`].
@@ -158,10 +158,6 @@ impl<T> MessageQueue<T> {
 }
 
 impl<T> ChannelShared<T> {
-    fn lock(&self) -> MutexGuard<'_, MessageQueue<T>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Queues a message and unlocks.
     #[inline]
     fn push(&self, mut queue: MutexGuard<'_, MessageQueue<T>>, message: T) {
@@ -216,7 +212,7 @@ impl<T> Sender<T> {
     ///
     /// [`SendError`] with the message if the channel is gone.
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
-        let queue = self.shared.lock();
+        let queue = lock(&self.shared.queue);
         if queue.receiver_gone {
             return Err(SendError(message));
         }
@@ -227,14 +223,14 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.lock().senders += 1;
+        lock(&self.shared.queue).senders += 1;
         Self { shared: Arc::clone(&self.shared) }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        let mut queue = self.shared.lock();
+        let mut queue = lock(&self.shared.queue);
         queue.senders -= 1;
         if queue.senders == 0 {
             // Waking a condition variable is a system call even if nobody waits.
@@ -268,8 +264,8 @@ impl<T> SyncSender<T> {
     /// received the message.
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         let shared = &self.sender.shared;
-        let queue =
-            shared.wait_until(shared.lock(), |queue| queue.messages.len() < shared.bound.max(1));
+        let queue = shared
+            .wait_until(lock(&shared.queue), |queue| queue.messages.len() < shared.bound.max(1));
         if queue.receiver_gone {
             return Err(SendError(message));
         }
@@ -278,7 +274,7 @@ impl<T> SyncSender<T> {
         if shared.bound > 0 {
             return Ok(());
         }
-        let mut queue = shared.wait_until(shared.lock(), |queue| queue.received > ticket);
+        let mut queue = shared.wait_until(lock(&shared.queue), |queue| queue.received > ticket);
         if queue.received > ticket {
             return Ok(());
         }
@@ -306,7 +302,7 @@ impl<T> SyncSender<T> {
     /// ```
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         let shared = &self.sender.shared;
-        let queue = shared.lock();
+        let queue = lock(&shared.queue);
         if queue.receiver_gone {
             return Err(TrySendError::Disconnected(message));
         }
@@ -362,7 +358,7 @@ impl<T> Channel<T> {
         loop {
             match self.try_recv() {
                 Err(TryRecvError::Empty) => {
-                    let mut queue = self.shared.lock();
+                    let mut queue = lock(&self.shared.queue);
                     queue.receivers_waiting += 1;
                     let mut queue = self
                         .shared
@@ -382,7 +378,7 @@ impl<T> Channel<T> {
     ///
     /// [`TryRecvError`] if there is no message now, or all senders are gone and no message is left.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batch = lock(&self.batch);
         // The other messages stay in the queue, where other threads that wait for one see them.
         match pop_front(&mut batch).or_else(|| self.shared.take()) {
             Some(message) => Ok(message),
@@ -398,7 +394,7 @@ impl<T> ChannelShared<T> {
         if self.bound != UNBOUNDED {
             return self.take();
         }
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         let message = pop_front(&mut queue.messages)?;
         if !queue.messages.is_empty() {
             std::mem::swap(&mut queue.messages, batch);
@@ -408,7 +404,7 @@ impl<T> ChannelShared<T> {
 
     /// Takes the next message.
     fn take(&self) -> Option<T> {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         let message = pop_front(&mut queue.messages)?;
         queue.received += 1;
         if queue.senders_waiting > 0 {
@@ -420,14 +416,14 @@ impl<T> ChannelShared<T> {
 
     /// Whether all senders are gone and the queue is empty.
     fn is_closed(&self) -> bool {
-        let queue = self.lock();
+        let queue = lock(&self.queue);
         queue.senders == 0 && queue.messages.is_empty()
     }
 }
 
 impl<T> Drop for Channel<T> {
     fn drop(&mut self) {
-        let mut queue = self.shared.lock();
+        let mut queue = lock(&self.shared.queue);
         queue.receiver_gone = true;
         // With a bound of 0 the waiting sender takes its message back. An empty queue is not moved: the move would
         // stall on the stores of unregistering.
@@ -459,7 +455,7 @@ impl<T: 'static> EventSource for Channel<T> {
         let (token, notifier) = registrar.raw_notifier();
         self.token = Some(token);
         let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let mut queue = self.shared.lock();
+        let mut queue = lock(&self.shared.queue);
         // Announces what was sent before the registration.
         queue.notified = !batch.is_empty() || queue.has_more();
         if queue.notified {
@@ -477,7 +473,7 @@ impl<T: 'static> EventSource for Channel<T> {
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.shared.lock().notifier = None;
+        lock(&self.shared.queue).notifier = None;
         if let Some(token) = self.token.take() {
             registrar.release(token);
         }
@@ -504,7 +500,7 @@ impl<T: 'static> EventSource for Channel<T> {
             callback(Event::Closed);
             return Ok(PostAction::Remove);
         }
-        let mut queue = self.shared.lock();
+        let mut queue = lock(&self.shared.queue);
         // If there is no more, the next sender notifies the loop.
         queue.notified = !batch.is_empty() || queue.has_more();
         if !queue.notified {

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::RawNotifier;
-use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
+use crate::sync::{AtomicBool, Mutex, Ordering, lock};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// Makes a ping, which any thread sends, and the source that receives it.
@@ -55,13 +55,9 @@ struct PingState {
 impl PingState {
     /// Notifies the loop, if the source is registered.
     fn tell(&self) {
-        if let Some(notifier) = &*self.notifier() {
+        if let Some(notifier) = &*lock(&self.notifier) {
             notifier.notify();
         }
-    }
-
-    fn notifier(&self) -> MutexGuard<'_, Option<RawNotifier>> {
-        self.notifier.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,7 +88,7 @@ pub struct PingSource {
 /// A ping may outlive the source and its loop: from here on it holds none of the loop's fds.
 impl Drop for PingSource {
     fn drop(&mut self) {
-        *self.shared.notifier() = None;
+        *lock(&self.shared.notifier) = None;
     }
 }
 
@@ -104,7 +100,7 @@ impl EventSource for PingSource {
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         let (token, notifier) = registrar.raw_notifier();
         self.token = Some(token);
-        let mut slot = self.shared.notifier();
+        let mut slot = lock(&self.shared.notifier);
         // Checked under the lock: a later ping finds the notifier.
         if self.shared.pinged.load(Ordering::Acquire) {
             notifier.notify();
@@ -118,7 +114,7 @@ impl EventSource for PingSource {
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        *self.shared.notifier() = None;
+        *lock(&self.shared.notifier) = None;
         if let Some(token) = self.token.take() {
             registrar.release(token);
         }

@@ -1,7 +1,8 @@
 //! A value that a future waits for.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use crate::sync::{Mutex, lock};
 
 /// The value, or the waker of the future that waits for it.
 #[derive(Debug)]
@@ -24,19 +25,15 @@ impl<R> Promise<R> {
         Self { stage: Mutex::new(Stage::Open(None)) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Stage<R>> {
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     #[cfg(feature = "executor")]
     pub(crate) fn is_open(&self) -> bool {
-        matches!(*self.lock(), Stage::Open(_))
+        matches!(*lock(&self.stage), Stage::Open(_))
     }
 
     /// Stores the waker, or takes the value: `None` if it was taken, or there never will be one.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<R>> {
         let waker = cx.waker().clone();
-        let mut stage = self.lock();
+        let mut stage = lock(&self.stage);
         let next = match &*stage {
             Stage::Open(_) => Stage::Open(Some(waker)),
             Stage::Kept(_) | Stage::Gone => Stage::Gone,
@@ -53,7 +50,7 @@ impl<R> Promise<R> {
     /// Stores the value, or that there is none, and wakes the future.
     pub(crate) fn settle(&self, value: Option<R>) {
         let stage = value.map_or(Stage::Gone, Stage::Kept);
-        let last = std::mem::replace(&mut *self.lock(), stage);
+        let last = std::mem::replace(&mut *lock(&self.stage), stage);
         if let Stage::Open(Some(waker)) = last {
             waker.wake();
         }
@@ -61,7 +58,7 @@ impl<R> Promise<R> {
 
     /// Drops the waker; the future stays pending.
     pub(crate) fn forget_waker(&self) {
-        let waker = match &mut *self.lock() {
+        let waker = match &mut *lock(&self.stage) {
             Stage::Open(waker) => waker.take(),
             _ => None,
         };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use crate::RawNotifier;
-use crate::sync::{Mutex, MutexGuard, PoisonError};
+use crate::sync::{Mutex, lock};
 use crate::{InterestToken, PostAction, Registrar};
 
 /// The work that a [`WakeState`] collects.
@@ -53,13 +53,9 @@ impl<W: Work> WakeWork<W> {
 impl<W: Work> WakeState<W> {
     /// Adds work, and notifies the loop.
     pub(crate) fn add(&self, add: impl FnOnce(&mut W)) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         add(&mut state.work);
         state.notify_once();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, WakeWork<W>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,7 +96,7 @@ impl<W: Work> WakeReceiver<W> {
     pub(crate) fn register(&mut self, registrar: &mut Registrar<'_>) {
         let (token, notifier) = registrar.raw_notifier();
         self.token = Some(token);
-        let mut state = self.wake_state.lock();
+        let mut state = lock(&self.wake_state.state);
         state.notifier = Some(notifier);
         state.loop_knows = false;
         if !state.work.is_empty() {
@@ -118,7 +114,7 @@ impl<W: Work> WakeReceiver<W> {
         if let Some(token) = self.token.take() {
             registrar.release(token);
         }
-        self.wake_state.lock().notifier = None;
+        lock(&self.wake_state.state).notifier = None;
     }
 
     pub(crate) fn is(&self, token: InterestToken) -> bool {
@@ -126,18 +122,18 @@ impl<W: Work> WakeReceiver<W> {
     }
 
     pub(crate) fn with_work<R>(&self, f: impl FnOnce(&mut W) -> R) -> R {
-        f(&mut self.wake_state.lock().work)
+        f(&mut lock(&self.wake_state.state).work)
     }
 
     /// The loop will look in this round: until it has, nobody needs to notify it.
     #[cfg(feature = "wayland-client")]
     pub(crate) fn expect(&self) {
-        self.wake_state.lock().loop_knows = true;
+        lock(&self.wake_state.state).loop_knows = true;
     }
 
     /// The answer after a step: `Again` if there is work.
     pub(crate) fn answer(&mut self) -> PostAction {
-        let mut state = self.wake_state.lock();
+        let mut state = lock(&self.wake_state.state);
         state.loop_knows = !state.work.is_empty();
         if !state.loop_knows {
             return PostAction::Continue;
@@ -171,7 +167,7 @@ impl WakeReceiver<bool> {
 /// A waker may outlive the source and its loop: from here on it holds none of the loop's fds.
 impl<W: Work> Drop for WakeReceiver<W> {
     fn drop(&mut self) {
-        self.wake_state.lock().notifier = None;
+        lock(&self.wake_state.state).notifier = None;
     }
 }
 

@@ -6,9 +6,10 @@
 use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::Waker;
 
+use crate::sync::{Mutex, lock};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 #[derive(Clone, Copy, Debug)]
@@ -46,14 +47,14 @@ impl Waiters {
     pub(super) const TRAITS: u64 = 0;
 
     pub(super) fn new_place(&self) -> u64 {
-        let mut waiting = self.lock();
+        let mut waiting = lock(&self.waiting);
         waiting.places += 1;
         waiting.places
     }
 
     pub(super) fn leave(&self, direction: Direction, place: u64, waker: &Waker) {
         let waker = waker.clone();
-        let mut waiting = self.lock();
+        let mut waiting = lock(&self.waiting);
         if waiting.ended {
             return;
         }
@@ -64,24 +65,20 @@ impl Waiters {
     }
 
     pub(super) fn leave_place(&self, direction: Direction, place: u64) {
-        let old = self.lock().take(direction, place);
+        let old = lock(&self.waiting).take(direction, place);
         drop(old);
     }
 
     /// Drops all wakers.
     pub(super) fn clear(&self) {
-        let wakers = std::mem::take(&mut self.lock().wakers);
+        let wakers = std::mem::take(&mut lock(&self.waiting).wakers);
         drop(wakers);
     }
 
     /// Whether the loop is gone, so that nothing will wake the waiting futures.
     #[cfg(feature = "futures-io")]
     pub(super) fn is_over(&self) -> bool {
-        self.lock().ended
-    }
-
-    fn lock(&self) -> MutexGuard<'_, WaiterList> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting).ended
     }
 }
 
@@ -142,7 +139,7 @@ impl EventSource for IoSource {
     where
         F: FnMut(()),
     {
-        let mut waiting = self.waiters.lock();
+        let mut waiting = lock(&self.waiters.waiting);
         if readiness.readable {
             self.woken.append(&mut waiting.wakers[Direction::Read as usize]);
         }
@@ -159,7 +156,7 @@ impl EventSource for IoSource {
 /// are woken.
 impl Drop for IoSource {
     fn drop(&mut self) {
-        let mut waiting = self.waiters.lock();
+        let mut waiting = lock(&self.waiters.waiting);
         waiting.ended = true;
         self.woken.extend(waiting.wakers.iter_mut().flat_map(std::mem::take));
         drop(waiting);

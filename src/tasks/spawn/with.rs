@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::TaskContext;
 use super::waits::{Wait, Waiting};
 use crate::sources::promise::Promise;
+use crate::sync::{Mutex, lock};
 
 /// A closure on its way to the state, shared by the queue and the future that waits for it.
 pub(super) trait Call<Data> {
@@ -23,7 +24,7 @@ struct Parcel<F, R> {
 impl<F, R> Parcel<F, R> {
     /// The closure is called, or dropped, outside of the lock: that is user code.
     fn take_call(&self) -> Option<F> {
-        self.call.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.call).take()
     }
 }
 

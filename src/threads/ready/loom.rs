@@ -15,7 +15,7 @@ use std::time::Duration;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-use super::{Notifier, NotifierState, ReadyQueue, Woken};
+use super::{Notifier, NotifierState, RawNotifier, ReadyQueue, Woken};
 use crate::channel::Event;
 use crate::clock::Clock;
 use crate::kernel::Alarm;
@@ -39,6 +39,10 @@ fn shared() -> Arc<Shared> {
         ReadyQueue::new(mio::Waker::new(poll.registry(), mio::Token(WAKER as usize)).unwrap());
     let alarm = Alarm::new(poll.registry()).unwrap();
     Shared::new(ready, alarm, &clock)
+}
+
+fn notifier_of(shared: &Arc<Shared>) -> Notifier {
+    Notifier::new(RawNotifier::new(InterestKey::from_bits(WAKER), Arc::clone(shared)))
 }
 
 /// Uses the ready queue as `EventLoop::poll` does in a dispatch.
@@ -70,18 +74,12 @@ fn every_notification_is_seen(threads: usize, times: usize, common: bool) {
     check((threads > 1).then_some(2), move || {
         let shared = shared();
         let done: Vec<_> = (0..threads).map(|_| Arc::new(AtomicUsize::new(0))).collect();
-        let one =
-            Notifier::new(RawNotifier::new(InterestKey::from_bits(WAKER), Arc::clone(&shared)));
+        let one = notifier_of(&shared);
         let others: Vec<_> = done
             .iter()
             .map(|done| {
                 let done = Arc::clone(done);
-                let own = || {
-                    Notifier::new(RawNotifier::new(
-                        InterestKey::from_bits(WAKER),
-                        Arc::clone(&shared),
-                    ))
-                };
+                let own = || notifier_of(&shared);
                 let notifier = if common { one.clone() } else { own() };
                 thread::spawn(move || {
                     for n in 1..=times {
@@ -140,8 +138,7 @@ fn loom_a_wake_up_without_an_event_ends_the_wait() {
 fn loom_a_closed_queue_keeps_nothing() {
     check(None, || {
         let shared = shared();
-        let notifier =
-            Notifier::new(RawNotifier::new(InterestKey::from_bits(WAKER), Arc::clone(&shared)));
+        let notifier = notifier_of(&shared);
         let state = Arc::downgrade(&notifier.0);
         let notifying = thread::spawn(move || notifier.notify());
         shared.ready().close();
