@@ -262,6 +262,11 @@ impl Round {
     /// The next error to return now.
     #[inline]
     pub(crate) fn failure(&mut self) -> Outcome {
+        if self.has_failed() { self.next_failure() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn next_failure(&mut self) -> Outcome {
         if self.holds_failures { Ok(()) } else { self.failures.pop_front().map_or(Ok(()), Err) }
     }
 }
