@@ -19,7 +19,7 @@ use crate::{AnyToken, EventLoop, EventSource, Registrar, Token};
 
 #[cfg(all(unix, feature = "calloop"))]
 pub(crate) mod hosted;
-pub(crate) mod idles;
+mod idles;
 mod insert;
 pub(crate) mod local_remote;
 mod one;

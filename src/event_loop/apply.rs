@@ -284,7 +284,7 @@ fn live_slot<'a, Data: LoopData>(
     slots: &'a mut SecondaryMap<SourceKey, Slot<Data>>,
     key: SourceKey,
     data: &mut Data,
-) -> Option<(Subject, &'a mut Slot<Data>)> {
+) -> Option<(Subject<'static>, &'a mut Slot<Data>)> {
     if tables(data).is_going(key) {
         return None;
     }

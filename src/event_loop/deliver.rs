@@ -6,7 +6,6 @@
 
 use crate::dispatch::Lane;
 use crate::error::Outcome;
-use crate::handle::idles::Idle;
 use crate::handle::{LoopData, tables};
 use crate::insight::instrumentation::Subject;
 use crate::registry::options::Priority;
@@ -238,8 +237,8 @@ impl<Data: LoopData> EventLoop<Data> {
             if !self.may_run(Lane::Idle, data) {
                 return Ok(());
             }
-            if let Some(Idle { name, callback }) = data.loop_handle().idles.pop() {
-                self.run_user_code(Subject::idle(name), data, callback);
+            if let Some((name, idle)) = data.loop_handle().idles.pop() {
+                self.run_user_code(Subject::idle(name.as_deref()), data, idle);
                 self.apply_ops(data)?;
             }
         }

@@ -225,7 +225,7 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     pub(super) fn run_user_code(
         &mut self,
-        subject: Subject,
+        subject: Subject<'_>,
         data: &mut Data,
         run: impl FnOnce(&mut Data),
     ) {

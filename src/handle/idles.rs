@@ -9,11 +9,7 @@ use crate::shrink::pop_front;
 use crate::threads::dropped_guards::DroppedGuard;
 use crate::{IdleToken, SourceOptions};
 
-/// A callback that runs once, and its name if it has one.
-pub(crate) struct Idle<Data> {
-    pub(crate) name: Option<Cow<'static, str>>,
-    pub(crate) callback: Box<dyn FnOnce(&mut Data)>,
-}
+type Idle<Data> = Box<dyn FnOnce(&mut Data)>;
 
 /// First in, first out. A token is the idle's serial number, so subtracting `first` gives its place in the queue. A
 /// cancelled idle leaves its place empty until its turn.
@@ -21,11 +17,13 @@ pub(crate) struct Idles<Data> {
     queue: VecDeque<Option<Idle<Data>>>,
     /// The serial number of the first idle in the queue.
     first: u64,
+    /// The names of the idles that have one, in the order of the queue.
+    names: VecDeque<(IdleToken, Cow<'static, str>)>,
 }
 
 impl<Data> Idles<Data> {
     pub(crate) fn new() -> Self {
-        Self { queue: VecDeque::new(), first: 0 }
+        Self { queue: VecDeque::new(), first: 0, names: VecDeque::new() }
     }
 
     #[inline]
@@ -57,12 +55,14 @@ impl<Data> Idles<Data> {
         self.queue.get_mut(place)?.take()
     }
 
-    /// Takes out the next idle. `None` in the place of a cancelled one, too.
+    /// Takes out the next idle, and its name if it has one. `None` in the place of a cancelled one, too.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Idle<Data>> {
+    pub(crate) fn pop(&mut self) -> Option<(Option<Cow<'static, str>>, Idle<Data>)> {
+        let is_named = self.names.front().is_some_and(|(token, _)| token.0 == self.first);
+        let name = if is_named { pop_front(&mut self.names).map(|(_, name)| name) } else { None };
         let idle = pop_front(&mut self.queue)?;
         self.first += 1;
-        idle
+        Some((name, idle?))
     }
 }
 
@@ -91,7 +91,8 @@ impl<Data> LoopHandle<Data> {
     /// ```
     #[doc(alias = "defer")]
     pub fn insert_idle(&mut self, callback: impl FnOnce(&mut Data) + 'static) -> IdleToken {
-        self.push_idle(None, callback)
+        self.note_work();
+        self.idles.push(Box::new(callback))
     }
 
     /// Queues `callback` like [`insert_idle`](Self::insert_idle), with a name or a [`Scope`](crate::Scope). When the
@@ -132,20 +133,12 @@ impl<Data> LoopHandle<Data> {
             scope.enter(self.guard_of(DroppedGuard::Idle(token)));
             scope
         });
-        self.push_idle(name, move |data| {
+        self.idles.names.extend(name.map(|name| (token, name)));
+        self.insert_idle(move |data| {
             // The idle leaves its scope first, because the callback may drop the scope.
             drop(member);
             callback(data);
         })
-    }
-
-    fn push_idle(
-        &mut self,
-        name: Option<Cow<'static, str>>,
-        callback: impl FnOnce(&mut Data) + 'static,
-    ) -> IdleToken {
-        self.note_work();
-        self.idles.push(Idle { name, callback: Box::new(callback) })
     }
 
     /// Drops an idle callback before it runs. `false` if it has run, is running or was cancelled already.

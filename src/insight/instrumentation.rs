@@ -8,7 +8,6 @@
 //! source.
 
 use std::any::Any;
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -49,22 +48,22 @@ pub(crate) struct Counters {
 }
 
 /// The callback that is about to run.
-pub(crate) struct Subject {
+pub(crate) struct Subject<'a> {
     kind: CallbackKind,
     /// The source and the name of its type.
     source: Option<(SourceKey, &'static str)>,
     interest: Option<InterestKey>,
     /// The name of an idle.
-    name: Option<Cow<'static, str>>,
+    name: Option<&'a str>,
 }
 
-impl Subject {
+impl<'a> Subject<'a> {
     /// One that belongs to no source.
     pub(crate) fn of(kind: CallbackKind) -> Self {
         Self { kind, source: None, interest: None, name: None }
     }
 
-    pub(crate) fn idle(name: Option<Cow<'static, str>>) -> Self {
+    pub(crate) fn idle(name: Option<&'a str>) -> Self {
         Self { name, ..Self::of(CallbackKind::Idle) }
     }
 
@@ -114,7 +113,7 @@ pub(crate) struct Instrumentation {
 #[inline]
 pub(crate) fn instrument<Data: LoopData, R>(
     insight: &mut Option<Box<Instrumentation>>,
-    subject: Subject,
+    subject: Subject<'_>,
     data: &mut Data,
     run: impl FnOnce(&mut Data) -> R,
 ) -> R {
@@ -129,7 +128,7 @@ impl Instrumentation {
     #[inline(never)]
     pub(crate) fn watch<Data: LoopData, R>(
         &mut self,
-        subject: Subject,
+        subject: Subject<'_>,
         data: &mut Data,
         run: impl FnOnce(&mut Data) -> R,
     ) -> R {
@@ -141,7 +140,7 @@ impl Instrumentation {
 
     pub(crate) fn begin(
         &mut self,
-        subject: &Subject,
+        subject: &Subject<'_>,
         registrations: &Registrations,
     ) -> RunningCallback {
         if let Some((key, type_name)) = subject.source {
@@ -153,14 +152,14 @@ impl Instrumentation {
         let kind = subject.kind;
         let woke = std::mem::take(&mut self.woke);
         let record = subject.key().and_then(|key| self.sources.get(key));
-        let name = record.map(|record| &*record.name).or(subject.name.as_deref());
+        let name = record.map(|record| &*record.name).or(subject.name);
         let name = name.unwrap_or(kind.as_str());
         let start = CallbackStart { token, name, kind, priority, lateness };
         self.observers.iter_mut().for_each(|observer| observer.callback_begin(&start));
         RunningCallback { priority, lateness, woke, started: Instant::now() }
     }
 
-    pub(crate) fn end(&mut self, subject: &Subject, running: &RunningCallback) {
+    pub(crate) fn end(&mut self, subject: &Subject<'_>, running: &RunningCallback) {
         let duration = running.started.elapsed();
         let wakeups = u64::from(self.counting && running.woke);
         let name = match subject.key().and_then(|key| self.sources.get_mut(key)) {
@@ -175,7 +174,7 @@ impl Instrumentation {
             }
             None => {
                 self.stats.wakeups_for_posts += wakeups;
-                subject.name.as_deref().unwrap_or(subject.kind.as_str())
+                subject.name.unwrap_or(subject.kind.as_str())
             }
         };
         let report = CallbackReport {
