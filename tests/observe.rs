@@ -600,6 +600,18 @@ mod stats {
     }
 
     #[test]
+    fn no_time_counts_from_before_they_are_enabled() {
+        let (mut event_loop, mut state) = new_loop();
+        event_loop.observe(|_| ());
+        state.handle.insert_idle(|state| state.note("observed"));
+        event_loop.dispatch(LONG, &mut state).unwrap();
+        event_loop.enable_stats(true);
+        assert_eq!((event_loop.stats().busy, event_loop.stats().asleep), (ZERO, ZERO));
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+        assert!(event_loop.stats().busy > ZERO);
+    }
+
+    #[test]
     fn of_those_that_are_gone_the_last_ones_are_kept() {
         let (mut event_loop, mut state) = new_loop();
         event_loop.enable_stats(true);
