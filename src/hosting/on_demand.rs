@@ -17,12 +17,13 @@
 
 use std::io;
 
-use calloop::{Dispatcher, EventLoop, LoopSignal, Poll, RegistrationToken, TokenFactory};
+use calloop::{Dispatcher, EventLoop, Poll, TokenFactory};
 
 use super::timers::{FAR, Nearest, far};
 use super::whole::{CalloopLoop, CalloopTurn};
 use crate::handle::hosted::{HostedHandle, WeakHandle};
-use crate::{InsertError, InterestToken, LoopHandle, Notifier, Registrar, SourceOptions, Token};
+use crate::sources::fd_watch::FdWatch;
+use crate::{InsertError, InterestToken, LoopHandle, Notifier, SourceOptions, Token};
 
 /// How many times a loop is dispatched in one round, at most, until its alarm is set.
 const BUDGET: u32 = 8;
@@ -127,8 +128,14 @@ impl<Data: 'static> LoopHandle<Data> {
         inner: EventLoop<'static, Data>,
     ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
         options.budget.get_or_insert(BUDGET);
+        let watchman = Dispatcher::new(Watchman::new(), |(), _: &mut (), _: &mut Data| ());
+        let registration = match inner.handle().register_dispatcher(watchman.clone()) {
+            Ok(registration) => registration,
+            Err(error) => return Err(InsertError { error: error.into(), source: inner }),
+        };
         let handle = HostedHandle::to(&inner);
-        let source = CalloopLoop::on_demand(inner)?;
+        let on_demand = Some(OnDemand::new(watchman));
+        let source = CalloopLoop { inner, guests: vec![registration], on_demand };
         let dispatch = |turn: CalloopTurn<'_, Data>, data: &mut Data| turn.dispatch(data);
         let inserted = self.insert_source_with(options, source, dispatch);
         self.keep_calloop(inserted, handle)
@@ -166,77 +173,24 @@ impl<Data: 'static> LoopHandle<Data> {
 }
 
 /// The additional state of a [`CalloopLoop`] that is hosted on demand.
-pub(crate) struct OnDemand<Data: 'static> {
-    signal: LoopSignal,
+pub(super) struct OnDemand<Data: 'static> {
     watchman: Dispatcher<'static, Watchman, Data>,
-    registration: RegistrationToken,
+    pub(super) watch: FdWatch,
     /// While registered: makes this loop dispatch the hosted one without its fd being ready.
-    asked: Option<(InterestToken, Notifier)>,
+    pub(super) asked: Option<(InterestToken, Notifier)>,
     /// A dispatch is due: the handle was given out since the last one, or the last one did not end well.
-    wanted: bool,
+    pub(super) wanted: bool,
     /// calloop does not show its timers, and the last dispatch may not have set the alarm.
     blind: bool,
 }
 
 impl<Data: 'static> OnDemand<Data> {
-    pub(crate) fn new(inner: &EventLoop<'static, Data>) -> calloop::Result<Self> {
-        let watchman = Dispatcher::new(Watchman::new(), |(), _: &mut (), _: &mut Data| ());
-        let registration = inner.handle().register_dispatcher(watchman.clone())?;
-        let signal = inner.get_signal();
-        Ok(Self { signal, watchman, registration, asked: None, wanted: true, blind: false })
-    }
-
-    /// Removes its own source from the hosted loop.
-    pub(crate) fn leave(self, inner: &EventLoop<'static, Data>) {
-        inner.handle().remove(self.registration);
-    }
-
-    /// Assumes that the hosted loop has changed.
-    pub(crate) fn register(&mut self, registrar: &mut Registrar<'_>) {
-        if self.asked.is_none() {
-            self.asked = Some(registrar.notifier());
-        }
-        self.ask();
-    }
-
-    pub(crate) fn unregister(&mut self, registrar: &mut Registrar<'_>) {
-        if let Some((token, _)) = self.asked.take() {
-            registrar.release(token);
-        }
-    }
-
-    pub(crate) fn ask(&mut self) {
-        self.wanted = true;
-        if let Some((_, notifier)) = &self.asked {
-            notifier.notify();
-        }
-    }
-
-    pub(crate) fn notifier(&self) -> Option<Notifier> {
-        self.asked.as_ref().map(|(_, notifier)| notifier.clone())
-    }
-
-    pub(crate) fn is(&self, token: InterestToken) -> bool {
-        self.asked.as_ref().is_some_and(|(asked, _)| *asked == token)
-    }
-
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.wanted
-    }
-
-    /// Dispatches the hosted loop, and sets the alarm.
-    pub(crate) fn dispatch(
-        &mut self,
-        inner: &mut EventLoop<'static, Data>,
-        data: &mut Data,
-    ) -> calloop::Result<()> {
-        self.wanted = true;
-        self.signal.wakeup();
-        inner.dispatch(None, data)
+    fn new(watchman: Dispatcher<'static, Watchman, Data>) -> Self {
+        Self { watchman, watch: FdWatch::default(), asked: None, wanted: true, blind: false }
     }
 
     /// Whether the last dispatch set the alarm to the nearest timer.
-    pub(crate) fn is_armed(&mut self) -> bool {
+    pub(super) fn is_armed(&mut self) -> bool {
         let stood_still = self.watchman.as_source_ref().stood_still();
         let armed = stood_still.unwrap_or(self.blind);
         self.blind = !armed;

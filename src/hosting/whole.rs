@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use calloop::generic::Generic;
@@ -16,7 +16,6 @@ use super::on_demand::OnDemand;
 use super::{LookAgain, explain};
 use crate::handle::hosted::HostedHandle;
 use crate::registry::slot::{Answer, Callback, Failure, What, downcast_mut};
-use crate::sources::fd_watch::FdWatch;
 use crate::threads::shared::Shared;
 use crate::{
     EventSource, InsertError, Interest, InterestToken, LoopHandle, Mode, PostAction, Readiness,
@@ -28,18 +27,12 @@ use crate::{
 ///
 /// Both have an example.
 pub struct CalloopLoop<Data: 'static> {
-    inner: EventLoop<'static, Data>,
-    way: Way<Data>,
+    pub(super) inner: EventLoop<'static, Data>,
+    /// The sources that this crate inserted in the hosted loop.
+    pub(super) guests: Vec<RegistrationToken>,
+    /// `None` if this loop waits in the hosted one.
+    pub(super) on_demand: Option<OnDemand<Data>>,
 }
-
-enum Way<Data: 'static> {
-    /// This loop waits in the hosted loop. Holds this loop's sources in it, while registered.
-    InWait(Option<Guests>),
-    OnDemand(OnDemand<Data>, FdWatch),
-}
-
-/// This loop's sources in the hosted loop: its epoll instance, and the [`Marker`].
-type Guests = [RegistrationToken; 2];
 
 impl<Data: 'static> LoopHandle<Data> {
     /// Hosts a calloop loop in the waits of this one: its callbacks run there, with the same state, so that sources
@@ -145,7 +138,7 @@ impl<Data: 'static> LoopHandle<Data> {
         inner: EventLoop<'static, Data>,
     ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
         let handle = HostedHandle::to(&inner);
-        let source = CalloopLoop { inner, way: Way::InWait(None) };
+        let source = CalloopLoop { inner, guests: Vec::new(), on_demand: None };
         let inserted = self.insert_slot(Some(options), source, (), false, |()| wait_in::<Data>());
         self.keep_calloop(inserted.map_err(Into::into), handle)
     }
@@ -164,19 +157,11 @@ fn wait_in<Data: 'static>() -> Callback<Data> {
 }
 
 impl<Data: 'static> CalloopLoop<Data> {
-    pub(super) fn on_demand(
-        inner: EventLoop<'static, Data>,
-    ) -> Result<Self, InsertError<EventLoop<'static, Data>>> {
-        match OnDemand::new(&inner) {
-            Ok(on_demand) => Ok(Self { inner, way: Way::OnDemand(on_demand, FdWatch::default()) }),
-            Err(error) => Err(InsertError { error: error.into(), source: inner }),
-        }
-    }
-
     /// Requests a dispatch of a loop that is hosted on demand, which may have changed.
     pub(super) fn ask(&mut self) {
-        if let Way::OnDemand(on_demand, _) = &mut self.way {
-            on_demand.ask();
+        if let Some(OnDemand { asked: Some((_, notifier)), wanted, .. }) = &mut self.on_demand {
+            *wanted = true;
+            notifier.notify();
         }
     }
 
@@ -186,37 +171,17 @@ impl<Data: 'static> CalloopLoop<Data> {
     }
 
     /// Returns the calloop loop, with everything that is inserted in it.
-    pub fn into_inner(self) -> EventLoop<'static, Data> {
-        match self.way {
-            Way::InWait(guests) => leave(&self.inner, guests),
-            Way::OnDemand(on_demand, _) => on_demand.leave(&self.inner),
-        }
+    pub fn into_inner(mut self) -> EventLoop<'static, Data> {
+        self.leave();
         self.inner
     }
-}
 
-/// Removes this loop's sources from a hosted loop.
-fn leave<Data: 'static>(inner: &EventLoop<'static, Data>, guests: Option<Guests>) {
-    for guest in guests.into_iter().flatten() {
-        inner.handle().remove(guest);
+    /// Removes this crate's sources from the hosted loop.
+    fn leave(&mut self) {
+        for guest in self.guests.drain(..) {
+            self.inner.handle().remove(guest);
+        }
     }
-}
-
-/// Inserts this loop's sources into a loop that it waits in.
-fn enter<Data: 'static>(
-    inner: &EventLoop<'static, Data>,
-    epoll: OwnedFd,
-    shared: Arc<Shared>,
-) -> io::Result<Guests> {
-    let handle = inner.handle();
-    let epoll = Generic::new(epoll, calloop::Interest::READ, calloop::Mode::Level);
-    let epoll = handle
-        .insert_source(epoll, |_, _, _| Ok(calloop::PostAction::Continue))
-        .map_err(|refused| refused.error)?;
-    // It has nothing to register, and is not refused.
-    let marker =
-        handle.insert_source(Marker(shared), |(), _, _| ()).map_err(|refused| refused.error)?;
-    Ok([epoll, marker])
 }
 
 impl<Data: 'static> EventSource for CalloopLoop<Data> {
@@ -225,41 +190,40 @@ impl<Data: 'static> EventSource for CalloopLoop<Data> {
     type Error = calloop::Error;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        match &mut self.way {
-            Way::InWait(guests) => {
-                let (epoll, shared) = registrar.wait_in_source()?;
-                *guests = Some(enter(&self.inner, epoll, shared).map_err(explain)?);
-                Ok(())
-            }
-            Way::OnDemand(on_demand, _) => {
-                on_demand.register(registrar);
-                self.reregister(registrar)
-            }
+        if let Some(on_demand) = &mut self.on_demand {
+            on_demand.asked.get_or_insert_with(|| registrar.notifier());
+            self.ask();
+            return self.reregister(registrar);
         }
+        let (epoll, shared) = registrar.wait_in_source()?;
+        let handle = self.inner.handle();
+        let epoll = Generic::new(epoll, calloop::Interest::READ, calloop::Mode::Level);
+        let epoll = handle
+            .insert_source(epoll, |_, _, _| Ok(calloop::PostAction::Continue))
+            .map_err(|refused| explain(refused.error.into()))?;
+        self.guests.push(epoll);
+        // It has nothing to register, and is not refused.
+        let marker = handle.insert_source(Marker(shared), |(), _, _| ());
+        self.guests.push(marker.map_err(|refused| refused.error)?);
+        Ok(())
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        match &mut self.way {
-            Way::InWait(_) => Ok(()),
-            Way::OnDemand(_, watch) => {
-                let fd = self.inner.as_fd();
-                watch.register(registrar, fd, Interest::READ, Mode::Level).map_err(explain)
-            }
-        }
+        let Some(OnDemand { watch, .. }) = &mut self.on_demand else { return Ok(()) };
+        let fd = self.inner.as_fd();
+        watch.register(registrar, fd, Interest::READ, Mode::Level).map_err(explain)
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        match &mut self.way {
-            Way::InWait(guests) => {
-                registrar.wait_in_kernel();
-                leave(&self.inner, guests.take());
-                Ok(())
-            }
-            Way::OnDemand(on_demand, watch) => {
-                on_demand.unregister(registrar);
-                watch.unregister(registrar, self.inner.as_fd())
-            }
+        let Some(on_demand) = &mut self.on_demand else {
+            registrar.wait_in_kernel();
+            self.leave();
+            return Ok(());
+        };
+        if let Some((token, _)) = on_demand.asked.take() {
+            registrar.release(token);
         }
+        on_demand.watch.unregister(registrar, self.inner.as_fd())
     }
 
     fn process_events<F>(
@@ -271,16 +235,14 @@ impl<Data: 'static> EventSource for CalloopLoop<Data> {
     where
         F: FnMut(CalloopTurn<'_, Data>) -> calloop::Result<()>,
     {
-        let Way::OnDemand(on_demand, watch) = &mut self.way else {
-            return Ok(PostAction::Continue);
-        };
-        let asked = on_demand.is(token);
-        if !(asked && on_demand.is_wanted() || watch.is(token)) {
+        let Some(on_demand) = &mut self.on_demand else { return Ok(PostAction::Continue) };
+        let Some((asked, notifier)) = &on_demand.asked else { return Ok(PostAction::Continue) };
+        if !(*asked == token && on_demand.wanted || on_demand.watch.is(token)) {
             return Ok(PostAction::Continue);
         }
-        // The loop itself calls the source again if a notifier made it ready.
-        let mut guard = LookAgain(if asked { None } else { on_demand.notifier() });
-        callback(CalloopTurn { inner: &mut self.inner, on_demand })?;
+        let mut guard = LookAgain(Some(notifier.clone()));
+        on_demand.wanted = true;
+        callback(CalloopTurn { inner: &mut self.inner })?;
         guard.0 = None;
         Ok(if on_demand.is_armed() { PostAction::Continue } else { PostAction::Again })
     }
@@ -296,17 +258,17 @@ impl<Data: 'static> fmt::Debug for CalloopLoop<Data> {
 /// `insert_calloop_on_demand` inserts does that.
 pub struct CalloopTurn<'a, Data: 'static> {
     inner: &'a mut EventLoop<'static, Data>,
-    on_demand: &'a mut OnDemand<Data>,
 }
 
 impl<Data: 'static> CalloopTurn<'_, Data> {
-    /// Dispatches the hosted loop: delivers what is ready in it.
+    /// Dispatches the hosted loop: delivers what is ready in it, and sets its alarm.
     ///
     /// # Errors
     ///
     /// Those of calloop's `dispatch`.
     pub fn dispatch(self, data: &mut Data) -> calloop::Result<()> {
-        self.on_demand.dispatch(self.inner, data)
+        self.inner.get_signal().wakeup();
+        self.inner.dispatch(None, data)
     }
 }
 
