@@ -25,7 +25,7 @@ use std::ops::{Deref, DerefMut};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use calloop::{Dispatcher, LoopSignal, Poll, RegistrationToken, TokenFactory};
+use calloop::{Dispatcher, Poll, RegistrationToken, TokenFactory};
 
 use super::{LookAgain, explain, timers};
 use crate::error::BoxError;
@@ -84,7 +84,6 @@ impl Recorded {
 /// The calloop loop of one source.
 struct Host {
     inner: calloop::EventLoop<'static, Recorded>,
-    signal: LoopSignal,
     registration: RegistrationToken,
     recorded: Recorded,
     watch: FdWatch,
@@ -237,7 +236,7 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
     /// Borrows the wrapped source mutably. A change that concerns its registration takes effect with
     /// [`LoopHandle::update`].
     pub fn get_mut(&mut self) -> impl DerefMut<Target = S> + '_ {
-        self.source_mut()
+        RefMut::map(self.recorder.as_source_mut(), |recorder| &mut recorder.source)
     }
 
     /// Returns the wrapped source, for calloop or another loop.
@@ -248,36 +247,9 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
         recorder.into_source_inner().source
     }
 
-    fn source_mut(&self) -> RefMut<'_, S> {
-        RefMut::map(self.recorder.as_source_mut(), |recorder| &mut recorder.source)
-    }
-
-    fn has_timers(&self) -> bool {
-        self.recorder.as_source_ref().has_timers
-    }
-
-    /// Makes the inner loop, registers the source in it, and registers that loop in this one.
-    fn host(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let inner = calloop::EventLoop::try_new()?;
-        let registration = inner.handle().register_dispatcher(self.recorder.clone())?;
-        let (more_token, more) = registrar.notifier();
-        let host = self.host.insert(Host {
-            signal: inner.get_signal(),
-            inner,
-            registration,
-            recorded: Recorded::default(),
-            watch: FdWatch::default(),
-            more,
-            more_token,
-            failed: None,
-        });
-        let fd = host.inner.as_fd();
-        host.watch.register(registrar, fd, Interest::READ, Mode::Level).map_err(explain)
-    }
-
     /// Sets the alarm to the nearest timer, if the source has timers.
     fn arm(&mut self) -> calloop::Result<()> {
-        if self.has_timers()
+        if self.recorder.as_source_ref().has_timers
             && let Some(host) = &mut self.host
         {
             host.recorded.begin();
@@ -288,48 +260,15 @@ impl<S: calloop::EventSource + 'static> CalloopSource<S> {
         }
         Ok(())
     }
-
-    /// Makes the source process the oldest record. `None`: no record is left.
-    fn process_next<F>(&mut self, callback: &mut F) -> Result<Option<calloop::PostAction>, BoxError>
-    where
-        F: FnMut((S::Event, &mut S::Metadata)) -> S::Ret,
-    {
-        let Some(host) = &mut self.host else { return Ok(None) };
-        if let Some(error) = host.failed.take() {
-            return Err(error.into());
-        }
-        // With hooks, records are made after the wait only.
-        if host.recorded.found.is_empty() && !S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
-            host.record()?;
-        }
-        let Some((readiness, token)) = host.recorded.take_first() else { return Ok(None) };
-        let mut source = self.source_mut();
-        let callback = |event: S::Event, metadata: &mut S::Metadata| callback((event, metadata));
-        let action = source.process_events(readiness, token, callback).map_err(Into::into)?;
-        drop(source);
-        if let (calloop::PostAction::Reregister, Some(host)) = (action, &self.host) {
-            host.inner.handle().update(&host.registration)?;
-        }
-        Ok(Some(action))
-    }
-
-    /// Continues after the source, if it was `called`: with the next record, or with setting the alarm.
-    fn go_on(&mut self, called: bool) -> Result<PostAction, BoxError> {
-        let has_timers = self.has_timers();
-        let Some(host) = &mut self.host else { return Ok(PostAction::Continue) };
-        if host.recorded.found.is_empty() && has_timers {
-            if !S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
-                host.record_and_arm()?;
-            } else if called {
-                // The dispatch after the next wait sets the alarm; that wait does not block.
-                host.more.notify();
-            }
-        }
-        Ok(if host.recorded.found.is_empty() { PostAction::Continue } else { PostAction::Again })
-    }
 }
 
 impl Host {
+    /// Registers the inner loop in this one, or updates its registration.
+    fn watch(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let fd = self.inner.as_fd();
+        self.watch.register(registrar, fd, Interest::READ, Mode::Level).map_err(explain)
+    }
+
     /// Dispatches the inner loop and records what is ready.
     fn record(&mut self) -> calloop::Result<()> {
         self.inner.dispatch(Duration::ZERO, &mut self.recorded)
@@ -337,7 +276,7 @@ impl Host {
 
     /// [`record`](Self::record), then sets the alarm to the nearest timer that is not due yet.
     fn record_and_arm(&mut self) -> calloop::Result<()> {
-        self.signal.wakeup();
+        self.inner.get_signal().wakeup();
         self.inner.dispatch(None, &mut self.recorded)
     }
 }
@@ -353,15 +292,25 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
         if self.host.is_some() {
             return EventSource::reregister(self, registrar);
         }
-        self.host(registrar)?;
-        self.arm()?;
-        Ok(())
+        let inner = calloop::EventLoop::try_new()?;
+        let registration = inner.handle().register_dispatcher(self.recorder.clone())?;
+        let (more_token, more) = registrar.notifier();
+        let host = self.host.insert(Host {
+            inner,
+            registration,
+            recorded: Recorded::default(),
+            watch: FdWatch::default(),
+            more,
+            more_token,
+            failed: None,
+        });
+        host.watch(registrar)?;
+        Ok(self.arm()?)
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         let Some(host) = &mut self.host else { return Ok(()) };
-        let fd = host.inner.as_fd();
-        host.watch.register(registrar, fd, Interest::READ, Mode::Level).map_err(explain)?;
+        host.watch(registrar)?;
         if !host.recorded.found.is_empty() {
             // A composite may have replaced the source's `Again`.
             host.more.notify();
@@ -395,25 +344,47 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
     where
         F: FnMut((S::Event, &mut S::Metadata)) -> S::Ret,
     {
-        let Some(host) = &self.host else { return Ok(PostAction::Continue) };
-        let is_fd = host.watch.is(token);
-        if !is_fd && token != host.more_token {
+        let Some(host) = &mut self.host else { return Ok(PostAction::Continue) };
+        if !host.watch.is(token) && token != host.more_token {
             return Ok(PostAction::Continue);
         }
-        // The loop itself calls the source again if a notifier made it ready.
-        let mut guard = LookAgain(is_fd.then(|| host.more.clone()));
-        let answer = self.process_next(&mut callback)?;
-        let action = match answer {
+        let mut guard = LookAgain(Some(host.more.clone()));
+        if let Some(error) = host.failed.take() {
+            return Err(error.into());
+        }
+        // With hooks, records are made after the wait only.
+        if host.recorded.found.is_empty() && !S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
+            host.record()?;
+        }
+        let first = host.recorded.take_first();
+        let answer = first.map(|(readiness, token)| {
+            let source = &mut self.recorder.as_source_mut().source;
+            source.process_events(readiness, token, |event, data| callback((event, data)))
+        });
+        let called = answer.is_some();
+        let action = match answer.transpose().map_err(Into::into)? {
             Some(calloop::PostAction::Disable) => PostAction::Disable,
             Some(calloop::PostAction::Remove) => PostAction::Remove,
-            _ => self.go_on(answer.is_some())?,
+            Some(calloop::PostAction::Reregister) => {
+                host.inner.handle().update(&host.registration)?;
+                PostAction::Continue
+            }
+            Some(calloop::PostAction::Continue) | None => PostAction::Continue,
         };
-        if let (PostAction::Disable | PostAction::Remove, Some(host)) = (action, &self.host) {
+        if action != PostAction::Continue {
             // The source stays if an op of its callback or a source around it says so: then it is called once more.
             host.more.again();
+        } else if host.recorded.found.is_empty() && self.recorder.as_source_ref().has_timers {
+            if !S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
+                host.record_and_arm()?;
+            } else if called {
+                // The dispatch after the next wait sets the alarm; that wait does not block.
+                host.more.notify();
+            }
         }
+        let has_more = action == PostAction::Continue && !host.recorded.found.is_empty();
         guard.0 = None;
-        Ok(action)
+        Ok(if has_more { PostAction::Again } else { action })
     }
 
     fn before_sleep(&mut self) -> io::Result<Option<(Readiness, InterestToken)>> {
@@ -429,10 +400,9 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
 
     fn before_handle_events(&mut self, _: EventIterator<'_>) {
         // If `before_sleep` failed, the dispatch ends: the next one finds what is ready.
-        if !self.recorder.as_source_ref().in_wait {
+        let InnerSource { in_wait: true, has_timers, .. } = *self.recorder.as_source_ref() else {
             return;
-        }
-        let has_timers = self.has_timers();
+        };
         let Some(host) = &mut self.host else { return };
         let had = host.recorded.found.len();
         let recorded = if has_timers { host.record_and_arm() } else { host.record() };
