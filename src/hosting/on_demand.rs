@@ -19,7 +19,7 @@ use std::io;
 
 use calloop::{Dispatcher, EventLoop, Poll, TokenFactory};
 
-use super::timers::{FAR, Nearest, far};
+use super::timers::{Nearest, far};
 use super::whole::{CalloopLoop, CalloopTurn};
 use crate::handle::hosted::{HostedHandle, WeakHandle};
 use crate::sources::fd_watch::FdWatch;
@@ -128,7 +128,8 @@ impl<Data: 'static> LoopHandle<Data> {
         inner: EventLoop<'static, Data>,
     ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
         options.budget.get_or_insert(BUDGET);
-        let watchman = Dispatcher::new(Watchman::new(), |(), _: &mut (), _: &mut Data| ());
+        let watchman = Watchman { timer: far(), nearest: Default::default() };
+        let watchman = Dispatcher::new(watchman, |(), _: &mut (), _: &mut Data| ());
         let registration = match inner.handle().register_dispatcher(watchman.clone()) {
             Ok(registration) => registration,
             Err(error) => return Err(InsertError { error: error.into(), source: inner }),
@@ -191,7 +192,7 @@ impl<Data: 'static> OnDemand<Data> {
 
     /// Whether the last dispatch set the alarm to the nearest timer.
     pub(super) fn is_armed(&mut self) -> bool {
-        let stood_still = self.watchman.as_source_ref().stood_still();
+        let stood_still = self.watchman.as_source_mut().stood_still();
         let armed = stood_still.unwrap_or(self.blind);
         self.blind = !armed;
         self.wanted = !armed;
@@ -203,20 +204,17 @@ impl<Data: 'static> OnDemand<Data> {
 struct Watchman {
     /// Registered, so that printing it shows the wheel.
     timer: calloop::timer::Timer,
-    before_wait: Nearest,
-    after_wait: Nearest,
+    /// The nearest timer before the last wait, after it, and now.
+    nearest: [Nearest; 3],
 }
 
 impl Watchman {
-    fn new() -> Self {
-        Self { timer: far(), before_wait: Nearest::UNKNOWN, after_wait: Nearest::UNKNOWN }
-    }
-
     /// Whether the nearest timer is the same as when the last wait began; `None` if that can't be known.
-    fn stood_still(&self) -> Option<bool> {
-        let now = Nearest::of(&self.timer);
-        let known = self.before_wait.is_known() && self.after_wait.is_known() && now.is_known();
-        known.then(|| self.before_wait == self.after_wait && self.after_wait == now)
+    fn stood_still(&mut self) -> Option<bool> {
+        let [before_wait, after_wait, now] = &mut self.nearest;
+        now.read(&self.timer);
+        let known = before_wait.is_known() && after_wait.is_known() && now.is_known();
+        known.then(|| before_wait == after_wait && after_wait == now)
     }
 }
 
@@ -230,15 +228,14 @@ impl calloop::EventSource for Watchman {
 
     fn process_events<F>(
         &mut self,
-        readiness: calloop::Readiness,
-        token: calloop::Token,
+        _: calloop::Readiness,
+        _: calloop::Token,
         _: F,
     ) -> io::Result<calloop::PostAction>
     where
         F: FnMut((), &mut ()),
     {
-        let again = |_, _: &mut ()| calloop::timer::TimeoutAction::ToDuration(FAR);
-        self.timer.process_events(readiness, token, again)
+        Ok(calloop::PostAction::Continue)
     }
 
     fn register(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
@@ -254,11 +251,11 @@ impl calloop::EventSource for Watchman {
     }
 
     fn before_sleep(&mut self) -> calloop::Result<Option<(calloop::Readiness, calloop::Token)>> {
-        self.before_wait = Nearest::of(&self.timer);
+        self.nearest[0].read(&self.timer);
         Ok(None)
     }
 
     fn before_handle_events(&mut self, _: calloop::EventIterator<'_>) {
-        self.after_wait = Nearest::of(&self.timer);
+        self.nearest[1].read(&self.timer);
     }
 }

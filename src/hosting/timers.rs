@@ -14,7 +14,7 @@
 //! file detect that.
 
 use std::fmt::{self, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use calloop::timer::Timer;
 use calloop::{EventSource, Poll, TokenFactory};
@@ -22,13 +22,10 @@ use calloop::{EventSource, Poll, TokenFactory};
 /// The start of an entry of the wheel, which is written as a piece by itself.
 const ENTRY: &str = "TimeoutData";
 
-/// A timer that is not meant to fire.
+/// A timer that is not meant to fire: it is due in ten years.
 pub(super) fn far() -> Timer {
-    Timer::from_deadline(Instant::now() + FAR)
+    Timer::from_duration(Duration::from_secs(10 * 365 * 24 * 3600))
 }
-
-/// Ten years.
-pub(super) const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Whether `poll` holds timers.
 pub(super) fn any(poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<bool> {
@@ -44,28 +41,20 @@ fn any_beside(probe: &Timer) -> bool {
     format!("{probe:?}").matches(ENTRY).count() != 1
 }
 
-/// The nearest deadline of a wheel.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Nearest {
-    text: [u8; Self::ROOM],
-    length: usize,
-}
+/// The nearest deadline of a wheel, as text; none if it is not known.
+#[derive(Default, PartialEq, Eq)]
+pub(super) struct Nearest(String);
 
 impl Nearest {
-    /// An [`Instant`] and its type name take 70 bytes.
-    const ROOM: usize = 128;
-    pub(super) const UNKNOWN: Self = Self { text: [0; Self::ROOM], length: 0 };
-
-    /// The nearest deadline of the wheel in which `probe` is registered.
-    pub(super) fn of(probe: &Timer) -> Self {
-        let mut nearest = Self::UNKNOWN;
+    /// Reads the nearest deadline of the wheel in which `probe` is registered.
+    pub(super) fn read(&mut self, probe: &Timer) {
+        self.0.clear();
         // The writer fails the formatting once it has the deadline.
-        let _ = write!(nearest, "{probe:?}");
-        nearest
+        let _ = write!(self, "{probe:?}");
     }
 
     pub(super) fn is_known(&self) -> bool {
-        self.length > 0
+        !self.0.is_empty()
     }
 }
 
@@ -75,12 +64,10 @@ impl Write for Nearest {
         if !self.is_known() && text != ENTRY {
             return Ok(());
         }
-        let room = &mut self.text[self.length..];
-        if text == "token" || text.len() > room.len() {
+        if text == "token" {
             return Err(fmt::Error);
         }
-        room[..text.len()].copy_from_slice(text.as_bytes());
-        self.length += text.len();
+        self.0.push_str(text);
         Ok(())
     }
 }
@@ -92,6 +79,12 @@ mod tests {
 
     use super::*;
 
+    fn nearest(probe: &Timer) -> Nearest {
+        let mut nearest = Nearest::default();
+        nearest.read(probe);
+        nearest
+    }
+
     /// Runs `f` with a registered timer, seen from outside.
     fn with_probe(
         then: impl FnOnce(&calloop::LoopHandle<'static, ()>, &dyn Fn() -> (bool, Nearest)),
@@ -102,7 +95,7 @@ mod tests {
             calloop::Dispatcher::new(far(), |_, _: &mut (), _: &mut ()| TimeoutAction::Drop);
         handle.register_dispatcher(probe.clone()).unwrap();
         then(&handle, &|| {
-            (any_beside(&probe.as_source_ref()), Nearest::of(&probe.as_source_ref()))
+            (any_beside(&probe.as_source_ref()), nearest(&probe.as_source_ref()))
         });
     }
 
@@ -137,6 +130,6 @@ mod tests {
     fn of_what_prints_no_entries_all_is_taken_to_have_timers() {
         // An unregistered timer shows no wheel.
         assert!(any_beside(&far()));
-        assert!(!Nearest::of(&far()).is_known());
+        assert!(!nearest(&far()).is_known());
     }
 }
