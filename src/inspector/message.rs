@@ -23,7 +23,6 @@ pub enum Request {
         every_ms: u64,
         /// Which callbacks are slow: those that take this time or longer, in microseconds, at least 100. Without it
         /// none is reported.
-        #[serde(default)]
         slow_us: Option<u64>,
     },
     /// Requests a [`Trace`] of what happens from now on: `{"trace":{"ms":5000}}`.
@@ -136,7 +135,7 @@ pub struct Source {
     /// Its token, as [`AnyToken::to_bits`](crate::AnyToken::to_bits).
     pub id: u64,
     /// Its name, if it has one.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub name: Option<String>,
     /// Its type, without paths.
     #[serde(rename = "type")]
@@ -149,16 +148,16 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "is_default")]
     pub scoped: bool,
     /// The time until its nearest deadline; negative for one that has passed.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub due_in_ns: Option<i64>,
     /// How many of its interests are ready and not delivered yet.
     #[serde(default, skip_serializing_if = "is_default")]
     pub backlog: usize,
     /// What a task waits for: `sleep`, `state`, `source`, several of them with `+` between, or `other`.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub waits_for: Option<String>,
     /// Its last error.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub last_error: Option<String>,
     /// What was counted.
     #[serde(flatten)]
