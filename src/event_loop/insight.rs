@@ -196,14 +196,15 @@ impl<Data> EventLoop<Data> {
         if !Arc::ptr_eq(registrations.shared(), &self.shared) {
             return None;
         }
-        let key = token.into().key();
+        let token = token.into();
+        let key = token.key();
         let slot = self.slots.get(key)?;
         let options = registrations.options(key);
         let record = self.insight.as_ref().and_then(|insight| insight.record(key));
-        let none = SourceStats::new(AnyToken::new(key), String::new());
+        let none = SourceStats::new(token, String::new());
         let record = record.unwrap_or(&none);
         Some(SourceRow {
-            token: AnyToken::new(key),
+            token,
             name: options.and_then(|options| options.name.as_deref()).map(str::to_owned),
             type_name: slot.source.type_name(),
             enabled: registrations.is_enabled(key),
