@@ -241,7 +241,7 @@ impl<Data: LoopData + 'static> Drop for Detach<Data> {
 
 fn forget_gone_viewers<Data: LoopData>(event_loop: &mut EventLoop<Data>, data: &mut Data) {
     let Some(recorder) = event_loop.observer_mut::<Recorder>() else { return };
-    recorder.set_own();
+    recorder.is_own = true;
     recorder.viewers.retain(|viewer, _| data.loop_handle().contains(*viewer));
     if recorder.viewers.is_empty() {
         event_loop.take_observer::<Recorder>();

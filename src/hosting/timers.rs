@@ -94,9 +94,7 @@ mod tests {
         let probe =
             calloop::Dispatcher::new(far(), |_, _: &mut (), _: &mut ()| TimeoutAction::Drop);
         handle.register_dispatcher(probe.clone()).unwrap();
-        then(&handle, &|| {
-            (any_beside(&probe.as_source_ref()), nearest(&probe.as_source_ref()))
-        });
+        then(&handle, &|| (any_beside(&probe.as_source_ref()), nearest(&probe.as_source_ref())));
     }
 
     /// If this fails, calloop prints its timers in another way: hosting is slower, and nothing is lost.

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::message::{Counts, Source};
-use super::recorder::{Attached, Recorder, TraceBuffer, nanos};
+use super::message::Source;
+use super::recorder::{Attached, Record, Recorder, TraceBuffer, nanos};
 use super::viewer::{Tracing, Viewer};
 use crate::error::type_name::without_paths;
 use crate::{AnyToken, ChromeTrace, EventLoop, LoopData, SourceRow, Token};
@@ -17,9 +17,10 @@ const ROW: usize = 250;
 /// A snapshot in progress.
 #[derive(Debug, Default)]
 pub(super) struct Collecting {
-    /// The snapshot's number, and the sources still to be collected.
-    begun: Option<(u64, Vec<AnyToken>)>,
-    /// The message so far.
+    number: u64,
+    /// The sources still to be collected.
+    left: Vec<AnyToken>,
+    /// The message so far: empty until the first look.
     line: Vec<u8>,
 }
 
@@ -34,25 +35,22 @@ pub(super) fn look<Data: LoopData>(
     }
     let Some(source) = event_loop.get_mut(viewer) else { return };
     let (slow, tracing) = (source.slow, source.tracing);
-    let Some(notifier) = source.notifier() else { return };
-    let collecting = source.collecting.take();
+    let Some((_, notifier)) = source.notifier.clone() else { return };
+    let mut collecting = source.collecting.take();
     let Some(recorder) = event_loop.observer_mut::<Recorder>() else { return };
-    recorder.set_own();
+    recorder.is_own = true;
     let attached = Attached { notifier, slow, pending: Vec::new(), trace: None };
     let attached = recorder.viewers.entry(viewer).or_insert(attached);
     attached.slow = slow;
     let mut lines = std::mem::take(&mut attached.pending);
     let now = data.loop_handle().now();
     let tracing = trace(attached, tracing, now, &mut lines);
-    let collected = collecting.map(|collecting| collect(collecting, event_loop, data));
+    let collected = collecting.take_if(|collecting| collect(collecting, event_loop, data));
+    lines.extend(collected.map(|collected| collected.line));
 
     let Some(source) = event_loop.get_mut(viewer) else { return };
-    source.tracing = tracing;
+    (source.tracing, source.collecting) = (tracing, collecting);
     lines.into_iter().for_each(|line| source.send(line));
-    match collected {
-        Some(Ok(line)) => source.send(line),
-        unfinished => source.collecting = unfinished.and_then(Result::err),
-    }
     data.loop_handle().update(viewer, |_| ());
 }
 
@@ -71,8 +69,10 @@ fn trace(
         Some(Tracing::Until(end)) if end <= now => {
             if let Some(mut trace) = attached.trace.take() {
                 let truncated = trace.finish().is_err();
-                let text = std::mem::take(&mut trace.get_mut().text);
-                lines.push(trace_line(text, truncated));
+                let head = format!("{{\"trace\":{{\"truncated\":{truncated},\"events\":");
+                let tail = if truncated { &b"]}}\n"[..] } else { b"}}\n" };
+                // The events are JSON text already.
+                lines.push([head.as_bytes(), &trace.get_mut().text, tail].concat());
             }
             None
         }
@@ -80,23 +80,27 @@ fn trace(
     }
 }
 
-/// The message for a trace, whose events are JSON text already.
-fn trace_line(events: Vec<u8>, truncated: bool) -> Vec<u8> {
-    let mut line = format!("{{\"trace\":{{\"truncated\":{truncated},\"events\":").into_bytes();
-    line.extend(events);
-    line.extend(if truncated { &b"]}}\n"[..] } else { b"}}\n" });
-    line
-}
-
-/// Continues a snapshot for one slice. Returns its message when it is complete.
+/// Continues a snapshot for one slice. Returns whether it is complete.
 fn collect<Data: LoopData>(
-    collecting: Collecting,
+    collecting: &mut Collecting,
     event_loop: &mut EventLoop<Data>,
     data: &mut Data,
-) -> Result<Vec<u8>, Collecting> {
+) -> bool {
     let started = Instant::now();
-    let Collecting { begun, mut line } = collecting;
-    let (number, mut left) = begun.unwrap_or_else(|| begin(event_loop, &mut line));
+    let Collecting { number, left, line } = collecting;
+    if line.is_empty() {
+        left.extend(event_loop.tokens());
+        // Otherwise one of the looks moves most of the message.
+        line.reserve(left.len() * ROW);
+        let begun = event_loop.observer_mut::<Recorder>().map(Recorder::begin_snapshot);
+        let (begun, totals, others) = begun.unwrap_or_default();
+        *number = begun;
+        line.extend(b"{\"snapshot\":{\"loop\":");
+        write(line, &totals);
+        line.extend(b",\"others\":");
+        write(line, &others);
+        line.extend(b",\"sources\":[");
+    }
     let handle = data.loop_handle();
     let now = handle.now();
     while let Some(token) = left.pop() {
@@ -111,40 +115,25 @@ fn collect<Data: LoopData>(
         if line.last() != Some(&b'[') {
             line.push(b',');
         }
-        write(&mut line, &source(row, recorder.show(token), waits_for, now));
+        write(line, &source(row, recorder.show(token), waits_for, now));
         if started.elapsed() >= SLICE {
-            return Err(Collecting { begun: Some((number, left)), line });
+            return false;
         }
     }
     let recorder = event_loop.observer_mut::<Recorder>();
-    let gone = recorder.map(|recorder| recorder.end_snapshot(number)).unwrap_or_default();
+    let gone = recorder.map(|recorder| recorder.end_snapshot(*number)).unwrap_or_default();
     line.extend(b"],\"gone\":");
-    write(&mut line, &gone);
+    write(line, &gone);
     line.extend(b"}}\n");
-    Ok(line)
-}
-
-fn begin<Data>(event_loop: &mut EventLoop<Data>, line: &mut Vec<u8>) -> (u64, Vec<AnyToken>) {
-    let left: Vec<_> = event_loop.tokens().collect();
-    // Otherwise one of the looks moves most of the message.
-    line.reserve(left.len() * ROW);
-    let begun = event_loop.observer_mut::<Recorder>().map(Recorder::begin_snapshot);
-    let (number, totals, others) = begun.unwrap_or_default();
-    line.extend(b"{\"snapshot\":{\"loop\":");
-    write(line, &totals);
-    line.extend(b",\"others\":");
-    write(line, &others);
-    line.extend(b",\"sources\":[");
-    (number, left)
+    true
 }
 
 fn source(
     row: SourceRow,
-    recorded: Option<(&Counts, Option<&str>)>,
+    recorded: Option<&Record>,
     waits_for: Option<String>,
     now: Instant,
 ) -> Source {
-    let (counts, last_error) = recorded.unzip();
     Source {
         id: row.token.to_bits(),
         name: row.name,
@@ -155,8 +144,8 @@ fn source(
         due_in_ns: row.deadline.map(|deadline| due_in(deadline, now)),
         backlog: row.backlog,
         waits_for,
-        last_error: last_error.flatten().map(str::to_owned).or(row.last_error),
-        counts: counts.cloned().unwrap_or_default(),
+        last_error: recorded.and_then(|record| record.last_error.clone()).or(row.last_error),
+        counts: recorded.map(|record| record.counts.clone()).unwrap_or_default(),
     }
 }
 

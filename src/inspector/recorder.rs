@@ -37,7 +37,7 @@ pub(super) struct Recorder {
     /// The loop woke up, and no callback ran since.
     woke: bool,
     /// The running callback is the inspector's own, and is not reported as slow.
-    is_own: bool,
+    pub(super) is_own: bool,
     /// The thread's CPU time when it was last read.
     on_cpu: Duration,
     /// The time that callbacks have taken since then.
@@ -45,18 +45,13 @@ pub(super) struct Recorder {
     pub(super) viewers: BTreeMap<Token<Viewer>, Attached>,
 }
 
-struct Record {
+pub(super) struct Record {
     source: AnyToken,
-    counts: Counts,
-    /// Apart from what every callback changes.
-    about: Box<About>,
+    name: String,
+    pub(super) counts: Counts,
+    pub(super) last_error: Option<String>,
     /// The last snapshot that contains the source, or the current one when the record was made.
     seen: u64,
-}
-
-struct About {
-    name: String,
-    last_error: Option<String>,
 }
 
 /// The state kept for one viewer.
@@ -84,11 +79,6 @@ impl Recorder {
         }
     }
 
-    /// Marks the running callback as the inspector's own.
-    pub(super) fn set_own(&mut self) {
-        self.is_own = true;
-    }
-
     /// Begins a snapshot. Returns its number and what comes before the sources.
     pub(super) fn begin_snapshot(&mut self) -> (u64, Totals, Vec<Gone>) {
         self.snapshot += 1;
@@ -97,12 +87,12 @@ impl Recorder {
         (self.snapshot, totals, self.others.iter().map(other).collect())
     }
 
-    /// The part of a snapshot about one source.
-    pub(super) fn show(&mut self, source: AnyToken) -> Option<(&Counts, Option<&str>)> {
+    /// What a snapshot says about one source.
+    pub(super) fn show(&mut self, source: AnyToken) -> Option<&Record> {
         let record = self.sources.get_mut(place_of(source))?.as_mut();
         let record = record.filter(|record| record.source == source)?;
         record.seen = self.snapshot;
-        Some((&record.counts, record.about.last_error.as_deref()))
+        Some(record)
     }
 
     /// Ends a snapshot: the sources that it did not meet are gone. Returns those that are.
@@ -126,8 +116,9 @@ impl Recorder {
         }
         place.get_or_insert_with(|| Record {
             source,
+            name: name.to_owned(),
             counts: Counts::default(),
-            about: Box::new(About { name: name.to_owned(), last_error: None }),
+            last_error: None,
             seen,
         })
     }
@@ -202,11 +193,14 @@ impl Observer for Recorder {
             }
             _ => self.others.entry(report.kind).or_default(),
         };
-        counts.events += 1;
-        counts.busy_ns += duration;
-        counts.worst_ns = counts.worst_ns.max(duration);
-        counts.last_ns = duration;
-        counts.wakeups += u64::from(report.woke);
+        counts.add(&Counts {
+            events: 1,
+            busy_ns: duration,
+            worst_ns: duration,
+            last_ns: duration,
+            wakeups: u64::from(report.woke),
+            errors: 0,
+        });
         self.traces().for_each(|trace| trace.callback_end(report));
         let is_viewer = |viewer: &Token<Viewer>| Some(viewer.into()) == report.token;
         if !std::mem::take(&mut self.is_own) && !self.viewers.keys().any(is_viewer) {
@@ -223,7 +217,7 @@ impl Observer for Recorder {
         let Error::Source { token, name, error, .. } = error else { return };
         let record = self.record(*token, name);
         record.counts.errors += 1;
-        record.about.last_error = Some(error.to_string());
+        record.last_error = Some(error.to_string());
     }
 }
 
@@ -253,7 +247,7 @@ fn place_of(source: AnyToken) -> usize {
 
 /// Adds the counts of a source that is gone to those of its name.
 fn bury(gone: &mut BTreeMap<String, Counts>, record: &Record) {
-    let mut name = record.about.name.clone();
+    let mut name = record.name.clone();
     if gone.len() >= MOST_NAMES && !gone.contains_key(&name) {
         name = "(others)".to_owned();
     }

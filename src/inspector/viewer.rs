@@ -45,7 +45,7 @@ pub(super) struct Viewer {
     /// What the fd is registered for.
     registered: Interest,
     timer: Timer,
-    notifier: Option<(InterestToken, Notifier)>,
+    pub(super) notifier: Option<(InterestToken, Notifier)>,
     input: Vec<u8>,
     output: VecDeque<Vec<u8>>,
     /// The number of bytes of the first line that are written.
@@ -99,10 +99,6 @@ impl Viewer {
             self.stuck_since = self.clock.now();
         }
         self.output.push_back(line);
-    }
-
-    pub(super) fn notifier(&self) -> Option<Notifier> {
-        self.notifier.as_ref().map(|(_, notifier)| notifier.clone())
     }
 
     /// Sends the reason, then ends the connection.
@@ -210,10 +206,6 @@ impl Viewer {
         [watch, patience, trace].into_iter().flatten().min()
     }
 
-    fn interest(&self) -> Interest {
-        if self.output.is_empty() { Interest::READ } else { Interest::WRITE }
-    }
-
     /// Reads and writes. Returns whether the viewer stays.
     fn process(&mut self, token: InterestToken, ready: Readiness) -> io::Result<bool> {
         let now = self.clock.now();
@@ -251,7 +243,7 @@ impl EventSource for Viewer {
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let interest = self.interest();
+        let interest = if self.output.is_empty() { Interest::READ } else { Interest::WRITE };
         if interest != self.registered {
             self.fd.register(registrar, self.stream.as_fd(), interest, Mode::Level)?;
             self.registered = interest;
