@@ -69,13 +69,13 @@ mod recorder;
 mod socket;
 mod viewer;
 
+use self::look::look;
 use self::recorder::Recorder;
 use self::socket::Socket;
 use self::viewer::{Viewer, line};
 use crate::{
-    ErrorAction, EventLoop, EventSource, Generic, InsertError, Interest, InterestToken,
-    LocalRemote, LoopData, LoopHandle, Mode, PostAction, Priority, Readiness, Registrar, Scope,
-    SourceOptions, Token,
+    ErrorAction, EventSource, Generic, InsertError, Interest, InterestToken, LocalRemote, LoopData,
+    LoopHandle, Mode, PostAction, Priority, Readiness, Registrar, Scope, SourceOptions, Token,
 };
 
 pub use self::message::{
@@ -130,7 +130,7 @@ impl Inspector {
 
     /// The path that viewers connect to.
     pub fn path(&self) -> &Path {
-        self.socket.get_ref().path()
+        &self.socket.get_ref().path
     }
 }
 
@@ -186,47 +186,36 @@ impl<Data: LoopData + 'static> LoopHandle<Data> {
     ) -> Result<Token<Inspector>, InsertError<Inspector>> {
         let program = inspector.program.clone();
         let scope = Scope::new();
-        let mut viewers: Vec<Token<Viewer>> = Vec::new();
         let options = SourceOptions::new()
             .name("inspector")
             .priority(Priority::Low)
             .on_error(ErrorAction::Retry(PAUSE));
         self.insert_source_with(options, inspector, move |connection, data: &mut Data| {
             let handle = data.loop_handle();
-            viewers.retain(|viewer| handle.contains(*viewer));
-            if viewers.len() < MOST_VIEWERS {
-                let viewer = Viewer::new(connection.stream, handle.clock().clone(), &program);
-                viewers.extend(insert_viewer(handle, viewer, &scope));
-            } else {
+            if scope.len() >= MOST_VIEWERS {
                 let text = format!("{MOST_VIEWERS} viewers are there already");
                 // It fits into the empty buffer of a new socket.
                 let _ = (&connection.stream).write(&line(&Message::Error(text)));
+                return;
             }
+            let detach = Detach(handle.local_remote());
+            let options = SourceOptions::new()
+                .name("inspector viewer")
+                .priority(Priority::Low)
+                .budget(1)
+                .scope(&scope);
+            let viewer = Viewer::new(connection.stream, handle.clock().clone(), &program);
+            // A viewer that the kernel refuses is dropped.
+            let _ = handle.insert_source_with(options, viewer, move |(), data: &mut Data| {
+                let _goes_with_the_viewer = &detach;
+                let handle = data.loop_handle();
+                let viewer = handle.current().and_then(|viewer| handle.downcast::<Viewer>(viewer));
+                if let Some(viewer) = viewer {
+                    handle.inspect_mut(move |event_loop, data| look(viewer, event_loop, data));
+                }
+            });
         })
     }
-}
-
-/// Inserts a viewer, or drops it if the kernel refuses it.
-fn insert_viewer<Data: LoopData + 'static>(
-    handle: &mut LoopHandle<Data>,
-    viewer: Viewer,
-    scope: &Scope,
-) -> Option<Token<Viewer>> {
-    let detach = Detach(handle.local_remote());
-    let options = SourceOptions::new()
-        .name("inspector viewer")
-        .priority(Priority::Low)
-        .budget(1)
-        .scope(scope);
-    let viewer = handle.insert_source_with(options, viewer, move |(), data: &mut Data| {
-        let _goes_with_the_viewer = &detach;
-        let handle = data.loop_handle();
-        let viewer = handle.current().and_then(|viewer| handle.downcast::<Viewer>(viewer));
-        if let Some(viewer) = viewer {
-            handle.inspect_mut(move |event_loop, data| look::look(viewer, event_loop, data));
-        }
-    });
-    viewer.ok()
 }
 
 /// Detaches the observer when the last viewer goes: the callback of each viewer owns one, and drops it.
@@ -235,15 +224,15 @@ struct Detach<Data: LoopData + 'static>(LocalRemote<Data>);
 impl<Data: LoopData + 'static> Drop for Detach<Data> {
     fn drop(&mut self) {
         // If the loop is gone, so is the observer.
-        self.0.post(|data| data.loop_handle().inspect_mut(forget_gone_viewers));
-    }
-}
-
-fn forget_gone_viewers<Data: LoopData>(event_loop: &mut EventLoop<Data>, data: &mut Data) {
-    let Some(recorder) = event_loop.observer_mut::<Recorder>() else { return };
-    recorder.is_own = true;
-    recorder.viewers.retain(|viewer, _| data.loop_handle().contains(*viewer));
-    if recorder.viewers.is_empty() {
-        event_loop.take_observer::<Recorder>();
+        self.0.post(|data| {
+            data.loop_handle().inspect_mut(|event_loop, data| {
+                let Some(recorder) = event_loop.observer_mut::<Recorder>() else { return };
+                recorder.is_own = true;
+                recorder.viewers.retain(|viewer, _| data.loop_handle().contains(*viewer));
+                if recorder.viewers.is_empty() {
+                    event_loop.take_observer::<Recorder>();
+                }
+            });
+        });
     }
 }

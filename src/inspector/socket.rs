@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen};
 #[derive(Debug)]
 pub(super) struct Socket {
     listener: UnixListener,
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// The file that `bind` made. Another file at this path is not removed.
     file: (u64, u64),
 }
@@ -42,10 +42,6 @@ impl Socket {
         // For systems where `bind` does not give the file the mode of the socket.
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         Ok(Self { listener, path: path.to_owned(), file: file_of(path)? })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The next viewer; `None` if there is none, for example because it has disconnected.
