@@ -210,17 +210,7 @@ impl<Data> LoopHandle<Data> {
         token: Token<S>,
         visitor: impl FnOnce(&mut S, &mut Data) + 'static,
     ) -> bool {
-        let key = token.key();
-        let live = self.registrations.is_live_of::<S>(key);
-        if live {
-            let visitor = Box::new(move |source: &mut dyn AnySource, data: &mut Data| {
-                if let Some(source) = downcast_mut::<S>(source) {
-                    visitor(source, data);
-                }
-            });
-            self.push(Op::Visit(key, visitor));
-        }
-        live
+        self.push_visit(token, visitor, false)
     }
 
     /// Calls `look` with the loop (shared: it can be read, not run) and the state, as soon as the current callback
@@ -296,19 +286,7 @@ impl<Data> LoopHandle<Data> {
         token: Token<S>,
         change: impl FnOnce(&mut S) + 'static,
     ) -> bool {
-        let key = token.key();
-        let drops = runs_code_when_dropped(&change);
-        let live = self.registrations.is_live_of::<S>(key);
-        if live {
-            self.registrations.touch(key);
-            let change = Box::new(move |source: &mut dyn AnySource| {
-                if let Some(source) = downcast_mut::<S>(source) {
-                    change(source);
-                }
-            });
-            self.push(Op::Update { key, change, drops });
-        }
-        live
+        self.push_visit(token, move |source: &mut S, _| change(source), true)
     }
 
     /// Moves the deadline of a source that has one. If `Op::SetDeadline` cannot do that, an op calls `set` on the
@@ -688,6 +666,27 @@ impl<Data> LoopHandle<Data> {
     }
 
     /// Cancels the retry of a source, because an explicit request takes precedence over it.
+    fn push_visit<S: EventSource, V>(&mut self, token: Token<S>, visitor: V, updates: bool) -> bool
+    where
+        V: FnOnce(&mut S, &mut Data) + 'static,
+    {
+        let key = token.key();
+        let live = self.registrations.is_live_of::<S>(key);
+        if live {
+            if updates {
+                self.registrations.touch(key);
+            }
+            let visitor = Box::new(move |source: &mut dyn AnySource, data: &mut Data| {
+                if let Some(source) = downcast_mut(source) {
+                    visitor(source, data);
+                }
+            });
+            let runs = !updates || std::mem::needs_drop::<V>();
+            self.push(Op::Visit { key, visitor, updates, runs });
+        }
+        live
+    }
+
     fn cancel_retry(&mut self, key: SourceKey) {
         if let Some(timer) = self.registrations.take_retry(key) {
             self.remove(timer);
@@ -716,11 +715,6 @@ impl<Data> fmt::Debug for LoopHandle<Data> {
             .field("idles", &self.idles)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether dropping the value may run user code.
-fn runs_code_when_dropped<T>(_: &T) -> bool {
-    std::mem::needs_drop::<T>()
 }
 
 /// The tables of the handle in `data`.

@@ -152,6 +152,7 @@ impl Round {
     #[inline]
     pub(crate) fn runs_user_code(&mut self) {
         self.ran_user_code = true;
+        self.called = true;
     }
 
     /// Whether such code ran since the dispatch began; resets the note.
@@ -160,7 +161,7 @@ impl Round {
         std::mem::take(&mut self.ran_user_code)
     }
 
-    /// Notes that something runs that may ask a hosted loop for something.
+    /// Notes that something else runs that may ask a hosted loop for something.
     #[inline]
     pub(crate) fn calls(&mut self) {
         self.called = true;

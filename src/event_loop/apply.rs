@@ -144,25 +144,17 @@ impl<Data: LoopData> EventLoop<Data> {
                     }
                 }
             }
-            Op::Update { key, change, drops } => {
-                if drops {
+            Op::Visit { key, visitor, updates, runs } => {
+                // Also if the visitor is dropped without running.
+                if runs {
                     self.round.runs_user_code();
                 }
                 if let Some((subject, slot)) = live_slot(&mut self.slots, key, data) {
-                    let change = |_: &mut Data| change(&mut *slot.source);
-                    instrument(&mut self.insight, subject, data, change);
-                    if self.own_handle(data).is_ok() {
+                    let visit = |data: &mut Data| visitor(&mut *slot.source, data);
+                    instrument(&mut self.insight, subject, data, visit);
+                    if updates && self.own_handle(data).is_ok() {
                         self.reregister(key, data);
                     }
-                }
-            }
-            Op::Visit(key, visitor) => {
-                // Also if the visitor is dropped without running.
-                self.round.runs_user_code();
-                if let Some((subject, slot)) = live_slot(&mut self.slots, key, data) {
-                    let visit = |data: &mut Data| visitor(&mut *slot.source, data);
-                    self.round.calls();
-                    instrument(&mut self.insight, subject, data, visit);
                 }
             }
             Op::Take(key, then) => {

@@ -231,7 +231,6 @@ impl<Data: LoopData> EventLoop<Data> {
         run: impl FnOnce(&mut Data),
     ) {
         self.round.runs_user_code();
-        self.round.calls();
         instrument(&mut self.insight, subject, data, run);
     }
 

@@ -18,19 +18,19 @@ pub(crate) enum Op<Data> {
     Remove(SourceKey),
     /// Moves a timer.
     SetDeadline(SourceKey, Instant),
-    /// `drops`: dropping the closure may run user code. Calling it changes only the source.
-    Update {
+    Visit {
         key: SourceKey,
-        change: Change,
-        drops: bool,
+        visitor: Visitor<Data>,
+        /// The visitor changes only the source, which is registered anew afterwards.
+        updates: bool,
+        /// Calling or dropping the visitor may run code that changes more than the source.
+        runs: bool,
     },
-    Visit(SourceKey, Visitor<Data>),
     Take(SourceKey, Taker<Data>),
     /// Concerns no source.
     Inspect(Look<Data>),
 }
 
-pub(crate) type Change = Box<dyn FnOnce(&mut dyn AnySource)>;
 pub(crate) type Visitor<Data> = Box<dyn FnOnce(&mut dyn AnySource, &mut Data)>;
 /// Receives a source that was taken out of its slot, and the loop's state.
 pub(crate) type Taker<Data> = Box<dyn FnOnce(Box<dyn AnySource>, &mut Data)>;
@@ -39,13 +39,9 @@ pub(crate) type Look<Data> = Box<dyn FnOnce(&mut EventLoop<Data>, &mut Data)>;
 impl<Data> Op<Data> {
     /// Whether applying this op runs user code (destructors included). Such ops need the budget's permission.
     pub(super) fn runs_user_code(&self) -> bool {
-        match self {
-            Self::Insert(..) | Self::Enable(_) | Self::Disable(_) | Self::SetDeadline(..) => false,
-            Self::Remove(_)
-            | Self::Update { .. }
-            | Self::Visit(..)
-            | Self::Take(..)
-            | Self::Inspect(_) => true,
-        }
+        !matches!(
+            self,
+            Self::Insert(..) | Self::Enable(_) | Self::Disable(_) | Self::SetDeadline(..)
+        )
     }
 }
