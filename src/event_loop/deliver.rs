@@ -53,11 +53,15 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Delivers what one lane has, as far as the budget goes.
     #[inline(never)]
     fn deliver_lane(&mut self, lane: Lane, data: &mut Data) -> Outcome {
-        while self.has_next(lane, data) {
-            if !self.may_run(lane, data) {
-                return Ok(());
-            }
-            if let Some(turn) = self.next_turn(lane, data) {
+        while self.has_next(lane, data) && self.may_run(lane, data) {
+            let registrations = tables(data);
+            // `None` also if the source gets no events.
+            let turn = match lane {
+                Lane::Events(priority) => self.round.next_ready(priority, registrations),
+                Lane::Timers(priority) => registrations.begin_next_due(priority),
+                Lane::Apply | Lane::Idle => None,
+            };
+            if let Some(turn) = turn {
                 self.call(turn, lane, data)?;
             }
         }
@@ -70,17 +74,6 @@ impl<Data: LoopData> EventLoop<Data> {
             Lane::Events(priority) => self.round.has_ready(priority),
             Lane::Timers(priority) => tables(data).has_due(priority),
             Lane::Apply | Lane::Idle => false,
-        }
-    }
-
-    /// Starts the next turn. `None` also if the source gets no events.
-    #[inline]
-    fn next_turn(&mut self, lane: Lane, data: &mut Data) -> Option<Turn> {
-        let registrations = tables(data);
-        match lane {
-            Lane::Events(priority) => self.round.next_ready(priority, registrations),
-            Lane::Timers(priority) => registrations.begin_next_due(priority),
-            Lane::Apply | Lane::Idle => None,
         }
     }
 
