@@ -158,19 +158,17 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     fn end_turn(&mut self, answer: Answer, turn: Turn, data: &mut Data) -> Outcome {
         let has_more = self.shared.is_again();
-        let registrations = self.own_handle(data)?.registrations_mut();
+        let mut registrations = self.own_handle(data)?.registrations_mut();
         self.round.delivered(turn.readiness);
         let is_over = matches!(answer, Ok(PostAction::Continue)) && !has_more;
-        if is_over && !registrations.emulates_level() {
-            registrations.end_turn();
-        } else {
+        if !is_over || registrations.emulates_level() {
             self.answered(answer, turn, data);
-            let registrations = self.own_handle(data)?.registrations_mut();
+            registrations = self.own_handle(data)?.registrations_mut();
             if has_more {
                 self.round.defer(turn.interest, turn.readiness, registrations);
             }
-            registrations.end_turn();
         }
+        registrations.end_turn();
         self.round.set_done();
         self.apply_ops(data)
     }
@@ -208,19 +206,16 @@ impl<Data: LoopData> EventLoop<Data> {
             // The source may have more, and its notifier reports that only once.
             self.round.defer(interest, readiness, registrations);
         }
+        // Without this, a deadline that the source set in the failed call would be lost.
+        let reregisters = !last
+            && (registrations.needs_rearm(interest) || registrations.is_deadline(interest));
         let failure = self.source_failure(key, error, data);
-        if last {
-            let slot = self.remove(key, data);
-            self.report(failure, data);
-            drop(slot);
-        } else {
-            // Without this, a deadline that the source set in the failed call would be lost.
-            let registrations = &*tables(data);
-            if registrations.needs_rearm(interest) || registrations.is_deadline(interest) {
-                self.reregister(key, data);
-            }
-            self.report(failure, data);
+        let removed = last.then(|| self.remove(key, data));
+        if reregisters {
+            self.reregister(key, data);
         }
+        self.report(failure, data);
+        drop(removed);
     }
 
     /// Runs the idles that are queued at this moment.
