@@ -188,19 +188,8 @@ impl<Data: LoopData> EventLoop<Data> {
         if timeout == Timeout::Zero || !self.shared.ready().fall_asleep(has_work) {
             return Ok(Timeout::Zero);
         }
-        match self.shared.nearest_deadline() {
-            None => Ok(timeout),
-            Some(nearest) => self.until_deadline(nearest, timeout, handle),
-        }
-    }
-
-    /// Makes the wait end at the nearest deadline: sets the alarm, or shortens the timeout that it returns.
-    fn until_deadline(
-        &self,
-        nearest: i64,
-        timeout: Timeout,
-        handle: &LoopHandle<Data>,
-    ) -> io::Result<Timeout> {
+        // The wait ends at the nearest deadline.
+        let Some(nearest) = self.shared.nearest_deadline() else { return Ok(timeout) };
         let registrations = handle.registrations();
         if registrations.clock().is_manual() || self.shared.alarm().is_set_to(nearest) {
             return Ok(timeout);
