@@ -22,7 +22,8 @@ use crate::dispatch::{Budget, Round};
 use crate::error::{Error, ErrorAction, Outcome, Result};
 use crate::handle::local_remote::LocalPost;
 use crate::handle::{LoopData, LoopHandle, SendARemote, tables};
-use crate::insight::instrumentation::{Counters, Instrumentation};
+use crate::insight::instrumentation::Instrumentation;
+use crate::insight::stats::Stats;
 use crate::kernel::{Alarm, Poller};
 use crate::registry::Registrations;
 use crate::registry::slot::{Slot, downcast_mut};
@@ -98,7 +99,8 @@ pub struct EventLoop<Data> {
     /// Buffer for the contents of the ready queue.
     woken: Vec<Woken>,
     policy: Option<ErrorPolicy<Data>>,
-    counters: Counters,
+    /// Only the counts that cost nothing, and are always kept.
+    counters: Stats,
     /// Present while somebody observes the loop.
     insight: Option<Box<Instrumentation>>,
     shared: Arc<Shared>,
@@ -182,7 +184,7 @@ impl<Data> EventLoop<Data> {
             local_posts,
             woken: Vec::new(),
             policy: None,
-            counters: Counters::default(),
+            counters: Stats::default(),
             insight: None,
             shared,
         };

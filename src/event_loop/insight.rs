@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::instant;
 use crate::handle::{Look, tables};
-use crate::insight::instrumentation::{Counters, Instrumentation, Subject, instrument};
+use crate::insight::instrumentation::{Instrumentation, Subject, instrument};
 use crate::insight::observe::{CallbackReport, Observer};
 use crate::insight::stats::{SourceRow, SourceStats, SourceTable, Stats};
 use crate::{AnyToken, CallbackKind, EventLoop, LoopData, LoopHandle};
@@ -146,7 +146,7 @@ impl<Data> EventLoop<Data> {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn stats(&self) -> Stats {
-        let Counters { rounds, events, wakeups, stale } = self.counters;
+        let Stats { rounds, events, wakeups, stale, .. } = self.counters;
         let counted = self.insight.as_ref().and_then(|insight| insight.stats());
         Stats { rounds, events, wakeups, stale, ..counted.unwrap_or_default() }
     }

@@ -38,15 +38,6 @@ impl<F: FnMut(&CallbackReport<'_>)> Observer for Closure<F> {
     }
 }
 
-/// Counts that cost nothing, and are always kept.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) rounds: u64,
-    pub(crate) events: u64,
-    pub(crate) wakeups: u64,
-    pub(crate) stale: u64,
-}
-
 /// The callback that is about to run.
 pub(crate) struct Subject<'a> {
     kind: CallbackKind,
