@@ -236,7 +236,7 @@ impl Instrumentation {
     pub(crate) fn begin_round(&mut self, round: u64) {
         self.observers.iter_mut().for_each(|observer| observer.round_begin(round));
         self.round_asleep = Duration::ZERO;
-        self.round_started = self.is_wanted().then(Instant::now);
+        self.round_started = Some(Instant::now());
     }
 
     #[cold]
@@ -258,7 +258,7 @@ impl Instrumentation {
         self.observers.iter_mut().for_each(|observer| observer.wait_begin(timeout));
         let woke = std::mem::take(&mut self.woke);
         self.stats.wakeups_for_nothing += u64::from(woke && self.counting);
-        self.wait_started = self.is_wanted().then(|| (Instant::now(), queued, wakeups));
+        self.wait_started = Some((Instant::now(), queued, wakeups));
     }
 
     /// Notes that a wait ends; `queued` and `wakeups` are the counts by now.
