@@ -9,8 +9,8 @@ use crate::{AnyToken, EventLoop, SourceOptions, TimeoutAction, Timer};
 
 /// The error of a source, with the source's name and its own policy.
 pub(crate) struct SourceFailure {
-    error: Error,
-    policy: Option<ErrorAction>,
+    pub(super) error: Error,
+    pub(super) policy: Option<ErrorAction>,
 }
 
 impl<Data: LoopData> EventLoop<Data> {
@@ -31,19 +31,6 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         let error = Error::Source { token: AnyToken::new(key), name, error };
         SourceFailure { error, policy }
-    }
-
-    /// Reports that a source was refused. Nobody has a token of it.
-    pub(super) fn report_refused(
-        &mut self,
-        name: String,
-        error: BoxError,
-        policy: Option<ErrorAction>,
-        data: &mut Data,
-    ) {
-        let token = AnyToken::new(SourceKey::default());
-        let error = Error::Source { token, name, error };
-        self.report(SourceFailure { error, policy }, data);
     }
 
     /// Lets the policy decide on an error.

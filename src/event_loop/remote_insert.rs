@@ -5,8 +5,9 @@ use std::any::type_name;
 use std::io;
 
 use crate::error::type_name::without_paths;
+use crate::event_loop::failure::SourceFailure;
 use crate::threads::remote::Remote;
-use crate::{EventSource, LoopData, SourceOptions};
+use crate::{Error, EventSource, LoopData, SourceOptions, Token};
 
 impl<Data: LoopData> Remote<Data> {
     /// Inserts a source like [`LoopHandle::insert_source`](crate::LoopHandle::insert_source), but from anywhere.
@@ -67,9 +68,10 @@ impl<Data: LoopData> Remote<Data> {
             let (name, policy) = (options.name.clone(), options.on_error);
             if let Err(refused) = handle.insert_source_with(options, source, callback) {
                 let name = name.map_or_else(|| without_paths(type_name::<S>()), Into::into);
-                handle.inspect_mut(move |event_loop, data| {
-                    event_loop.report_refused(name, io::Error::from(refused).into(), policy, data);
-                });
+                // Nobody has a token of it.
+                let error = Error::of_source(Token::<S>::null(), name, io::Error::from(refused));
+                let failure = SourceFailure { error, policy };
+                handle.inspect_mut(|event_loop, data| event_loop.report(failure, data));
             }
         })
     }
