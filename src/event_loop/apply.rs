@@ -98,21 +98,19 @@ impl<Data: LoopData> EventLoop<Data> {
     fn apply_some_ops(&mut self, data: &mut Data) -> Outcome {
         self.shared.set_applying(true);
         // Cleared after a panic, too: requests made from then on do not come from an op.
-        let applied = catch_unwind(AssertUnwindSafe(|| self.apply_while_allowed(data)));
+        let applied = catch_unwind(AssertUnwindSafe(|| -> Outcome {
+            while let Some(op) =
+                self.own_handle(data)?.next_op(|clock| self.budget.may_run(Lane::Apply, clock))
+            {
+                self.take_lost(data);
+                self.apply_op(op, data);
+            }
+            self.take_lost(data);
+            Ok(())
+        }));
         self.shared.set_applying(false);
         applied.unwrap_or_else(|panic| resume_unwind(panic))?;
         self.round.failure()
-    }
-
-    fn apply_while_allowed(&mut self, data: &mut Data) -> Outcome {
-        while let Some(op) =
-            self.own_handle(data)?.next_op(|clock| self.budget.may_run(Lane::Apply, clock))
-        {
-            self.take_lost(data);
-            self.apply_op(op, data);
-        }
-        self.take_lost(data);
-        Ok(())
     }
 
     /// Whether an item of `lane` may run in this round.
