@@ -202,7 +202,7 @@ impl<Data> LoopHandle<Data> {
         let mut source = Box::new(source);
         let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
         let key = self.registrations.add_source::<S>(options, life);
-        let attempt = Attempt { registrations: &mut self.registrations, key, done: false };
+        let attempt = Attempt { registrations: &mut self.registrations, key };
         match attempt.register(&mut *source) {
             Ok(key) => {
                 self.push(Op::Insert(key, Slot { source, callback: make(callback) }));
@@ -236,37 +236,30 @@ fn loop_is_gone() -> io::Error {
 struct Attempt<'a> {
     registrations: &'a mut Registrations,
     key: SourceKey,
-    done: bool,
 }
 
 impl Attempt<'_> {
     #[inline]
-    fn register<S: EventSource>(mut self, source: &mut S) -> io::Result<SourceKey> {
+    fn register<S: EventSource>(self, source: &mut S) -> io::Result<SourceKey> {
         let mut registrar = Registrar::new(self.registrations, self.key);
         if let Err(error) = source.register(&mut registrar) {
             // The source has part of a registration at most; `sweep` removes what this leaves.
             let _ = source.unregister(&mut registrar);
             return Err(error);
         }
-        self.done = true;
-        Ok(self.key)
+        let key = self.key;
+        std::mem::forget(self);
+        Ok(key)
     }
+}
 
+impl Drop for Attempt<'_> {
     #[cold]
-    fn undo(&mut self) {
+    fn drop(&mut self) {
         self.registrations.sweep(self.key);
         // No orphan report: the failed source has no name to report.
         self.registrations.forget_lost(self.key);
         self.registrations.delete_row(self.key);
         self.registrations.renew_nearest();
-    }
-}
-
-impl Drop for Attempt<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if !self.done {
-            self.undo();
-        }
     }
 }
