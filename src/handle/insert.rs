@@ -10,7 +10,7 @@ use crate::registry::slot::{Callback, Slot, once, repeated};
 use crate::registry::{Life, Registrations};
 use crate::threads::dropped_guards::DroppedGuard;
 use crate::token::SourceKey;
-use crate::{EventSource, Registrar, Token};
+use crate::{AnyToken, EventSource, Registrar, Token};
 
 impl<Data> LoopHandle<Data> {
     /// Inserts a source and its callback. The source is registered with the kernel at once; `callback` is called with
@@ -208,7 +208,7 @@ impl<Data> LoopHandle<Data> {
                 self.push(Op::Insert(key, Slot { source, callback: make(callback) }));
                 let token = Token::new(key);
                 if scoped {
-                    self.enter_scope(token);
+                    self.enter_scope(token.into());
                 }
                 Ok(token)
             }
@@ -217,8 +217,8 @@ impl<Data> LoopHandle<Data> {
     }
 
     #[cold]
-    fn enter_scope<S: EventSource>(&mut self, token: Token<S>) {
-        let guard = self.guard_of(DroppedGuard::Source(token.into()));
+    fn enter_scope(&mut self, token: AnyToken) {
+        let guard = self.guard_of(DroppedGuard::Source(token));
         let options = self.registrations.options_mut(token.key());
         if let Some(scope) = options.and_then(|options| options.scope.as_mut()) {
             scope.enter(guard);
