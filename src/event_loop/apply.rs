@@ -207,7 +207,7 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Takes up what a changed registration lost, and reports why the change failed, if it did.
-    fn settle(&mut self, changed: io::Result<()>, key: SourceKey, data: &mut Data) {
+    pub(super) fn settle(&mut self, changed: io::Result<()>, key: SourceKey, data: &mut Data) {
         self.take_lost(data);
         if let Err(error) = changed {
             let failure = self.source_failure(key, error.into(), data);

@@ -29,10 +29,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 }
                 // A token of another source names nothing here.
                 Ok(_) => {}
-                Err(error) => {
-                    let failure = self.source_failure(key, error.into(), data);
-                    self.report(failure, data);
-                }
+                Err(error) => self.settle(Err(error), key, data),
             }
         }
         self.own_handle(data)?;
