@@ -228,15 +228,10 @@ impl Round {
         self.failures.push_back(Box::new(error));
     }
 
-    /// Begins the steps before a wait.
-    #[inline]
-    pub(crate) fn begin(&mut self) {
-        self.ran_user_code = false;
-    }
-
     /// Begins a dispatch. After one that an error cut short, this one goes through to its end.
     #[inline]
     pub(crate) fn begin_dispatch(&mut self) {
+        self.ran_user_code = false;
         self.holds_failures = std::mem::take(&mut self.was_cut);
     }
 

@@ -22,7 +22,6 @@ impl<Data: LoopData> EventLoop<Data> {
     pub(super) fn apply(&mut self, data: &mut Data) -> Outcome {
         let registrations = self.own_handle(data)?.registrations();
         self.shared.ready().end_rest();
-        self.round.begin();
         if self.round.was_interrupted() || registrations.running().is_some() {
             self.take_up_interrupted(data);
             self.own_handle(data)?;
