@@ -712,7 +712,7 @@ impl<Data> fmt::Debug for LoopHandle<Data> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoopHandle")
             .field("ops", &format_args!("{} pending", self.ops.len()))
-            .field("idles", &self.idles)
+            .field("idles", &format_args!("{} idle", self.idles.len()))
             .finish_non_exhaustive()
     }
 }

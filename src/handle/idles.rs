@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::fmt;
 
 use super::LoopHandle;
 use crate::shrink::pop_front;
@@ -36,16 +35,9 @@ impl<Data> Idles<Data> {
         self.queue.is_empty()
     }
 
-    #[inline]
-    pub(crate) fn push(&mut self, idle: Idle<Data>) -> IdleToken {
-        let token = self.next_token();
-        self.queue.push_back(Some(idle));
-        token
-    }
-
     /// The token of the next idle to be pushed.
     #[inline]
-    pub(crate) fn next_token(&self) -> IdleToken {
+    fn next_token(&self) -> IdleToken {
         IdleToken(self.first + self.queue.len() as u64)
     }
 
@@ -92,7 +84,9 @@ impl<Data> LoopHandle<Data> {
     #[doc(alias = "defer")]
     pub fn insert_idle(&mut self, callback: impl FnOnce(&mut Data) + 'static) -> IdleToken {
         self.note_work();
-        self.idles.push(Box::new(callback))
+        let token = self.idles.next_token();
+        self.idles.queue.push_back(Some(Box::new(callback)));
+        token
     }
 
     /// Queues `callback` like [`insert_idle`](Self::insert_idle), with a name or a [`Scope`](crate::Scope). When the
@@ -162,11 +156,5 @@ impl<Data> LoopHandle<Data> {
     #[doc(alias = "cancel")]
     pub fn cancel_idle(&mut self, token: IdleToken) -> bool {
         self.idles.cancel(token).is_some()
-    }
-}
-
-impl<Data> fmt::Debug for Idles<Data> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} idle", self.queue.len())
     }
 }
