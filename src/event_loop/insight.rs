@@ -239,10 +239,10 @@ impl<Data: LoopData> EventLoop<Data> {
         self.round.runs_user_code();
         let subject = Subject::of(CallbackKind::Inspect);
         let insight = self.insight.as_mut();
-        let running = insight.map(|insight| insight.begin(&subject, tables(data)));
+        let running = insight.map(|insight| insight.begin(subject, tables(data)));
         look(self, data);
-        if let (Some(insight), Some(running)) = (&mut self.insight, &running) {
-            insight.end(&subject, running);
+        if let (Some(insight), Some(running)) = (&mut self.insight, running) {
+            insight.end(running);
         }
     }
 }

@@ -66,18 +66,6 @@ impl<'a> Subject<'a> {
     pub(crate) fn op(key: SourceKey, type_name: &'static str) -> Self {
         Self { source: Some((key, type_name)), ..Self::of(CallbackKind::Op) }
     }
-
-    fn key(&self) -> Option<SourceKey> {
-        self.source.map(|(key, _)| key)
-    }
-}
-
-/// Recorded when a callback begins.
-pub(crate) struct RunningCallback {
-    priority: Priority,
-    lateness: Option<Duration>,
-    woke: bool,
-    started: Instant,
 }
 
 #[derive(Default)]
@@ -123,40 +111,44 @@ impl Instrumentation {
         data: &mut Data,
         run: impl FnOnce(&mut Data) -> R,
     ) -> R {
-        let running = self.begin(&subject, tables(data));
+        let running = self.begin(subject, tables(data));
         let answer = run(data);
-        self.end(&subject, &running);
+        self.end(running);
         answer
     }
 
-    pub(crate) fn begin(
+    /// Reports that a callback begins. Returns what is known of its end: the name, if it belongs to no source, and all
+    /// but the duration.
+    pub(crate) fn begin<'a>(
         &mut self,
-        subject: &Subject<'_>,
+        subject: Subject<'a>,
         registrations: &Registrations,
-    ) -> RunningCallback {
-        if let Some((key, type_name)) = subject.source {
+    ) -> CallbackReport<'a> {
+        let Subject { kind, source, interest, name } = subject;
+        if let Some((key, type_name)) = source {
             self.ensure_record(key, type_name, registrations);
         }
-        let priority = subject.key().map_or(Priority::Normal, |key| registrations.priority(key));
-        let lateness = subject.interest.and_then(|interest| registrations.lateness(interest));
-        let token = subject.key().map(AnyToken::new);
-        let kind = subject.kind;
+        let key = source.map(|(key, _)| key);
+        let token = key.map(AnyToken::new);
+        let priority = key.map_or(Priority::Normal, |key| registrations.priority(key));
+        let lateness = interest.and_then(|interest| registrations.lateness(interest));
         let woke = std::mem::take(&mut self.woke);
-        let record = subject.key().and_then(|key| self.sources.get(key));
-        let name = record.map(|record| &*record.name).or(subject.name);
-        let name = name.unwrap_or(kind.as_str());
+        let plain = name.unwrap_or(kind.as_str());
+        let record = key.and_then(|key| self.sources.get(key));
+        let name = record.map_or(plain, |record| &record.name);
         let start = CallbackStart { token, name, kind, priority, lateness };
         self.observers.iter_mut().for_each(|observer| observer.callback_begin(&start));
-        RunningCallback { priority, lateness, woke, started: Instant::now() }
+        let (name, duration, started) = (plain, Duration::ZERO, Instant::now());
+        CallbackReport { token, name, kind, duration, priority, started, lateness, woke }
     }
 
-    pub(crate) fn end(&mut self, subject: &Subject<'_>, running: &RunningCallback) {
+    pub(crate) fn end(&mut self, running: CallbackReport<'_>) {
         let duration = running.started.elapsed();
         let wakeups = u64::from(self.counting && running.woke);
-        let name = match subject.key().and_then(|key| self.sources.get_mut(key)) {
+        let name = match running.token.and_then(|token| self.sources.get_mut(token.key())) {
             Some(record) => {
                 record.wakeups += wakeups;
-                if self.counting && subject.kind == CallbackKind::Source {
+                if self.counting && running.kind == CallbackKind::Source {
                     record.events += 1;
                     record.busy += duration;
                     record.slowest = record.slowest.max(duration);
@@ -165,19 +157,10 @@ impl Instrumentation {
             }
             None => {
                 self.stats.wakeups_for_posts += wakeups;
-                subject.name.unwrap_or(subject.kind.as_str())
+                running.name
             }
         };
-        let report = CallbackReport {
-            token: subject.key().map(AnyToken::new),
-            name,
-            kind: subject.kind,
-            duration,
-            priority: running.priority,
-            started: running.started,
-            lateness: running.lateness,
-            woke: running.woke,
-        };
+        let report = CallbackReport { name, duration, ..running };
         self.observers.iter_mut().for_each(|observer| observer.callback_end(&report));
     }
 
