@@ -49,15 +49,14 @@ pub struct ChromeTrace<W: Write> {
     epoch: Instant,
     /// Nothing has been written yet.
     empty: bool,
-    /// The array is closed, or writing failed.
-    done: bool,
-    error: Option<io::Error>,
+    /// The array is closed, or writing failed. With the error, unless `finish` has returned it.
+    ended: Option<io::Result<()>>,
 }
 
 impl<W: Write> ChromeTrace<W> {
     /// Makes a trace that writes to `writer`; its times are in microseconds from now on.
     pub fn new(writer: W) -> Self {
-        Self { writer, epoch: Instant::now(), empty: true, done: false, error: None }
+        Self { writer, epoch: Instant::now(), empty: true, ended: None }
     }
 
     /// Closes the array, and flushes the writer. Later events are not traced.
@@ -66,13 +65,12 @@ impl<W: Write> ChromeTrace<W> {
     ///
     /// The first error of the writer since the trace began. Nothing was written after it.
     pub fn finish(&mut self) -> io::Result<()> {
-        if !self.done {
-            self.done = true;
-            let opened = if self.empty { "[" } else { "" };
-            let closed = self.writer.write_all(format!("{opened}\n]\n").as_bytes());
-            return closed.and_then(|()| self.writer.flush());
+        if let Some(ended) = self.ended.replace(Ok(())) {
+            return ended;
         }
-        self.error.take().map_or(Ok(()), Err)
+        let opened = if self.empty { "[" } else { "" };
+        self.writer.write_all(format!("{opened}\n]\n").as_bytes())?;
+        self.writer.flush()
     }
 
     /// Borrows the writer mutably.
@@ -81,7 +79,7 @@ impl<W: Write> ChromeTrace<W> {
     }
 
     fn event(&mut self, name: &str, kind: &str, at: Instant, duration: Duration, args: &str) {
-        if self.done {
+        if self.ended.is_some() {
             return;
         }
         // One process, one thread: the loop's. "X" is a complete event, with a beginning and a duration.
@@ -94,10 +92,7 @@ impl<W: Write> ChromeTrace<W> {
             Micros(duration),
         );
         self.empty = false;
-        if let Err(error) = self.writer.write_all(line.as_bytes()) {
-            self.done = true;
-            self.error = Some(error);
-        }
+        self.ended = self.writer.write_all(line.as_bytes()).err().map(Err);
     }
 }
 
@@ -125,7 +120,7 @@ impl<W: Write> Drop for ChromeTrace<W> {
 
 impl<W: Write> fmt::Debug for ChromeTrace<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChromeTrace").field("done", &self.done).finish_non_exhaustive()
+        f.debug_struct("ChromeTrace").field("done", &self.ended.is_some()).finish_non_exhaustive()
     }
 }
 
