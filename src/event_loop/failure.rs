@@ -60,9 +60,7 @@ impl<Data: LoopData> EventLoop<Data> {
             ErrorAction::Retry(delay) => retry(token, delay, &error, data),
         }
     }
-}
 
-impl<Data: LoopData> EventLoop<Data> {
     /// How many orphans are remembered.
     const ORPHANS: usize = 16;
 
