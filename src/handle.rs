@@ -665,7 +665,7 @@ impl<Data> LoopHandle<Data> {
         live
     }
 
-    /// Cancels the retry of a source, because an explicit request takes precedence over it.
+    /// Queues a call of `visitor`. `updates`: it changes only the source, which is then registered anew.
     fn push_visit<S: EventSource, V>(&mut self, token: Token<S>, visitor: V, updates: bool) -> bool
     where
         V: FnOnce(&mut S, &mut Data) + 'static,
@@ -687,6 +687,7 @@ impl<Data> LoopHandle<Data> {
         live
     }
 
+    /// Cancels the retry of a source, because an explicit request takes precedence over it.
     fn cancel_retry(&mut self, key: SourceKey) {
         if let Some(timer) = self.registrations.take_retry(key) {
             self.remove(timer);

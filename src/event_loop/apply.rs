@@ -205,7 +205,7 @@ impl<Data: LoopData> EventLoop<Data> {
         self.settle(reregistered, key, data);
     }
 
-    /// Takes up what a changed registration lost, and reports why the change failed, if it did.
+    /// Takes up what a call of a source lost, and reports why the call failed, if it did.
     pub(super) fn settle(&mut self, changed: io::Result<()>, key: SourceKey, data: &mut Data) {
         self.take_lost(data);
         if let Err(error) = changed {

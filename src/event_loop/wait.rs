@@ -169,8 +169,8 @@ impl<Data: LoopData> EventLoop<Data> {
         Some(Timeout::Zero)
     }
 
-    /// Falls asleep, unless there is something to do. `stops`: a stop is something to do. Returns the timeout for the
-    /// kernel.
+    /// Falls asleep, unless there is something to do. `stops`: a stop is something to do. Makes the wait end at the
+    /// nearest deadline: sets the alarm, or shortens the timeout for the kernel, which it returns.
     #[inline]
     fn fall_asleep(
         &self,
@@ -183,7 +183,6 @@ impl<Data: LoopData> EventLoop<Data> {
         if timeout == Timeout::Zero || !self.shared.ready().fall_asleep(has_work) {
             return Ok(Timeout::Zero);
         }
-        // The wait ends at the nearest deadline.
         let Some(nearest) = self.shared.nearest_deadline() else { return Ok(timeout) };
         let registrations = handle.registrations();
         if registrations.clock().is_manual() || self.shared.alarm().is_set_to(nearest) {
