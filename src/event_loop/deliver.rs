@@ -207,8 +207,8 @@ impl<Data: LoopData> EventLoop<Data> {
             self.round.defer(interest, readiness, registrations);
         }
         // Without this, a deadline that the source set in the failed call would be lost.
-        let reregisters = !last
-            && (registrations.needs_rearm(interest) || registrations.is_deadline(interest));
+        let reregisters =
+            !last && (registrations.needs_rearm(interest) || registrations.is_deadline(interest));
         let failure = self.source_failure(key, error, data);
         let removed = last.then(|| self.remove(key, data));
         if reregisters {
