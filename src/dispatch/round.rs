@@ -155,18 +155,22 @@ impl Round {
         self.called = true;
     }
 
+    /// Whether such code ran since the dispatch began; resets the note.
+    #[inline]
+    pub(crate) fn take_user_code(&mut self) -> bool {
+        std::mem::take(&mut self.ran_user_code)
+    }
+
     /// Notes that something else runs that may ask a hosted loop for something.
     #[inline]
     pub(crate) fn calls(&mut self) {
         self.called = true;
     }
 
-    /// Whether the wait must not block: user code ran since the dispatch began or, if the loop `hosts` another one,
-    /// something asked for something since the last wait. Resets both notes.
+    /// Whether something did since the last wait; resets the note.
     #[inline]
-    pub(crate) fn take_calls(&mut self, hosts: bool) -> bool {
-        let called = std::mem::take(&mut self.called) && hosts;
-        std::mem::take(&mut self.ran_user_code) || called
+    pub(crate) fn take_calls(&mut self) -> bool {
+        std::mem::take(&mut self.called)
     }
 
     /// Notes that an event was delivered.

@@ -74,34 +74,39 @@ impl<Data: LoopData> EventLoop<Data> {
     ) -> io::Result<()> {
         let handle = data.loop_handle();
         handle.registrations_mut().renew_nearest();
+        let ran_user_code = self.round.take_user_code();
         // Callbacks may have asked a hosted loop for something that it does not wait for.
-        let hosts = handle.registrations().host().is_some();
-        let stays_awake = self.round.take_calls(hosts);
+        let called = self.round.take_calls();
+        let stays_awake = ran_user_code || called && handle.registrations().host().is_some();
         let timeout = if stays_awake { Timeout::Zero } else { timeout.into() };
-        let passes_time = timeout != Timeout::Zero && handle.registrations().clock().is_manual();
-        let asked = if passes_time { Timeout::Zero } else { timeout };
-        let notified = self.poll(asked, in_run, data)?;
-        if passes_time && !notified { self.pass_time(timeout, in_run, data) } else { Ok(()) }
+        let mut passes_time =
+            timeout != Timeout::Zero && handle.registrations().clock().is_manual();
+        let mut asked = if passes_time { Timeout::Zero } else { timeout };
+        loop {
+            let notified = self.poll(asked, in_run, data)?;
+            if !passes_time || notified || !self.pass_time(timeout, in_run, data) {
+                return Ok(());
+            }
+            (passes_time, asked) = (false, Timeout::Never);
+        }
     }
 
     /// On a manual clock, time passes only when nothing else can happen: by the timeout, or to the nearest deadline,
-    /// whichever comes first. If there is neither, the loop waits for the kernel.
+    /// whichever comes first. `true` if there is neither, so that the loop must wait for the kernel.
     #[cold]
-    fn pass_time(&mut self, timeout: Timeout, in_run: bool, data: &mut Data) -> io::Result<()> {
-        let Ok(handle) = self.own_handle(data) else { return Ok(()) };
+    fn pass_time(&mut self, timeout: Timeout, in_run: bool, data: &mut Data) -> bool {
+        let Ok(handle) = self.own_handle(data) else { return false };
         if self.has_work(handle) || in_run && self.shared.is_stopping() {
-            return Ok(());
+            return false;
         }
         let clock = handle.registrations().clock();
         let now = clock.now_stamp();
         let until = self.shared.nearest_deadline().map(|at| duration(at.saturating_sub(now)));
         let step = until.map_or(timeout, |until| timeout.at_most(until));
-        let Some(step) = step.into() else {
-            return self.poll(Timeout::Never, in_run, data).map(drop);
-        };
+        let Some(step) = step.into() else { return true };
         clock.advance(step);
         self.counters.wakeups += 1;
-        Ok(())
+        false
     }
 
     /// Asks the kernel, for `timeout` at most, and collects what the kernel and other threads report. Returns whether
