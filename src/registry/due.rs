@@ -73,19 +73,9 @@ impl Registrations {
         row.moves == 0
     }
 
-    /// Takes a removed interest out of its queue, if it was a deadline.
-    #[inline]
-    pub(super) fn cancel_removed(&mut self, key: InterestKey, removed: Option<(SourceKey, Watch)>) {
-        if let Some((source, Watch::Deadline(position))) = removed {
-            self.change_deadlines(source, |queue, rows| {
-                queue.remove(key, position, |key, to| rows.set_position(key, to));
-            });
-        }
-    }
-
     /// Calls `change` on the queue of `source`.
     #[inline]
-    fn change_deadlines(
+    pub(super) fn change_deadlines(
         &mut self,
         source: SourceKey,
         change: impl FnOnce(&mut Deadlines, &mut Rows),

@@ -107,21 +107,14 @@ impl Registrations {
         self.rows.add(source, |_| Watch::Notifier)
     }
 
-    pub(crate) fn remove_interest(&mut self, key: InterestKey) {
-        let removed = self.rows.remove_if(key, |_, _| true);
-        self.cancel_removed(key, removed);
-    }
-
-    /// Removes the interest `key` if `source` holds it and `of_kind` accepts what it waits for.
+    /// Removes an interest. The kernel is told by the caller.
     #[inline]
-    pub(crate) fn remove_interest_of(
-        &mut self,
-        source: SourceKey,
-        key: InterestKey,
-        of_kind: impl FnOnce(&Watch) -> bool,
-    ) {
-        let removed = self.rows.remove_if(key, |holder, watch| holder == source && of_kind(watch));
-        self.cancel_removed(key, removed);
+    pub(crate) fn remove_interest(&mut self, key: InterestKey) {
+        if let Some((source, Watch::Deadline(position))) = self.rows.remove(key) {
+            self.change_deadlines(source, |queue, rows| {
+                queue.remove(key, position, |key, to| rows.set_position(key, to));
+            });
+        }
     }
 
     /// What the interest `key` waits for, if `source` holds it.

@@ -322,8 +322,9 @@ impl<'a> Registrar<'a> {
     /// Cancels a deadline and releases its token. Does nothing if `token` is not a deadline of this
     /// source.
     pub fn disarm(&mut self, token: InterestToken) {
-        let is_deadline = |watch: &Watch| matches!(watch, Watch::Deadline(_));
-        self.registrations.remove_interest_of(self.source, token.key(), is_deadline);
+        if let Some(Watch::Deadline(_)) = self.registrations.watch(self.source, token.key()) {
+            self.registrations.remove_interest(token.key());
+        }
     }
 
     /// Makes a [`Notifier`], by which any thread makes the source ready. [`Notifier`] has an example.
@@ -344,8 +345,9 @@ impl<'a> Registrar<'a> {
     /// Releases a notifier: its clones have no further effect. Does nothing if `token` is not a notifier of this
     /// source.
     pub fn release(&mut self, token: InterestToken) {
-        let notifier = |watch: &Watch| matches!(watch, Watch::Notifier);
-        self.registrations.remove_interest_of(self.source, token.key(), notifier);
+        if let Some(Watch::Notifier) = self.registrations.watch(self.source, token.key()) {
+            self.registrations.remove_interest(token.key());
+        }
     }
 
     /// Whether the source is re-registered because of its own answer: it, or a source that contains it, answered

@@ -136,38 +136,28 @@ impl Rows {
         self.get_with_source(key).map(|(_, held)| held)
     }
 
-    /// Removes the interest `key` if `wanted` accepts its source and what it waits for.
+    /// Removes the interest `key`. Returns its source and what it waited for.
     #[inline]
-    pub(super) fn remove_if(
-        &mut self,
-        key: InterestKey,
-        wanted: impl FnOnce(SourceKey, &Watch) -> bool,
-    ) -> Option<(SourceKey, Watch)> {
+    pub(super) fn remove(&mut self, key: InterestKey) -> Option<(SourceKey, Watch)> {
         match key.row() {
             InterestRow::Source(source, registration) => {
                 let row = self.sources.get_mut(source)?;
-                let is_it = |held: &mut Held| {
-                    row.registration == registration && wanted(source, &held.watch)
-                };
-                row.held.take_if(is_it).map(|held| (source, held.watch))
+                let held = row.held.take_if(|_| row.registration == registration)?;
+                Some((source, held.watch))
             }
-            InterestRow::Other(key) => {
-                let &OtherRow { source, held: Held { watch, .. }, .. } = self.others.get(key)?;
-                wanted(source, &watch).then(|| self.remove_other(source, key))?;
-                Some((source, watch))
-            }
+            InterestRow::Other(key) => self.remove_other(key),
         }
     }
 
-    fn remove_other(&mut self, source: SourceKey, key: OtherKey) {
-        let next = self.others.remove(key).and_then(|row| row.next);
-        let Some(row) = self.sources.get_mut(source) else { return };
-        let mut link = &mut row.others;
+    fn remove_other(&mut self, key: OtherKey) -> Option<(SourceKey, Watch)> {
+        let OtherRow { source, held, next } = self.others.remove(key)?;
+        let mut link = &mut self.sources.get_mut(source)?.others;
         while *link != Some(key) {
-            let Some(row) = link.and_then(|link| self.others.get_mut(link)) else { return };
-            link = &mut row.next;
+            let before = (*link)?;
+            link = &mut self.others.get_mut(before)?.next;
         }
         *link = next;
+        Some((source, held.watch))
     }
 
     /// All interests of `source`. The cost is proportional to their number.
