@@ -10,8 +10,8 @@
 //! deadline that a callback arms meanwhile is fresh, and one that it moves or cancels leaves the list. Equal deadlines
 //! leave in the order in which they were armed: entries are ordered by deadline, then by sequence number.
 //!
-//! The caller keeps the positions (in the rows of the interests); every method reports moves through its `moved`
-//! closure. The position of a removed entry names no entry.
+//! The rows of the interests keep the positions; every method reports moves to them. The position of a removed entry names
+//! no entry.
 
 use std::collections::VecDeque;
 
@@ -25,6 +25,11 @@ use heap::{ARITY, Heap};
 /// The position of a deadline in the queue: two bits name the part, the others the place in that part.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Position(u32);
+
+/// Keeps the position of each deadline: the rows of the interests do.
+pub(crate) trait Positions {
+    fn set_position(&mut self, key: InterestKey, to: Position);
+}
 
 enum Place {
     Fresh(usize),
@@ -108,21 +113,21 @@ impl Deadlines {
     }
 
     /// Makes the bound equal to the nearest deadline.
-    pub(crate) fn renew_bound(&mut self, mut moved: impl FnMut(InterestKey, Position)) {
+    pub(crate) fn renew_bound(&mut self, rows: &mut impl Positions) {
         if self.bound_is_old {
             self.bound_is_old = false;
-            self.heap.extend(self.fresh.drain(..), &mut moved);
+            self.heap.extend(self.fresh.drain(..), rows);
             shrink(&mut self.fresh);
         }
     }
 
     /// Makes sure that there is a sequence number for the next entry.
     #[inline]
-    pub(crate) fn reserve(&mut self, mut moved: impl FnMut(InterestKey, Position)) {
+    pub(crate) fn reserve(&mut self, rows: &mut impl Positions) {
         if self.sequence == u32::MAX {
             self.bound_is_old = true;
-            self.renew_bound(&mut moved);
-            self.sequence = self.heap.renumber(&mut moved);
+            self.renew_bound(rows);
+            self.sequence = self.heap.renumber(rows);
         }
     }
 
@@ -191,19 +196,19 @@ impl Deadlines {
         key: InterestKey,
         position: Position,
         at: i64,
-        mut moved: impl FnMut(InterestKey, Position),
+        rows: &mut impl Positions,
     ) {
         match self.find(key, position) {
             Some((Place::Heap(place), _)) if self.sequence < u32::MAX => {
                 let entry = self.next_entry(key, at);
-                self.heap.put(place, entry, &mut moved);
+                self.heap.put(place, entry, rows);
             }
             _ => {
                 // Removed first: `reserve` may move all other entries.
-                self.remove(key, position, &mut moved);
-                self.reserve(&mut moved);
+                self.remove(key, position, rows);
+                self.reserve(rows);
                 let position = self.push(key, at);
-                moved(key, position);
+                rows.set_position(key, position);
             }
         }
     }
@@ -230,30 +235,30 @@ impl Deadlines {
         &mut self,
         key: InterestKey,
         position: Position,
-        mut moved: impl FnMut(InterestKey, Position),
+        rows: &mut impl Positions,
     ) {
         match self.find(key, position) {
             Some((Place::Fresh(place), at)) => {
                 self.fresh.swap_remove(place);
                 self.bound_is_old |= at == self.bound;
                 if let Some(last) = self.fresh.get(place) {
-                    moved(last.key, position);
+                    rows.set_position(last.key, position);
                 }
                 shrink(&mut self.fresh);
             }
-            Some((Place::Heap(place), _)) => self.heap.remove(place, &mut moved),
+            Some((Place::Heap(place), _)) => self.heap.remove(place, rows),
             Some((Place::Expired(place), _)) => self.expired[place].at = Deadline::CANCELLED,
             None => {}
         }
     }
 
     /// Moves the deadlines that are not after `now` to the list of expired ones.
-    pub(crate) fn expire(&mut self, now: i64, mut moved: impl FnMut(InterestKey, Position)) {
+    pub(crate) fn expire(&mut self, now: i64, rows: &mut impl Positions) {
         let mut found = std::mem::take(&mut self.found);
         if self.bound <= now && !self.fresh.is_empty() {
             std::mem::swap(&mut self.fresh, &mut found);
             if found.iter().any(|entry| entry.at > now) {
-                self.heap.extend(found.extract_if(.., |entry| entry.at > now), &mut moved);
+                self.heap.extend(found.extract_if(.., |entry| entry.at > now), rows);
             }
         }
         // Pops single entries from the top, until they are a good part of the heap.
@@ -262,18 +267,18 @@ impl Deadlines {
             && entry.at <= now
         {
             if few == 0 {
-                self.heap.extract(now, &mut found, &mut moved);
+                self.heap.extract(now, &mut found, rows);
                 break;
             }
             few -= 1;
-            self.heap.remove(0, &mut moved);
+            self.heap.remove(0, rows);
             found.push(entry);
         }
         found.sort_unstable_by_key(Deadline::order);
         let mut number = self.delivered.wrapping_add(self.expired.len() as u32);
         self.expired.reserve(found.len());
         for entry in found.drain(..) {
-            moved(entry.key, Position::expired(number));
+            rows.set_position(entry.key, Position::expired(number));
             number = number.wrapping_add(1);
             self.expired.push_back(entry);
         }
@@ -332,18 +337,18 @@ mod tests {
     struct Fixture {
         keys: SlotMap<OtherKey, ()>,
         queue: Deadlines,
-        positions: Positions,
+        positions: Reported,
     }
 
     #[derive(Default)]
-    struct Positions {
+    struct Reported {
         of: HashMap<InterestKey, Position>,
         /// How many were reported.
         moves: usize,
     }
 
-    impl Positions {
-        fn report(&mut self, key: InterestKey, to: Position) {
+    impl Positions for Reported {
+        fn set_position(&mut self, key: InterestKey, to: Position) {
             self.moves += 1;
             self.of.insert(key, to);
         }
@@ -352,7 +357,7 @@ mod tests {
     impl Fixture {
         fn arm(&mut self, at: i64) -> InterestKey {
             let key = InterestKey::other(self.keys.insert(()));
-            self.queue.reserve(|key, to| self.positions.report(key, to));
+            self.queue.reserve(&mut self.positions);
             let position = self.queue.push(key, at);
             self.positions.of.insert(key, position);
             key
@@ -362,21 +367,21 @@ mod tests {
             let mut position = self.positions.of[&key];
             match self.queue.set_alone(key, &mut position, at) {
                 Some(_) => drop(self.positions.of.insert(key, position)),
-                None => self.queue.set(key, position, at, |key, to| self.positions.report(key, to)),
+                None => self.queue.set(key, position, at, &mut self.positions),
             }
         }
 
         fn cancel(&mut self, key: InterestKey) {
             let position = self.positions.of.remove(&key).unwrap();
-            self.queue.remove(key, position, |key, to| self.positions.report(key, to));
+            self.queue.remove(key, position, &mut self.positions);
         }
 
         fn expire(&mut self, now: i64) {
-            self.queue.expire(now, |key, to| self.positions.report(key, to));
+            self.queue.expire(now, &mut self.positions);
         }
 
         fn renew_bound(&mut self) {
-            self.queue.renew_bound(|key, to| self.positions.report(key, to));
+            self.queue.renew_bound(&mut self.positions);
         }
 
         fn next_due(&mut self) -> Option<InterestKey> {

@@ -15,7 +15,7 @@ impl Registrations {
     #[inline]
     pub(crate) fn arm(&mut self, source: SourceKey, at: i64) -> InterestKey {
         let queue = &mut self.deadlines[self.priority(source).index()];
-        queue.reserve(|key, to| self.rows.set_position(key, to));
+        queue.reserve(&mut self.rows);
         let key = self.rows.add(source, |key| Watch::Deadline(queue.push(key, at)));
         self.shared.lower_nearest_deadline(at);
         key
@@ -38,7 +38,7 @@ impl Registrations {
             None => {
                 let position = *position;
                 self.change_deadlines(source, |queue, rows| {
-                    queue.set(key, position, at, |key, to| rows.set_position(key, to));
+                    queue.set(key, position, at, rows);
                 });
             }
         }
@@ -98,7 +98,7 @@ impl Registrations {
         if now >= bound {
             for queue in &mut self.deadlines {
                 if queue.nearest_bound().is_some_and(|at| at <= now) {
-                    queue.expire(now, |key, to| self.rows.set_position(key, to));
+                    queue.expire(now, &mut self.rows);
                 }
             }
             self.nearest_changed();
@@ -179,7 +179,7 @@ impl Registrations {
     #[inline(never)]
     fn renew_bounds(&mut self) {
         for queue in &mut self.deadlines {
-            queue.renew_bound(|key, to| self.rows.set_position(key, to));
+            queue.renew_bound(&mut self.rows);
         }
         self.nearest_changed();
     }

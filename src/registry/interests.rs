@@ -112,7 +112,7 @@ impl Registrations {
     pub(crate) fn remove_interest(&mut self, key: InterestKey) {
         if let Some((source, Watch::Deadline(position))) = self.rows.remove(key) {
             self.change_deadlines(source, |queue, rows| {
-                queue.remove(key, position, |key, to| rows.set_position(key, to));
+                queue.remove(key, position, rows);
             });
         }
     }

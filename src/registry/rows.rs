@@ -9,7 +9,7 @@ use slotmap::SlotMap;
 
 use super::Watch;
 use crate::interest::ReadinessBits;
-use crate::registry::deadlines::Position;
+use crate::registry::deadlines::{Position, Positions};
 use crate::registry::options::Priority;
 use crate::token::{InterestKey, InterestRow, OtherKey, SourceKey};
 
@@ -168,10 +168,11 @@ impl Rows {
         });
         Interests { others: &self.others, in_row, next: row.and_then(|row| row.others) }
     }
+}
 
-    /// Notes where the deadline `key` is in its queue.
+impl Positions for Rows {
     #[inline]
-    pub(super) fn set_position(&mut self, key: InterestKey, to: Position) {
+    fn set_position(&mut self, key: InterestKey, to: Position) {
         if let Some(Held { watch: Watch::Deadline(position), .. }) = self.get_mut(key) {
             *position = to;
         }

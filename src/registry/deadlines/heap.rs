@@ -4,9 +4,8 @@
 //! lines). This makes up for more comparisons per level: see LaMarca and Ladner, *The influence of caches on the
 //! performance of heaps* (1996).
 
-use super::{Deadline, Position};
+use super::{Deadline, Position, Positions};
 use crate::shrink::shrink;
-use crate::token::InterestKey;
 
 pub(super) const ARITY: usize = 4;
 
@@ -33,23 +32,18 @@ impl Heap {
 
     /// Puts `entry` where it belongs, moving `hole` up or down.
     #[inline]
-    pub(super) fn put(
-        &mut self,
-        hole: usize,
-        entry: Deadline,
-        moved: &mut impl FnMut(InterestKey, Position),
-    ) {
+    pub(super) fn put(&mut self, hole: usize, entry: Deadline, rows: &mut impl Positions) {
         if hole > 0 && entry.order() < self.entries[(hole - 1) / ARITY].order() {
-            self.sift_up(hole, entry, moved);
+            self.sift_up(hole, entry, rows);
         } else {
-            self.sift_down(hole, entry, moved);
+            self.sift_down(hole, entry, rows);
         }
     }
 
-    pub(super) fn remove(&mut self, hole: usize, moved: &mut impl FnMut(InterestKey, Position)) {
+    pub(super) fn remove(&mut self, hole: usize, rows: &mut impl Positions) {
         let Some(last) = self.entries.pop() else { return };
         if hole < self.entries.len() {
-            self.put(hole, last, moved);
+            self.put(hole, last, rows);
         }
         shrink(&mut self.entries);
     }
@@ -58,15 +52,15 @@ impl Heap {
     pub(super) fn extend(
         &mut self,
         more: impl Iterator<Item = Deadline>,
-        moved: &mut impl FnMut(InterestKey, Position),
+        rows: &mut impl Positions,
     ) {
         let before = self.entries.len();
         self.entries.extend(more);
         if self.entries.len() - before > before / 8 {
-            return self.restore(before, moved);
+            return self.restore(before, rows);
         }
         for hole in before..self.entries.len() {
-            self.sift_up(hole, self.entries[hole], moved);
+            self.sift_up(hole, self.entries[hole], rows);
         }
     }
 
@@ -75,56 +69,46 @@ impl Heap {
         &mut self,
         now: i64,
         into: &mut Vec<Deadline>,
-        moved: &mut impl FnMut(InterestKey, Position),
+        rows: &mut impl Positions,
     ) {
         into.extend(self.entries.extract_if(.., |entry| entry.at <= now));
-        self.restore(0, moved);
+        self.restore(0, rows);
         shrink(&mut self.entries);
     }
 
     /// Renumbers all entries and leaves them sorted, which is a heap. Returns the next number.
-    pub(super) fn renumber(&mut self, moved: &mut impl FnMut(InterestKey, Position)) -> u32 {
+    pub(super) fn renumber(&mut self, rows: &mut impl Positions) -> u32 {
         self.entries.sort_unstable_by_key(Deadline::order);
         for (entry, sequence) in self.entries.iter_mut().zip(0..) {
             entry.sequence = sequence;
         }
-        self.restore(0, moved);
+        self.restore(0, rows);
         self.entries.len() as u32
     }
 
     /// Restores the heap order. Entries from `unknown` on have not had their place reported.
-    fn restore(&mut self, unknown: usize, moved: &mut impl FnMut(InterestKey, Position)) {
+    fn restore(&mut self, unknown: usize, rows: &mut impl Positions) {
         for place in unknown..self.entries.len() {
-            moved(self.entries[place].key, Position::in_heap(place));
+            rows.set_position(self.entries[place].key, Position::in_heap(place));
         }
         for parent in (0..self.entries.len().div_ceil(ARITY)).rev() {
-            self.sift_down(parent, self.entries[parent], moved);
+            self.sift_down(parent, self.entries[parent], rows);
         }
     }
 
-    fn sift_up(
-        &mut self,
-        mut hole: usize,
-        entry: Deadline,
-        moved: &mut impl FnMut(InterestKey, Position),
-    ) {
+    fn sift_up(&mut self, mut hole: usize, entry: Deadline, rows: &mut impl Positions) {
         while hole > 0 {
             let parent = (hole - 1) / ARITY;
             if self.entries[parent].order() <= entry.order() {
                 break;
             }
-            self.place(hole, self.entries[parent], moved);
+            self.place(hole, self.entries[parent], rows);
             hole = parent;
         }
-        self.place(hole, entry, moved);
+        self.place(hole, entry, rows);
     }
 
-    fn sift_down(
-        &mut self,
-        mut hole: usize,
-        entry: Deadline,
-        moved: &mut impl FnMut(InterestKey, Position),
-    ) {
+    fn sift_down(&mut self, mut hole: usize, entry: Deadline, rows: &mut impl Positions) {
         loop {
             let first = hole * ARITY + 1;
             let children = first..(first + ARITY).min(self.entries.len());
@@ -134,14 +118,14 @@ impl Heap {
             if entry.order() <= self.entries[least].order() {
                 break;
             }
-            self.place(hole, self.entries[least], moved);
+            self.place(hole, self.entries[least], rows);
             hole = least;
         }
-        self.place(hole, entry, moved);
+        self.place(hole, entry, rows);
     }
 
-    fn place(&mut self, at: usize, entry: Deadline, moved: &mut impl FnMut(InterestKey, Position)) {
+    fn place(&mut self, at: usize, entry: Deadline, rows: &mut impl Positions) {
         self.entries[at] = entry;
-        moved(entry.key, Position::in_heap(at));
+        rows.set_position(entry.key, Position::in_heap(at));
     }
 }
