@@ -99,7 +99,7 @@ impl Deadlines {
     #[inline]
     pub(crate) fn nearest_bound(&self) -> Option<i64> {
         let fresh = (!self.fresh.is_empty()).then_some(self.bound);
-        let first = self.heap.first().map(|entry| entry.at);
+        let first = self.heap.entries.first().map(|entry| entry.at);
         match (fresh, first) {
             (Some(fresh), Some(first)) => Some(fresh.min(first)),
             _ => fresh.or(first),
@@ -224,7 +224,7 @@ impl Deadlines {
         } else if position.0 & Position::FRESH != 0 {
             (Place::Fresh(place), self.fresh.get(place))
         } else {
-            (Place::Heap(place), self.heap.get(place))
+            (Place::Heap(place), self.heap.entries.get(place))
         };
         entry.filter(|entry| { entry.key } == key).map(|entry| (place, entry.at))
     }
@@ -262,8 +262,8 @@ impl Deadlines {
             }
         }
         // Pops single entries from the top, until they are a good part of the heap.
-        let mut few = (self.heap.len() / 16).max(ARITY);
-        while let Some(&entry) = self.heap.first()
+        let mut few = (self.heap.entries.len() / 16).max(ARITY);
+        while let Some(&entry) = self.heap.entries.first()
             && entry.at <= now
         {
             if few == 0 {
@@ -446,7 +446,7 @@ mod tests {
         }
         fixture.expire(0);
         let queue = &fixture.queue;
-        assert_eq!(queue.heap.len(), 9_999);
+        assert_eq!(queue.heap.entries.len(), 9_999);
         assert!(queue.fresh.capacity() + queue.found.capacity() < 5_000);
     }
 
@@ -463,7 +463,7 @@ mod tests {
         expect(&mut fixture, 0);
         // All of them become a heap: in linear time. One by one, from the last to the first, it would be 60,000.
         fixture.expire(0);
-        assert_eq!(fixture.queue.heap.len(), 10_000);
+        assert_eq!(fixture.queue.heap.entries.len(), 10_000);
         expect(&mut fixture, 25_000);
         fixture.set(keys[1], 10_000_000);
         expect(&mut fixture, 10);
@@ -550,7 +550,7 @@ mod tests {
                 }
                 _ => {}
             }
-            assert_eq!(fixture.queue.fresh.len() + fixture.queue.heap.len(), model.len());
+            assert_eq!(fixture.queue.fresh.len() + fixture.queue.heap.entries.len(), model.len());
             let nearest = model.iter().map(|entry| entry.0).min();
             assert!(fixture.queue.nearest_bound() <= nearest);
             if random & 1 << 40 == 0 {

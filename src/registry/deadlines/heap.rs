@@ -11,25 +11,11 @@ pub(super) const ARITY: usize = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct Heap {
-    entries: Vec<Deadline>,
+    /// The caller only reads them.
+    pub(super) entries: Vec<Deadline>,
 }
 
 impl Heap {
-    #[inline]
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    #[inline]
-    pub(super) fn first(&self) -> Option<&Deadline> {
-        self.entries.first()
-    }
-
-    #[inline]
-    pub(super) fn get(&self, place: usize) -> Option<&Deadline> {
-        self.entries.get(place)
-    }
-
     /// Puts `entry` where it belongs, moving `hole` up or down.
     #[inline]
     pub(super) fn put(&mut self, hole: usize, entry: Deadline, rows: &mut impl Positions) {
