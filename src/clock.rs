@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant};
 
-use crate::sync::{AtomicU64, Mutex, Ordering, lock};
+use crate::sync::{AtomicI64, Mutex, Ordering, lock};
 
 /// The clock that a loop's timers follow.
 ///
@@ -39,9 +39,8 @@ pub(crate) trait FollowsClock: Send + Sync + fmt::Debug {
 
 #[derive(Debug)]
 struct Manual {
-    start: Instant,
-    /// Nanoseconds since then.
-    elapsed: AtomicU64,
+    /// On the scale of deadlines.
+    now: AtomicI64,
     /// The loops to tell when time passes.
     loops: Mutex<Vec<Weak<dyn FollowsClock>>>,
 }
@@ -89,8 +88,8 @@ impl Clock {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn manual() -> Self {
-        let (elapsed, loops) = (AtomicU64::new(0), Mutex::default());
-        Self { manual: Some(Arc::new(Manual { start: Instant::now(), elapsed, loops })) }
+        let now = AtomicI64::new(stamp(Instant::now()));
+        Self { manual: Some(Arc::new(Manual { now, loops: Mutex::default() })) }
     }
 
     /// The time on this clock.
@@ -98,10 +97,7 @@ impl Clock {
     pub fn now(&self) -> Instant {
         match &self.manual {
             None => Instant::now(),
-            Some(manual) => {
-                let elapsed = Duration::from_nanos(manual.elapsed.load(Ordering::Acquire));
-                manual.start.checked_add(elapsed).unwrap_or(manual.start)
-            }
+            Some(manual) => instant(manual.now.load(Ordering::Acquire)),
         }
     }
 
@@ -121,19 +117,13 @@ impl Clock {
     /// ```
     pub fn advance(&self, duration: Duration) {
         let Some(manual) = &self.manual else { return };
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        let end = (i64::MAX - 1).abs_diff(stamp(manual.start));
-        let _ = manual.elapsed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |elapsed| {
-            Some(elapsed.saturating_add(nanos).min(end))
+        // The end of the scale stands for a deadline that never comes.
+        let _ = manual.now.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+            Some(now.saturating_add(nanos(duration)).min(i64::MAX - 1))
         });
-        let mut loops = lock(&manual.loops);
-        loops.retain(|follower| {
-            let follower = follower.upgrade();
-            if let Some(follower) = &follower {
-                follower.time_passed();
-            }
-            follower.is_some()
-        });
+        for follower in lock(&manual.loops).iter().filter_map(Weak::upgrade) {
+            follower.time_passed();
+        }
     }
 
     pub(crate) fn is_manual(&self) -> bool {
@@ -144,9 +134,7 @@ impl Clock {
     pub(crate) fn tell(&self, follower: Weak<dyn FollowsClock>) {
         if let Some(manual) = &self.manual {
             let mut loops = lock(&manual.loops);
-            if loops.len() == loops.capacity() {
-                loops.retain(|follower| follower.strong_count() > 0);
-            }
+            loops.retain(|follower| follower.strong_count() > 0);
             loops.push(follower);
         }
     }

@@ -6,13 +6,13 @@
 #[cfg(not(all(loom, test)))]
 pub(crate) use std::sync::{
     Condvar, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering, fence},
+    atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering, fence},
 };
 
 #[cfg(all(loom, test))]
 pub(crate) use ::loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering, fence},
+    atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering, fence},
 };
 
 pub(crate) use std::sync::PoisonError;
