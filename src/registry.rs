@@ -7,6 +7,7 @@
 
 use std::any::TypeId;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -17,12 +18,11 @@ use crate::kernel::Rearm;
 use crate::registry::deadlines::Deadlines;
 use crate::registry::options::{Priority, SourceOptions};
 use crate::threads::shared::Shared;
-use crate::token::{InterestKey, KeyHasher, SourceKey, SourceMap};
+use crate::token::{HashKeys, InterestKey, KeyHasher, SourceKey, SourceMap};
 use crate::{AnyToken, EventSource};
 
 pub(crate) mod deadlines;
 mod due;
-mod fds;
 mod interests;
 pub(crate) mod options;
 pub(crate) mod registrar;
@@ -32,7 +32,6 @@ pub(crate) mod slot;
 pub(crate) mod source;
 mod watch;
 
-use fds::Fds;
 pub(crate) use rows::{Held, Interests};
 use rows::{Holder, Row, Rows};
 pub(crate) use watch::{IoWatch, Watch};
@@ -64,7 +63,9 @@ pub(crate) struct Registrations {
     shared: Arc<Shared>,
     clock: Clock,
     rows: Rows,
-    fds: Fds,
+    /// The interest that was registered last under each fd number. The kernel forgets a registration by number, and the
+    /// number may belong to another source by then.
+    fds: HashMap<i32, InterestKey, HashKeys>,
     /// Interests that the kernel could not be told to forget.
     lost: Vec<(SourceKey, InterestKey)>,
     options: SourceMap<SourceOptions>,
@@ -147,7 +148,7 @@ impl Registrations {
             shared,
             clock,
             rows: Rows::default(),
-            fds: Fds::default(),
+            fds: HashMap::default(),
             lost: Vec::new(),
             options: SourceMap::default(),
             deadlines: Default::default(),

@@ -39,8 +39,8 @@ impl Registrations {
         self.emulates_oneshot |= io.rearm == Rearm::OneShot;
         self.emulates_level |= io.rearm == Rearm::Level;
         self.has_mio |= io.fd.is_negative();
-        if io.rearm != Rearm::Absent {
-            self.fds.set(io.fd, key);
+        if io.rearm != Rearm::Absent && !io.fd.is_negative() {
+            self.fds.insert(io.fd, key);
         }
         if let Some(held) = self.rows.get_mut(key) {
             let before = std::mem::replace(&mut held.watch, Watch::Io(io));
@@ -71,23 +71,32 @@ impl Registrations {
         if io.rearm == Rearm::Absent {
             return Ok(());
         }
-        if !self.fds.release(io.fd, key) || !has_it && self.is_mio_sources(io.fd, key) {
+        let deleted = if self.release_fd(io.fd, key, has_it) {
+            kernel::delete_raw(&self.registry, io.fd)
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        };
+        deleted.or_else(|error| {
             self.lost.push((source, key));
-            return Ok(());
-        }
-        let deleted = kernel::delete_raw(&self.registry, io.fd);
-        match deleted {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.lost.push((source, key));
-                if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
-            }
-        }
+            if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+        })
     }
 
-    /// Whether the number of a file that may be closed belongs to a mio source by now. A mio source hides its number.
-    fn is_mio_sources(&self, fd: i32, key: InterestKey) -> bool {
-        self.has_mio && kernel::is_of_another(&self.registry, fd, key)
+    /// Takes the fd's number from `key`. Returns whether `key` held it. A mio source hides its number, which may be that
+    /// of a file that was closed.
+    #[inline]
+    fn release_fd(&mut self, fd: i32, key: InterestKey, has_it: bool) -> bool {
+        if !self.holds_fd(fd, key) {
+            return false;
+        }
+        self.fds.remove(&fd);
+        has_it || !self.has_mio || !kernel::is_of_another(&self.registry, fd, key)
+    }
+
+    /// Whether `key` is what was registered last under the number `fd`.
+    #[inline]
+    pub(super) fn holds_fd(&self, fd: i32, key: InterestKey) -> bool {
+        self.fds.get(&fd) == Some(&key)
     }
 
     /// Takes one of the interests that the kernel could not be told to forget. The kernel has forgotten it by itself,

@@ -247,7 +247,7 @@ impl<'a> Registrar<'a> {
         let key = token.key();
         let IoWatch { fd: registered, rearm, .. } = self.io_watch(key)?;
         let raw = fd.as_raw_fd();
-        let is_held = rearm == Rearm::Absent || self.registrations.fds.is_held_by(raw, key);
+        let is_held = rearm == Rearm::Absent || self.registrations.holds_fd(raw, key);
         if registered != raw || !is_held {
             return Ok(false);
         }
