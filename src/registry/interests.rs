@@ -18,12 +18,11 @@ impl Registrations {
         interest: Interest,
         register: impl FnOnce(&mio::Registry, InterestKey) -> io::Result<Rearm>,
     ) -> io::Result<InterestToken> {
-        let mut io = IoWatch { fd, wants: interest.into(), rearm: Rearm::Native };
+        let io = IoWatch { fd, wants: interest.into(), rearm: Rearm::Native };
         let key = self.rows.add(source, |_| Watch::Io(io));
         match register(&self.registry, key) {
             Ok(rearm) => {
-                io.rearm = rearm;
-                self.set_io(key, io);
+                self.set_io(key, fd, interest, rearm);
                 Ok(InterestToken::new(key))
             }
             Err(error) => {
@@ -33,16 +32,17 @@ impl Registrations {
         }
     }
 
-    /// Notes how an interest in an fd is registered with the kernel.
+    /// Notes how an interest in an fd is registered with the kernel. `fd`: −1 for a mio source.
     #[inline]
-    pub(crate) fn set_io(&mut self, key: InterestKey, io: IoWatch) {
-        self.emulates_oneshot |= io.rearm == Rearm::OneShot;
-        self.emulates_level |= io.rearm == Rearm::Level;
-        self.has_mio |= io.fd.is_negative();
-        if io.rearm != Rearm::Absent && !io.fd.is_negative() {
-            self.fds.insert(io.fd, key);
+    pub(crate) fn set_io(&mut self, key: InterestKey, fd: i32, interest: Interest, rearm: Rearm) {
+        self.emulates_oneshot |= rearm == Rearm::OneShot;
+        self.emulates_level |= rearm == Rearm::Level;
+        self.has_mio |= fd.is_negative();
+        if rearm != Rearm::Absent && !fd.is_negative() {
+            self.fds.insert(fd, key);
         }
         if let Some(held) = self.rows.get_mut(key) {
+            let io = IoWatch { fd, wants: interest.into(), rearm };
             let before = std::mem::replace(&mut held.watch, Watch::Io(io));
             self.changed_level |=
                 matches!(before, Watch::Io(IoWatch { rearm: Rearm::Repeated, .. }));

@@ -156,7 +156,7 @@ impl<'a> Registrar<'a> {
         let before = self.io_watch(key)?.rearm;
         let registry = self.registrations.registry();
         let rearm = kernel::emulate(registry, io, key, interest, mode, before)?;
-        self.registrations.set_io(key, IoWatch { fd: -1, wants: interest.into(), rearm });
+        self.registrations.set_io(key, -1, interest, rearm);
         Ok(())
     }
 
@@ -226,7 +226,7 @@ impl<'a> Registrar<'a> {
             // Nothing is lost if the file was closed: the kernel has then forgotten it.
             let _ = self.registrations.forget_fd(self.source, before, key, false);
         }
-        self.set_fd(key, fd, interest, rearm);
+        self.registrations.set_io(key, fd.as_raw_fd(), interest, rearm);
         Ok(())
     }
 
@@ -255,14 +255,8 @@ impl<'a> Registrar<'a> {
         let Some(rearm) = kernel::modify(registry, fd, key, interest, mode, rearm)? else {
             return Ok(false);
         };
-        self.set_fd(key, fd, interest, rearm);
+        self.registrations.set_io(key, raw, interest, rearm);
         Ok(true)
-    }
-
-    #[cfg(unix)]
-    fn set_fd(&mut self, key: InterestKey, fd: BorrowedFd<'_>, interest: Interest, rearm: Rearm) {
-        let io = IoWatch { fd: fd.as_raw_fd(), wants: interest.into(), rearm };
-        self.registrations.set_io(key, io);
     }
 
     /// Ends the watch of an fd, and releases `token`.
