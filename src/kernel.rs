@@ -8,24 +8,19 @@
 //! mio's timeouts are whole milliseconds, rounded up. The alarm makes deadlines more precise: on Linux a timerfd on the
 //! same epoll instance; other platforms have none.
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(mio_unsupported_force_poll_poll)))]
-mod epoll;
-#[cfg(all(
-    any(target_os = "linux", target_os = "android"),
-    not(mio_unsupported_force_poll_poll)
-))]
-pub(crate) use epoll::*;
-
-#[cfg(not(all(
-    any(target_os = "linux", target_os = "android"),
-    not(mio_unsupported_force_poll_poll)
-)))]
-mod portable;
-#[cfg(not(all(
-    any(target_os = "linux", target_os = "android"),
-    not(mio_unsupported_force_poll_poll)
-)))]
-pub(crate) use portable::*;
+#[cfg_attr(
+    all(any(target_os = "linux", target_os = "android"), not(mio_unsupported_force_poll_poll)),
+    path = "kernel/epoll.rs"
+)]
+#[cfg_attr(
+    not(all(
+        any(target_os = "linux", target_os = "android"),
+        not(mio_unsupported_force_poll_poll)
+    )),
+    path = "kernel/portable.rs"
+)]
+mod platform;
+pub(crate) use platform::*;
 
 use std::io;
 use std::time::Duration;
