@@ -131,7 +131,7 @@ impl<Data> LoopHandle<Data> {
     /// ```
     pub fn remove(&mut self, token: impl Into<AnyToken>) -> bool {
         let key = token.into().key();
-        let live = self.registrations.begin_removal(key, self.registrations.shared().is_applying());
+        let live = self.registrations.begin_removal(key);
         if live {
             self.cancel_retry(key);
             self.push(Op::Remove(key));
@@ -170,7 +170,7 @@ impl<Data> LoopHandle<Data> {
         let key = token.key();
         let live = self.registrations.is_live_of::<S>(key);
         if live {
-            self.registrations.begin_removal(key, self.registrations.shared().is_applying());
+            self.registrations.begin_removal(key);
             self.cancel_retry(key);
             let then = Box::new(move |source: Box<dyn AnySource>, data: &mut Data| {
                 let source: Box<dyn std::any::Any> = source;

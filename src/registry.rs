@@ -288,18 +288,19 @@ impl Registrations {
     /// Notes whether the last op about the source disables it.
     #[inline]
     pub(crate) fn set_disabled(&mut self, key: SourceKey, disabled: bool) {
-        if let Some(row) = self.rows.sources.get_mut(key) {
-            row.flags = if disabled { row.flags | DISABLED } else { row.flags & !DISABLED };
-        }
+        self.set_flags(key, DISABLED, disabled);
     }
 
     /// Sets whether the source is registered. Returns whether that is a change.
     #[inline]
     pub(crate) fn set_registered(&mut self, key: SourceKey, registered: bool) -> bool {
-        let Some(row) = self.rows.sources.get_mut(key) else {
-            return false;
-        };
-        let flags = if registered { row.flags | ENABLED } else { row.flags & !ENABLED };
+        self.set_flags(key, ENABLED, registered)
+    }
+
+    #[inline]
+    fn set_flags(&mut self, key: SourceKey, flags: u8, set: bool) -> bool {
+        let Some(row) = self.rows.sources.get_mut(key) else { return false };
+        let flags = if set { row.flags | flags } else { row.flags & !flags };
         std::mem::replace(&mut row.flags, flags) != flags
     }
 
@@ -310,18 +311,12 @@ impl Registrations {
         self.is_live(key)
     }
 
-    /// Notes that an op removing the source is queued or about to be applied. `false` if the source was not live.
-    /// `now`: ops are being applied, and those about the source do nothing from here on.
+    /// Notes that an op removing the source is queued or about to be applied. `false` if the source was not live. While
+    /// ops are applied, those about the source do nothing from here on.
     #[inline]
-    pub(crate) fn begin_removal(&mut self, key: SourceKey, now: bool) -> bool {
-        self.touched |= self.running == Some(key);
-        match self.rows.sources.get_mut(key) {
-            Some(row) if row.flags & REMOVED == 0 => {
-                row.flags |= if now { REMOVED | GOING } else { REMOVED };
-                true
-            }
-            _ => false,
-        }
+    pub(crate) fn begin_removal(&mut self, key: SourceKey) -> bool {
+        let flags = if self.shared.is_applying() { REMOVED | GOING } else { REMOVED };
+        self.touch(key) && self.set_flags(key, flags, true)
     }
 
     /// Whether ops about the source do nothing.

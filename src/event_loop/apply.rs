@@ -244,7 +244,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Unregisters a source and takes it out. The caller drops what it does not use, once every table is whole.
     pub(super) fn remove(&mut self, key: SourceKey, data: &mut Data) -> Option<Slot<Data>> {
-        tables(data).begin_removal(key, true);
+        tables(data).begin_removal(key);
         let unregistered = self.unregister(key, data);
         let failure = unregistered.err().map(|error| self.source_failure(key, error.into(), data));
         let registrations = tables(data);
