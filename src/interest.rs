@@ -165,8 +165,8 @@ impl ReadinessBits {
 
     /// The part of the kernel's report that an interest in `wants` asked for.
     #[inline]
-    pub(crate) fn wanted(self, wants: InterestBits) -> Self {
-        let wanted = u16::from(wants.0) | !(READABLE | PRIORITY | WRITABLE);
+    pub(crate) fn wanted(self, wants: Self) -> Self {
+        let wanted = wants.0 | !(READABLE | PRIORITY | WRITABLE);
         if self.0 & RAW == 0 { self } else { Self(self.0 & wanted) }
     }
 
@@ -254,18 +254,11 @@ impl From<Readiness> for ReadinessBits {
     }
 }
 
-/// An [`Interest`] in one byte.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct InterestBits(u8);
-
-impl From<Interest> for InterestBits {
-    fn from(interest: Interest) -> Self {
-        let set = |is: bool, bit: u16| if is { bit as u8 } else { 0 };
-        Self(
-            set(interest.readable, READABLE)
-                | set(interest.writable, WRITABLE)
-                | set(interest.priority, PRIORITY),
-        )
+/// The readiness that an interest asks for.
+impl From<Interest> for ReadinessBits {
+    #[inline]
+    fn from(Interest { readable, writable, priority }: Interest) -> Self {
+        Readiness { readable, writable, priority, ..Readiness::EMPTY }.into()
     }
 }
 

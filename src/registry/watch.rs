@@ -1,6 +1,6 @@
 //! What an interest waits for, and what the loop has to do for its mode.
 
-use crate::interest::InterestBits;
+use crate::interest::ReadinessBits;
 use crate::kernel::Rearm;
 use crate::registry::deadlines::Position;
 
@@ -20,6 +20,6 @@ pub(crate) enum Watch {
 pub(crate) struct IoWatch {
     /// −1 for a mio source, whose fd is not known.
     pub(crate) fd: i32,
-    pub(crate) wants: InterestBits,
+    pub(crate) wants: ReadinessBits,
     pub(crate) rearm: Rearm,
 }
