@@ -44,16 +44,14 @@ const REMOVED: u8 = 1 << 1;
 const DISABLED: u8 = 1 << 2;
 /// Either of both: the source gets no events.
 const SILENT: u8 = REMOVED | DISABLED;
-/// The source has options of its own.
-const OPTIONS: u8 = 1 << 3;
 /// The source goes after its first event.
-const ONCE: u8 = 1 << 4;
+const ONCE: u8 = 1 << 3;
 /// Its removal was requested while ops were applied: ops queued before do nothing to the source.
-const GOING: u8 = 1 << 5;
+const GOING: u8 = 1 << 4;
 /// Dropping the source may run user code.
-const DROPS: u8 = 1 << 6;
+const DROPS: u8 = 1 << 5;
 /// Its options limit what it may use in one round.
-const BUDGET: u8 = 1 << 7;
+const BUDGET: u8 = 1 << 6;
 
 /// The tables; see the module's head.
 #[derive(Debug)]
@@ -195,7 +193,7 @@ impl Registrations {
             Some(options) => {
                 self.prioritized |= options.priority != Priority::Normal;
                 let is_limited = options.budget.is_some() || options.time_budget.is_some();
-                let flags = flags | OPTIONS | if is_limited { BUDGET } else { 0 };
+                let flags = flags | if is_limited { BUDGET } else { 0 };
                 let key = self.rows.add_source(kind, options.priority, flags);
                 self.options.insert(key, options);
                 key
@@ -207,7 +205,7 @@ impl Registrations {
     #[inline]
     pub(crate) fn delete_row(&mut self, key: SourceKey) -> bool {
         let flags = self.rows.sources.remove(key).map_or(0, |row| row.flags);
-        if flags & OPTIONS != 0 {
+        if !self.options.is_empty() {
             self.options.remove(key);
         }
         self.take_retry(key);
@@ -267,12 +265,6 @@ impl Registrations {
         self.rows.sources.get(key).is_some_and(of_kind)
     }
 
-    /// Whether the source goes after its first event.
-    #[inline]
-    pub(crate) fn goes_once(&self, key: SourceKey) -> bool {
-        self.flags(key) & ONCE != 0
-    }
-
     /// Whether the source is registered.
     #[inline]
     pub(crate) fn is_registered(&self, key: SourceKey) -> bool {
@@ -326,7 +318,7 @@ impl Registrations {
     }
 
     pub(crate) fn options(&self, key: SourceKey) -> Option<&SourceOptions> {
-        if self.flags(key) & OPTIONS != 0 { self.options.get(key) } else { None }
+        self.options.get(key)
     }
 
     /// The name of a source: that of its options, or else its type's without paths.

@@ -183,7 +183,7 @@ impl<Data: LoopData> EventLoop<Data> {
             // The source stays. Its registration is updated, which contradicts no op that follows. A source that goes
             // after its first event goes whatever was asked for.
             Ok(PostAction::Disable | PostAction::Remove)
-                if registrations.was_touched() && !registrations.goes_once(key) =>
+                if registrations.was_touched() && !turn.once =>
             {
                 self.reregister(key, data);
             }
