@@ -8,7 +8,7 @@
 use std::any::TypeId;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use crate::clock::{Clock, nanos};
@@ -18,7 +18,7 @@ use crate::kernel::Rearm;
 use crate::registry::deadlines::Deadlines;
 use crate::registry::options::{Priority, SourceOptions};
 use crate::threads::shared::Shared;
-use crate::token::{HashKeys, InterestKey, KeyHasher, SourceKey, SourceMap};
+use crate::token::{HashKeys, InterestKey, SourceKey, SourceMap};
 use crate::{AnyToken, EventSource};
 
 pub(crate) mod deadlines;
@@ -91,15 +91,6 @@ pub(crate) struct Registrations {
     touched: bool,
 }
 
-/// How a source ends.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Life {
-    /// The source goes after its first event.
-    pub(crate) once: bool,
-    /// Dropping the source or its callback may run user code.
-    pub(crate) drops: bool,
-}
-
 /// The turn of a source: the event that it gets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn {
@@ -134,9 +125,7 @@ const DEFAULT_BUDGET: u32 = 1024;
 /// A mark of a type. Two types share one with a probability of one in four billion.
 #[inline]
 fn mark_of<S: 'static>() -> u32 {
-    let mut hasher = KeyHasher::default();
-    TypeId::of::<S>().hash(&mut hasher);
-    hasher.finish() as u32
+    HashKeys::default().hash_one(TypeId::of::<S>()) as u32
 }
 
 impl Registrations {
@@ -180,14 +169,16 @@ impl Registrations {
 
     // Sources.
 
+    /// Adds a source. `once`: it goes after its first event. `drops`: dropping it or its callback may run user code.
     #[inline]
     pub(crate) fn add_source<S: EventSource>(
         &mut self,
         options: Option<SourceOptions>,
-        life: Life,
+        once: bool,
+        drops: bool,
     ) -> SourceKey {
         let kind = mark_of::<S>();
-        let flags = ENABLED | if life.once { ONCE } else { 0 } | if life.drops { DROPS } else { 0 };
+        let flags = ENABLED | if once { ONCE } else { 0 } | if drops { DROPS } else { 0 };
         match options.filter(|options| !options.is_default()) {
             None => self.rows.add_source(kind, Priority::Normal, flags),
             Some(options) => {

@@ -5,9 +5,9 @@ use std::mem::needs_drop;
 
 use super::{LoopHandle, Op};
 use crate::error::{InsertError, InsertOnceError};
+use crate::registry::Registrations;
 use crate::registry::options::SourceOptions;
 use crate::registry::slot::{Callback, Slot, once, repeated};
-use crate::registry::{Life, Registrations};
 use crate::threads::dropped_guards::DroppedGuard;
 use crate::token::SourceKey;
 use crate::{AnyToken, EventSource, Registrar, Token};
@@ -197,11 +197,11 @@ impl<Data> LoopHandle<Data> {
         if self.registrations.shared().ready().is_closed() {
             return Err(InsertOnceError::new(loop_is_gone(), source, callback));
         }
-        let life = Life { once, drops: S::DROP_RUNS_CODE || needs_drop::<C>() };
+        let drops = S::DROP_RUNS_CODE || needs_drop::<C>();
         // Box first: moving the source after registering stalls on its recent stores.
         let mut source = Box::new(source);
         let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
-        let key = self.registrations.add_source::<S>(options, life);
+        let key = self.registrations.add_source::<S>(options, once, drops);
         let attempt = Attempt { registrations: &mut self.registrations, key };
         match attempt.register(&mut *source) {
             Ok(key) => {
