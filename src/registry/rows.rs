@@ -81,7 +81,8 @@ impl Rows {
         watch: impl FnOnce(InterestKey) -> Watch,
     ) -> InterestKey {
         let ready = ReadinessBits::NONE;
-        if let Some(row) = self.sources.get_mut(source)
+        let mut row = self.sources.get_mut(source);
+        if let Some(row) = &mut row
             && row.held.is_none()
             && let Some(key) = InterestKey::in_row(source, row.registration + 1)
         {
@@ -89,12 +90,12 @@ impl Rows {
             row.held = Some(Held { watch: watch(key), ready });
             return key;
         }
-        let next = self.sources.get(source).and_then(|row| row.others);
+        let next = row.as_ref().and_then(|row| row.others);
         let other = self.others.insert_with_key(|key| {
             let watch = watch(InterestKey::other(key));
             OtherRow { source, held: Held { watch, ready }, next }
         });
-        if let Some(row) = self.sources.get_mut(source) {
+        if let Some(row) = row {
             row.others = Some(other);
         }
         InterestKey::other(other)
