@@ -279,12 +279,6 @@ pub struct InsertOnceError<S, F> {
     pub callback: F,
 }
 
-impl<S, F> InsertOnceError<S, F> {
-    pub(crate) fn new(error: io::Error, source: S, callback: F) -> Self {
-        Self { error, source, callback }
-    }
-}
-
 impl<S, F> fmt::Debug for InsertOnceError<S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InsertOnceError")

@@ -586,7 +586,7 @@ impl<Data> LoopHandle<Data> {
 
     /// Makes a guard that removes `source` when it is dropped; [`SourceGuard`] has an example.
     pub fn guard(&self, source: impl Into<AnyToken>) -> SourceGuard {
-        SourceGuard::new(self.guard_of(DroppedGuard::Source(source.into())))
+        SourceGuard(self.guard_of(DroppedGuard::Source(source.into())))
     }
 
     pub(crate) fn guard_of(&self, leaves: DroppedGuard) -> Guard {

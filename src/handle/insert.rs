@@ -195,7 +195,7 @@ impl<Data> LoopHandle<Data> {
         make: impl FnOnce(C) -> Callback<Data>,
     ) -> Result<Token<S>, InsertOnceError<S, C>> {
         if self.registrations.shared().ready().is_closed() {
-            return Err(InsertOnceError::new(loop_is_gone(), source, callback));
+            return Err(InsertOnceError { error: loop_is_gone(), source, callback });
         }
         let drops = S::DROP_RUNS_CODE || needs_drop::<C>();
         // Box first: moving the source after registering stalls on its recent stores.
@@ -212,7 +212,7 @@ impl<Data> LoopHandle<Data> {
                 }
                 Ok(token)
             }
-            Err(error) => Err(InsertOnceError::new(error, *source, callback)),
+            Err(error) => Err(InsertOnceError { error, source: *source, callback }),
         }
     }
 

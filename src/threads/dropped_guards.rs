@@ -32,11 +32,7 @@ pub(crate) enum DroppedGuard {
 impl Shared {
     /// Queues a dropped guard for the next application of ops. `false`: the loop is gone.
     pub(crate) fn leave(&self, dropped: DroppedGuard) -> bool {
-        let left = self.dropped_guards().add(dropped).is_ok();
-        if left {
-            self.ready().wake_if_asleep();
-        }
-        left
+        self.post(self.dropped_guards(), dropped)
     }
 }
 
@@ -95,13 +91,9 @@ impl Drop for Guard {
 /// ```
 #[derive(Debug)]
 #[must_use = "a guard that is dropped removes its source"]
-pub struct SourceGuard(Guard);
+pub struct SourceGuard(pub(crate) Guard);
 
 impl SourceGuard {
-    pub(crate) fn new(guard: Guard) -> Self {
-        Self(guard)
-    }
-
     /// Drops the guard without removing its source.
     pub fn disarm(self) {
         self.0.disarm();

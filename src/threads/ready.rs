@@ -162,8 +162,7 @@ impl ReadyQueue {
     /// Closes the queue: later pushes are dropped.
     pub(crate) fn close(&self) {
         self.gone.store(true, Ordering::Release);
-        let woken = std::mem::take(&mut *lock(&self.queue));
-        drop(woken);
+        self.take(&mut Vec::new());
     }
 }
 
@@ -202,9 +201,7 @@ impl RawNotifier {
     pub fn interrupt(&self) {
         self.shared.ready().interrupt();
     }
-}
 
-impl RawNotifier {
     /// Announces, from within `process_events` for this notifier, that the source has more events. The loop then
     /// calls it once more, as after [`PostAction::Again`](crate::PostAction::Again), even if a composite around it
     /// answers something else.

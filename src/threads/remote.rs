@@ -26,7 +26,7 @@ impl<T> Mailbox<T> {
         Self { posts: Mutex::new(Some(VecDeque::new())), any: AtomicBool::new(false) }
     }
 
-    /// Adds a post, or returns it if the loop is gone. The caller has to wake the loop if it is asleep.
+    /// Adds a post, or returns it if the loop is gone. Does not wake the loop.
     pub(crate) fn add(&self, post: T) -> Result<(), T> {
         let mut posts = lock(&self.posts);
         let Some(queue) = posts.as_mut() else {
@@ -114,11 +114,7 @@ impl<Data> Remote<Data> {
 
     /// Queues `f` to run on the loop's thread. `false` if the loop is gone; `f` is dropped then.
     pub fn post(&self, f: impl FnOnce(&mut Data) + Send + 'static) -> bool {
-        let posted = self.mailbox.add(Box::new(f)).is_ok();
-        if posted {
-            self.shared.ready().wake_if_asleep();
-        }
-        posted
+        self.shared.post(&self.mailbox, Box::new(f))
     }
 
     /// Removes a source like [`LoopHandle::remove`](crate::LoopHandle::remove), but from anywhere. `false` if the

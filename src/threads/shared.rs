@@ -70,6 +70,15 @@ impl Shared {
         &self.dropped_guards
     }
 
+    /// Adds `post` to a mailbox of the loop, and wakes the loop if it is asleep. `false` if the loop is gone.
+    pub(crate) fn post<T>(&self, mailbox: &Mailbox<T>, post: T) -> bool {
+        let posted = mailbox.add(post).is_ok();
+        if posted {
+            self.ready.wake_if_asleep();
+        }
+        posted
+    }
+
     // The time.
 
     /// The time on the loop's clock.
