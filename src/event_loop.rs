@@ -30,7 +30,7 @@ use crate::registry::slot::{Slot, downcast_mut};
 use crate::threads::ready::{ReadyQueue, Woken};
 use crate::threads::remote::{Mailbox, Post};
 use crate::threads::shared::Shared;
-use crate::token::{InterestKey, SourceKey, WAKER};
+use crate::token::{InterestToken, SourceKey, WAKER};
 use crate::{EventSource, Token};
 
 mod apply;
@@ -91,7 +91,7 @@ pub struct EventLoop<Data> {
     /// How much a round may run.
     budget: Budget,
     /// Sources that are gone while their files may still be open: the kernel may keep reporting these files.
-    orphans: VecDeque<(InterestKey, Error)>,
+    orphans: VecDeque<(InterestToken, Error)>,
     /// Where remotes post; `posts` are those that the loop took and has not run yet.
     mailbox: Arc<Mailbox<Post<Data>>>,
     posts: VecDeque<Post<Data>>,

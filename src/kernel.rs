@@ -25,7 +25,7 @@ pub(crate) use platform::*;
 use std::io;
 use std::time::Duration;
 
-use crate::token::InterestKey;
+use crate::token::InterestToken;
 use crate::{Interest, Mode};
 
 /// The kernel events that one wait takes in, at most. Smaller buffers take a little longer with 9000 ready fds.
@@ -87,7 +87,7 @@ pub(crate) enum Rearm {
 pub(crate) fn emulate<S: mio::event::Source + ?Sized>(
     registry: &mio::Registry,
     source: &mut S,
-    key: InterestKey,
+    key: InterestToken,
     interest: Interest,
     mode: Mode,
     before: Rearm,

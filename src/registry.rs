@@ -18,7 +18,7 @@ use crate::kernel::Rearm;
 use crate::registry::deadlines::Deadlines;
 use crate::registry::options::{Priority, SourceOptions};
 use crate::threads::shared::Shared;
-use crate::token::{HashKeys, InterestKey, SourceKey, SourceMap};
+use crate::token::{HashKeys, InterestToken, SourceKey, SourceMap};
 use crate::{AnyToken, EventSource};
 
 pub(crate) mod deadlines;
@@ -63,16 +63,16 @@ pub(crate) struct Registrations {
     rows: Rows,
     /// The interest that was registered last under each fd number. The kernel forgets a registration by number, and the
     /// number may belong to another source by then.
-    fds: HashMap<i32, InterestKey, HashKeys>,
+    fds: HashMap<i32, InterestToken, HashKeys>,
     /// Interests that the kernel could not be told to forget.
-    lost: Vec<(SourceKey, InterestKey)>,
+    lost: Vec<(SourceKey, InterestToken)>,
     options: SourceMap<SourceOptions>,
     /// One queue per priority.
     deadlines: [Deadlines; Priority::COUNT],
     /// Whether any source ever had a priority other than the default.
     prioritized: bool,
     /// The deadline that was delivered last.
-    delivered: Option<(InterestKey, i64)>,
+    delivered: Option<(InterestToken, i64)>,
     /// The timers that will enable failed sources again.
     retries: SourceMap<AnyToken>,
     /// Whether there ever was an interest that the kernel does not know to be one-shot, or level-triggered.
@@ -95,7 +95,7 @@ pub(crate) struct Registrations {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn {
     pub(crate) source: SourceKey,
-    pub(crate) interest: InterestKey,
+    pub(crate) interest: InterestToken,
     pub(crate) readiness: ReadinessBits,
     /// Whether the source goes after this event.
     pub(crate) once: bool,
@@ -213,7 +213,7 @@ impl Registrations {
 
     /// Removes an interest that its source did not take back.
     #[cold]
-    fn forget_interest(&mut self, key: InterestKey) {
+    fn forget_interest(&mut self, key: InterestToken) {
         if let Some((source, &Held { watch: Watch::Io(io), .. })) = self.rows.get(key) {
             // Ignore a failure: the kernel may have forgotten the fd already.
             let _ = self.forget_fd(source, io, key, false);
@@ -222,7 +222,7 @@ impl Registrations {
     }
 
     /// Removes the interest of a dropped [`FdGuard`](crate::FdGuard). `told`: the guard told the kernel already.
-    pub(crate) fn forget_watched(&mut self, key: InterestKey, told: bool) {
+    pub(crate) fn forget_watched(&mut self, key: InterestToken, told: bool) {
         if told { self.remove_interest(key) } else { self.forget_interest(key) }
     }
 
@@ -341,7 +341,7 @@ impl Registrations {
 
     /// The priority of the source of an interest.
     #[inline]
-    pub(crate) fn priority_of(&self, interest: InterestKey) -> Priority {
+    pub(crate) fn priority_of(&self, interest: InterestToken) -> Priority {
         self.rows.get(interest).map_or(Priority::Normal, |(source, _)| self.priority(source))
     }
 
@@ -399,7 +399,7 @@ impl Registrations {
     #[inline]
     pub(crate) fn mark_ready(
         &mut self,
-        interest: InterestKey,
+        interest: InterestToken,
         readiness: ReadinessBits,
     ) -> Option<Option<Priority>> {
         let (holder, held) = self.rows.get_with_source(interest)?;
@@ -409,7 +409,7 @@ impl Registrations {
 
     /// Forgets what the kernel reported about `interest`, if the kernel repeats it while it holds. Keeps what the
     /// source said.
-    pub(crate) fn forget_level(&mut self, interest: InterestKey) {
+    pub(crate) fn forget_level(&mut self, interest: InterestToken) {
         if let Some(held) = self.rows.get_mut(interest)
             && let Watch::Io(IoWatch { rearm: Rearm::Repeated, .. }) = held.watch
             && held.ready.is_found()
@@ -422,7 +422,7 @@ impl Registrations {
     /// Starts the turn of the source that holds `interest`. `None` if it is no longer ready, or its source gets no
     /// events. An unregistered source holds no interest.
     #[inline]
-    pub(crate) fn begin_turn(&mut self, interest: InterestKey) -> Option<Turn> {
+    pub(crate) fn begin_turn(&mut self, interest: InterestToken) -> Option<Turn> {
         let (Holder { source, flags, moves, .. }, held) = self.rows.get_with_source(interest)?;
         let mut readiness = std::mem::replace(&mut held.ready, ReadinessBits::NONE);
         if let Watch::Io(io) = held.watch {
@@ -435,7 +435,7 @@ impl Registrations {
 
     /// Whether a source may go on with its turn: it still holds `interest`, and was not disabled or removed.
     #[inline]
-    pub(crate) fn may_go_on(&mut self, interest: InterestKey) -> bool {
+    pub(crate) fn may_go_on(&mut self, interest: InterestToken) -> bool {
         let is_enabled = |(holder, _): (Holder, _)| holder.flags & SILENT == 0;
         self.rows.get_with_source(interest).is_some_and(is_enabled)
     }

@@ -54,25 +54,29 @@ impl Hasher for KeyHasher {
     }
 }
 
-/// Names one interest (an fd, a deadline or a notifier) of a source. No two interests have the same key. One word, so
-/// that it goes through registers. A kernel event carries the whole key, which distinguishes an interest that is gone
-/// from the one that took its place.
+/// Names one interest of a source: one registered fd, one deadline, one notifier.
 ///
-/// The upper half is a generation. If it is odd, the key is an [`OtherKey`]. If it is even, the interest lies in the
-/// row of its source. The source's key is then this key with the lowest bit of the generation set and the upper five
-/// bits of the lower half cleared. Those five bits are the number of the source's registration, from 1 on; the rest of
-/// the lower half is the place of the row.
+/// The [`Registrar`](crate::Registrar) returns it, and [`process_events`](crate::EventSource::process_events)
+/// receives it, so that a source with several parts can tell which of them is ready.
+// One word, so that it goes through registers. A kernel event carries the whole token, which distinguishes an interest
+// that is gone from the one that took its place.
+//
+// The upper half is a generation. If it is odd, the token is an `OtherKey`. If it is even, the interest lies in the row
+// of its source. The source's key is then this number with the lowest bit of the generation set and the upper five bits
+// of the lower half cleared. Those five bits are the number of the source's registration, from 1 on; the rest of the
+// lower half is the place of the row.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct InterestKey(NonZeroU64);
+#[doc(alias = "TokenFactory")]
+pub struct InterestToken(NonZeroU64);
 
-/// What an [`InterestKey`] names.
+/// What an [`InterestToken`] names.
 pub(crate) enum InterestRow {
     /// The row of a source, in this registration.
     Source(SourceKey, u8),
     Other(OtherKey),
 }
 
-impl InterestKey {
+impl InterestToken {
     /// How many registrations of a source get a key of this kind.
     pub(crate) const REGISTRATIONS: u8 = 31;
     const PLACES: u32 = 27;
@@ -127,13 +131,13 @@ impl InterestKey {
     }
 }
 
-impl fmt::Debug for InterestKey {
+impl fmt::Debug for InterestToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.row() {
             InterestRow::Source(source, registration) => {
-                write!(f, "{:?}#{registration}", source.data())
+                write!(f, "InterestToken({:?}#{registration})", source.data())
             }
-            InterestRow::Other(key) => write!(f, "other {:?}", key.data()),
+            InterestRow::Other(key) => write!(f, "InterestToken(other {:?})", key.data()),
         }
     }
 }
@@ -302,32 +306,6 @@ impl<S> PartialEq<AnyToken> for Token<S> {
     }
 }
 
-/// Names one interest of a source: one registered fd, one deadline, one notifier.
-///
-/// The [`Registrar`](crate::Registrar) returns it, and [`process_events`](crate::EventSource::process_events)
-/// receives it, so that a source with several parts can tell which of them is ready.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[doc(alias = "TokenFactory")]
-pub struct InterestToken {
-    key: InterestKey,
-}
-
-impl InterestToken {
-    pub(crate) fn new(key: InterestKey) -> Self {
-        Self { key }
-    }
-
-    pub(crate) fn key(self) -> InterestKey {
-        self.key
-    }
-}
-
-impl fmt::Debug for InterestToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "InterestToken({:?})", self.key)
-    }
-}
-
 /// Names an idle callback until it runs, for [`cancel_idle`](crate::LoopHandle::cancel_idle).
 /// [`LoopHandle::insert_idle`](crate::LoopHandle::insert_idle) returns it. Tokens are ordered as the idles were
 /// queued.
@@ -339,7 +317,7 @@ pub struct IdleToken(pub(crate) u64);
 assert_eq_size!(Token<Box<str>>, Option<Token<Box<str>>>, AnyToken, Option<AnyToken>, u64);
 assert_eq_size!(InterestToken, Option<InterestToken>, u64);
 
-/// What a kernel event of the waker carries. It is no interest key.
+/// What a kernel event of the waker carries. It is no interest token.
 pub(crate) const WAKER: u64 = 0;
 /// What a kernel event of the alarm carries.
 pub(crate) const ALARM: u64 = 1;
@@ -354,25 +332,25 @@ mod tests {
 
     #[test]
     fn an_interest_key_names_its_row() {
-        let most = (1 << InterestKey::PLACES) - 1;
+        let most = (1 << InterestToken::PLACES) - 1;
         for place in [1, 2, most] {
             for generation in [1, 3, u32::MAX] {
-                for registration in [1, 2, InterestKey::REGISTRATIONS] {
+                for registration in [1, 2, InterestToken::REGISTRATIONS] {
                     let source = source(place, generation);
-                    let key = InterestKey::in_row(source, registration).unwrap();
-                    let key = InterestKey::from_bits(key.to_bits());
+                    let key = InterestToken::in_row(source, registration).unwrap();
+                    let key = InterestToken::from_bits(key.to_bits());
                     assert!(matches!(
                         key.row(),
                         InterestRow::Source(named, of) if named == source && of == registration
                     ));
                 }
                 let other = source(place, generation).data().into();
-                let key = InterestKey::from_bits(InterestKey::other(other).to_bits());
+                let key = InterestToken::from_bits(InterestToken::other(other).to_bits());
                 assert!(matches!(key.row(), InterestRow::Other(named) if named == other));
             }
         }
-        assert!(InterestKey::in_row(source(1, 1), InterestKey::REGISTRATIONS + 1).is_none());
-        assert!(InterestKey::in_row(source(most + 1, 1), 1).is_none());
+        assert!(InterestToken::in_row(source(1, 1), InterestToken::REGISTRATIONS + 1).is_none());
+        assert!(InterestToken::in_row(source(most + 1, 1), 1).is_none());
     }
 
     /// A table of 1,000 keys takes the lowest ten bits or so, and compares the highest seven.
@@ -394,7 +372,7 @@ mod tests {
 
     #[test]
     fn no_interest_key_is_a_token_of_the_loops_own() {
-        let least = InterestKey::in_row(source(1, 1), 1).unwrap().to_bits();
+        let least = InterestToken::in_row(source(1, 1), 1).unwrap().to_bits();
         assert!([WAKER, ALARM].iter().all(|own| least > *own));
     }
 }

@@ -374,8 +374,7 @@ fn an_interest_is_of_one_registration() {
 fn a_notifier_says_of_which_interest_it_is() {
     let (_event_loop, mut state) = new_loop();
     let source = Own::new(|_, registrar| {
-        let named =
-            |token: InterestToken| format!("{token:?}").replace("InterestToken", "RawNotifier");
+        let named = |token: InterestToken| format!("RawNotifier({token:?})");
         let (token, raw) = registrar.raw_notifier();
         assert_eq!(format!("{raw:?}"), named(token));
         let (token, notifier) = registrar.notifier();

@@ -11,18 +11,18 @@ use crate::interest::ReadinessBits;
 use crate::registry::options::Priority;
 use crate::registry::{Registrations, Turn};
 use crate::shrink::{pop_front, shrink};
-use crate::token::{InterestKey, SourceKey};
+use crate::token::{InterestToken, SourceKey};
 
 #[derive(Debug, Default)]
 pub(crate) struct Round {
     /// Interests to deliver in this round, or in the next if this one ends before.
-    ready: [VecDeque<InterestKey>; Priority::COUNT],
+    ready: [VecDeque<InterestToken>; Priority::COUNT],
     /// How many interests are in `ready` and `deferred`.
     queued: usize,
     /// Interests that had their turn and have more: they go behind what the next wait finds.
-    deferred: Vec<InterestKey>,
+    deferred: Vec<InterestToken>,
     /// The event that a source is processing, or has more of while ops are applied.
-    running: Option<(InterestKey, ReadinessBits)>,
+    running: Option<(InterestToken, ReadinessBits)>,
     /// The source that is being enabled or unregistered.
     changing: Option<SourceKey>,
     /// Errors that this dispatch or later ones return.
@@ -32,7 +32,7 @@ pub(crate) struct Round {
     /// No error ends this dispatch early: otherwise a source that fails each time would keep others from their events.
     holds_failures: bool,
     /// Interests that the kernel reported and no source holds.
-    stale: Vec<InterestKey>,
+    stale: Vec<InterestToken>,
     /// User code ran in this dispatch before its wait: the wait then does not block.
     ran_user_code: bool,
     /// Callbacks ran since the last wait, and may have asked a hosted loop for something.
@@ -63,7 +63,7 @@ impl Round {
     #[inline]
     pub(crate) fn found(
         &mut self,
-        interest: InterestKey,
+        interest: InterestToken,
         readiness: ReadinessBits,
         registrations: &mut Registrations,
     ) -> bool {
@@ -102,7 +102,7 @@ impl Round {
     /// Queues an interest that has more for the next round.
     pub(crate) fn defer(
         &mut self,
-        interest: InterestKey,
+        interest: InterestToken,
         readiness: ReadinessBits,
         registrations: &mut Registrations,
     ) {
@@ -132,7 +132,7 @@ impl Round {
 
     /// Notes that the kernel reported an interest that no source holds.
     #[cold]
-    pub(crate) fn found_stale(&mut self, interest: InterestKey) {
+    pub(crate) fn found_stale(&mut self, interest: InterestToken) {
         self.stale.push(interest);
     }
 
@@ -142,7 +142,7 @@ impl Round {
     }
 
     /// Takes the interests that the kernel reported and no source holds.
-    pub(crate) fn take_stale(&mut self) -> Vec<InterestKey> {
+    pub(crate) fn take_stale(&mut self) -> Vec<InterestToken> {
         std::mem::take(&mut self.stale)
     }
 
@@ -187,7 +187,7 @@ impl Round {
     // What a panic interrupts.
 
     #[inline]
-    pub(crate) fn set_running(&mut self, interest: InterestKey, readiness: ReadinessBits) {
+    pub(crate) fn set_running(&mut self, interest: InterestToken, readiness: ReadinessBits) {
         self.running = Some((interest, readiness));
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::{BoxError, Error, ErrorAction};
 use crate::handle::{LoopData, tables};
-use crate::token::{InterestKey, SourceKey};
+use crate::token::{InterestToken, SourceKey};
 use crate::{AnyToken, EventLoop, SourceOptions, TimeoutAction, Timer};
 
 /// The error of a source, with the source's name and its own policy.
@@ -66,7 +66,7 @@ impl<Data: LoopData> EventLoop<Data> {
 
     /// Remembers an interest that the kernel may keep reporting.
     #[cold]
-    pub(super) fn note_orphan(&mut self, key: SourceKey, interest: InterestKey, data: &mut Data) {
+    pub(super) fn note_orphan(&mut self, key: SourceKey, interest: InterestToken, data: &mut Data) {
         if self.orphans.len() == Self::ORPHANS {
             self.orphans.pop_front();
         }

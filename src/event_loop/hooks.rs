@@ -22,10 +22,10 @@ impl<Data: LoopData> EventLoop<Data> {
                 continue;
             };
             match slot.source.before_sleep() {
-                Ok(Some((readiness, token))) if registrations.watch(key, token.key()).is_some() => {
+                Ok(Some((readiness, token))) if registrations.watch(key, token).is_some() => {
                     // The kernel does not know about this event.
                     let readiness = ReadinessBits::from(readiness).with_more();
-                    self.round.found(token.key(), readiness, registrations);
+                    self.round.found(token, readiness, registrations);
                 }
                 // A token of another source names nothing here.
                 Ok(_) => {}

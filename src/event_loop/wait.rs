@@ -11,7 +11,7 @@ use crate::kernel::{Alarm, Timeout};
 use crate::registry::slot::What;
 use crate::shrink::shrink;
 use crate::threads::ready::Woken;
-use crate::token::{ALARM, InterestKey, SourceKey, WAKER};
+use crate::token::{ALARM, InterestToken, SourceKey, WAKER};
 use crate::{EventLoop, LoopHandle};
 
 impl<Data> EventLoop<Data> {
@@ -233,7 +233,7 @@ impl<Data: LoopData> EventLoop<Data> {
             WAKER => {}
             ALARM => shared.alarm().fired(),
             _ => {
-                let interest = InterestKey::from_bits(data);
+                let interest = InterestToken::from_bits(data);
                 if registrations.admits(interest)
                     && !round.found(interest, readiness, registrations)
                 {

@@ -18,7 +18,7 @@ use crate::handle::tables;
 use crate::insight::observe::{CallbackStart, Observer, RoundReport, WaitReport};
 use crate::insight::stats::{SourceStats, Stats};
 use crate::registry::Registrations;
-use crate::token::{InterestKey, SourceKey};
+use crate::token::{InterestToken, SourceKey};
 use crate::{AnyToken, CallbackKind, CallbackReport, ErrorAction, LoopData, Priority};
 
 /// The number of removed sources that the statistics remember.
@@ -43,7 +43,7 @@ pub(crate) struct Subject<'a> {
     kind: CallbackKind,
     /// The source and the name of its type.
     source: Option<(SourceKey, &'static str)>,
-    interest: Option<InterestKey>,
+    interest: Option<InterestToken>,
     /// The name of an idle.
     name: Option<&'a str>,
 }
@@ -58,7 +58,7 @@ impl<'a> Subject<'a> {
         Self { name, ..Self::of(CallbackKind::Idle) }
     }
 
-    pub(crate) fn source(key: SourceKey, interest: InterestKey, type_name: &'static str) -> Self {
+    pub(crate) fn source(key: SourceKey, interest: InterestToken, type_name: &'static str) -> Self {
         let source = Some((key, type_name));
         Self { source, interest: Some(interest), ..Self::of(CallbackKind::Source) }
     }

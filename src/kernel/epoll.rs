@@ -15,7 +15,7 @@ use rustix::time::{
 
 use super::{EVENTS, Rearm, Timeout};
 use crate::interest::ReadinessBits;
-use crate::token::{ALARM, InterestKey};
+use crate::token::{ALARM, InterestToken};
 use crate::{Interest, Mode, Readiness};
 
 #[inline]
@@ -48,7 +48,7 @@ fn rearm(interest: Interest, mode: Mode) -> Rearm {
 }
 
 #[inline]
-fn data(key: InterestKey) -> EventData {
+fn data(key: InterestToken) -> EventData {
     EventData::new_u64(key.to_bits())
 }
 
@@ -56,7 +56,7 @@ fn data(key: InterestKey) -> EventData {
 pub(crate) fn add(
     registry: &mio::Registry,
     fd: BorrowedFd<'_>,
-    key: InterestKey,
+    key: InterestToken,
     interest: Interest,
     mode: Mode,
 ) -> io::Result<Rearm> {
@@ -68,7 +68,7 @@ pub(crate) fn add(
 pub(crate) fn modify(
     registry: &mio::Registry,
     fd: BorrowedFd<'_>,
-    key: InterestKey,
+    key: InterestToken,
     interest: Interest,
     mode: Mode,
     _: Rearm,
@@ -82,7 +82,7 @@ pub(crate) fn modify(
 /// Whether another key than `key` is registered under the number. It reads a line of text for each registration, and is
 /// called only in the rare case in which nothing else answers. `false` without a `/proc`.
 #[cold]
-pub(crate) fn is_of_another(registry: &mio::Registry, fd: RawFd, key: InterestKey) -> bool {
+pub(crate) fn is_of_another(registry: &mio::Registry, fd: RawFd, key: InterestToken) -> bool {
     let path = format!("/proc/self/fdinfo/{}", registry.as_fd().as_raw_fd());
     let registered = match std::fs::read_to_string(path) {
         Ok(registered) => registered,

@@ -11,7 +11,7 @@ use mio::unix::SourceFd;
 use super::{EVENTS, Rearm, Timeout};
 use crate::Readiness;
 use crate::interest::ReadinessBits;
-use crate::token::InterestKey;
+use crate::token::InterestToken;
 #[cfg(unix)]
 use crate::{Interest, Mode};
 
@@ -24,7 +24,7 @@ const _: () = assert!(
 pub(crate) fn add(
     registry: &mio::Registry,
     fd: BorrowedFd<'_>,
-    key: InterestKey,
+    key: InterestToken,
     interest: Interest,
     mode: Mode,
 ) -> io::Result<Rearm> {
@@ -36,7 +36,7 @@ pub(crate) fn add(
 pub(crate) fn modify(
     registry: &mio::Registry,
     fd: BorrowedFd<'_>,
-    key: InterestKey,
+    key: InterestToken,
     interest: Interest,
     mode: Mode,
     before: Rearm,
@@ -54,7 +54,7 @@ pub(crate) fn modify(
 }
 
 /// Always `false`: this platform can't tell.
-pub(crate) fn is_of_another(_: &mio::Registry, _: i32, _: InterestKey) -> bool {
+pub(crate) fn is_of_another(_: &mio::Registry, _: i32, _: InterestToken) -> bool {
     false
 }
 

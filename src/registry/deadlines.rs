@@ -16,7 +16,7 @@
 use std::collections::VecDeque;
 
 use crate::shrink::{pop_front, shrink};
-use crate::token::InterestKey;
+use crate::token::InterestToken;
 
 mod heap;
 
@@ -28,7 +28,7 @@ pub(crate) struct Position(u32);
 
 /// Keeps the position of each deadline: the rows of the interests do.
 pub(crate) trait Positions {
-    fn set_position(&mut self, key: InterestKey, to: Position);
+    fn set_position(&mut self, key: InterestToken, to: Position);
 }
 
 enum Place {
@@ -62,7 +62,7 @@ struct Deadline {
     /// Nanoseconds on the clock's scale.
     at: i64,
     sequence: u32,
-    key: InterestKey,
+    key: InterestToken,
 }
 
 impl Deadline {
@@ -134,7 +134,7 @@ impl Deadlines {
     /// Arms `key`, which is not in the queue, for `at`. Returns its position. The caller has [reserved](Self::reserve)
     /// a sequence number.
     #[inline]
-    pub(crate) fn push(&mut self, key: InterestKey, at: i64) -> Position {
+    pub(crate) fn push(&mut self, key: InterestToken, at: i64) -> Position {
         let entry = self.next_entry(key, at);
         if self.fresh.is_empty() {
             self.bound = i64::MAX;
@@ -146,7 +146,7 @@ impl Deadlines {
     }
 
     #[inline]
-    fn next_entry(&mut self, key: InterestKey, at: i64) -> Deadline {
+    fn next_entry(&mut self, key: InterestToken, at: i64) -> Deadline {
         let sequence = self.sequence;
         self.sequence += 1;
         // The minimum marks cancelled entries.
@@ -168,7 +168,7 @@ impl Deadlines {
     #[inline]
     pub(crate) fn set_alone(
         &mut self,
-        key: InterestKey,
+        key: InterestToken,
         position: &mut Position,
         at: i64,
     ) -> Option<bool> {
@@ -193,7 +193,7 @@ impl Deadlines {
     /// Moves `key` from `position` to `at`, behind equal deadlines.
     pub(crate) fn set(
         &mut self,
-        key: InterestKey,
+        key: InterestToken,
         position: Position,
         at: i64,
         rows: &mut impl Positions,
@@ -215,7 +215,7 @@ impl Deadlines {
 
     /// The place of `key` and its deadline, if it is armed and not delivered.
     #[inline]
-    fn find(&self, key: InterestKey, position: Position) -> Option<(Place, i64)> {
+    fn find(&self, key: InterestToken, position: Position) -> Option<(Place, i64)> {
         let number = position.0 & Position::PLACE;
         let place = number as usize;
         let (place, entry) = if position.0 & Position::EXPIRED != 0 {
@@ -233,7 +233,7 @@ impl Deadlines {
     #[inline]
     pub(crate) fn remove(
         &mut self,
-        key: InterestKey,
+        key: InterestToken,
         position: Position,
         rows: &mut impl Positions,
     ) {
@@ -287,12 +287,12 @@ impl Deadlines {
     }
 
     /// Whether `key` has expired and is not delivered.
-    pub(crate) fn has_expired(&self, key: InterestKey, position: Position) -> bool {
+    pub(crate) fn has_expired(&self, key: InterestToken, position: Position) -> bool {
         matches!(self.find(key, position), Some((Place::Expired(_), _)))
     }
 
     /// The deadline of `key`; `None` if it is not armed.
-    pub(crate) fn deadline(&self, key: InterestKey, position: Position) -> Option<i64> {
+    pub(crate) fn deadline(&self, key: InterestToken, position: Position) -> Option<i64> {
         self.find(key, position).map(|(_, at)| at)
     }
 
@@ -310,7 +310,7 @@ impl Deadlines {
 
     /// Takes out the first expired entry that was not moved or cancelled since. Returns its key and its deadline.
     #[inline]
-    pub(crate) fn next_due(&mut self) -> Option<(InterestKey, i64)> {
+    pub(crate) fn next_due(&mut self) -> Option<(InterestToken, i64)> {
         while let Some(Deadline { at, key, .. }) = pop_front(&mut self.expired) {
             self.delivered = self.delivered.wrapping_add(1);
             if at != Deadline::CANCELLED {
@@ -342,28 +342,28 @@ mod tests {
 
     #[derive(Default)]
     struct Reported {
-        of: HashMap<InterestKey, Position>,
+        of: HashMap<InterestToken, Position>,
         /// How many were reported.
         moves: usize,
     }
 
     impl Positions for Reported {
-        fn set_position(&mut self, key: InterestKey, to: Position) {
+        fn set_position(&mut self, key: InterestToken, to: Position) {
             self.moves += 1;
             self.of.insert(key, to);
         }
     }
 
     impl Fixture {
-        fn arm(&mut self, at: i64) -> InterestKey {
-            let key = InterestKey::other(self.keys.insert(()));
+        fn arm(&mut self, at: i64) -> InterestToken {
+            let key = InterestToken::other(self.keys.insert(()));
             self.queue.reserve(&mut self.positions);
             let position = self.queue.push(key, at);
             self.positions.of.insert(key, position);
             key
         }
 
-        fn set(&mut self, key: InterestKey, at: i64) {
+        fn set(&mut self, key: InterestToken, at: i64) {
             let mut position = self.positions.of[&key];
             match self.queue.set_alone(key, &mut position, at) {
                 Some(_) => drop(self.positions.of.insert(key, position)),
@@ -371,7 +371,7 @@ mod tests {
             }
         }
 
-        fn cancel(&mut self, key: InterestKey) {
+        fn cancel(&mut self, key: InterestToken) {
             let position = self.positions.of.remove(&key).unwrap();
             self.queue.remove(key, position, &mut self.positions);
         }
@@ -384,7 +384,7 @@ mod tests {
             self.queue.renew_bound(&mut self.positions);
         }
 
-        fn next_due(&mut self) -> Option<InterestKey> {
+        fn next_due(&mut self) -> Option<InterestToken> {
             self.queue.next_due().map(|(key, _)| key)
         }
     }
@@ -516,7 +516,7 @@ mod tests {
     #[test]
     fn agrees_with_a_sorted_list_under_random_changes() {
         let mut fixture = Fixture::default();
-        let mut model: Vec<(i64, u64, InterestKey)> = Vec::new();
+        let mut model: Vec<(i64, u64, InterestToken)> = Vec::new();
         let mut random = 0x2545_f491_4f6c_dd1d_u64;
         for step in 0..20_000_u64 {
             random ^= random << 13;

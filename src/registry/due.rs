@@ -8,12 +8,12 @@ use crate::clock::duration;
 use crate::interest::ReadinessBits;
 use crate::registry::deadlines::Deadlines;
 use crate::registry::options::Priority;
-use crate::token::{InterestKey, SourceKey};
+use crate::token::{InterestToken, SourceKey};
 
 impl Registrations {
     /// Adds an interest in the deadline `at`, on the clock's scale.
     #[inline]
-    pub(crate) fn arm(&mut self, source: SourceKey, at: i64) -> InterestKey {
+    pub(crate) fn arm(&mut self, source: SourceKey, at: i64) -> InterestToken {
         let queue = &mut self.deadlines[self.priority(source).index()];
         queue.reserve(&mut self.rows);
         let key = self.rows.add(source, |key| Watch::Deadline(queue.push(key, at)));
@@ -23,7 +23,7 @@ impl Registrations {
 
     /// Moves the deadline `key` to `at`, if `source` holds it.
     #[inline]
-    pub(crate) fn rearm(&mut self, source: SourceKey, key: InterestKey, at: i64) {
+    pub(crate) fn rearm(&mut self, source: SourceKey, key: InterestToken, at: i64) {
         let Some((holder, held)) = self.rows.get_with_source(key) else { return };
         let Watch::Deadline(position) = &mut held.watch else { return };
         if holder.source != source {
@@ -137,7 +137,7 @@ impl Registrations {
     }
 
     /// Whether an interest is a deadline that has expired and is not delivered yet.
-    pub(crate) fn is_due(&self, source: SourceKey, interest: InterestKey, held: &Held) -> bool {
+    pub(crate) fn is_due(&self, source: SourceKey, interest: InterestToken, held: &Held) -> bool {
         let Watch::Deadline(position) = held.watch else { return false };
         self.deadlines[self.priority(source).index()].has_expired(interest, position)
     }
@@ -154,14 +154,14 @@ impl Registrations {
 
     /// How many interests of a source are ready and not delivered yet.
     pub(crate) fn backlog_of(&self, source: SourceKey) -> usize {
-        let is_ready = |&(key, held): &(InterestKey, &Held)| {
+        let is_ready = |&(key, held): &(InterestToken, &Held)| {
             held.ready.is_found() || self.is_due(source, key, held)
         };
         self.rows.interests_of(source).filter(is_ready).count()
     }
 
     /// How late the deadline that is being delivered is, if `interest` is one.
-    pub(crate) fn lateness(&self, interest: InterestKey) -> Option<Duration> {
+    pub(crate) fn lateness(&self, interest: InterestToken) -> Option<Duration> {
         let (_, at) = self.delivered.filter(|(delivered, _)| *delivered == interest)?;
         Some(duration(self.clock.now_stamp().saturating_sub(at)))
     }

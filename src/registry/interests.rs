@@ -5,7 +5,7 @@ use std::io;
 use super::rows::Held;
 use super::{IoWatch, Registrations, Watch};
 use crate::kernel::{self, Rearm};
-use crate::token::{InterestKey, SourceKey};
+use crate::token::SourceKey;
 use crate::{Interest, InterestToken};
 
 impl Registrations {
@@ -16,14 +16,14 @@ impl Registrations {
         source: SourceKey,
         fd: i32,
         interest: Interest,
-        register: impl FnOnce(&mio::Registry, InterestKey) -> io::Result<Rearm>,
+        register: impl FnOnce(&mio::Registry, InterestToken) -> io::Result<Rearm>,
     ) -> io::Result<InterestToken> {
         let io = IoWatch { fd, wants: interest.into(), rearm: Rearm::Native };
         let key = self.rows.add(source, |_| Watch::Io(io));
         match register(&self.registry, key) {
             Ok(rearm) => {
                 self.set_io(key, fd, interest, rearm);
-                Ok(InterestToken::new(key))
+                Ok(key)
             }
             Err(error) => {
                 self.remove_interest(key);
@@ -34,7 +34,7 @@ impl Registrations {
 
     /// Notes how an interest in an fd is registered with the kernel. `fd`: −1 for a mio source.
     #[inline]
-    pub(crate) fn set_io(&mut self, key: InterestKey, fd: i32, interest: Interest, rearm: Rearm) {
+    pub(crate) fn set_io(&mut self, key: InterestToken, fd: i32, interest: Interest, rearm: Rearm) {
         self.emulates_oneshot |= rearm == Rearm::OneShot;
         self.emulates_level |= rearm == Rearm::Level;
         self.has_mio |= fd.is_negative();
@@ -65,7 +65,7 @@ impl Registrations {
         &mut self,
         source: SourceKey,
         io: IoWatch,
-        key: InterestKey,
+        key: InterestToken,
         has_it: bool,
     ) -> io::Result<()> {
         if io.rearm == Rearm::Absent {
@@ -85,7 +85,7 @@ impl Registrations {
     /// Takes the fd's number from `key`. Returns whether `key` held it. A mio source hides its number, which may be that
     /// of a file that was closed.
     #[inline]
-    fn release_fd(&mut self, fd: i32, key: InterestKey, has_it: bool) -> bool {
+    fn release_fd(&mut self, fd: i32, key: InterestToken, has_it: bool) -> bool {
         if !self.holds_fd(fd, key) {
             return false;
         }
@@ -95,14 +95,14 @@ impl Registrations {
 
     /// Whether `key` is what was registered last under the number `fd`.
     #[inline]
-    pub(super) fn holds_fd(&self, fd: i32, key: InterestKey) -> bool {
+    pub(super) fn holds_fd(&self, fd: i32, key: InterestToken) -> bool {
         self.fds.get(&fd) == Some(&key)
     }
 
     /// Takes one of the interests that the kernel could not be told to forget. The kernel has forgotten it by itself,
     /// unless a duplicate keeps the file open.
     #[inline]
-    pub(crate) fn next_lost(&mut self) -> Option<(SourceKey, InterestKey)> {
+    pub(crate) fn next_lost(&mut self) -> Option<(SourceKey, InterestToken)> {
         self.lost.pop()
     }
 
@@ -112,13 +112,13 @@ impl Registrations {
     }
 
     #[inline]
-    pub(crate) fn add_notifier(&mut self, source: SourceKey) -> InterestKey {
+    pub(crate) fn add_notifier(&mut self, source: SourceKey) -> InterestToken {
         self.rows.add(source, |_| Watch::Notifier)
     }
 
     /// Removes an interest. The kernel is told by the caller.
     #[inline]
-    pub(crate) fn remove_interest(&mut self, key: InterestKey) {
+    pub(crate) fn remove_interest(&mut self, key: InterestToken) {
         if let Some((source, Watch::Deadline(position))) = self.rows.remove(key) {
             self.change_deadlines(source, |queue, rows| {
                 queue.remove(key, position, rows);
@@ -128,16 +128,16 @@ impl Registrations {
 
     /// What the interest `key` waits for, if `source` holds it.
     #[inline]
-    pub(crate) fn watch(&self, source: SourceKey, key: InterestKey) -> Option<Watch> {
+    pub(crate) fn watch(&self, source: SourceKey, key: InterestToken) -> Option<Watch> {
         self.rows.get(key).filter(|(holder, _)| *holder == source).map(|(_, held)| held.watch)
     }
 
-    pub(crate) fn is_deadline(&self, interest: InterestKey) -> bool {
+    pub(crate) fn is_deadline(&self, interest: InterestToken) -> bool {
         matches!(self.rows.get(interest), Some((_, Held { watch: Watch::Deadline(_), .. })))
     }
 
     #[inline]
-    pub(crate) fn is_notifier(&self, interest: InterestKey) -> bool {
+    pub(crate) fn is_notifier(&self, interest: InterestToken) -> bool {
         matches!(self.rows.get(interest), Some((_, Held { watch: Watch::Notifier, .. })))
     }
 
@@ -148,7 +148,7 @@ impl Registrations {
     }
 
     /// Whether the mode of `interest` asks for a re-registration after each event.
-    pub(crate) fn needs_rearm(&self, interest: InterestKey) -> bool {
+    pub(crate) fn needs_rearm(&self, interest: InterestToken) -> bool {
         let io = |(_, held): (_, &Held)| {
             matches!(held.watch, Watch::Io(IoWatch { rearm: Rearm::Level, .. }))
         };
@@ -158,12 +158,12 @@ impl Registrations {
     /// Whether to deliver what the kernel reported. `false` after the first event of a one-shot interest that the
     /// kernel does not know to be one-shot.
     #[inline]
-    pub(crate) fn admits(&mut self, interest: InterestKey) -> bool {
+    pub(crate) fn admits(&mut self, interest: InterestToken) -> bool {
         !self.emulates_oneshot || self.spend_oneshot(interest)
     }
 
     #[cold]
-    fn spend_oneshot(&mut self, interest: InterestKey) -> bool {
+    fn spend_oneshot(&mut self, interest: InterestToken) -> bool {
         let Some(Held { watch: Watch::Io(io), .. }) = self.rows.get_mut(interest) else {
             return true;
         };

@@ -16,7 +16,7 @@ use crate::threads::dropped_guards::FdGuard;
 use crate::threads::ready::{Notifier, RawNotifier};
 #[cfg(all(unix, feature = "calloop"))]
 use crate::threads::shared::Shared;
-use crate::token::{InterestKey, SourceKey};
+use crate::token::SourceKey;
 use crate::{Interest, InterestToken, Mode};
 
 /// Registers what a source waits for: fds, mio sources, deadlines and notifiers.
@@ -152,11 +152,10 @@ impl<'a> Registrar<'a> {
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        let key = token.key();
-        let before = self.io_watch(key)?.rearm;
+        let before = self.io_watch(token)?.rearm;
         let registry = self.registrations.registry();
-        let rearm = kernel::emulate(registry, io, key, interest, mode, before)?;
-        self.registrations.set_io(key, -1, interest, rearm);
+        let rearm = kernel::emulate(registry, io, token, interest, mode, before)?;
+        self.registrations.set_io(token, -1, interest, rearm);
         Ok(())
     }
 
@@ -171,7 +170,7 @@ impl<'a> Registrar<'a> {
         token: InterestToken,
         io: &mut T,
     ) -> io::Result<()> {
-        match self.remove_io(token.key())?.rearm {
+        match self.remove_io(token)?.rearm {
             Rearm::Absent => Ok(()),
             _ => self.registrations.registry().deregister(io),
         }
@@ -219,14 +218,13 @@ impl<'a> Registrar<'a> {
         if self.modify_fd(token, fd, interest, mode)? {
             return Ok(());
         }
-        let key = token.key();
-        let before = self.io_watch(key)?;
-        let rearm = kernel::add(self.registrations.registry(), fd, key, interest, mode)?;
+        let before = self.io_watch(token)?;
+        let rearm = kernel::add(self.registrations.registry(), fd, token, interest, mode)?;
         if before.fd != fd.as_raw_fd() {
             // Nothing is lost if the file was closed: the kernel has then forgotten it.
-            let _ = self.registrations.forget_fd(self.source, before, key, false);
+            let _ = self.registrations.forget_fd(self.source, before, token, false);
         }
-        self.registrations.set_io(key, fd.as_raw_fd(), interest, rearm);
+        self.registrations.set_io(token, fd.as_raw_fd(), interest, rearm);
         Ok(())
     }
 
@@ -244,18 +242,17 @@ impl<'a> Registrar<'a> {
         interest: Interest,
         mode: Mode,
     ) -> io::Result<bool> {
-        let key = token.key();
-        let IoWatch { fd: registered, rearm, .. } = self.io_watch(key)?;
+        let IoWatch { fd: registered, rearm, .. } = self.io_watch(token)?;
         let raw = fd.as_raw_fd();
-        let is_held = rearm == Rearm::Absent || self.registrations.holds_fd(raw, key);
+        let is_held = rearm == Rearm::Absent || self.registrations.holds_fd(raw, token);
         if registered != raw || !is_held {
             return Ok(false);
         }
         let registry = self.registrations.registry();
-        let Some(rearm) = kernel::modify(registry, fd, key, interest, mode, rearm)? else {
+        let Some(rearm) = kernel::modify(registry, fd, token, interest, mode, rearm)? else {
             return Ok(false);
         };
-        self.registrations.set_io(key, raw, interest, rearm);
+        self.registrations.set_io(token, raw, interest, rearm);
         Ok(true)
     }
 
@@ -269,10 +266,9 @@ impl<'a> Registrar<'a> {
     #[cfg(unix)]
     #[inline]
     pub fn unregister_fd(&mut self, token: InterestToken, fd: BorrowedFd<'_>) -> io::Result<()> {
-        let key = token.key();
-        let before = self.remove_io(key)?;
+        let before = self.remove_io(token)?;
         let has_it = before.fd == fd.as_raw_fd();
-        let forgotten = self.registrations.forget_fd(self.source, before, key, has_it);
+        let forgotten = self.registrations.forget_fd(self.source, before, token, has_it);
         // An error about another file than `fd` is of no use to the source.
         if has_it { forgotten } else { Ok(()) }
     }
@@ -295,7 +291,7 @@ impl<'a> Registrar<'a> {
     ) -> io::Result<(InterestToken, FdGuard)> {
         let token = self.register_fd(fd, interest, Mode::Edge)?;
         let (registry, shared) = (self.registrations.registry(), self.registrations.shared());
-        Ok((token, FdGuard::new(fd, interest, token.key(), registry, shared)))
+        Ok((token, FdGuard::new(fd, interest, token, registry, shared)))
     }
 
     /// Makes the source ready at `deadline` on the loop's clock: once, never early, and after those with the same
@@ -303,21 +299,21 @@ impl<'a> Registrar<'a> {
     /// never comes.
     #[inline]
     pub fn arm(&mut self, deadline: Instant) -> InterestToken {
-        InterestToken::new(self.registrations.arm(self.source, stamp(deadline)))
+        self.registrations.arm(self.source, stamp(deadline))
     }
 
     /// Moves a deadline, whether it has passed or not. It then comes after those with the same deadline that were
     /// armed before, unless it is not moved at all. Does nothing if `token` is not a deadline of this source.
     #[inline]
     pub fn rearm(&mut self, token: InterestToken, deadline: Instant) {
-        self.registrations.rearm(self.source, token.key(), stamp(deadline));
+        self.registrations.rearm(self.source, token, stamp(deadline));
     }
 
     /// Cancels a deadline and releases its token. Does nothing if `token` is not a deadline of this
     /// source.
     pub fn disarm(&mut self, token: InterestToken) {
-        if let Some(Watch::Deadline(_)) = self.registrations.watch(self.source, token.key()) {
-            self.registrations.remove_interest(token.key());
+        if let Some(Watch::Deadline(_)) = self.registrations.watch(self.source, token) {
+            self.registrations.remove_interest(token);
         }
     }
 
@@ -331,16 +327,16 @@ impl<'a> Registrar<'a> {
     /// Makes a [`RawNotifier`], for a source that itself keeps track of whether it notified the loop.
     #[inline]
     pub fn raw_notifier(&mut self) -> (InterestToken, RawNotifier) {
-        let key = self.registrations.add_notifier(self.source);
+        let token = self.registrations.add_notifier(self.source);
         let shared = Arc::clone(self.registrations.shared());
-        (InterestToken::new(key), RawNotifier::new(key, shared))
+        (token, RawNotifier::new(token, shared))
     }
 
     /// Releases a notifier: its clones have no further effect. Does nothing if `token` is not a notifier of this
     /// source.
     pub fn release(&mut self, token: InterestToken) {
-        if let Some(Watch::Notifier) = self.registrations.watch(self.source, token.key()) {
-            self.registrations.remove_interest(token.key());
+        if let Some(Watch::Notifier) = self.registrations.watch(self.source, token) {
+            self.registrations.remove_interest(token);
         }
     }
 
@@ -393,17 +389,17 @@ impl<'a> Registrar<'a> {
         }
     }
 
-    fn io_watch(&self, key: InterestKey) -> io::Result<IoWatch> {
-        match self.registrations.watch(self.source, key) {
+    fn io_watch(&self, token: InterestToken) -> io::Result<IoWatch> {
+        match self.registrations.watch(self.source, token) {
             Some(Watch::Io(io)) => Ok(io),
             watch => Err(no_io(watch)),
         }
     }
 
     #[inline]
-    fn remove_io(&mut self, key: InterestKey) -> io::Result<IoWatch> {
-        let io = self.io_watch(key)?;
-        self.registrations.remove_interest(key);
+    fn remove_io(&mut self, token: InterestToken) -> io::Result<IoWatch> {
+        let io = self.io_watch(token)?;
+        self.registrations.remove_interest(token);
         Ok(io)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Nearly every source holds one interest at a time, which lies in the source's row: both are looked up together, and
 //! one row takes less room than two. The interest's key also holds the number of its registration, so that it differs
-//! from earlier interests in the same row. There are [`InterestKey::REGISTRATIONS`] such numbers. Interests after that,
+//! from earlier interests in the same row. There are [`InterestToken::REGISTRATIONS`] such numbers. Interests after that,
 //! and the further interests of a source, have rows of their own, in a list that starts in the source's row.
 
 use slotmap::SlotMap;
@@ -11,7 +11,7 @@ use super::Watch;
 use crate::interest::ReadinessBits;
 use crate::registry::deadlines::{Position, Positions};
 use crate::registry::options::Priority;
-use crate::token::{InterestKey, InterestRow, OtherKey, SourceKey};
+use crate::token::{InterestRow, InterestToken, OtherKey, SourceKey};
 
 /// What an interest waits for, and which readiness of it is not delivered yet.
 #[derive(Clone, Copy, Debug)]
@@ -78,13 +78,13 @@ impl Rows {
     pub(super) fn add(
         &mut self,
         source: SourceKey,
-        watch: impl FnOnce(InterestKey) -> Watch,
-    ) -> InterestKey {
+        watch: impl FnOnce(InterestToken) -> Watch,
+    ) -> InterestToken {
         let ready = ReadinessBits::NONE;
         let mut row = self.sources.get_mut(source);
         if let Some(row) = &mut row
             && row.held.is_none()
-            && let Some(key) = InterestKey::in_row(source, row.registration + 1)
+            && let Some(key) = InterestToken::in_row(source, row.registration + 1)
         {
             row.registration += 1;
             row.held = Some(Held { watch: watch(key), ready });
@@ -92,18 +92,18 @@ impl Rows {
         }
         let next = row.as_ref().and_then(|row| row.others);
         let other = self.others.insert_with_key(|key| {
-            let watch = watch(InterestKey::other(key));
+            let watch = watch(InterestToken::other(key));
             OtherRow { source, held: Held { watch, ready }, next }
         });
         if let Some(row) = row {
             row.others = Some(other);
         }
-        InterestKey::other(other)
+        InterestToken::other(other)
     }
 
     /// The interest `key`, and its source.
     #[inline]
-    pub(super) fn get(&self, key: InterestKey) -> Option<(SourceKey, &Held)> {
+    pub(super) fn get(&self, key: InterestToken) -> Option<(SourceKey, &Held)> {
         match key.row() {
             InterestRow::Source(source, registration) => {
                 let row = self.sources.get(source)?;
@@ -116,7 +116,7 @@ impl Rows {
 
     /// [`get`](Self::get), mutably, with the source's priority and flags.
     #[inline]
-    pub(super) fn get_with_source(&mut self, key: InterestKey) -> Option<(Holder, &mut Held)> {
+    pub(super) fn get_with_source(&mut self, key: InterestToken) -> Option<(Holder, &mut Held)> {
         match key.row() {
             InterestRow::Source(source, registration) => {
                 let row = self.sources.get_mut(source)?;
@@ -133,13 +133,13 @@ impl Rows {
 
     /// [`get`](Self::get), mutably, without the source.
     #[inline]
-    pub(super) fn get_mut(&mut self, key: InterestKey) -> Option<&mut Held> {
+    pub(super) fn get_mut(&mut self, key: InterestToken) -> Option<&mut Held> {
         self.get_with_source(key).map(|(_, held)| held)
     }
 
     /// Removes the interest `key`. Returns its source and what it waited for.
     #[inline]
-    pub(super) fn remove(&mut self, key: InterestKey) -> Option<(SourceKey, Watch)> {
+    pub(super) fn remove(&mut self, key: InterestToken) -> Option<(SourceKey, Watch)> {
         match key.row() {
             InterestRow::Source(source, registration) => {
                 let row = self.sources.get_mut(source)?;
@@ -165,7 +165,7 @@ impl Rows {
     pub(super) fn interests_of(&self, source: SourceKey) -> Interests<'_> {
         let row = self.sources.get(source);
         let in_row = row.and_then(|row| {
-            Some((InterestKey::in_row(source, row.registration)?, row.held.as_ref()?))
+            Some((InterestToken::in_row(source, row.registration)?, row.held.as_ref()?))
         });
         Interests { others: &self.others, in_row, next: row.and_then(|row| row.others) }
     }
@@ -173,7 +173,7 @@ impl Rows {
 
 impl Positions for Rows {
     #[inline]
-    fn set_position(&mut self, key: InterestKey, to: Position) {
+    fn set_position(&mut self, key: InterestToken, to: Position) {
         if let Some(Held { watch: Watch::Deadline(position), .. }) = self.get_mut(key) {
             *position = to;
         }
@@ -192,19 +192,19 @@ impl Row {
 #[derive(Clone, Debug)]
 pub(crate) struct Interests<'a> {
     others: &'a SlotMap<OtherKey, OtherRow>,
-    in_row: Option<(InterestKey, &'a Held)>,
+    in_row: Option<(InterestToken, &'a Held)>,
     next: Option<OtherKey>,
 }
 
 impl<'a> Iterator for Interests<'a> {
-    type Item = (InterestKey, &'a Held);
+    type Item = (InterestToken, &'a Held);
 
     fn next(&mut self) -> Option<Self::Item> {
         self.in_row.take().or_else(|| {
             let key = self.next?;
             let row = self.others.get(key)?;
             self.next = row.next;
-            Some((InterestKey::other(key), &row.held))
+            Some((InterestToken::other(key), &row.held))
         })
     }
 }

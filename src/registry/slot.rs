@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::error::BoxError;
 use crate::interest::ReadinessBits;
 use crate::registry::source::AnySource;
-use crate::token::InterestKey;
 use crate::{EventSource, InterestToken, PostAction};
 
 /// The argument of a stored callback: the source, on loan, and what to do with it.
@@ -20,7 +19,7 @@ pub(crate) struct Event<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum What<'a> {
     /// Process its readiness.
-    Process(InterestKey, ReadinessBits),
+    Process(InterestToken, ReadinessBits),
     /// Wait in place of this loop: the source hosts another loop.
     #[cfg_attr(not(all(unix, feature = "calloop")), expect(dead_code))]
     Wait(&'a Option<Duration>),
@@ -35,7 +34,7 @@ impl Event<'_> {
     ) -> Result<PostAction, S::Error> {
         match (self.what, downcast_mut::<S>(self.source)) {
             (What::Process(interest, readiness), Some(source)) => {
-                source.process_events(readiness.into(), InterestToken::new(interest), callback)
+                source.process_events(readiness.into(), interest, callback)
             }
             _ => Ok(PostAction::Continue),
         }

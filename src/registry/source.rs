@@ -337,15 +337,14 @@ impl Iterator for EventIterator<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.interests.find_map(|(interest, held)| {
-            let token = InterestToken::new(interest);
             if self.registrations.is_due(self.source, interest, held) {
-                return Some((Readiness::EMPTY, token));
+                return Some((Readiness::EMPTY, interest));
             }
             let readiness = match held.watch {
                 Watch::Io(io) => held.ready.wanted(io.wants),
                 _ => held.ready,
             };
-            held.ready.is_found().then(|| (readiness.into(), token))
+            held.ready.is_found().then(|| (readiness.into(), interest))
         })
     }
 }

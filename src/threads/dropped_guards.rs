@@ -13,7 +13,7 @@ use std::sync::{Arc, Weak};
 #[cfg(unix)]
 use crate::kernel::{self, Rearm};
 use crate::threads::shared::Shared;
-use crate::token::{AnyToken, IdleToken, InterestKey};
+use crate::token::{AnyToken, IdleToken, InterestToken};
 #[cfg(unix)]
 use crate::{Interest, Mode};
 
@@ -26,7 +26,7 @@ pub(crate) enum DroppedGuard {
     Idle(IdleToken),
     /// Forget an interest in an fd. `told`: the kernel has forgotten it already.
     #[cfg_attr(not(unix), expect(dead_code))]
-    Fd { interest: InterestKey, told: bool },
+    Fd { interest: InterestToken, told: bool },
 }
 
 impl Shared {
@@ -116,7 +116,7 @@ impl SourceGuard {
 pub struct FdGuard {
     fd: RawFd,
     wants: Interest,
-    interest: InterestKey,
+    interest: InterestToken,
     registry: Weak<mio::Registry>,
     guard: Guard,
 }
@@ -126,7 +126,7 @@ impl FdGuard {
     pub(crate) fn new(
         fd: BorrowedFd<'_>,
         wants: Interest,
-        interest: InterestKey,
+        interest: InterestToken,
         registry: &Arc<mio::Registry>,
         shared: &Arc<Shared>,
     ) -> Self {

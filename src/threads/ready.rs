@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::sync::{AtomicBool, AtomicU8, Mutex, Ordering, Waker, fence, lock};
 use crate::threads::shared::Shared;
-use crate::token::InterestKey;
+use crate::token::InterestToken;
 
 #[cfg(all(loom, test))]
 mod loom;
@@ -30,7 +30,7 @@ mod loom;
 /// An entry of the ready queue.
 #[derive(Debug)]
 pub(crate) enum Woken {
-    Interest(InterestKey),
+    Interest(InterestToken),
     Notifier(Arc<NotifierState>),
 }
 
@@ -173,12 +173,12 @@ impl ReadyQueue {
 /// it.
 #[derive(Clone)]
 pub struct RawNotifier {
-    interest: InterestKey,
+    interest: InterestToken,
     shared: Arc<Shared>,
 }
 
 impl RawNotifier {
-    pub(crate) fn new(interest: InterestKey, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(interest: InterestToken, shared: Arc<Shared>) -> Self {
         Self { interest, shared }
     }
 
@@ -227,7 +227,7 @@ pub(crate) struct NotifierState {
 impl NotifierState {
     /// Notes that the notifier left the queue. Returns the interest that is ready.
     #[inline]
-    pub(crate) fn dequeued(&self) -> InterestKey {
+    pub(crate) fn dequeued(&self) -> InterestToken {
         // A swap, not a store: a thread that finds `queued` set does not push, and this swap makes visible to the loop
         // what that thread did before.
         self.queued.swap(false, Ordering::AcqRel);

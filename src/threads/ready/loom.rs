@@ -20,7 +20,7 @@ use crate::channel::Event;
 use crate::clock::Clock;
 use crate::kernel::Alarm;
 use crate::threads::shared::Shared;
-use crate::token::{InterestKey, WAKER};
+use crate::token::{InterestToken, WAKER};
 use crate::{AnyToken, EventLoop, LoopData, LoopHandle, TimeoutAction, Timer, make_ping};
 
 impl ReadyQueue {
@@ -42,7 +42,7 @@ fn shared() -> Arc<Shared> {
 }
 
 fn notifier_of(shared: &Arc<Shared>) -> Notifier {
-    Notifier::new(RawNotifier::new(InterestKey::from_bits(WAKER), Arc::clone(shared)))
+    Notifier::new(RawNotifier::new(InterestToken::from_bits(WAKER), Arc::clone(shared)))
 }
 
 /// Uses the ready queue as `EventLoop::poll` does in a dispatch.
