@@ -7,7 +7,6 @@
 
 use std::any::TypeId;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -62,8 +61,8 @@ pub(crate) struct Registrations {
     clock: Clock,
     rows: Rows,
     /// The interest that was registered last under each fd number. The kernel forgets a registration by number, and the
-    /// number may belong to another source by then.
-    fds: HashMap<i32, InterestToken, HashKeys>,
+    /// number may belong to another source by then. Numbers are small: a process always gets the lowest free one.
+    fds: Vec<Option<InterestToken>>,
     /// Interests that the kernel could not be told to forget.
     lost: Vec<(SourceKey, InterestToken)>,
     options: SourceMap<SourceOptions>,
@@ -135,7 +134,7 @@ impl Registrations {
             shared,
             clock,
             rows: Rows::default(),
-            fds: HashMap::default(),
+            fds: Vec::new(),
             lost: Vec::new(),
             options: SourceMap::default(),
             deadlines: Default::default(),

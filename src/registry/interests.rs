@@ -38,8 +38,13 @@ impl Registrations {
         self.emulates_oneshot |= rearm == Rearm::OneShot;
         self.emulates_level |= rearm == Rearm::Level;
         self.has_mio |= fd.is_negative();
-        if rearm != Rearm::Absent && !fd.is_negative() {
-            self.fds.insert(fd, key);
+        if rearm != Rearm::Absent
+            && let Ok(place) = usize::try_from(fd)
+        {
+            if place >= self.fds.len() {
+                self.fds.resize(place + 1, None);
+            }
+            self.fds[place] = Some(key);
         }
         if let Some(held) = self.rows.get_mut(key) {
             let io = IoWatch { fd, wants: interest.into(), rearm };
@@ -86,17 +91,15 @@ impl Registrations {
     /// of a file that was closed.
     #[inline]
     fn release_fd(&mut self, fd: i32, key: InterestToken, has_it: bool) -> bool {
-        if !self.holds_fd(fd, key) {
-            return false;
-        }
-        self.fds.remove(&fd);
-        has_it || !self.has_mio || !kernel::is_of_another(&self.registry, fd, key)
+        let holder = usize::try_from(fd).ok().and_then(|fd| self.fds.get_mut(fd));
+        holder.is_some_and(|holder| holder.take_if(|holder| *holder == key).is_some())
+            && (has_it || !self.has_mio || !kernel::is_of_another(&self.registry, fd, key))
     }
 
     /// Whether `key` is what was registered last under the number `fd`.
     #[inline]
     pub(super) fn holds_fd(&self, fd: i32, key: InterestToken) -> bool {
-        self.fds.get(&fd) == Some(&key)
+        usize::try_from(fd).is_ok_and(|fd| self.fds.get(fd) == Some(&Some(key)))
     }
 
     /// Takes one of the interests that the kernel could not be told to forget. The kernel has forgotten it by itself,
