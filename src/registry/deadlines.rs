@@ -10,8 +10,8 @@
 //! deadline that a callback arms meanwhile is fresh, and one that it moves or cancels leaves the list. Equal deadlines
 //! leave in the order in which they were armed: entries are ordered by deadline, then by sequence number.
 //!
-//! The rows of the interests keep the positions; every method reports moves to them. The position of a removed entry names
-//! no entry.
+//! The rows of the interests keep the positions, and every method reports moves to them. The position of a removed entry
+//! names no entry.
 
 use std::collections::VecDeque;
 
