@@ -50,7 +50,7 @@ fn kind() -> impl Strategy<Value = Kind> {
         1 => Just(Kind::Parent),
         2 => Just(Kind::Stream),
         // These take a millisecond each.
-        1 => prop_oneof![Just(Kind::Child), Just(Kind::EndedChild)],
+        2 => prop_oneof![Just(Kind::Child), Just(Kind::EndedChild)],
     ]
     .prop_map(Kind::or_similar)
 }
