@@ -594,12 +594,10 @@ impl<Data> LoopHandle<Data> {
     }
 
     /// The tables.
-    #[inline]
     pub(crate) fn registrations(&self) -> &Registrations {
         &self.registrations
     }
 
-    #[inline]
     pub(crate) fn registrations_mut(&mut self) -> &mut Registrations {
         &mut self.registrations
     }
@@ -612,13 +610,11 @@ impl<Data> LoopHandle<Data> {
     }
 
     /// Whether there is an op to apply.
-    #[inline]
     pub(crate) fn has_ops(&self) -> bool {
         !self.ops.is_empty()
     }
 
     /// Whether there is an op to apply, or an idle to run.
-    #[inline]
     pub(crate) fn has_work(&self) -> bool {
         self.has_ops() || !self.idles.is_empty()
     }
@@ -719,7 +715,6 @@ impl<Data> fmt::Debug for LoopHandle<Data> {
 }
 
 /// The tables of the handle in `data`.
-#[inline]
 pub(crate) fn tables<Data: LoopData>(data: &mut Data) -> &mut Registrations {
     &mut data.loop_handle().registrations
 }

@@ -150,7 +150,6 @@ impl ReadinessBits {
 
     /// What the kernel reported for an fd where nothing is closed or broken, in the bits of epoll_ctl(2).
     #[cfg_attr(mio_unsupported_force_poll_poll, expect(dead_code))]
-    #[inline]
     pub(crate) fn open(epoll: u32) -> Self {
         Self(epoll as u16 & (READABLE | PRIORITY | WRITABLE) | EVENT | RAW | FOUND)
     }
@@ -171,43 +170,36 @@ impl ReadinessBits {
     }
 
     /// Adds the mark of an fd whose events the kernel repeats, if `level`.
-    #[inline]
     pub(crate) fn with_level(self, level: bool) -> Self {
         if level { Self(self.0 | LEVEL) } else { self }
     }
 
     /// Whether the fd's events are repeated by the kernel.
-    #[inline]
     pub(crate) fn is_level(self) -> bool {
         self.0 & LEVEL != 0
     }
 
     /// Whether the kernel repeats all of it. It does not repeat what the source said.
-    #[inline]
     pub(crate) fn is_told_again(self) -> bool {
         self.0 & (LEVEL | MORE) == LEVEL
     }
 
     /// Whether there is an event.
-    #[inline]
     pub(crate) fn is_event(self) -> bool {
         self.0 & EVENT != 0
     }
 
     /// Whether the wait found the event.
-    #[inline]
     pub(crate) fn is_found(self) -> bool {
         self.0 & FOUND != 0
     }
 
     /// Adds the mark that the source has more.
-    #[inline]
     pub(crate) fn with_more(self) -> Self {
         Self(self.0 | MORE)
     }
 
     /// Whether the source said that there is more.
-    #[inline]
     pub(crate) fn has_more(self) -> bool {
         self.0 & MORE != 0
     }
@@ -256,7 +248,6 @@ impl From<Readiness> for ReadinessBits {
 
 /// The readiness that an interest asks for.
 impl From<Interest> for ReadinessBits {
-    #[inline]
     fn from(Interest { readable, writable, priority }: Interest) -> Self {
         Readiness { readable, writable, priority, ..Readiness::EMPTY }.into()
     }

@@ -110,7 +110,6 @@ pub(crate) fn emulate<S: mio::event::Source + ?Sized>(
 
 /// Ends the watch of an fd, given by its number only.
 #[cfg(unix)]
-#[inline]
 pub(crate) fn delete_raw(registry: &mio::Registry, fd: i32) -> io::Result<()> {
     registry.deregister(&mut mio::unix::SourceFd(&fd))
 }

@@ -91,7 +91,6 @@ impl<Data> LoopHandle<Data> {
     /// assert_eq!(state.fired, [later]);
     /// # Ok::<(), soloop::Error>(())
     /// ```
-    #[inline]
     pub fn set_deadline(&mut self, token: Token<Timer>, deadline: Instant) -> bool {
         self.move_deadline(token, deadline, move |timer| timer.set_deadline(deadline))
     }

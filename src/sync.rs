@@ -18,7 +18,6 @@ pub(crate) use ::loom::sync::{
 pub(crate) use std::sync::PoisonError;
 
 /// Locks `mutex`, also after a panic.
-#[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -43,12 +43,10 @@ impl Hasher for KeyHasher {
         }
     }
 
-    #[inline]
     fn write_u32(&mut self, number: u32) {
         self.write_u64(number.into());
     }
 
-    #[inline]
     fn write_u64(&mut self, number: u64) {
         self.0 = self.0.rotate_left(32) ^ number;
     }
@@ -91,7 +89,6 @@ impl InterestToken {
         is_free.then(|| Self::from_bits(bits | u64::from(registration) << Self::PLACES))
     }
 
-    #[inline]
     pub(crate) fn other(key: OtherKey) -> Self {
         Self::from_bits(key.data().as_ffi())
     }
@@ -108,7 +105,6 @@ impl InterestToken {
     }
 
     /// What a kernel event carries.
-    #[inline]
     pub(crate) fn to_bits(self) -> u64 {
         self.0.get()
     }

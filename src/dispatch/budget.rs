@@ -113,13 +113,11 @@ impl Budget {
     }
 
     /// Whether this round refused something.
-    #[inline]
     pub(crate) fn has_refused(&self) -> bool {
         self.refused
     }
 
     /// Whether the round before refused something: due timers then come first.
-    #[inline]
     pub(crate) fn follows_refusal(&self) -> bool {
         self.follows_refusal
     }
@@ -137,7 +135,6 @@ impl Budget {
     }
 
     /// Whether no lane was refused in this round or the one before. Each lane may then use all the time there is.
-    #[inline]
     fn is_calm(&self) -> bool {
         u32::from_ne_bytes([self.starved, self.owed, self.closed, self.held]) == 0
     }
@@ -202,7 +199,6 @@ impl Budget {
     }
 
     /// The round is complete: lanes that it did not refuse have no claim on the next one.
-    #[inline]
     pub(crate) fn finish(&mut self) {
         self.starved &= self.closed;
     }

@@ -35,19 +35,16 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Applies ops and runs posts, if there are any.
-    #[inline]
     pub(super) fn apply_asked(&mut self, data: &mut Data) -> Outcome {
         if self.is_asked(data.loop_handle()) { self.apply_all_asked(data) } else { Ok(()) }
     }
 
     /// Whether there is an op to apply, a post to run, or an error to report.
-    #[inline]
     fn is_asked(&self, handle: &LoopHandle<Data>) -> bool {
         self.has_ops(handle) || !self.posts.is_empty() || !self.mailbox.is_empty()
     }
 
     /// Whether there is an op to apply, or an error to report.
-    #[inline]
     fn has_ops(&self, handle: &LoopHandle<Data>) -> bool {
         handle.has_ops() || !self.shared.dropped_guards().is_empty() || self.round.has_failed()
     }
@@ -113,7 +110,6 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Whether an item of `lane` may run in this round.
-    #[inline]
     pub(super) fn may_run(&mut self, lane: Lane, data: &mut Data) -> bool {
         self.budget.may_run(lane, tables(data).clock())
     }

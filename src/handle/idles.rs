@@ -25,18 +25,15 @@ impl<Data> Idles<Data> {
         Self { queue: VecDeque::new(), first: 0, names: VecDeque::new() }
     }
 
-    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
     }
 
-    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
     /// The token of the next idle to be pushed.
-    #[inline]
     fn next_token(&self) -> IdleToken {
         IdleToken(self.first + self.queue.len() as u64)
     }

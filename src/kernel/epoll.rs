@@ -47,7 +47,6 @@ fn rearm(interest: Interest, mode: Mode) -> Rearm {
     if is_repeated { Rearm::Repeated } else { Rearm::Native }
 }
 
-#[inline]
 fn data(key: InterestToken) -> EventData {
     EventData::new_u64(key.to_bits())
 }
@@ -214,7 +213,6 @@ impl Alarm {
     }
 
     /// Whether the alarm is set to `at`.
-    #[inline]
     pub(crate) fn is_set_to(&self, at: i64) -> bool {
         self.armed.load(Ordering::Relaxed) == at
     }

@@ -70,7 +70,6 @@ impl Deadline {
     const CANCELLED: i64 = i64::MIN;
 
     /// The deadline and the sequence number as one number, which is compared without a branch.
-    #[inline]
     fn order(&self) -> i128 {
         i128::from(self.at) << 32 | i128::from(self.sequence)
     }
@@ -107,7 +106,6 @@ impl Deadlines {
     }
 
     /// Whether the nearest deadline may be later than its bound.
-    #[inline]
     pub(crate) fn is_bound_old(&self) -> bool {
         self.bound_is_old
     }
@@ -297,13 +295,11 @@ impl Deadlines {
     }
 
     /// Whether the list of expired deadlines has an entry.
-    #[inline]
     pub(crate) fn is_any_due(&self) -> bool {
         !self.expired.is_empty()
     }
 
     /// The length of the list of expired deadlines.
-    #[inline]
     pub(crate) fn count_due(&self) -> usize {
         self.expired.len()
     }

@@ -132,7 +132,6 @@ impl Rows {
     }
 
     /// [`get`](Self::get), mutably, without the source.
-    #[inline]
     pub(super) fn get_mut(&mut self, key: InterestToken) -> Option<&mut Held> {
         self.get_with_source(key).map(|(_, held)| held)
     }

@@ -67,7 +67,6 @@ pub(crate) struct Slot<Data> {
 }
 
 impl<Data> Slot<Data> {
-    #[inline]
     pub(crate) fn call(&mut self, what: What<'_>, data: &mut Data) -> Answer {
         (self.callback)(Event { source: &mut *self.source, what }, data)
     }
@@ -122,7 +121,6 @@ where
 }
 
 /// The source as an `S`.
-#[inline]
 pub(crate) fn downcast_mut<S: EventSource>(source: &mut dyn AnySource) -> Option<&mut S> {
     (source as &mut dyn Any).downcast_mut()
 }

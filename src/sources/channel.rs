@@ -58,7 +58,6 @@ pub enum Event<T> {
 /// assert_eq!(state.sum, 55);
 /// # Ok::<(), soloop::Error>(())
 /// ```
-#[inline]
 pub fn channel<T>() -> (Sender<T>, Channel<T>) {
     with_bound(UNBOUNDED)
 }

@@ -146,7 +146,6 @@ impl Timer {
 
     /// Sets the deadline. An inserted timer takes it over with [`LoopHandle::update`](crate::LoopHandle::update);
     /// [`LoopHandle::set_deadline`](crate::LoopHandle::set_deadline) does both in one call.
-    #[inline]
     pub fn set_deadline(&mut self, deadline: Instant) {
         self.when = When::At(deadline);
     }

@@ -38,7 +38,6 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
-    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         !self.any.load(Ordering::Acquire)
     }
