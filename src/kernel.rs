@@ -32,7 +32,7 @@ use crate::{Interest, Mode};
 const EVENTS: usize = 1024;
 
 /// The longest time to wait.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Timeout {
     Zero,
     After(Duration),
@@ -41,7 +41,11 @@ pub(crate) enum Timeout {
 
 impl Timeout {
     pub(crate) fn at_most(self, limit: Duration) -> Self {
-        self.min(Some(limit).into())
+        match self {
+            Self::Zero => Self::Zero,
+            Self::After(timeout) => Some(timeout.min(limit)).into(),
+            Self::Never => Some(limit).into(),
+        }
     }
 }
 

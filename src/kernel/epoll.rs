@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -118,11 +117,14 @@ impl Poller {
     #[inline]
     pub(crate) fn wait(&mut self, timeout: Timeout) -> io::Result<()> {
         // Stays within an `int` of milliseconds, which any kernel accepts, also with nanoseconds.
-        const LONGEST: Duration = Duration::from_secs(i32::MAX as u64 / 1000 - 1);
+        const LONGEST: i64 = i32::MAX as i64 / 1000 - 1;
         let timeout = match timeout {
-            Timeout::Zero => Some(Timespec::default()),
+            Timeout::Zero => Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
             Timeout::Never => None,
-            Timeout::After(left) => Timespec::try_from(left.min(LONGEST)).ok(),
+            Timeout::After(left) => {
+                let tv_sec = i64::try_from(left.as_secs()).map_or(LONGEST, |s| s.min(LONGEST));
+                Some(Timespec { tv_sec, tv_nsec: left.subsec_nanos().into() })
+            }
         };
         self.events.clear();
         let room = rustix::buffer::spare_capacity(&mut self.events);
@@ -152,7 +154,7 @@ impl Poller {
     /// Whether the kernel has anything ready besides the loop's own fds.
     pub(crate) fn is_ready(&self) -> bool {
         let mut fds = [PollFd::new(self.poll.registry(), PollFlags::IN)];
-        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
     }
 }
 
@@ -206,7 +208,7 @@ impl Alarm {
         // Zero turns the alarm off; a deadline that has passed is set to one nanosecond, which fires at once.
         let left = at.map_or(0, |at| at.saturating_sub(now()).max(1));
         let it_value = Timespec { tv_sec: left / 1_000_000_000, tv_nsec: left % 1_000_000_000 };
-        let new = Itimerspec { it_interval: Timespec::default(), it_value };
+        let new = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
         timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &new)?;
         self.armed.store(armed, Ordering::Relaxed);
         Ok(())
