@@ -14,11 +14,10 @@ impl<Data: LoopData> Remote<Data> {
     /// `false` if the loop is gone; `source` and `callback` are dropped then.
     ///
     /// The insertion runs as a post. It returns neither a token nor an error, since its caller does not wait for it.
-    /// If the registration fails, the source is dropped, and a dispatch returns the error as
-    /// [`Error::Source`](crate::Error::Source) with a null token, unless a [policy](crate::EventLoop::on_error) decides
-    /// otherwise. The
-    /// callback learns its token from [`current`](crate::LoopHandle::current); to remove the source from outside,
-    /// insert it into a [`Scope`](crate::Scope) by [`insert_with`](Self::insert_with).
+    /// If the registration fails, the source is dropped, and a dispatch returns the error as [`Error::Source`] with a
+    /// null token, unless a [policy](crate::EventLoop::on_error) decides otherwise. The callback learns its token from
+    /// [`current`](crate::LoopHandle::current); to remove the source from outside, insert it into a
+    /// [`Scope`](crate::Scope) by [`insert_with`](Self::insert_with).
     ///
     /// # Examples
     ///
