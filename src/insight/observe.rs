@@ -11,7 +11,7 @@ mod slowest;
 mod spans;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::{AnyToken, Error, ErrorAction, Priority};
@@ -166,51 +166,82 @@ pub struct RoundReport {
 /// assert!(lateness.worst > Duration::ZERO);
 /// # Ok::<(), soloop::Error>(())
 /// ```
-#[expect(unused_variables, reason = "the defaults do nothing")]
 pub trait Observer {
     /// A dispatch begins; `round` is its number.
-    fn round_begin(&mut self, round: u64) {}
+    fn round_begin(&mut self, round: u64) {
+        let _ = round;
+    }
 
     /// A dispatch ended, with or without an error.
-    fn round_end(&mut self, report: &RoundReport) {}
+    fn round_end(&mut self, report: &RoundReport) {
+        let _ = report;
+    }
 
     /// The loop is about to wait for `timeout` at most; it may not have to.
-    fn wait_begin(&mut self, timeout: Option<Duration>) {}
+    fn wait_begin(&mut self, timeout: Option<Duration>) {
+        let _ = timeout;
+    }
 
     /// A wait ended.
-    fn wait_end(&mut self, report: &WaitReport) {}
+    fn wait_end(&mut self, report: &WaitReport) {
+        let _ = report;
+    }
 
     /// A callback is about to run.
-    fn callback_begin(&mut self, start: &CallbackStart<'_>) {}
+    fn callback_begin(&mut self, start: &CallbackStart<'_>) {
+        let _ = start;
+    }
 
     /// A callback ran.
-    fn callback_end(&mut self, report: &CallbackReport<'_>) {}
+    fn callback_end(&mut self, report: &CallbackReport<'_>) {
+        let _ = report;
+    }
 
     /// A source failed, or left an [orphan](Error::Orphan), and its own policy or the loop's decided on `action`.
     /// Called for every error, whatever the action.
-    fn error(&mut self, error: &Error, action: ErrorAction) {}
+    fn error(&mut self, error: &Error, action: ErrorAction) {
+        let _ = (error, action);
+    }
 }
 
 /// The methods of an observer that passes everything on: `$each` applies `$see` to each observer that it passes it to.
 macro_rules! pass_on {
     (|$self:ident, $see:ident| $each:expr) => {
-        pass_on! {
-            |$self, $see| $each;
-            round_begin(round: u64);
-            round_end(report: &RoundReport);
-            wait_begin(timeout: Option<Duration>);
-            wait_end(report: &WaitReport);
-            callback_begin(start: &CallbackStart<'_>);
-            callback_end(report: &CallbackReport<'_>);
-            error(error: &Error, action: ErrorAction);
-        }
-    };
-    (|$self:ident, $see:ident| $each:expr; $($method:ident($($argument:ident: $type:ty),+);)+) => {
-        $(fn $method(&mut self, $($argument: $type),+) {
+        fn round_begin(&mut self, round: u64) {
             let $self = self;
-            let $see = |observer: &mut dyn Observer| observer.$method($($argument),+);
+            let $see = |observer: &mut dyn Observer| observer.round_begin(round);
             $each
-        })+
+        }
+        fn round_end(&mut self, report: &RoundReport) {
+            let $self = self;
+            let $see = |observer: &mut dyn Observer| observer.round_end(report);
+            $each
+        }
+        fn wait_begin(&mut self, timeout: Option<Duration>) {
+            let $self = self;
+            let $see = |observer: &mut dyn Observer| observer.wait_begin(timeout);
+            $each
+        }
+        fn wait_end(&mut self, report: &WaitReport) {
+            let $self = self;
+            let $see = |observer: &mut dyn Observer| observer.wait_end(report);
+            $each
+        }
+        fn callback_begin(&mut self, start: &CallbackStart<'_>) {
+            let $self = self;
+            let $see = |observer: &mut dyn Observer| observer.callback_begin(start);
+            $each
+        }
+        fn callback_end(&mut self, report: &CallbackReport<'_>) {
+            let $self = self;
+            let $see = |observer: &mut dyn Observer| observer.callback_end(report);
+            $each
+        }
+        fn error(&mut self, error: &Error, action: ErrorAction) {
+            let $self = self;
+            let $see = |observer: &mut dyn Observer| observer.error(error, action);
+            $each
+        }
     };
 }
 
@@ -232,5 +263,9 @@ impl<O: Observer> Observer for Option<O> {
 /// An observer that other threads can read. (Callbacks use [`inspect`](crate::LoopHandle::inspect).) The lock is held
 /// only while the observer runs, never during a callback.
 impl<O: Observer> Observer for Arc<Mutex<O>> {
-    pass_on!(|shared, see| see(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner)));
+    pass_on!(|shared, see| see(&mut *lock(shared)));
+}
+
+fn lock<O>(observer: &Mutex<O>) -> MutexGuard<'_, O> {
+    observer.lock().unwrap_or_else(PoisonError::into_inner)
 }
