@@ -52,15 +52,6 @@ struct PingState {
     notifier: Mutex<Option<RawNotifier>>,
 }
 
-impl PingState {
-    /// Notifies the loop, if the source is registered.
-    fn tell(&self) {
-        if let Some(notifier) = &*lock(&self.notifier) {
-            notifier.notify();
-        }
-    }
-}
-
 /// Pings a [`PingSource`], from any thread. A clone pings the same source.
 #[derive(Clone, Debug)]
 pub struct Ping {
@@ -72,8 +63,10 @@ impl Ping {
     /// is gone.
     #[inline]
     pub fn ping(&self) {
-        if !self.shared.pinged.swap(true, Ordering::AcqRel) {
-            self.shared.tell();
+        if !self.shared.pinged.swap(true, Ordering::AcqRel)
+            && let Some(notifier) = &*lock(&self.shared.notifier)
+        {
+            notifier.notify();
         }
     }
 }

@@ -377,8 +377,9 @@ mod blocked {
         if blocked == 0 { Ok(()) } else { Err(error(blocked)) }
     }
 
+    /// `number` is at least 1.
     fn bit(number: i32) -> u64 {
-        u32::try_from(number - 1).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0)
+        1_u64.checked_shl(number as u32 - 1).unwrap_or(0)
     }
 
     /// The signals in `mask` that all threads block.
@@ -390,11 +391,8 @@ mod blocked {
     }
 
     fn of_thread(thread: &Path) -> Option<u64> {
-        parse(&fs::read_to_string(thread.join("status")).ok()?)
-    }
-
-    /// Parses `SigBlk` of `proc_pid_status(5)`: a mask in hexadecimal digits.
-    fn parse(status: &str) -> Option<u64> {
+        let status = fs::read_to_string(thread.join("status")).ok()?;
+        // `SigBlk` of `proc_pid_status(5)`: a mask in hexadecimal digits.
         let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;
         u64::from_str_radix(mask.trim(), 16).ok()
     }

@@ -178,8 +178,9 @@ impl<T> Default for TransientSource<T> {
 
 impl<T> From<T> for TransientSource<T> {
     fn from(source: T) -> Self {
-        let part = Part { source, registered: false, enabled: true, again: false };
-        Self { current: Some(part), ..Self::default() }
+        let mut transient = Self::default();
+        transient.replace(source);
+        transient
     }
 }
 
