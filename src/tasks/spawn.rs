@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use self::join::Report;
 use self::waits::{Wait, WaitCounts, Waiting};
 use self::with::{Call, With};
+use crate::sources::promise::Promise;
 use crate::sources::wake::{WakeReceiver, WakeState};
 use crate::{
     Clock, EventSource, InterestToken, LoopData, LoopHandle, PostAction, Readiness, Registrar,
@@ -44,13 +45,13 @@ where
     Fut: Future + 'static,
     Fut::Output: 'static,
 {
-    let report = Report::new();
-    let outcome = report.outcome();
+    let outcome = Arc::new(Promise::new());
+    let report = Report(Arc::clone(&outcome));
     let task = |cx| async move {
         let result = task(cx).await;
         report.finish(result);
     };
-    JoinHandle::new(spawn(handle, options, task), outcome)
+    JoinHandle { token: spawn(handle, options, task), outcome }
 }
 
 /// Implements [`LoopHandle::spawn`].
@@ -227,21 +228,14 @@ impl<Data: 'static> TaskContext<Data> {
     {
         let cx = self.clone();
         async move {
-            match deadline {
-                Some(deadline) => {
-                    let timeout = move |data: &mut Data| {
-                        TimeoutFuture::from_deadline(data.loop_handle(), deadline)
-                    };
-                    let timeout = cx.with(timeout).await;
-                    let _waiting = Waiting::new(&cx.waits, Wait::Sleep);
-                    timeout.await;
-                }
+            let timeout = move |data: &mut Data| match deadline {
+                Some(deadline) => TimeoutFuture::from_deadline(data.loop_handle(), deadline),
                 // Later than an [`Instant`] can express.
-                None => {
-                    let _waiting = Waiting::new(&cx.waits, Wait::Sleep);
-                    std::future::pending().await
-                }
-            }
+                None => TimeoutFuture::from_duration(data.loop_handle(), Duration::MAX),
+            };
+            let timeout = cx.with(timeout).await;
+            let _waiting = Waiting::new(&cx.waits, Wait::Sleep);
+            timeout.await;
         }
     }
 

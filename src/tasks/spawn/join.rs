@@ -45,15 +45,11 @@ use crate::sources::promise::Promise;
 /// # Ok::<(), soloop::Error>(())
 /// ```
 pub struct JoinHandle<R> {
-    token: Token<Task>,
-    outcome: Arc<Promise<R>>,
+    pub(super) token: Token<Task>,
+    pub(super) outcome: Arc<Promise<R>>,
 }
 
 impl<R> JoinHandle<R> {
-    pub(super) fn new(token: Token<Task>, outcome: Arc<Promise<R>>) -> Self {
-        Self { token, outcome }
-    }
-
     /// The token of the task: [`remove`](crate::LoopHandle::remove) cancels the task,
     /// [`disable`](crate::LoopHandle::disable) pauses it.
     pub fn token(&self) -> Token<Task> {
@@ -104,28 +100,18 @@ impl<R> fmt::Debug for JoinHandle<R> {
 }
 
 /// The end that stores the result. Dropped without a result, it reports that there is none.
-pub(super) struct Report<R> {
-    outcome: Arc<Promise<R>>,
-}
+pub(super) struct Report<R>(pub(super) Arc<Promise<R>>);
 
 impl<R> Report<R> {
-    pub(super) fn new() -> Self {
-        Self { outcome: Arc::new(Promise::new()) }
-    }
-
-    pub(super) fn outcome(&self) -> Arc<Promise<R>> {
-        Arc::clone(&self.outcome)
-    }
-
     pub(super) fn finish(self, result: R) {
-        self.outcome.settle(Some(result));
+        self.0.settle(Some(result));
     }
 }
 
 impl<R> Drop for Report<R> {
     fn drop(&mut self) {
-        if self.outcome.is_open() {
-            self.outcome.settle(None);
+        if self.0.is_open() {
+            self.0.settle(None);
         }
     }
 }

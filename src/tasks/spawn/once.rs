@@ -12,7 +12,7 @@ use crate::error::type_name::without_paths;
 use crate::sources::promise::Promise;
 use crate::{
     EventIterator, EventSource, InterestToken, LoopData, PostAction, Readiness, Registrar,
-    SourceGuard, SourceOptions,
+    SourceOptions,
 };
 
 impl<Data: 'static> TaskContext<Data> {
@@ -75,8 +75,17 @@ impl<Data: 'static> TaskContext<Data> {
     {
         let cx = self.clone();
         async move {
-            let inserted = cx.with(move |data| insert_once(source, data)).await;
-            let (guard, event) = inserted?;
+            let event = Arc::new(Promise::new());
+            let report = Report(Arc::clone(&event));
+            let insert = move |data: &mut Data| {
+                let options = SourceOptions::new().name(without_paths(type_name::<S>()));
+                let callback = move |event, _: &mut Data| report.finish(event);
+                let handle = data.loop_handle();
+                let inserted = handle.insert_once_with(options, Once(source), callback);
+                // The guard removes the source when it is dropped.
+                inserted.map(|token| handle.guard(token)).map_err(|refused| refused.error)
+            };
+            let guard = cx.with(insert).await?;
             let waiting = Waiting::new(&cx.waits, Wait::Source);
             let event = poll_fn(|cx| event.poll(cx)).await;
             drop(waiting);
@@ -87,27 +96,6 @@ impl<Data: 'static> TaskContext<Data> {
                 Err(io::Error::new(io::ErrorKind::NotConnected, text))
             })
         }
-    }
-}
-
-/// The guard that removes the source when it is dropped, and the place of its event.
-type Inserted<E> = (SourceGuard, Arc<Promise<io::Result<E>>>);
-
-fn insert_once<Data, S, E>(source: S, data: &mut Data) -> io::Result<Inserted<E>>
-where
-    Data: LoopData,
-    S: for<'a> EventSource<Event<'a> = E>,
-    S::Ret: Default,
-    E: 'static,
-{
-    let report = Report::new();
-    let event = report.outcome();
-    let options = SourceOptions::new().name(without_paths(type_name::<S>()));
-    let callback = move |event, _: &mut Data| report.finish(event);
-    let handle = data.loop_handle();
-    match handle.insert_once_with(options, Once(source), callback) {
-        Ok(token) => Ok((handle.guard(token), event)),
-        Err(refused) => Err(refused.error),
     }
 }
 
