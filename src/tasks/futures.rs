@@ -104,15 +104,15 @@ impl Work for Steps {
 pub struct Executor<T> {
     /// Dropped first, so that destructors of futures cannot schedule any more.
     incoming: mpsc::Receiver<LocalFuture<T>>,
-    /// A task is taken out of its slot while it is polled.
-    tasks: SlotMap<TaskKey, Option<ExecutorTask<T>>>,
+    tasks: SlotMap<TaskKey, ExecutorTask<T>>,
     /// The task that is being polled. It stays set if the poll panics.
     polling: Option<TaskKey>,
     receiver: WakeReceiver<Steps>,
 }
 
 struct ExecutorTask<T> {
-    future: LocalFuture<T>,
+    /// Taken out while it is polled: a poll that panics drops it.
+    future: Option<LocalFuture<T>>,
     wake: Arc<TaskWake>,
     waker: Waker,
 }
@@ -137,44 +137,35 @@ impl Wake for TaskWake {
 }
 
 impl<T> Executor<T> {
-    /// Takes the task of a step out of its slot; `None` if the task is gone.
-    fn begin(&mut self, step: Step) -> Option<(TaskKey, ExecutorTask<T>)> {
+    /// Polls the task of a step. Returns its result if it is done.
+    fn run(&mut self, step: Step) -> Option<T> {
         let key = match step {
             Step::Poll(key) => key,
             Step::New => {
-                let future = self.incoming.try_recv().ok()?;
+                let future = Some(self.incoming.try_recv().ok()?);
                 let wake_state = Arc::clone(self.receiver.wake_state());
                 self.tasks.insert_with_key(|key| {
                     // This step makes the first poll.
                     let queued = AtomicBool::new(true);
                     let wake = Arc::new(TaskWake { key, queued, wake_state });
-                    Some(ExecutorTask { future, waker: Arc::clone(&wake).into(), wake })
+                    ExecutorTask { future, waker: Arc::clone(&wake).into(), wake }
                 })
             }
         };
-        Some((key, self.tasks.get_mut(key)?.take()?))
-    }
-
-    /// Polls a task. Returns its result if it is done.
-    fn poll(&mut self, key: TaskKey, mut task: ExecutorTask<T>) -> Option<T> {
+        let task = self.tasks.get_mut(key)?;
+        let mut future = task.future.take()?;
         // From here on a wake-up requests another poll. The swap also acquires what the wakers did before.
         task.wake.queued.swap(false, Ordering::AcqRel);
         self.polling = Some(key);
-        let polled = task.future.as_mut().poll(&mut Context::from_waker(&task.waker));
+        let polled = future.as_mut().poll(&mut Context::from_waker(&task.waker));
         self.polling = None;
-        match polled {
-            Poll::Pending => {
-                if let Some(place) = self.tasks.get_mut(key) {
-                    *place = Some(task);
-                }
-                None
-            }
-            Poll::Ready(value) => {
-                task.wake.queued.store(true, Ordering::Release);
-                self.tasks.remove(key);
-                Some(value)
-            }
-        }
+        let Poll::Ready(value) = polled else {
+            task.future = Some(future);
+            return None;
+        };
+        task.wake.queued.store(true, Ordering::Release);
+        self.tasks.remove(key);
+        Some(value)
     }
 }
 
@@ -214,9 +205,7 @@ impl<T: 'static> EventSource for Executor<T> {
             self.tasks.remove(key);
         }
         let step = self.receiver.with_work(VecDeque::pop_front);
-        if let Some((key, task)) = step.and_then(|step| self.begin(step))
-            && let Some(value) = self.poll(key, task)
-        {
+        if let Some(value) = step.and_then(|step| self.run(step)) {
             callback(value);
         }
         Ok(self.receiver.answer())
