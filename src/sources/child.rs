@@ -13,7 +13,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 #[cfg(target_os = "linux")]
 use super::fd_watch::FdWatch;
-#[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
+#[cfg(feature = "signals")]
 use crate::Signals;
 use crate::{EventSource, InsertError, InterestToken, PostAction, Readiness, Registrar};
 #[cfg(target_os = "linux")]
@@ -85,7 +85,7 @@ enum ChildWatch {
     #[cfg(target_os = "linux")]
     Pidfd(OwnedFd, FdWatch),
     /// The signal comes for any child of the process.
-    #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
+    #[cfg(feature = "signals")]
     Sigchld(Signals),
 }
 
@@ -125,7 +125,15 @@ impl Child {
         mut child: process::Child,
         watch: impl FnOnce(&process::Child) -> io::Result<ChildWatch>,
     ) -> Result<Self, InsertError<process::Child>> {
-        match ChildWatch::begin(&mut child, watch) {
+        // The watch begins before the check: it may stay silent about a child that has ended. One that was reaped
+        // before may have left its pid to another process, whose watch is dropped here.
+        let watch = watch(&child);
+        let watch = match child.try_wait() {
+            Ok(None) => watch,
+            Ok(Some(_)) => Ok(ChildWatch::Ended(None)),
+            Err(error) => Err(error),
+        };
+        match watch {
             Ok(watch) => Ok(Self { child, watch, told: false }),
             Err(error) => Err(InsertError::new(error, child)),
         }
@@ -149,26 +157,14 @@ impl Child {
 }
 
 impl ChildWatch {
-    fn begin(
-        child: &mut process::Child,
-        watch: impl FnOnce(&process::Child) -> io::Result<Self>,
-    ) -> io::Result<Self> {
-        // The pid belongs to this child only until it is reaped.
-        if child.try_wait()?.is_some() {
-            return Ok(Self::Ended(None));
-        }
-        let watch = watch(child)?;
-        // If the child ended before the watch began, the watch stays silent.
-        Ok(if child.try_wait()?.is_some() { Self::Ended(None) } else { watch })
-    }
-
     #[cfg(target_os = "linux")]
     fn pidfd(child: &process::Child) -> io::Result<Self> {
         let fd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
         Ok(Self::Pidfd(fd, FdWatch::default()))
     }
 
-    #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
+    #[cfg(feature = "signals")]
+    #[cfg_attr(target_os = "linux", allow(dead_code, reason = "only a test uses it there"))]
     fn sigchld(_: &process::Child) -> io::Result<Self> {
         Signals::new([signal_hook::consts::SIGCHLD]).map(Self::Sigchld)
     }
@@ -179,7 +175,7 @@ impl ChildWatch {
             Self::Ended(ours) => *ours == Some(token),
             #[cfg(target_os = "linux")]
             Self::Pidfd(_, watch) => watch.is(token),
-            #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
+            #[cfg(feature = "signals")]
             Self::Sigchld(signals) => {
                 let mut arrived = false;
                 let empty = Readiness::EMPTY;
@@ -209,7 +205,7 @@ impl EventSource for Child {
             ChildWatch::Pidfd(fd, watch) => {
                 watch.register(registrar, fd.as_fd(), Interest::READ, Mode::OneShot)
             }
-            #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
+            #[cfg(feature = "signals")]
             ChildWatch::Sigchld(signals) => signals.register(registrar),
         }
     }
@@ -218,7 +214,7 @@ impl EventSource for Child {
         match &mut self.watch {
             #[cfg(target_os = "linux")]
             ChildWatch::Pidfd(..) => self.register(registrar),
-            #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
+            #[cfg(feature = "signals")]
             ChildWatch::Sigchld(signals) => signals.reregister(registrar),
             _ => Ok(()),
         }
@@ -234,7 +230,7 @@ impl EventSource for Child {
             }
             #[cfg(target_os = "linux")]
             ChildWatch::Pidfd(fd, watch) => watch.unregister(registrar, fd.as_fd()),
-            #[cfg(all(feature = "signals", any(test, not(target_os = "linux"))))]
+            #[cfg(feature = "signals")]
             ChildWatch::Sigchld(signals) => signals.unregister(registrar),
         }
     }
