@@ -10,7 +10,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::task::Waker;
 #[cfg(feature = "futures-io")]
@@ -81,14 +81,10 @@ const REARM: bool = cfg!(mio_unsupported_force_poll_poll);
 /// # Ok::<(), soloop::Error>(())
 /// ```
 pub struct Async<F: AsFd> {
-    /// `None` only while `into_inner` hands it out.
-    fd: Option<F>,
-    /// The number under which the fd was registered.
-    registered: RawFd,
+    /// What owns the fd, and the watch of it. `None` only while `into_inner` hands the fd out.
+    held: Option<(F, FdGuard)>,
     /// The fd's flags from before; `None` if it was non-blocking already.
     blocking: Option<OFlags>,
-    /// `None` once the fd is unregistered.
-    watch: Option<FdGuard>,
     waiters: Arc<Waiters>,
     /// Removes the loop's side, after `drop` has told the kernel.
     _guard: SourceGuard,
@@ -125,32 +121,26 @@ impl<F: AsFd> Async<F> {
     pub(crate) fn new<Data>(handle: &mut LoopHandle<Data>, fd: F) -> Result<Self, InsertError<F>> {
         let waiters = Arc::new(Waiters::default());
         match watch(handle, fd.as_fd(), &waiters) {
-            Ok((watch, guard, blocking)) => Ok(Self {
-                registered: fd.as_fd().as_raw_fd(),
-                fd: Some(fd),
-                blocking,
-                watch: Some(watch),
-                waiters,
-                _guard: guard,
-            }),
+            Ok((watch, guard, blocking)) => {
+                Ok(Self { held: Some((fd, watch)), blocking, waiters, _guard: guard })
+            }
             Err(error) => Err(InsertError::new(error, fd)),
         }
     }
 
     /// Borrows what owns the fd.
     pub fn get_ref(&self) -> &F {
-        self.fd.as_ref().expect("held until `into_inner`")
+        &self.held.as_ref().expect("held until `into_inner`").0
     }
 
     /// Borrows what owns the fd mutably, to read and write.
     pub fn get_mut(&mut self) -> &mut F {
-        self.fd.as_mut().expect("held until `into_inner`")
+        &mut self.held.as_mut().expect("held until `into_inner`").0
     }
 
     /// Returns what owns the fd, unregistered and in its former mode. It can be adapted again at once.
     pub fn into_inner(mut self) -> F {
-        self.release();
-        self.fd.take().expect("held until `into_inner`")
+        self.release().expect("held until `into_inner`")
     }
 
     /// Waits until a read would not block: there is data, the end, or an error.
@@ -166,8 +156,8 @@ impl<F: AsFd> Async<F> {
     /// Stores a waker for the next edge. The caller has to try after this.
     fn await_edge(&self, direction: Direction, place: u64, waker: &Waker) -> io::Result<()> {
         self.waiters.leave(direction, place, waker);
-        if REARM && let Some(watch) = &self.watch {
-            watch.rearm(self.get_ref().as_fd())?;
+        if REARM && let Some((fd, watch)) = &self.held {
+            watch.rearm(fd.as_fd())?;
         }
         Ok(())
     }
@@ -215,27 +205,25 @@ impl<F: AsFd> Async<F> {
         }
     }
 
-    /// Unregisters the fd and restores its mode.
-    fn release(&mut self) {
-        let Some(fd) = &self.fd else { return };
-        let fd = fd.as_fd();
-        if fd.as_raw_fd() != self.registered {
-            return;
-        }
-        if let Some(watch) = self.watch.take() {
-            // A failure can't be handled here; later events of the fd are not delivered.
-            let _ = watch.unregister(fd);
-        }
-        if let Some(flags) = self.blocking {
+    /// Hands out what owns the fd, unregistered and in its former mode.
+    fn release(&mut self) -> Option<F> {
+        let (owner, watch) = self.held.take()?;
+        // It fails for another fd than the one that was registered, which keeps its mode. Later events of the
+        // registered one are not delivered in any case.
+        let unregistered = watch.unregister(owner.as_fd());
+        if unregistered.is_ok()
+            && let Some(flags) = self.blocking
+        {
             // Setting the mode succeeded, so restoring it does, too.
-            let _ = fcntl_setfl(fd, flags);
+            let _ = fcntl_setfl(&owner, flags);
         }
+        Some(owner)
     }
 }
 
 impl<F: AsFd> Drop for Async<F> {
     fn drop(&mut self) {
-        self.release();
+        let _fd = self.release();
         self.waiters.clear();
     }
 }
