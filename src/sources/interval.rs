@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::timer::When;
 use crate::{Clock, EventSource, InterestToken, PostAction, Readiness, Registrar};
 
 /// The event of an [`Interval`].
@@ -64,7 +65,8 @@ pub struct Tick {
 #[doc(alias = "set_interval")]
 pub struct Interval {
     period: Duration,
-    beat: Beat,
+    /// The next tick. A duration: one period after the next registration.
+    next: When,
     token: Option<InterestToken>,
     /// The deadline in the deadline queue, until it is delivered.
     armed: Option<Instant>,
@@ -72,27 +74,10 @@ pub struct Interval {
     clock: Option<Clock>,
 }
 
-/// The state of the ticks.
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Beat {
-    /// The next tick is due one period after the next registration.
-    Rest,
-    /// The next tick is due at this time.
-    Next(Instant),
-    /// The next tick is later than an [`Instant`] can express.
-    Over,
-}
-
-impl Beat {
-    fn after(start: Instant, period: Duration) -> Self {
-        start.checked_add(period).map_or(Self::Over, Self::Next)
-    }
-}
-
 impl Interval {
     /// Makes an interval whose first tick is due one `period` after it is inserted, on the loop's clock.
     pub fn new(period: Duration) -> Self {
-        Self { period, beat: Beat::Rest, token: None, armed: None, clock: None }
+        Self { period, next: When::after(period), token: None, armed: None, clock: None }
     }
 
     /// Makes an interval whose first tick is due at `first`, the others every `period` after it. If `first` has
@@ -123,7 +108,7 @@ impl Interval {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn starting_at(first: Instant, period: Duration) -> Self {
-        Self { beat: Beat::Next(first), ..Self::new(period) }
+        Self { next: When::At(first), ..Self::new(period) }
     }
 
     /// The time between two ticks.
@@ -137,29 +122,21 @@ impl Interval {
     pub fn set_period(&mut self, period: Duration) {
         if period != self.period {
             self.period = period;
-            self.beat = Beat::Rest;
+            self.next = When::after(period);
         }
     }
 
     /// When the next tick is due. `None` if it never comes, or if it depends on an insertion or update that has not
     /// happened yet.
     pub fn next_deadline(&self) -> Option<Instant> {
-        match self.beat {
-            Beat::Next(deadline) => Some(deadline),
-            Beat::Rest | Beat::Over => None,
-        }
+        self.next.deadline()
     }
 
     /// Puts the next tick into the deadline queue. A deadline that is already queued stays: arming it again would
     /// remove it from the current round, and a source that is re-registered in every round would never fire.
     fn arm(&mut self, registrar: &mut Registrar<'_>) {
-        if self.clock.is_none() {
-            self.clock = Some(registrar.clock().clone());
-        }
-        if self.beat == Beat::Rest {
-            self.beat = Beat::after(registrar.now(), self.period);
-        }
-        let next = self.next_deadline();
+        self.clock.get_or_insert_with(|| registrar.clock().clone());
+        let next = self.next.fix_deadline(registrar);
         if self.armed == next {
             return;
         }
@@ -223,7 +200,7 @@ impl EventSource for Interval {
     where
         F: FnMut(Tick) -> PostAction,
     {
-        let (Beat::Next(due), Some(clock)) = (self.beat, &self.clock) else {
+        let (When::At(due), Some(clock)) = (self.next, &self.clock) else {
             return Ok(PostAction::Continue);
         };
         if self.token != Some(token) {
@@ -236,7 +213,7 @@ impl EventSource for Interval {
             return Ok(PostAction::Reregister);
         }
         let tick = latest(due, self.period, now);
-        self.beat = Beat::after(tick.deadline, self.period);
+        self.next = tick.deadline.checked_add(self.period).into();
         Ok(match callback(tick) {
             PostAction::Continue | PostAction::Again | PostAction::Reregister => {
                 PostAction::Reregister

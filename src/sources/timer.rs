@@ -74,9 +74,10 @@ pub struct Timer {
     when: When,
 }
 
-/// [`When::At`], the largest, leaves room for the other variants, so that a timer takes three words.
+/// When a [`Timer`] fires, or an `Interval` ticks next. [`When::At`], the largest, leaves room for the other variants,
+/// so that a timer takes three words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum When {
+pub(super) enum When {
     At(Instant),
     /// This many nanoseconds after the next registration.
     After(u64),
@@ -84,8 +85,31 @@ enum When {
 }
 
 impl When {
-    fn after(duration: Duration) -> Self {
+    pub(super) fn after(duration: Duration) -> Self {
         u64::try_from(duration.as_nanos()).map_or(Self::Never, Self::After)
+    }
+
+    #[inline]
+    pub(super) fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::At(deadline) => Some(deadline),
+            Self::After(_) | Self::Never => None,
+        }
+    }
+
+    /// Returns the deadline, and turns a duration into one that counts from now.
+    #[inline]
+    pub(super) fn fix_deadline(&mut self, registrar: &Registrar<'_>) -> Option<Instant> {
+        if let Self::After(nanos) = *self {
+            *self = registrar.now().checked_add(Duration::from_nanos(nanos)).into();
+        }
+        self.deadline()
+    }
+}
+
+impl From<Option<Instant>> for When {
+    fn from(deadline: Option<Instant>) -> Self {
+        deadline.map_or(Self::Never, Self::At)
     }
 }
 
@@ -160,20 +184,7 @@ impl Timer {
     /// insertion that has not happened yet.
     #[inline]
     pub fn current_deadline(&self) -> Option<Instant> {
-        match self.when {
-            When::At(deadline) => Some(deadline),
-            When::After(_) | When::Never => None,
-        }
-    }
-
-    /// Returns the deadline, and turns a duration into one that counts from now.
-    #[inline]
-    fn fix_deadline(&mut self, registrar: &Registrar<'_>) -> Option<Instant> {
-        if let When::After(nanos) = self.when {
-            let deadline = registrar.now().checked_add(Duration::from_nanos(nanos));
-            self.when = deadline.map_or(When::Never, When::At);
-        }
-        self.current_deadline()
+        self.when.deadline()
     }
 }
 
@@ -183,12 +194,12 @@ impl EventSource for Timer {
     type Error = Infallible;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.token = self.fix_deadline(registrar).map(|deadline| registrar.arm(deadline));
+        self.token = self.when.fix_deadline(registrar).map(|deadline| registrar.arm(deadline));
         Ok(())
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        match (self.token, self.fix_deadline(registrar)) {
+        match (self.token, self.when.fix_deadline(registrar)) {
             (Some(token), Some(deadline)) => registrar.rearm(token, deadline),
             _ => {
                 self.unregister(registrar)?;
@@ -221,24 +232,16 @@ impl EventSource for Timer {
         if self.token != Some(token) {
             return Ok(PostAction::Continue);
         }
-        Ok(match callback(deadline) {
-            TimeoutAction::Drop => {
-                // Also inside a composite, which may go on.
-                self.when = When::Never;
-                PostAction::Remove
-            }
-            TimeoutAction::Keep => {
-                self.when = When::Never;
-                PostAction::Reregister
-            }
-            TimeoutAction::ToInstant(deadline) => {
-                self.set_deadline(deadline);
-                PostAction::Reregister
-            }
-            TimeoutAction::ToDuration(duration) => {
-                self.set_duration(duration);
-                PostAction::Reregister
-            }
+        let answer = callback(deadline);
+        self.when = match answer {
+            // `Drop` also inside a composite, which may go on.
+            TimeoutAction::Drop | TimeoutAction::Keep => When::Never,
+            TimeoutAction::ToInstant(deadline) => When::At(deadline),
+            TimeoutAction::ToDuration(duration) => When::after(duration),
+        };
+        Ok(match answer {
+            TimeoutAction::Drop => PostAction::Remove,
+            _ => PostAction::Reregister,
         })
     }
 }
