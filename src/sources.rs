@@ -3,18 +3,7 @@
 pub mod channel;
 #[cfg(any(target_os = "linux", all(unix, feature = "signals")))]
 pub mod child;
-#[cfg(any(
-    target_os = "linux",
-    all(
-        unix,
-        any(
-            feature = "calloop",
-            feature = "inspector",
-            feature = "signals",
-            feature = "wayland-client"
-        )
-    )
-))]
+#[cfg(unix)]
 pub(crate) mod fd_watch;
 #[cfg(unix)]
 pub mod generic;

@@ -1,8 +1,9 @@
 //! Fds: the source [`Generic`].
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::AsFd;
 
+use super::fd_watch::FdWatch;
 use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
 
 pub use super::mio_source::Ready;
@@ -63,14 +64,13 @@ pub struct Generic<T> {
     /// How often it is reported; a change takes effect with [`LoopHandle::update`](crate::LoopHandle::update).
     pub mode: Mode,
     io: T,
-    /// The registration, and the number of the fd that was registered.
-    registered: Option<(InterestToken, RawFd)>,
+    watch: FdWatch,
 }
 
 impl<T> Generic<T> {
     /// Makes a source that watches the fd of `io`.
     pub fn new(io: T, interest: Interest, mode: Mode) -> Self {
-        Self { interest, mode, io, registered: None }
+        Self { interest, mode, io, watch: FdWatch::default() }
     }
 
     /// Borrows what owns the fd.
@@ -98,29 +98,15 @@ impl<T: AsFd + 'static> EventSource for Generic<T> {
 
     #[inline(always)]
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let fd = self.io.as_fd();
-        let token = registrar.register_fd(fd, self.interest, self.mode)?;
-        self.registered = Some((token, fd.as_raw_fd()));
-        Ok(())
+        self.watch.register(registrar, self.io.as_fd(), self.interest, self.mode)
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let Some((token, _)) = self.registered else {
-            return self.register(registrar);
-        };
-        if registrar.modify_fd(token, self.io.as_fd(), self.interest, self.mode)? {
-            return Ok(());
-        }
-        // A new token makes later events of the old file recognisable as stale.
-        self.register(registrar)?;
-        registrar.unregister_fd(token, self.io.as_fd())
+        self.register(registrar)
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        match self.registered.take() {
-            Some((token, _)) => registrar.unregister_fd(token, self.io.as_fd()),
-            None => Ok(()),
-        }
+        self.watch.unregister(registrar, self.io.as_fd())
     }
 
     #[inline]
@@ -133,13 +119,15 @@ impl<T: AsFd + 'static> EventSource for Generic<T> {
     where
         F: FnMut(Ready<'_, T>) -> io::Result<PostAction>,
     {
-        let Some((_, registered)) = self.registered.filter(|(ours, _)| *ours == token) else {
+        if !self.watch.is(token) {
             return Ok(PostAction::Continue);
-        };
+        }
         let action = callback(Ready { readiness, io: &mut self.io })?;
-        let replaced = self.io.as_fd().as_raw_fd() != registered;
         Ok(match action {
-            PostAction::Continue | PostAction::Again if replaced => PostAction::Reregister,
+            // The callback replaced the fd.
+            PostAction::Continue | PostAction::Again if !self.watch.has(self.io.as_fd()) => {
+                PostAction::Reregister
+            }
             action => action,
         })
     }
