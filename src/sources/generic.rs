@@ -98,11 +98,13 @@ impl<T: AsFd + 'static> EventSource for Generic<T> {
 
     #[inline(always)]
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        // Also if whatever contains this source left out to unregister it.
+        self.watch = FdWatch::default();
         self.watch.register(registrar, self.io.as_fd(), self.interest, self.mode)
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.register(registrar)
+        self.watch.register(registrar, self.io.as_fd(), self.interest, self.mode)
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
