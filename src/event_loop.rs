@@ -167,9 +167,9 @@ impl<Data> EventLoop<Data> {
         let registry = poller.registry().try_clone()?;
         let ready = ReadyQueue::new(mio::Waker::new(&registry, mio::Token(WAKER as usize))?);
         let alarm = Alarm::new(&registry)?;
-        let shared = Shared::new(ready, alarm, &clock);
+        let shared = Shared::new(ready, alarm, clock);
         let (mailbox, local_posts) = (Arc::new(Mailbox::new()), Arc::new(Mailbox::new()));
-        let registrations = Registrations::new(registry, Arc::clone(&shared), clock);
+        let registrations = Registrations::new(registry, Arc::clone(&shared));
         let handle = LoopHandle::new(registrations, Arc::clone(&mailbox), Arc::clone(&local_posts));
         let event_loop = Self {
             _thread: SendARemote::INSTEAD,

@@ -510,12 +510,12 @@ impl<Data> LoopHandle<Data> {
 
     /// The time on the loop's clock: [`Instant::now`], or that of the [manual clock](Clock::manual).
     pub fn now(&self) -> Instant {
-        self.registrations.clock().now()
+        self.clock().now()
     }
 
     /// The loop's clock. Clone it for code that has no handle.
     pub fn clock(&self) -> &Clock {
-        self.registrations.clock()
+        self.registrations.shared().clock()
     }
 
     /// The [`Registrar`] of an inserted source, to register something that the source does not own, such as an fd in
@@ -622,12 +622,12 @@ impl<Data> LoopHandle<Data> {
     /// The next op to apply, if it runs no user code or `may_run` allows it. First queues the removals that dropped
     /// guards asked for.
     #[inline]
-    pub(crate) fn next_op(&mut self, may_run: impl FnOnce(&Clock) -> bool) -> Option<Op<Data>> {
+    pub(crate) fn next_op(&mut self, may_run: impl FnOnce() -> bool) -> Option<Op<Data>> {
         if !self.registrations.shared().dropped_guards().is_empty() {
             self.take_dropped_guards();
         }
         let next = self.ops.front()?;
-        if next.runs_user_code() && !may_run(self.registrations.clock()) {
+        if next.runs_user_code() && !may_run() {
             return None;
         }
         pop_front(&mut self.ops)

@@ -58,7 +58,6 @@ pub(crate) struct Registrations {
     /// In an `Arc`, so that whatever outlives the loop can tell that the loop is gone.
     registry: Arc<mio::Registry>,
     shared: Arc<Shared>,
-    clock: Clock,
     rows: Rows,
     /// The interest that was registered last under each fd number. The kernel forgets a registration by number, and the
     /// number may belong to another source by then. Numbers are small: a process always gets the lowest free one.
@@ -128,11 +127,10 @@ fn mark_of<S: 'static>() -> u32 {
 }
 
 impl Registrations {
-    pub(crate) fn new(registry: mio::Registry, shared: Arc<Shared>, clock: Clock) -> Self {
+    pub(crate) fn new(registry: mio::Registry, shared: Arc<Shared>) -> Self {
         Self {
             registry: Arc::new(registry),
             shared,
-            clock,
             rows: Rows::default(),
             fds: Vec::new(),
             lost: Vec::new(),
@@ -159,11 +157,6 @@ impl Registrations {
     #[inline]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
-    }
-
-    #[inline]
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.clock
     }
 
     // Sources.
@@ -386,7 +379,7 @@ impl Registrations {
         let options = self.options.get(turn.source);
         let ends = options
             .and_then(|options| options.time_budget)
-            .map(|time| self.clock.now_stamp().saturating_add(nanos(time)));
+            .map(|time| self.shared.clock().now_stamp().saturating_add(nanos(time)));
         let callbacks = options.and_then(|options| options.budget).unwrap_or(DEFAULT_BUDGET);
         SourceBudget { callbacks, ends }
     }

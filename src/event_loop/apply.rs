@@ -55,7 +55,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.posts.is_empty() && !self.mailbox.is_empty() {
             self.mailbox.take(&mut self.posts);
         }
-        while !self.posts.is_empty() && self.may_run(Lane::Apply, data) {
+        while !self.posts.is_empty() && self.may_run(Lane::Apply) {
             if let Some(post) = pop_front(&mut self.posts) {
                 self.run_user_code(Subject::of(CallbackKind::Remote), data, post);
             }
@@ -95,9 +95,7 @@ impl<Data: LoopData> EventLoop<Data> {
         self.shared.set_applying(true);
         // Cleared after a panic, too: requests made from then on do not come from an op.
         let applied = catch_unwind(AssertUnwindSafe(|| -> Outcome {
-            while let Some(op) =
-                self.own_handle(data)?.next_op(|clock| self.budget.may_run(Lane::Apply, clock))
-            {
+            while let Some(op) = self.own_handle(data)?.next_op(|| self.may_run(Lane::Apply)) {
                 self.take_lost(data);
                 self.apply_op(op, data);
             }
@@ -110,8 +108,8 @@ impl<Data: LoopData> EventLoop<Data> {
     }
 
     /// Whether an item of `lane` may run in this round.
-    pub(super) fn may_run(&mut self, lane: Lane, data: &mut Data) -> bool {
-        self.budget.may_run(lane, tables(data).clock())
+    pub(super) fn may_run(&mut self, lane: Lane) -> bool {
+        self.budget.may_run(lane, self.shared.clock())
     }
 
     fn apply_op(&mut self, op: Op<Data>, data: &mut Data) {

@@ -111,9 +111,9 @@ impl<Data: LoopData> EventLoop<Data> {
     /// ```
     pub fn run_until(&mut self, deadline: Instant, data: &mut Data) -> Result<()> {
         while !self.shared.take_stop() {
-            let left = deadline.saturating_duration_since(self.shared.now());
+            let left = deadline.saturating_duration_since(self.shared.clock().now());
             self.dispatch_once(Some(left), true, data)?;
-            if self.shared.now() >= deadline {
+            if self.shared.clock().now() >= deadline {
                 break;
             }
         }

@@ -53,7 +53,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Delivers what one lane has, as far as the budget goes.
     #[inline(never)]
     fn deliver_lane(&mut self, lane: Lane, data: &mut Data) -> Outcome {
-        while self.has_next(lane, data) && self.may_run(lane, data) {
+        while self.has_next(lane, data) && self.may_run(lane) {
             let registrations = tables(data);
             // `None` also if the source gets no events.
             let turn = match lane {
@@ -109,8 +109,8 @@ impl<Data: LoopData> EventLoop<Data> {
         let registrations = self.own_handle(data)?.registrations_mut();
         self.round.set_done();
         let may_go_on = registrations.may_go_on(turn.interest);
-        let has_budget = applied.is_ok() && budget.goes_on(registrations.clock());
-        let goes_on = may_go_on && has_budget && self.may_run(lane, data);
+        let has_budget = applied.is_ok() && budget.goes_on(self.shared.clock());
+        let goes_on = may_go_on && has_budget && self.may_run(lane);
         if !goes_on {
             let registrations = tables(data);
             if may_go_on {
@@ -222,7 +222,7 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     pub(super) fn run_idles(&mut self, data: &mut Data) -> Outcome {
         for _ in 0..data.loop_handle().idles.len() {
-            if !self.may_run(Lane::Idle, data) {
+            if !self.may_run(Lane::Idle) {
                 return Ok(());
             }
             if let Some((name, idle)) = data.loop_handle().idles.pop() {

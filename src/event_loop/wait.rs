@@ -79,8 +79,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let called = self.round.take_calls();
         let stays_awake = ran_user_code || called && handle.registrations().host().is_some();
         let timeout = if stays_awake { Timeout::Zero } else { timeout.into() };
-        let mut passes_time =
-            timeout != Timeout::Zero && handle.registrations().clock().is_manual();
+        let mut passes_time = timeout != Timeout::Zero && self.shared.clock().is_manual();
         let mut asked = if passes_time { Timeout::Zero } else { timeout };
         loop {
             let notified = self.poll(asked, in_run, data)?;
@@ -99,7 +98,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.has_work(handle) || in_run && self.shared.is_stopping() {
             return false;
         }
-        let clock = handle.registrations().clock();
+        let clock = self.shared.clock();
         let now = clock.now_stamp();
         let until = self.shared.nearest_deadline().map(|at| duration(at.saturating_sub(now)));
         let step = until.map_or(timeout, |until| timeout.at_most(until));
@@ -189,13 +188,12 @@ impl<Data: LoopData> EventLoop<Data> {
             return Ok(Timeout::Zero);
         }
         let Some(nearest) = self.shared.nearest_deadline() else { return Ok(timeout) };
-        let registrations = handle.registrations();
-        if registrations.clock().is_manual() || self.shared.alarm().is_set_to(nearest) {
+        if self.shared.clock().is_manual() || self.shared.alarm().is_set_to(nearest) {
             return Ok(timeout);
         }
         // The clock was just read, to see that nothing is due.
         let now = self.shared.latest();
-        let needed = self.shared.is_exported() || registrations.host().is_some();
+        let needed = self.shared.is_exported() || handle.registrations().host().is_some();
         if Alarm::PRECISE && (needed || !Alarm::OPTIONAL) {
             self.shared.alarm().set(Some(nearest), || now)?;
             return Ok(timeout);

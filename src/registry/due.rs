@@ -163,7 +163,7 @@ impl Registrations {
     /// How late the deadline that is being delivered is, if `interest` is one.
     pub(crate) fn lateness(&self, interest: InterestToken) -> Option<Duration> {
         let (_, at) = self.delivered.filter(|(delivered, _)| *delivered == interest)?;
-        Some(duration(self.clock.now_stamp().saturating_sub(at)))
+        Some(duration(self.shared.clock().now_stamp().saturating_sub(at)))
     }
 
     /// Looks up the nearest deadline again, if the previous one has gone.

@@ -352,12 +352,12 @@ impl<'a> Registrar<'a> {
 
     /// The time on the loop's clock.
     pub fn now(&self) -> Instant {
-        self.registrations.clock().now()
+        self.clock().now()
     }
 
     /// The loop's clock, to keep for reading it in `process_events`.
     pub fn clock(&self) -> &Clock {
-        self.registrations.clock()
+        self.registrations.shared().clock()
     }
 
     /// Makes the loop wait in this source from now on, and not in the kernel. Returns what the source needs for that.

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 use crate::clock::{Clock, FollowsClock};
 use crate::kernel::Alarm;
@@ -40,12 +39,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(ready: ReadyQueue, alarm: Alarm, clock: &Clock) -> Arc<Self> {
+    pub(crate) fn new(ready: ReadyQueue, alarm: Alarm, clock: Clock) -> Arc<Self> {
         let shared = Arc::new(Self {
             ready,
             dropped_guards: Mailbox::new(),
             alarm,
-            clock: clock.clone(),
+            clock,
             stop: AtomicBool::new(false),
             again: AtomicBool::new(false),
             applying: AtomicBool::new(false),
@@ -55,7 +54,7 @@ impl Shared {
             latest: AtomicI64::new(LONG_AGO),
         });
         let follower: Weak<Self> = Arc::downgrade(&shared);
-        clock.tell(follower);
+        shared.clock.tell(follower);
         shared
     }
 
@@ -81,9 +80,9 @@ impl Shared {
 
     // The time.
 
-    /// The time on the loop's clock.
-    pub(crate) fn now(&self) -> Instant {
-        self.clock.now()
+    #[inline]
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Reads the clock, on the scale of deadlines.

@@ -34,11 +34,10 @@ impl ReadyQueue {
 
 fn shared() -> Arc<Shared> {
     let poll = mio::Poll::new().unwrap();
-    let clock = Clock::manual();
     let ready =
         ReadyQueue::new(mio::Waker::new(poll.registry(), mio::Token(WAKER as usize)).unwrap());
     let alarm = Alarm::new(poll.registry()).unwrap();
-    Shared::new(ready, alarm, &clock)
+    Shared::new(ready, alarm, Clock::manual())
 }
 
 fn notifier_of(shared: &Arc<Shared>) -> Notifier {
@@ -479,7 +478,7 @@ fn time(_: &mut EventLoop<State>, state: &mut State) -> Vec<Work> {
         TimeoutAction::Drop
     };
     state.handle.insert_source(timer, callback).unwrap();
-    let clock = state.handle.registrations().clock().clone();
+    let clock = state.handle.clock().clone();
     vec![work(move || clock.advance(Duration::from_secs(1)))]
 }
 
