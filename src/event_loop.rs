@@ -497,9 +497,7 @@ impl<Data: LoopData> EventLoop<Data> {
         };
         let registrations = handle.registrations_mut();
         registrations.renew_nearest();
-        // The kernel makes no new edge for level-triggered fds that stay ready.
-        let has_level = self.round.take_delivered_level() | registrations.take_changed_level();
-        let may_be_more = has_level || self.poller.was_full();
+        let may_be_more = registrations.take_quiet_level() || self.poller.was_full();
         let work = self.has_work(handle) || may_be_more && self.poller.is_ready();
         self.shared.publish_readiness(work, || self.has_work(handle));
     }

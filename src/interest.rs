@@ -174,11 +174,6 @@ impl ReadinessBits {
         if level { Self(self.0 | LEVEL) } else { self }
     }
 
-    /// Whether the fd's events are repeated by the kernel.
-    pub(crate) fn is_level(self) -> bool {
-        self.0 & LEVEL != 0
-    }
-
     /// Whether the kernel repeats all of it. It does not repeat what the source said.
     pub(crate) fn is_told_again(self) -> bool {
         self.0 & (LEVEL | MORE) == LEVEL

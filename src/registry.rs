@@ -78,9 +78,9 @@ pub(crate) struct Registrations {
     emulates_level: bool,
     /// Whether there ever was a mio source.
     has_mio: bool,
-    /// The registration of a level-triggered fd was changed. If the fd was ready, the kernel makes no edge for it: to the
-    /// kernel it never ceased to be.
-    changed_level: bool,
+    /// An event of a level-triggered fd had its turn, or the registration of such an fd was changed. If the fd is still
+    /// ready, the kernel makes no new edge for it: to the kernel it never ceased to be.
+    quiet_level: bool,
     /// The source that hosts another loop and in which this loop waits.
     host: Option<SourceKey>,
     /// The source whose callback runs.
@@ -142,7 +142,7 @@ impl Registrations {
             emulates_oneshot: false,
             emulates_level: false,
             has_mio: false,
-            changed_level: false,
+            quiet_level: false,
             host: None,
             running: None,
             touched: false,
@@ -418,7 +418,9 @@ impl Registrations {
         let (Holder { source, flags, moves, .. }, held) = self.rows.get_with_source(interest)?;
         let mut readiness = std::mem::replace(&mut held.ready, ReadinessBits::NONE);
         if let Watch::Io(io) = held.watch {
-            readiness = readiness.wanted(io.wants).with_level(io.rearm == Rearm::Repeated);
+            let is_level = io.rearm == Rearm::Repeated;
+            readiness = readiness.wanted(io.wants).with_level(is_level);
+            self.quiet_level |= is_level;
         }
         let (once, has_budget) = (flags & ONCE != 0, flags & BUDGET != 0);
         let turn = Turn { source, interest, readiness, once, has_budget };

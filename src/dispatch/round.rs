@@ -37,8 +37,6 @@ pub(crate) struct Round {
     ran_user_code: bool,
     /// Callbacks ran since the last wait, and may have asked a hosted loop for something.
     called: bool,
-    /// An event of a level-triggered fd was delivered: the kernel repeats it while the fd is ready.
-    delivered_level: bool,
 }
 
 impl Round {
@@ -171,17 +169,6 @@ impl Round {
     #[inline]
     pub(crate) fn take_calls(&mut self) -> bool {
         std::mem::take(&mut self.called)
-    }
-
-    /// Notes that an event was delivered.
-    #[inline]
-    pub(crate) fn delivered(&mut self, readiness: ReadinessBits) {
-        self.delivered_level |= readiness.is_level();
-    }
-
-    /// Whether the kernel repeats something that was delivered; resets the note.
-    pub(crate) fn take_delivered_level(&mut self) -> bool {
-        std::mem::take(&mut self.delivered_level)
     }
 
     // What a panic interrupts.

@@ -159,7 +159,6 @@ impl<Data: LoopData> EventLoop<Data> {
     fn end_turn(&mut self, answer: Answer, turn: Turn, data: &mut Data) -> Outcome {
         let has_more = self.shared.is_again();
         let mut registrations = self.own_handle(data)?.registrations_mut();
-        self.round.delivered(turn.readiness);
         let is_over = matches!(answer, Ok(PostAction::Continue)) && !has_more;
         if !is_over || registrations.emulates_level() {
             self.answered(answer, turn, data);

@@ -49,14 +49,14 @@ impl Registrations {
         if let Some(held) = self.rows.get_mut(key) {
             let io = IoWatch { fd, wants: interest.into(), rearm };
             let before = std::mem::replace(&mut held.watch, Watch::Io(io));
-            self.changed_level |=
+            self.quiet_level |=
                 matches!(before, Watch::Io(IoWatch { rearm: Rearm::Repeated, .. }));
         }
     }
 
-    /// Whether the registration of a level-triggered fd was changed; resets the note.
-    pub(crate) fn take_changed_level(&mut self) -> bool {
-        std::mem::take(&mut self.changed_level)
+    /// Whether a level-triggered fd may be ready for which the kernel makes no new edge; resets the note.
+    pub(crate) fn take_quiet_level(&mut self) -> bool {
+        std::mem::take(&mut self.quiet_level)
     }
 
     /// Makes the kernel forget the fd with the number in `io`, unless the number belongs to another interest by now.
