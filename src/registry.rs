@@ -29,11 +29,9 @@ mod rows;
 pub(crate) mod scope;
 pub(crate) mod slot;
 pub(crate) mod source;
-mod watch;
 
-pub(crate) use rows::{Held, Interests};
+pub(crate) use rows::{Held, Interests, IoWatch, Watch};
 use rows::{Holder, Row, Rows};
-pub(crate) use watch::{IoWatch, Watch};
 
 /// Registered: receives events, unless it is silent.
 const ENABLED: u8 = 1;
@@ -206,9 +204,9 @@ impl Registrations {
     /// Removes an interest that its source did not take back.
     #[cold]
     fn forget_interest(&mut self, key: InterestToken) {
-        if let Some((source, &Held { watch: Watch::Io(io), .. })) = self.rows.get(key) {
+        if let Some((holder, &mut Held { watch: Watch::Io(io), .. })) = self.rows.get(key) {
             // Ignore a failure: the kernel may have forgotten the fd already.
-            let _ = self.forget_fd(source, io, key, false);
+            let _ = self.forget_fd(holder.source, io, key, false);
         }
         self.remove_interest(key);
     }
@@ -333,8 +331,8 @@ impl Registrations {
 
     /// The priority of the source of an interest.
     #[inline]
-    pub(crate) fn priority_of(&self, interest: InterestToken) -> Priority {
-        self.rows.get(interest).map_or(Priority::Normal, |(source, _)| self.priority(source))
+    pub(crate) fn priority_of(&mut self, interest: InterestToken) -> Priority {
+        self.rows.get(interest).map_or(Priority::Normal, |(holder, _)| holder.priority)
     }
 
     /// The source in which the loop waits, if it does not wait in the kernel.
@@ -394,7 +392,7 @@ impl Registrations {
         interest: InterestToken,
         readiness: ReadinessBits,
     ) -> Option<Option<Priority>> {
-        let (holder, held) = self.rows.get_with_source(interest)?;
+        let (holder, held) = self.rows.get(interest)?;
         let first = held.ready.merge(readiness);
         Some(first.then_some(holder.priority))
     }
@@ -402,7 +400,7 @@ impl Registrations {
     /// Forgets what the kernel reported about `interest`, if the kernel repeats it while it holds. Keeps what the
     /// source said.
     pub(crate) fn forget_level(&mut self, interest: InterestToken) {
-        if let Some(held) = self.rows.get_mut(interest)
+        if let Some((_, held)) = self.rows.get(interest)
             && let Watch::Io(IoWatch { rearm: Rearm::Repeated, .. }) = held.watch
             && held.ready.is_found()
             && !held.ready.has_more()
@@ -415,7 +413,7 @@ impl Registrations {
     /// events. An unregistered source holds no interest.
     #[inline]
     pub(crate) fn begin_turn(&mut self, interest: InterestToken) -> Option<Turn> {
-        let (Holder { source, flags, moves, .. }, held) = self.rows.get_with_source(interest)?;
+        let (Holder { source, flags, moves, .. }, held) = self.rows.get(interest)?;
         let mut readiness = std::mem::replace(&mut held.ready, ReadinessBits::NONE);
         if let Watch::Io(io) = held.watch {
             let is_level = io.rearm == Rearm::Repeated;
@@ -431,6 +429,6 @@ impl Registrations {
     #[inline]
     pub(crate) fn may_go_on(&mut self, interest: InterestToken) -> bool {
         let is_enabled = |(holder, _): (Holder, _)| holder.flags & SILENT == 0;
-        self.rows.get_with_source(interest).is_some_and(is_enabled)
+        self.rows.get(interest).is_some_and(is_enabled)
     }
 }

@@ -86,7 +86,7 @@ impl Round {
 
     /// Queues the interests that had their turn in the last round behind those found by now.
     #[inline]
-    pub(crate) fn take_up_deferred(&mut self, registrations: &Registrations) {
+    pub(crate) fn take_up_deferred(&mut self, registrations: &mut Registrations) {
         if self.deferred.is_empty() {
             return;
         }

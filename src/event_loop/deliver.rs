@@ -10,7 +10,7 @@ use crate::handle::{LoopData, tables};
 use crate::insight::instrumentation::Subject;
 use crate::registry::options::Priority;
 use crate::registry::slot::{Answer, Failure, What};
-use crate::registry::{SourceBudget, Turn};
+use crate::registry::{SourceBudget, Turn, Watch};
 use crate::{EventLoop, PostAction};
 
 impl<Data: LoopData> EventLoop<Data> {
@@ -188,7 +188,8 @@ impl<Data: LoopData> EventLoop<Data> {
             }
             Ok(PostAction::Again) => {}
             // It goes on, and its mode does not need the registration updated for the next event.
-            Ok(PostAction::Continue) if !registrations.needs_rearm(turn.interest) => {}
+            Ok(PostAction::Continue)
+                if !registrations.watch(key, turn.interest).is_some_and(Watch::needs_rearm) => {}
             Ok(PostAction::Continue | PostAction::Reregister) => self.reregister(key, data),
             Ok(PostAction::Disable) => self.disable(key, data),
             Ok(PostAction::Remove) => drop(self.remove(key, data)),
@@ -201,13 +202,14 @@ impl<Data: LoopData> EventLoop<Data> {
         let Turn { source: key, interest, readiness, .. } = turn;
         let Failure { error, last } = failure;
         let registrations = tables(data);
-        if registrations.is_notifier(interest) {
+        let watch = registrations.watch(key, interest);
+        if let Some(Watch::Notifier) = watch {
             // The source may have more, and its notifier reports that only once.
             self.round.defer(interest, readiness, registrations);
         }
         // Without this, a deadline that the source set in the failed call would be lost.
-        let reregisters =
-            !last && (registrations.needs_rearm(interest) || registrations.is_deadline(interest));
+        let is_deadline = matches!(watch, Some(Watch::Deadline(_)));
+        let reregisters = !last && (is_deadline || watch.is_some_and(Watch::needs_rearm));
         let failure = self.source_failure(key, error, data);
         let removed = last.then(|| self.remove(key, data));
         if reregisters {

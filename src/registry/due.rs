@@ -24,7 +24,7 @@ impl Registrations {
     /// Moves the deadline `key` to `at`, if `source` holds it.
     #[inline]
     pub(crate) fn rearm(&mut self, source: SourceKey, key: InterestToken, at: i64) {
-        let Some((holder, held)) = self.rows.get_with_source(key) else { return };
+        let Some((holder, held)) = self.rows.get(key) else { return };
         let Watch::Deadline(position) = &mut held.watch else { return };
         if holder.source != source {
             return;
@@ -127,13 +127,9 @@ impl Registrations {
     pub(crate) fn begin_next_due(&mut self, priority: Priority) -> Option<Turn> {
         let (interest, at) = self.deadlines[priority.index()].next_due()?;
         self.delivered = Some((interest, at));
-        let first = |held: &mut Held| held.ready.merge(ReadinessBits::NOTIFIED);
         // An interest that was ready already has a place in the round's queue, and has its turn there.
-        if self.rows.get_mut(interest).is_some_and(first) {
-            self.begin_turn(interest)
-        } else {
-            None
-        }
+        self.mark_ready(interest, ReadinessBits::NOTIFIED)??;
+        self.begin_turn(interest)
     }
 
     /// Whether an interest is a deadline that has expired and is not delivered yet.

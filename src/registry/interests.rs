@@ -46,11 +46,10 @@ impl Registrations {
             }
             self.fds[place] = Some(key);
         }
-        if let Some(held) = self.rows.get_mut(key) {
+        if let Some((_, held)) = self.rows.get(key) {
             let io = IoWatch { fd, wants: interest.into(), rearm };
             let before = std::mem::replace(&mut held.watch, Watch::Io(io));
-            self.quiet_level |=
-                matches!(before, Watch::Io(IoWatch { rearm: Rearm::Repeated, .. }));
+            self.quiet_level |= matches!(before, Watch::Io(IoWatch { rearm: Rearm::Repeated, .. }));
         }
     }
 
@@ -131,31 +130,15 @@ impl Registrations {
 
     /// What the interest `key` waits for, if `source` holds it.
     #[inline]
-    pub(crate) fn watch(&self, source: SourceKey, key: InterestToken) -> Option<Watch> {
-        self.rows.get(key).filter(|(holder, _)| *holder == source).map(|(_, held)| held.watch)
-    }
-
-    pub(crate) fn is_deadline(&self, interest: InterestToken) -> bool {
-        matches!(self.rows.get(interest), Some((_, Held { watch: Watch::Deadline(_), .. })))
-    }
-
-    #[inline]
-    pub(crate) fn is_notifier(&self, interest: InterestToken) -> bool {
-        matches!(self.rows.get(interest), Some((_, Held { watch: Watch::Notifier, .. })))
+    pub(crate) fn watch(&mut self, source: SourceKey, key: InterestToken) -> Option<Watch> {
+        let (holder, held) = self.rows.get(key)?;
+        (holder.source == source).then_some(held.watch)
     }
 
     /// Whether there may be an interest whose mode asks for a re-registration after each event.
     #[inline]
     pub(crate) fn emulates_level(&self) -> bool {
         self.emulates_level
-    }
-
-    /// Whether the mode of `interest` asks for a re-registration after each event.
-    pub(crate) fn needs_rearm(&self, interest: InterestToken) -> bool {
-        let io = |(_, held): (_, &Held)| {
-            matches!(held.watch, Watch::Io(IoWatch { rearm: Rearm::Level, .. }))
-        };
-        self.rows.get(interest).is_some_and(io)
     }
 
     /// Whether to deliver what the kernel reported. `false` after the first event of a one-shot interest that the
@@ -167,7 +150,7 @@ impl Registrations {
 
     #[cold]
     fn spend_oneshot(&mut self, interest: InterestToken) -> bool {
-        let Some(Held { watch: Watch::Io(io), .. }) = self.rows.get_mut(interest) else {
+        let Some((_, Held { watch: Watch::Io(io), .. })) = self.rows.get(interest) else {
             return true;
         };
         if io.rearm == Rearm::OneShot {

@@ -389,7 +389,7 @@ impl<'a> Registrar<'a> {
         }
     }
 
-    fn io_watch(&self, token: InterestToken) -> io::Result<IoWatch> {
+    fn io_watch(&mut self, token: InterestToken) -> io::Result<IoWatch> {
         match self.registrations.watch(self.source, token) {
             Some(Watch::Io(io)) => Ok(io),
             watch => Err(no_io(watch)),

@@ -7,11 +7,38 @@
 
 use slotmap::SlotMap;
 
-use super::Watch;
 use crate::interest::ReadinessBits;
+use crate::kernel::Rearm;
 use crate::registry::deadlines::{Position, Positions};
 use crate::registry::options::Priority;
 use crate::token::{InterestRow, InterestToken, OtherKey, SourceKey};
+
+/// What an interest waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Watch {
+    /// Readiness of an fd, or of a mio source.
+    Io(IoWatch),
+    /// A notification from any thread.
+    Notifier,
+    /// A deadline, and its last known position in the deadline queue.
+    Deadline(Position),
+}
+
+impl Watch {
+    /// Whether the interest's mode asks for a re-registration after each event.
+    pub(crate) fn needs_rearm(self) -> bool {
+        matches!(self, Self::Io(IoWatch { rearm: Rearm::Level, .. }))
+    }
+}
+
+/// How an fd is watched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IoWatch {
+    /// −1 for a mio source, whose fd is not known.
+    pub(crate) fd: i32,
+    pub(crate) wants: ReadinessBits,
+    pub(crate) rearm: Rearm,
+}
 
 /// What an interest waits for, and which readiness of it is not delivered yet.
 #[derive(Clone, Copy, Debug)]
@@ -103,20 +130,7 @@ impl Rows {
 
     /// The interest `key`, and its source.
     #[inline]
-    pub(super) fn get(&self, key: InterestToken) -> Option<(SourceKey, &Held)> {
-        match key.row() {
-            InterestRow::Source(source, registration) => {
-                let row = self.sources.get(source)?;
-                let held = row.held.as_ref().filter(|_| row.registration == registration)?;
-                Some((source, held))
-            }
-            InterestRow::Other(key) => self.others.get(key).map(|row| (row.source, &row.held)),
-        }
-    }
-
-    /// [`get`](Self::get), mutably, with the source's priority and flags.
-    #[inline]
-    pub(super) fn get_with_source(&mut self, key: InterestToken) -> Option<(Holder, &mut Held)> {
+    pub(super) fn get(&mut self, key: InterestToken) -> Option<(Holder, &mut Held)> {
         match key.row() {
             InterestRow::Source(source, registration) => {
                 let row = self.sources.get_mut(source)?;
@@ -129,11 +143,6 @@ impl Rows {
                 Some((self.sources.get(*source)?.holder(*source), held))
             }
         }
-    }
-
-    /// [`get`](Self::get), mutably, without the source.
-    pub(super) fn get_mut(&mut self, key: InterestToken) -> Option<&mut Held> {
-        self.get_with_source(key).map(|(_, held)| held)
     }
 
     /// Removes the interest `key`. Returns its source and what it waited for.
@@ -173,7 +182,7 @@ impl Rows {
 impl Positions for Rows {
     #[inline]
     fn set_position(&mut self, key: InterestToken, to: Position) {
-        if let Some(Held { watch: Watch::Deadline(position), .. }) = self.get_mut(key) {
+        if let Some((_, Held { watch: Watch::Deadline(position), .. })) = self.get(key) {
             *position = to;
         }
     }
