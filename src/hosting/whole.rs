@@ -146,9 +146,9 @@ impl<Data: 'static> LoopHandle<Data> {
 
 /// The callback of a hosted loop that this loop waits in.
 fn wait_in<Data: 'static>() -> Callback<Data> {
-    Box::new(|event, data| -> Answer {
-        if let What::Wait(timeout) = event.what
-            && let Some(hosted) = downcast_mut::<CalloopLoop<Data>>(event.source)
+    Box::new(|source, what, data| -> Answer {
+        if let What::Wait(timeout) = what
+            && let Some(hosted) = downcast_mut::<CalloopLoop<Data>>(source)
         {
             hosted.inner.dispatch(*timeout, data).map_err(|error| Failure::new(error, false))?;
         }

@@ -9,12 +9,6 @@ use crate::interest::ReadinessBits;
 use crate::registry::source::AnySource;
 use crate::{EventSource, InterestToken, PostAction};
 
-/// The argument of a stored callback: the source, on loan, and what to do with it.
-pub(crate) struct Event<'a> {
-    pub(crate) source: &'a mut dyn AnySource,
-    pub(crate) what: What<'a>,
-}
-
 /// What a source has to do.
 #[derive(Clone, Copy)]
 pub(crate) enum What<'a> {
@@ -25,19 +19,18 @@ pub(crate) enum What<'a> {
     Wait(&'a Option<Duration>),
 }
 
-impl Event<'_> {
-    /// Lets the source, which is an `S`, process its readiness.
-    #[inline]
-    fn process<S: EventSource>(
-        self,
-        callback: impl FnMut(S::Event<'_>) -> S::Ret,
-    ) -> Result<PostAction, S::Error> {
-        match (self.what, downcast_mut::<S>(self.source)) {
-            (What::Process(interest, readiness), Some(source)) => {
-                source.process_events(readiness.into(), interest, callback)
-            }
-            _ => Ok(PostAction::Continue),
+/// Lets the source, which is an `S`, process its readiness.
+#[inline]
+fn process<S: EventSource>(
+    source: &mut dyn AnySource,
+    what: What<'_>,
+    callback: impl FnMut(S::Event<'_>) -> S::Ret,
+) -> Result<PostAction, S::Error> {
+    match (what, downcast_mut::<S>(source)) {
+        (What::Process(interest, readiness), Some(source)) => {
+            source.process_events(readiness.into(), interest, callback)
         }
+        _ => Ok(PostAction::Continue),
     }
 }
 
@@ -57,8 +50,8 @@ impl Failure {
 /// The outcome of an event. A failure is boxed, so that the whole fits into registers.
 pub(crate) type Answer = Result<PostAction, Box<Failure>>;
 
-/// The loop calls this for each event of a source.
-pub(crate) type Callback<Data> = Box<dyn FnMut(Event<'_>, &mut Data) -> Answer>;
+/// The loop calls this for each event of a source, which it lends.
+pub(crate) type Callback<Data> = Box<dyn FnMut(&mut dyn AnySource, What<'_>, &mut Data) -> Answer>;
 
 /// A source and its callback.
 pub(crate) struct Slot<Data> {
@@ -68,7 +61,7 @@ pub(crate) struct Slot<Data> {
 
 impl<Data> Slot<Data> {
     pub(crate) fn call(&mut self, what: What<'_>, data: &mut Data) -> Answer {
-        (self.callback)(Event { source: &mut *self.source, what }, data)
+        (self.callback)(&mut *self.source, what, data)
     }
 }
 
@@ -85,9 +78,8 @@ where
     S: EventSource,
     F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
 {
-    Box::new(move |event, data| {
-        event
-            .process::<S>(|event| callback(event, data))
+    Box::new(move |source, what, data| {
+        process::<S>(source, what, |event| callback(event, data))
             .map_err(|error| Failure::new(error, false))
     })
 }
@@ -100,12 +92,12 @@ where
     F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
 {
     let mut callback = Some(callback);
-    Box::new(move |event, data| {
+    Box::new(move |source, what, data| {
         if callback.is_none() {
             // The callback panicked in an earlier call, and so the source is still there.
             return Ok(PostAction::Remove);
         }
-        let answer = event.process::<S>(|event| match callback.take() {
+        let answer = process::<S>(source, what, |event| match callback.take() {
             Some(callback) => callback(event, data),
             None => panic!(
                 "`{}` emitted two events in one call of `process_events`",
