@@ -132,10 +132,11 @@ impl Registrations {
         self.begin_turn(interest)
     }
 
-    /// Whether an interest is a deadline that has expired and is not delivered yet.
-    pub(crate) fn is_due(&self, source: SourceKey, interest: InterestToken, held: &Held) -> bool {
-        let Watch::Deadline(position) = held.watch else { return false };
-        self.deadlines[self.priority(source).index()].has_expired(interest, position)
+    /// Whether an interest is ready, or a deadline that has expired, and is not delivered yet.
+    pub(crate) fn is_ready(&self, source: SourceKey, interest: InterestToken, held: &Held) -> bool {
+        let queue = || &self.deadlines[self.priority(source).index()];
+        held.ready.is_found()
+            || matches!(held.watch, Watch::Deadline(at) if queue().has_expired(interest, at))
     }
 
     /// The nearest deadline of a source, on the clock's scale.
@@ -150,10 +151,8 @@ impl Registrations {
 
     /// How many interests of a source are ready and not delivered yet.
     pub(crate) fn backlog_of(&self, source: SourceKey) -> usize {
-        let is_ready = |&(key, held): &(InterestToken, &Held)| {
-            held.ready.is_found() || self.is_due(source, key, held)
-        };
-        self.rows.interests_of(source).filter(is_ready).count()
+        let interests = self.rows.interests_of(source);
+        interests.filter(|&(key, held)| self.is_ready(source, key, held)).count()
     }
 
     /// How late the deadline that is being delivered is, if `interest` is one.

@@ -337,14 +337,13 @@ impl Iterator for EventIterator<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.interests.find_map(|(interest, held)| {
-            if self.registrations.is_due(self.source, interest, held) {
-                return Some((Readiness::EMPTY, interest));
-            }
             let readiness = match held.watch {
-                Watch::Io(io) => held.ready.wanted(io.wants),
-                _ => held.ready,
+                Watch::Io(io) => held.ready.wanted(io.wants).into(),
+                Watch::Notifier => held.ready.into(),
+                Watch::Deadline(_) => Readiness::EMPTY,
             };
-            held.ready.is_found().then(|| (readiness.into(), interest))
+            let is_ready = self.registrations.is_ready(self.source, interest, held);
+            is_ready.then_some((readiness, interest))
         })
     }
 }
