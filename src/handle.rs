@@ -645,7 +645,7 @@ impl<Data> LoopHandle<Data> {
                 // The idle's empty place keeps the next wait from blocking, whatever its destructor does.
                 DroppedGuard::Idle(idle) => idles.extend(self.idles.cancel(idle)),
                 DroppedGuard::Fd { interest, told } => {
-                    self.registrations.forget_watched(interest, told);
+                    self.registrations.forget_interest(interest, told);
                 }
             }
         }

@@ -197,23 +197,19 @@ impl Registrations {
     #[inline]
     pub(crate) fn sweep(&mut self, source: SourceKey) {
         while let Some((key, _)) = self.rows.interests_of(source).next() {
-            self.forget_interest(key);
+            self.forget_interest(key, false);
         }
     }
 
-    /// Removes an interest that its source did not take back.
+    /// Removes an interest that its source did not take back. `told`: the kernel has forgotten it already.
     #[cold]
-    fn forget_interest(&mut self, key: InterestToken) {
-        if let Some((holder, &mut Held { watch: Watch::Io(io), .. })) = self.rows.get(key) {
+    pub(crate) fn forget_interest(&mut self, key: InterestToken, told: bool) {
+        if !told && let Some((holder, &mut Held { watch: Watch::Io(io), .. })) = self.rows.get(key)
+        {
             // Ignore a failure: the kernel may have forgotten the fd already.
             let _ = self.forget_fd(holder.source, io, key, false);
         }
         self.remove_interest(key);
-    }
-
-    /// Removes the interest of a dropped [`FdGuard`](crate::FdGuard). `told`: the guard told the kernel already.
-    pub(crate) fn forget_watched(&mut self, key: InterestToken, told: bool) {
-        if told { self.remove_interest(key) } else { self.forget_interest(key) }
     }
 
     /// Notes the timer that will enable a failed source again.
