@@ -390,10 +390,18 @@ impl<'a> Registrar<'a> {
     }
 
     fn io_watch(&mut self, token: InterestToken) -> io::Result<IoWatch> {
-        match self.registrations.watch(self.source, token) {
-            Some(Watch::Io(io)) => Ok(io),
-            watch => Err(no_io(watch)),
-        }
+        let (kind, text) = match self.registrations.watch(self.source, token) {
+            Some(Watch::Io(io)) => return Ok(io),
+            Some(_) => (
+                io::ErrorKind::InvalidInput,
+                "the interest token names a deadline or a notifier, not an fd",
+            ),
+            None => (
+                io::ErrorKind::NotFound,
+                "the interest token is not one of this source's registrations",
+            ),
+        };
+        Err(io::Error::new(kind, text))
     }
 
     #[inline]
@@ -401,21 +409,6 @@ impl<'a> Registrar<'a> {
         let io = self.io_watch(token)?;
         self.registrations.remove_interest(token);
         Ok(io)
-    }
-}
-
-/// The error for an interest that is not an fd of the source. `watch`: what it waits for, if the source holds it.
-#[cold]
-fn no_io(watch: Option<Watch>) -> io::Error {
-    match watch {
-        Some(_) => io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the interest token names a deadline or a notifier, not an fd",
-        ),
-        None => io::Error::new(
-            io::ErrorKind::NotFound,
-            "the interest token is not one of this source's registrations",
-        ),
     }
 }
 
