@@ -20,16 +20,10 @@ impl Registrations {
     ) -> io::Result<InterestToken> {
         let io = IoWatch { fd, wants: interest.into(), rearm: Rearm::Native };
         let key = self.rows.add(source, |_| Watch::Io(io));
-        match register(&self.registry, key) {
-            Ok(rearm) => {
-                self.set_io(key, fd, interest, rearm);
-                Ok(key)
-            }
-            Err(error) => {
-                self.remove_interest(key);
-                Err(error)
-            }
-        }
+        let registered = register(&self.registry, key);
+        let rearm = registered.inspect_err(|_| self.remove_interest(key))?;
+        self.set_io(key, fd, interest, rearm);
+        Ok(key)
     }
 
     /// Notes how an interest in an fd is registered with the kernel. `fd`: −1 for a mio source.
@@ -75,7 +69,12 @@ impl Registrations {
         if io.rearm == Rearm::Absent {
             return Ok(());
         }
-        let deleted = if self.release_fd(io.fd, key, has_it) {
+        // No place has the number −1.
+        let holder = self.fds.get_mut(io.fd as usize);
+        let held = holder.and_then(|holder| holder.take_if(|holder| *holder == key)).is_some();
+        // A mio source hides its number, which may be that of a file that was closed.
+        let is_own = || !self.has_mio || !kernel::is_of_another(&self.registry, io.fd, key);
+        let deleted = if held && (has_it || is_own()) {
             kernel::delete_raw(&self.registry, io.fd)
         } else {
             Err(io::ErrorKind::NotFound.into())
@@ -84,21 +83,6 @@ impl Registrations {
             self.lost.push((source, key));
             if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
         })
-    }
-
-    /// Takes the fd's number from `key`. Returns whether `key` held it. A mio source hides its number, which may be that
-    /// of a file that was closed.
-    #[inline]
-    fn release_fd(&mut self, fd: i32, key: InterestToken, has_it: bool) -> bool {
-        let holder = usize::try_from(fd).ok().and_then(|fd| self.fds.get_mut(fd));
-        holder.is_some_and(|holder| holder.take_if(|holder| *holder == key).is_some())
-            && (has_it || !self.has_mio || !kernel::is_of_another(&self.registry, fd, key))
-    }
-
-    /// Whether `key` is what was registered last under the number `fd`.
-    #[inline]
-    pub(super) fn holds_fd(&self, fd: i32, key: InterestToken) -> bool {
-        usize::try_from(fd).is_ok_and(|fd| self.fds.get(fd) == Some(&Some(key)))
     }
 
     /// Takes one of the interests that the kernel could not be told to forget. The kernel has forgotten it by itself,
@@ -111,11 +95,6 @@ impl Registrations {
     /// Drops such interests of a source that has no name.
     pub(crate) fn forget_lost(&mut self, source: SourceKey) {
         self.lost.retain(|(of, _)| *of != source);
-    }
-
-    #[inline]
-    pub(crate) fn add_notifier(&mut self, source: SourceKey) -> InterestToken {
-        self.rows.add(source, |_| Watch::Notifier)
     }
 
     /// Removes an interest. The kernel is told by the caller.

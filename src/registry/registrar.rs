@@ -244,7 +244,8 @@ impl<'a> Registrar<'a> {
     ) -> io::Result<bool> {
         let IoWatch { fd: registered, rearm, .. } = self.io_watch(token)?;
         let raw = fd.as_raw_fd();
-        let is_held = rearm == Rearm::Absent || self.registrations.holds_fd(raw, token);
+        let holder = self.registrations.fds.get(raw as usize);
+        let is_held = rearm == Rearm::Absent || holder == Some(&Some(token));
         if registered != raw || !is_held {
             return Ok(false);
         }
@@ -327,7 +328,7 @@ impl<'a> Registrar<'a> {
     /// Makes a [`RawNotifier`], for a source that itself keeps track of whether it notified the loop.
     #[inline]
     pub fn raw_notifier(&mut self) -> (InterestToken, RawNotifier) {
-        let token = self.registrations.add_notifier(self.source);
+        let token = self.registrations.rows.add(self.source, |_| Watch::Notifier);
         let shared = Arc::clone(self.registrations.shared());
         (token, RawNotifier::new(token, shared))
     }
