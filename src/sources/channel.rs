@@ -151,8 +151,9 @@ struct MessageQueue<T> {
 
 impl<T> MessageQueue<T> {
     /// Whether there is a message, or the end of the channel, to deliver.
-    fn has_more(&self) -> bool {
-        !self.messages.is_empty() || self.senders == 0
+    /// `batch`: what the channel took out of the queue.
+    fn has_more(&self, batch: &VecDeque<T>) -> bool {
+        !batch.is_empty() || !self.messages.is_empty() || self.senders == 0
     }
 }
 
@@ -196,6 +197,32 @@ impl<T> ChannelShared<T> {
             .unwrap_or_else(PoisonError::into_inner);
         queue.senders_waiting -= 1;
         queue
+    }
+
+    /// Takes the next message. On an unbounded channel it also moves all others into `batch`, which is empty.
+    fn take(&self, batch: Option<&mut VecDeque<T>>) -> Option<T> {
+        let mut queue = lock(&self.queue);
+        let message = pop_front(&mut queue.messages)?;
+        if self.bound == UNBOUNDED {
+            if let Some(batch) = batch
+                && !queue.messages.is_empty()
+            {
+                std::mem::swap(&mut queue.messages, batch);
+            }
+            return Some(message);
+        }
+        queue.received += 1;
+        if queue.senders_waiting > 0 {
+            drop(queue);
+            self.taken.notify_all();
+        }
+        Some(message)
+    }
+
+    /// Whether all senders are gone and the queue is empty.
+    fn is_closed(&self) -> bool {
+        let queue = lock(&self.queue);
+        queue.senders == 0 && queue.messages.is_empty()
     }
 }
 
@@ -379,44 +406,11 @@ impl<T> Channel<T> {
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         let mut batch = lock(&self.batch);
         // The other messages stay in the queue, where other threads that wait for one see them.
-        match pop_front(&mut batch).or_else(|| self.shared.take()) {
+        match pop_front(&mut batch).or_else(|| self.shared.take(None)) {
             Some(message) => Ok(message),
             None if self.shared.is_closed() => Err(TryRecvError::Disconnected),
             None => Err(TryRecvError::Empty),
         }
-    }
-}
-
-impl<T> ChannelShared<T> {
-    /// Takes the next message. On an unbounded channel it also moves all others into `batch`, which is empty.
-    fn refill(&self, batch: &mut VecDeque<T>) -> Option<T> {
-        if self.bound != UNBOUNDED {
-            return self.take();
-        }
-        let mut queue = lock(&self.queue);
-        let message = pop_front(&mut queue.messages)?;
-        if !queue.messages.is_empty() {
-            std::mem::swap(&mut queue.messages, batch);
-        }
-        Some(message)
-    }
-
-    /// Takes the next message.
-    fn take(&self) -> Option<T> {
-        let mut queue = lock(&self.queue);
-        let message = pop_front(&mut queue.messages)?;
-        queue.received += 1;
-        if queue.senders_waiting > 0 {
-            drop(queue);
-            self.taken.notify_all();
-        }
-        Some(message)
-    }
-
-    /// Whether all senders are gone and the queue is empty.
-    fn is_closed(&self) -> bool {
-        let queue = lock(&self.queue);
-        queue.senders == 0 && queue.messages.is_empty()
     }
 }
 
@@ -456,7 +450,7 @@ impl<T: 'static> EventSource for Channel<T> {
         let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut queue = lock(&self.shared.queue);
         // Announces what was sent before the registration.
-        queue.notified = !batch.is_empty() || queue.has_more();
+        queue.notified = queue.has_more(batch);
         if queue.notified {
             notifier.notify();
         }
@@ -493,7 +487,7 @@ impl<T: 'static> EventSource for Channel<T> {
             return Ok(PostAction::Continue);
         }
         let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(message) = pop_front(batch).or_else(|| self.shared.refill(batch)) {
+        if let Some(message) = pop_front(batch).or_else(|| self.shared.take(Some(batch))) {
             callback(Event::Msg(message));
         } else if self.shared.is_closed() {
             callback(Event::Closed);
@@ -501,7 +495,7 @@ impl<T: 'static> EventSource for Channel<T> {
         }
         let mut queue = lock(&self.shared.queue);
         // If there is no more, the next sender notifies the loop.
-        queue.notified = !batch.is_empty() || queue.has_more();
+        queue.notified = queue.has_more(batch);
         if !queue.notified {
             return Ok(PostAction::Continue);
         }
