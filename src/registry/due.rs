@@ -24,13 +24,15 @@ impl Registrations {
     /// Moves the deadline `key` to `at`, if `source` holds it.
     #[inline]
     pub(crate) fn rearm(&mut self, source: SourceKey, key: InterestToken, at: i64) {
-        let Some((holder, held)) = self.rows.get(key) else { return };
-        let Watch::Deadline(position) = &mut held.watch else { return };
+        let Some((holder, Held { watch: Watch::Deadline(position), ready })) = self.rows.get(key)
+        else {
+            return;
+        };
         if holder.source != source {
             return;
         }
         // An event that was queued again belonged to the previous deadline.
-        held.ready = ReadinessBits::NONE;
+        *ready = ReadinessBits::NONE;
         let queue = &mut self.deadlines[holder.priority.index()];
         match queue.set_alone(key, position, at) {
             Some(false) => {}

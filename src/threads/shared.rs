@@ -226,7 +226,7 @@ impl Shared {
 
     /// Ends a dispatch of a loop whose fd is watched. `work`: it leaves work; `look` checks once more.
     pub(crate) fn publish_readiness(&self, work: bool, look: impl FnOnce() -> bool) {
-        self.work.store(work, Ordering::Relaxed);
+        self.set_work(work);
         let work = work || !self.ready.fall_asleep(look);
         if work {
             // The alarm may be set already, and have gone off unseen: setting it again makes an edge.
@@ -238,9 +238,10 @@ impl Shared {
     /// Makes the loop's fd readable now or at the nearest deadline, and not before. It uses the alarm for both, because
     /// an alarm, unlike the waker, can be taken back. Setting it again makes an edge.
     fn set_fd_readable(&self, now: bool) {
-        let at = match self.nearest_deadline() {
-            _ if now => Some(LONG_AGO),
-            nearest => nearest.filter(|_| !self.clock.is_manual()),
+        let at = if now {
+            Some(LONG_AGO)
+        } else {
+            self.nearest_deadline().filter(|_| !self.clock.is_manual())
         };
         if Alarm::PRECISE {
             // An error can't be reported here: the next dispatch tries again, and reports it.
