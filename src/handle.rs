@@ -602,13 +602,6 @@ impl<Data> LoopHandle<Data> {
         &mut self.registrations
     }
 
-    /// Keeps the handle of a hosted loop, and drops the handles of those that are gone.
-    #[cfg(all(unix, feature = "calloop"))]
-    pub(crate) fn add_calloop(&mut self, handle: HostedHandle<Data>) {
-        self.calloops.retain(|hosted| self.registrations.is_live(hosted.key));
-        self.calloops.push(handle);
-    }
-
     /// Whether there is an op to apply.
     pub(crate) fn has_ops(&self) -> bool {
         !self.ops.is_empty()

@@ -2,18 +2,9 @@
 
 use crate::token::SourceKey;
 
-/// A weak handle of a calloop loop. A closure, because calloop does not export the type.
-pub(crate) type WeakHandle<Data> = Box<dyn Fn() -> Option<calloop::LoopHandle<'static, Data>>>;
-
 /// The handle of a hosted loop, with the source that hosts the loop.
 pub(crate) struct HostedHandle<Data> {
     pub(crate) key: SourceKey,
-    pub(crate) upgrade: WeakHandle<Data>,
-}
-
-impl<Data: 'static> HostedHandle<Data> {
-    pub(crate) fn to(inner: &calloop::EventLoop<'static, Data>) -> WeakHandle<Data> {
-        let weak = inner.handle().downgrade();
-        Box::new(move || weak.upgrade())
-    }
+    /// The handle, unless the loop is gone. A closure, because calloop does not export the type of weak handles.
+    pub(crate) upgrade: Box<dyn Fn() -> Option<calloop::LoopHandle<'static, Data>>>,
 }

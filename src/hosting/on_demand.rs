@@ -21,7 +21,8 @@ use calloop::{Dispatcher, EventLoop, Poll, TokenFactory};
 
 use super::timers::{Nearest, far};
 use super::whole::{CalloopLoop, CalloopTurn};
-use crate::handle::hosted::{HostedHandle, WeakHandle};
+use crate::handle::hosted::HostedHandle;
+use crate::registry::slot::{Callback, repeated};
 use crate::sources::fd_watch::FdWatch;
 use crate::{InsertError, InterestToken, LoopHandle, Notifier, SourceOptions, Token};
 
@@ -128,18 +129,9 @@ impl<Data: 'static> LoopHandle<Data> {
         inner: EventLoop<'static, Data>,
     ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
         options.budget.get_or_insert(BUDGET);
-        let watchman = Watchman { timer: far(), nearest: Default::default() };
-        let watchman = Dispatcher::new(watchman, |(), _: &mut (), _: &mut Data| ());
-        let registration = match inner.handle().register_dispatcher(watchman.clone()) {
-            Ok(registration) => registration,
-            Err(error) => return Err(InsertError { error: error.into(), source: inner }),
-        };
-        let handle = HostedHandle::to(&inner);
-        let on_demand = Some(OnDemand::new(watchman));
-        let source = CalloopLoop { inner, guests: vec![registration], on_demand };
         let dispatch = |turn: CalloopTurn<'_, Data>, data: &mut Data| turn.dispatch(data);
-        let inserted = self.insert_source_with(options, source, dispatch);
-        self.keep_calloop(inserted, handle)
+        let dispatch = repeated::<CalloopLoop<Data>, _, Data>(dispatch);
+        self.host(options, inner, Some(OnDemand::new()), dispatch)
     }
 
     /// The handle of a hosted loop; `None` if the loop is not hosted any more.
@@ -158,24 +150,31 @@ impl<Data: 'static> LoopHandle<Data> {
         self.visit(token, |hosted, _| hosted.ask()).then_some(handle)
     }
 
-    /// Keeps a loop for [`calloop`](Self::calloop) to return, unless it was refused.
-    pub(super) fn keep_calloop(
+    /// Inserts a calloop loop, and keeps its handle for [`calloop`](Self::calloop) to return.
+    pub(super) fn host(
         &mut self,
-        inserted: Result<Token<CalloopLoop<Data>>, InsertError<CalloopLoop<Data>>>,
-        handle: WeakHandle<Data>,
+        options: SourceOptions,
+        inner: EventLoop<'static, Data>,
+        on_demand: Option<OnDemand<Data>>,
+        callback: Callback<Data>,
     ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
-        let token = inserted.map_err(|InsertError { error, source }| InsertError {
-            error,
-            source: source.into_inner(),
-        })?;
-        self.add_calloop(HostedHandle { key: token.key(), upgrade: handle });
+        let weak = inner.handle().downgrade();
+        let source = CalloopLoop { inner, guests: Vec::new(), on_demand };
+        let token = self
+            .insert_slot(Some(options), source, (), false, |()| callback)
+            .map_err(|refused| InsertError::new(refused.error, refused.source.inner))?;
+        // Drop the handles of loops that are gone.
+        self.calloops.retain(|hosted| (hosted.upgrade)().is_some());
+        let upgrade = Box::new(move || weak.upgrade());
+        self.calloops.push(HostedHandle { key: token.key(), upgrade });
         Ok(token)
     }
 }
 
 /// The additional state of a [`CalloopLoop`] that is hosted on demand.
 pub(super) struct OnDemand<Data: 'static> {
-    watchman: Dispatcher<'static, Watchman, Data>,
+    /// In the hosted loop while registered.
+    pub(super) watchman: Dispatcher<'static, Watchman, Data>,
     pub(super) watch: FdWatch,
     /// While registered: makes this loop dispatch the hosted one without its fd being ready.
     pub(super) asked: Option<(InterestToken, Notifier)>,
@@ -186,7 +185,9 @@ pub(super) struct OnDemand<Data: 'static> {
 }
 
 impl<Data: 'static> OnDemand<Data> {
-    fn new(watchman: Dispatcher<'static, Watchman, Data>) -> Self {
+    fn new() -> Self {
+        let watchman = Watchman { timer: far(), nearest: Default::default() };
+        let watchman = Dispatcher::new(watchman, |(), _: &mut (), _: &mut Data| ());
         Self { watchman, watch: FdWatch::default(), asked: None, wanted: true, blind: false }
     }
 
@@ -201,7 +202,7 @@ impl<Data: 'static> OnDemand<Data> {
 }
 
 /// A source in the hosted loop. It has no events, and reads the nearest timer around each wait.
-struct Watchman {
+pub(super) struct Watchman {
     /// Registered, so that printing it shows the wheel.
     timer: calloop::timer::Timer,
     /// The nearest timer before the last wait, after it, and now.

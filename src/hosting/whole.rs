@@ -14,7 +14,6 @@ use calloop::{EventLoop, Poll, RegistrationToken, TokenFactory};
 
 use super::on_demand::OnDemand;
 use super::{LookAgain, explain};
-use crate::handle::hosted::HostedHandle;
 use crate::registry::slot::{Answer, Callback, Failure, What, downcast_mut};
 use crate::threads::shared::Shared;
 use crate::{
@@ -28,7 +27,7 @@ use crate::{
 /// Both have an example.
 pub struct CalloopLoop<Data: 'static> {
     pub(super) inner: EventLoop<'static, Data>,
-    /// The sources that this crate inserted in the hosted loop.
+    /// While it is registered: the sources that this crate inserted in the hosted loop.
     pub(super) guests: Vec<RegistrationToken>,
     /// `None` if this loop waits in the hosted one.
     pub(super) on_demand: Option<OnDemand<Data>>,
@@ -137,10 +136,7 @@ impl<Data: 'static> LoopHandle<Data> {
         options: SourceOptions,
         inner: EventLoop<'static, Data>,
     ) -> Result<Token<CalloopLoop<Data>>, InsertError<EventLoop<'static, Data>>> {
-        let handle = HostedHandle::to(&inner);
-        let source = CalloopLoop { inner, guests: Vec::new(), on_demand: None };
-        let inserted = self.insert_slot(Some(options), source, (), false, |()| wait_in::<Data>());
-        self.keep_calloop(inserted.map_err(Into::into), handle)
+        self.host(options, inner, None, wait_in())
     }
 }
 
@@ -171,16 +167,8 @@ impl<Data: 'static> CalloopLoop<Data> {
     }
 
     /// Returns the calloop loop, with everything that is inserted in it.
-    pub fn into_inner(mut self) -> EventLoop<'static, Data> {
-        self.leave();
+    pub fn into_inner(self) -> EventLoop<'static, Data> {
         self.inner
-    }
-
-    /// Removes this crate's sources from the hosted loop.
-    fn leave(&mut self) {
-        for guest in self.guests.drain(..) {
-            self.inner.handle().remove(guest);
-        }
     }
 }
 
@@ -190,13 +178,16 @@ impl<Data: 'static> EventSource for CalloopLoop<Data> {
     type Error = calloop::Error;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        let handle = self.inner.handle();
         if let Some(on_demand) = &mut self.on_demand {
-            on_demand.asked.get_or_insert_with(|| registrar.notifier());
+            if on_demand.asked.is_none() {
+                self.guests.push(handle.register_dispatcher(on_demand.watchman.clone())?);
+                on_demand.asked = Some(registrar.notifier());
+            }
             self.ask();
             return self.reregister(registrar);
         }
         let (epoll, shared) = registrar.wait_in_source()?;
-        let handle = self.inner.handle();
         let epoll = Generic::new(epoll, calloop::Interest::READ, calloop::Mode::Level);
         let epoll = handle
             .insert_source(epoll, |_, _, _| Ok(calloop::PostAction::Continue))
@@ -215,9 +206,11 @@ impl<Data: 'static> EventSource for CalloopLoop<Data> {
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
+        for guest in self.guests.drain(..) {
+            self.inner.handle().remove(guest);
+        }
         let Some(on_demand) = &mut self.on_demand else {
             registrar.wait_in_kernel();
-            self.leave();
             return Ok(());
         };
         if let Some((token, _)) = on_demand.asked.take() {
