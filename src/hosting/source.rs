@@ -49,10 +49,13 @@ pub struct CalloopSource<S: calloop::EventSource + 'static> {
     host: Option<Host>,
 }
 
+/// A readiness that a dispatch of the inner loop found, and for which token.
+type Found = (calloop::Readiness, calloop::Token);
+
 /// What dispatches of the inner loop found and the source has not processed yet, in order.
 #[derive(Default)]
 struct Recorded {
-    found: VecDeque<(calloop::Readiness, calloop::Token)>,
+    found: VecDeque<Found>,
     /// How many records, from the first on, were left over when the last of these dispatches began.
     left_over: usize,
 }
@@ -63,7 +66,7 @@ impl Recorded {
         self.left_over = self.found.len();
     }
 
-    fn record(&mut self, (readiness, token): (calloop::Readiness, calloop::Token)) {
+    fn record(&mut self, (readiness, token): Found) {
         let mut left_over = self.found.iter_mut().take(self.left_over);
         match left_over.find(|(_, recorded)| *recorded == token) {
             Some((recorded, _)) => {
@@ -75,7 +78,7 @@ impl Recorded {
         }
     }
 
-    fn take_first(&mut self) -> Option<(calloop::Readiness, calloop::Token)> {
+    fn take_first(&mut self) -> Option<Found> {
         self.left_over = self.left_over.saturating_sub(1);
         self.found.pop_front()
     }
@@ -357,19 +360,18 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
             host.record()?;
         }
         let first = host.recorded.take_first();
-        let answer = first.map(|(readiness, token)| {
+        let answer = first.map_or(Ok(calloop::PostAction::Continue), |(readiness, token)| {
             let source = &mut self.recorder.as_source_mut().source;
             source.process_events(readiness, token, |event, data| callback((event, data)))
         });
-        let called = answer.is_some();
-        let action = match answer.transpose().map_err(Into::into)? {
-            Some(calloop::PostAction::Disable) => PostAction::Disable,
-            Some(calloop::PostAction::Remove) => PostAction::Remove,
-            Some(calloop::PostAction::Reregister) => {
+        let action = match answer.map_err(Into::into)? {
+            calloop::PostAction::Disable => PostAction::Disable,
+            calloop::PostAction::Remove => PostAction::Remove,
+            calloop::PostAction::Reregister => {
                 host.inner.handle().update(&host.registration)?;
                 PostAction::Continue
             }
-            Some(calloop::PostAction::Continue) | None => PostAction::Continue,
+            calloop::PostAction::Continue => PostAction::Continue,
         };
         if action != PostAction::Continue {
             // The source stays if an op of its callback or a source around it says so: then it is called once more.
@@ -377,7 +379,7 @@ impl<S: calloop::EventSource + 'static> EventSource for CalloopSource<S> {
         } else if host.recorded.found.is_empty() && self.recorder.as_source_ref().has_timers {
             if !S::NEEDS_EXTRA_LIFECYCLE_EVENTS {
                 host.record_and_arm()?;
-            } else if called {
+            } else if first.is_some() {
                 // The dispatch after the next wait sets the alarm; that wait does not block.
                 host.more.notify();
             }
@@ -433,7 +435,7 @@ struct InnerSource<S> {
 }
 
 impl<S: calloop::EventSource> calloop::EventSource for InnerSource<S> {
-    type Event = (calloop::Readiness, calloop::Token);
+    type Event = Found;
     type Metadata = ();
     type Ret = ();
     type Error = Infallible;
@@ -447,7 +449,7 @@ impl<S: calloop::EventSource> calloop::EventSource for InnerSource<S> {
         mut callback: F,
     ) -> Result<calloop::PostAction, Infallible>
     where
-        F: FnMut((calloop::Readiness, calloop::Token), &mut ()),
+        F: FnMut(Found, &mut ()),
     {
         callback((readiness, token), &mut ());
         Ok(calloop::PostAction::Continue)
