@@ -148,10 +148,10 @@ impl ReadinessBits {
     /// An event without readiness, such as a notification.
     pub(crate) const NOTIFIED: Self = Self(EVENT | FOUND);
 
-    /// What the kernel reported for an fd where nothing is closed or broken, in the bits of epoll_ctl(2).
+    /// What the kernel reported, in the bits of epoll_ctl(2), except for what is closed.
     #[cfg_attr(mio_unsupported_force_poll_poll, expect(dead_code))]
     pub(crate) fn open(epoll: u32) -> Self {
-        Self(epoll as u16 & (READABLE | PRIORITY | WRITABLE) | EVENT | RAW | FOUND)
+        Self(epoll as u16 & (READABLE | PRIORITY | WRITABLE | ERROR) | EVENT | RAW | FOUND)
     }
 
     /// What the kernel reported. A closed or broken direction counts as ready: reading or writing does not block.

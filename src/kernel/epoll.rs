@@ -119,7 +119,7 @@ impl Poller {
         // Stays within an `int` of milliseconds, which any kernel accepts, also with nanoseconds.
         const LONGEST: i64 = i32::MAX as i64 / 1000 - 1;
         let timeout = match timeout {
-            Timeout::Zero => Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
+            Timeout::Zero => Some(Timespec::default()),
             Timeout::Never => None,
             Timeout::After(left) => {
                 let tv_sec = i64::try_from(left.as_secs()).map_or(LONGEST, |s| s.min(LONGEST));
@@ -142,33 +142,26 @@ impl Poller {
     pub(crate) fn each(&self, mut take: impl FnMut(u64, ReadinessBits)) {
         for &epoll::Event { flags, data } in &self.events {
             let is_open = !flags.intersects(EventFlags::ERR | EventFlags::HUP | EventFlags::RDHUP);
-            let readiness = if is_open {
-                ReadinessBits::open(flags.bits())
-            } else {
-                ReadinessBits::raw(readiness(flags))
-            };
-            take(data.u64(), readiness);
+            let open = ReadinessBits::open(flags.bits());
+            take(data.u64(), if is_open { open } else { closed(open, flags) });
         }
     }
 
     /// Whether the kernel has anything ready besides the loop's own fds.
     pub(crate) fn is_ready(&self) -> bool {
         let mut fds = [PollFd::new(self.poll.registry(), PollFlags::IN)];
-        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 }
 
+/// Adds which directions are closed.
 #[cold]
-fn readiness(flags: EventFlags) -> Readiness {
-    let has = |flag| flags.contains(flag);
-    Readiness {
-        readable: has(EventFlags::IN),
-        writable: has(EventFlags::OUT),
-        priority: has(EventFlags::PRI),
-        error: has(EventFlags::ERR),
+fn closed(open: ReadinessBits, flags: EventFlags) -> ReadinessBits {
+    ReadinessBits::raw(Readiness {
         read_closed: flags.intersects(EventFlags::HUP | EventFlags::RDHUP),
         write_closed: flags.intersects(EventFlags::ERR | EventFlags::HUP),
-    }
+        ..open.into()
+    })
 }
 
 /// A timerfd that makes the loop's epoll instance ready at a deadline.
@@ -208,7 +201,7 @@ impl Alarm {
         // Zero turns the alarm off; a deadline that has passed is set to one nanosecond, which fires at once.
         let left = at.map_or(0, |at| at.saturating_sub(now()).max(1));
         let it_value = Timespec { tv_sec: left / 1_000_000_000, tv_nsec: left % 1_000_000_000 };
-        let new = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
+        let new = Itimerspec { it_interval: Timespec::default(), it_value };
         timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &new)?;
         self.armed.store(armed, Ordering::Relaxed);
         Ok(())
