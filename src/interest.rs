@@ -30,13 +30,13 @@ impl Interest {
     /// Nothing but errors and hang-ups.
     pub const EMPTY: Self = Self { readable: false, writable: false, priority: false };
     /// Readable.
-    pub const READ: Self = Self { readable: true, writable: false, priority: false };
+    pub const READ: Self = Self { readable: true, ..Self::EMPTY };
     /// Writable.
-    pub const WRITE: Self = Self { readable: false, writable: true, priority: false };
+    pub const WRITE: Self = Self { writable: true, ..Self::EMPTY };
     /// Readable and writable.
-    pub const BOTH: Self = Self { readable: true, writable: true, priority: false };
+    pub const BOTH: Self = Self { writable: true, ..Self::READ };
     /// Exceptional data.
-    pub const PRIORITY: Self = Self { readable: false, writable: false, priority: true };
+    pub const PRIORITY: Self = Self { priority: true, ..Self::EMPTY };
 
     /// This as mio's type, which has no empty interest.
     pub(crate) fn into_mio(self) -> Option<mio::Interest> {
