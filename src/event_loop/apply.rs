@@ -15,7 +15,7 @@ use crate::insight::instrumentation::{Subject, instrument};
 use crate::registry::slot::{Slot, downcast_mut};
 use crate::shrink::pop_front;
 use crate::token::SourceKey;
-use crate::{CallbackKind, EventLoop, Registrar, Timer};
+use crate::{EventLoop, Registrar, Timer};
 
 impl<Data: LoopData> EventLoop<Data> {
     /// The first step of a dispatch: takes up what a panic interrupted, applies ops, and runs posts.
@@ -57,7 +57,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         while !self.posts.is_empty() && self.may_run(Lane::Apply) {
             if let Some(post) = pop_front(&mut self.posts) {
-                self.run_user_code(Subject::of(CallbackKind::Remote), data, post);
+                self.run_user_code(Subject::Remote, data, post);
             }
             self.apply_ops(data)?;
         }
@@ -156,7 +156,7 @@ impl<Data: LoopData> EventLoop<Data> {
                     if self.own_handle(data).is_err() {
                         return;
                     }
-                    let subject = Subject::op(key, source.type_name());
+                    let subject = Subject::Op(key, source.type_name());
                     let take = |data: &mut Data| then(source, data);
                     self.run_user_code(subject, data, take);
                 }
@@ -272,5 +272,5 @@ fn live_slot<'a, Data: LoopData>(
         return None;
     }
     let slot = slots.get_mut(key)?;
-    Some((Subject::op(key, slot.source.type_name()), slot))
+    Some((Subject::Op(key, slot.source.type_name()), slot))
 }

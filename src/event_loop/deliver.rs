@@ -148,7 +148,7 @@ impl<Data: LoopData> EventLoop<Data> {
         match &mut self.insight {
             None => slot.call(what, data),
             Some(insight) => {
-                let subject = Subject::source(key, interest, slot.source.type_name());
+                let subject = Subject::Source(key, slot.source.type_name(), interest);
                 insight.watch(subject, data, |data| slot.call(what, data))
             }
         }
@@ -227,7 +227,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 return Ok(());
             }
             if let Some((name, idle)) = data.loop_handle().idles.pop() {
-                self.run_user_code(Subject::idle(name.as_deref()), data, idle);
+                self.run_user_code(Subject::Idle(name.as_deref()), data, idle);
                 self.apply_ops(data)?;
             }
         }

@@ -7,7 +7,7 @@ use crate::handle::{Look, tables};
 use crate::insight::instrumentation::{Instrumentation, Subject, instrument};
 use crate::insight::observe::{CallbackReport, Observer};
 use crate::insight::stats::{SourceRow, SourceStats, SourceTable, Stats};
-use crate::{AnyToken, CallbackKind, EventLoop, LoopData, LoopHandle};
+use crate::{AnyToken, EventLoop, LoopData, LoopHandle};
 
 impl<Data> EventLoop<Data> {
     /// Adds a closure that is called after each callback (of sources, idles, ops and posts) with its
@@ -237,7 +237,7 @@ impl<Data: LoopData> EventLoop<Data> {
     /// Shows the loop to `look`. The instrumentation is a part of what `look` sees, so it stays in its place meanwhile.
     pub(super) fn run_inspect(&mut self, look: Look<Data>, data: &mut Data) {
         self.round.runs_user_code();
-        let subject = Subject::of(CallbackKind::Inspect);
+        let subject = Subject::Inspect;
         let insight = self.insight.as_mut();
         let running = insight.map(|insight| insight.begin(subject, tables(data)));
         look(self, data);

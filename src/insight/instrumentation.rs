@@ -39,33 +39,14 @@ impl<F: FnMut(&CallbackReport<'_>)> Observer for Closure<F> {
 }
 
 /// The callback that is about to run.
-pub(crate) struct Subject<'a> {
-    kind: CallbackKind,
-    /// The source and the name of its type.
-    source: Option<(SourceKey, &'static str)>,
-    interest: Option<InterestToken>,
-    /// The name of an idle.
-    name: Option<&'a str>,
-}
-
-impl<'a> Subject<'a> {
-    /// One that belongs to no source.
-    pub(crate) fn of(kind: CallbackKind) -> Self {
-        Self { kind, source: None, interest: None, name: None }
-    }
-
-    pub(crate) fn idle(name: Option<&'a str>) -> Self {
-        Self { name, ..Self::of(CallbackKind::Idle) }
-    }
-
-    pub(crate) fn source(key: SourceKey, interest: InterestToken, type_name: &'static str) -> Self {
-        let source = Some((key, type_name));
-        Self { source, interest: Some(interest), ..Self::of(CallbackKind::Source) }
-    }
-
-    pub(crate) fn op(key: SourceKey, type_name: &'static str) -> Self {
-        Self { source: Some((key, type_name)), ..Self::of(CallbackKind::Op) }
-    }
+pub(crate) enum Subject<'a> {
+    /// With the name of the source's type, as in `Op`.
+    Source(SourceKey, &'static str, InterestToken),
+    Op(SourceKey, &'static str),
+    /// With its own name.
+    Idle(Option<&'a str>),
+    Remote,
+    Inspect,
 }
 
 #[derive(Default)]
@@ -124,7 +105,15 @@ impl Instrumentation {
         subject: Subject<'a>,
         registrations: &Registrations,
     ) -> CallbackReport<'a> {
-        let Subject { kind, source, interest, name } = subject;
+        let (kind, source, interest, name) = match subject {
+            Subject::Source(key, type_name, interest) => {
+                (CallbackKind::Source, Some((key, type_name)), Some(interest), None)
+            }
+            Subject::Op(key, type_name) => (CallbackKind::Op, Some((key, type_name)), None, None),
+            Subject::Idle(name) => (CallbackKind::Idle, None, None, name),
+            Subject::Remote => (CallbackKind::Remote, None, None, None),
+            Subject::Inspect => (CallbackKind::Inspect, None, None, None),
+        };
         if let Some((key, type_name)) = source {
             self.ensure_record(key, type_name, registrations);
         }
