@@ -11,6 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::message::{Counts, Gone, Message, SlowCallback, Totals};
 use super::viewer::{Viewer, line};
+use crate::clock::{instant, stamp};
 use crate::{
     AnyToken, CallbackKind, CallbackReport, ChromeTrace, Error, ErrorAction, Notifier, Observer,
     RoundReport, Token, WaitReport,
@@ -25,8 +26,10 @@ const LONGEST_TRACE: usize = 16 << 20;
 /// The error of a slow callback's CPU time: that much of the time before it may be counted as its own.
 const PRECISION: Duration = Duration::from_micros(100);
 
+#[derive(Default)]
 pub(super) struct Recorder {
-    since: Instant,
+    /// On the scale of deadlines.
+    since: i64,
     totals: Totals,
     /// By the place of the source in the tables of the loop.
     sources: Vec<Option<Record>>,
@@ -64,25 +67,18 @@ pub(super) struct Attached {
 
 impl Recorder {
     pub(super) fn new() -> Self {
-        Self {
-            since: Instant::now(),
-            totals: Totals::default(),
-            sources: Vec::new(),
-            gone: BTreeMap::new(),
-            others: BTreeMap::new(),
-            snapshot: 0,
-            woke: false,
-            is_own: false,
-            on_cpu: Duration::ZERO,
-            unseen: Duration::ZERO,
-            viewers: BTreeMap::new(),
-        }
+        Self { since: stamp(Instant::now()), ..Self::default() }
+    }
+
+    /// How long it has been counting.
+    fn counted_ns(&self) -> u64 {
+        nanos(instant(self.since).elapsed())
     }
 
     /// Begins a snapshot. Returns its number and what comes before the sources.
     pub(super) fn begin_snapshot(&mut self) -> (u64, Totals, Vec<Gone>) {
         self.snapshot += 1;
-        let totals = Totals { counted_ns: nanos(self.since.elapsed()), ..self.totals.clone() };
+        let totals = Totals { counted_ns: self.counted_ns(), ..self.totals.clone() };
         let other = |(kind, counts): (&CallbackKind, &Counts)| named(kind.to_string(), counts);
         (self.snapshot, totals, self.others.iter().map(other).collect())
     }
@@ -143,7 +139,7 @@ impl Recorder {
         }
         let on_cpu = self.look_at_cpu().min(report.duration);
         let slow = Message::Slow(SlowCallback {
-            at_ns: nanos(self.since.elapsed()),
+            at_ns: self.counted_ns(),
             name: report.name.to_owned(),
             kind: report.kind.as_str().into(),
             took_ns: nanos(report.duration),
