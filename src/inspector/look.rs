@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::message::Source;
-use super::recorder::{Attached, Record, Recorder, TraceBuffer, nanos};
+use super::recorder::{Attached, Record, Recorder, TraceBuffer};
 use super::viewer::{Tracing, Viewer};
+use crate::clock::stamp;
 use crate::error::type_name::without_paths;
 use crate::{AnyToken, ChromeTrace, EventLoop, LoopData, SourceRow, Token};
 
@@ -102,7 +103,7 @@ fn collect<Data: LoopData>(
         line.extend(b",\"sources\":[");
     }
     let handle = data.loop_handle();
-    let now = handle.now();
+    let now = handle.clock().now_stamp();
     while let Some(token) = left.pop() {
         let Some(row) = event_loop.source_row(token, handle) else { continue };
         #[cfg(feature = "executor")]
@@ -132,7 +133,7 @@ fn source(
     row: SourceRow,
     recorded: Option<&Record>,
     waits_for: Option<String>,
-    now: Instant,
+    now: i64,
 ) -> Source {
     Source {
         id: row.token.to_bits(),
@@ -141,20 +142,12 @@ fn source(
         enabled: row.enabled,
         priority: row.priority.as_str().into(),
         scoped: row.scoped,
-        due_in_ns: row.deadline.map(|deadline| due_in(deadline, now)),
+        due_in_ns: row.deadline.map(|deadline| stamp(deadline).saturating_sub(now)),
         backlog: row.backlog,
         waits_for,
         last_error: recorded.and_then(|record| record.last_error.clone()).or(row.last_error),
         counts: recorded.map(|record| record.counts.clone()).unwrap_or_default(),
     }
-}
-
-fn due_in(deadline: Instant, now: Instant) -> i64 {
-    let from = |start, end: Instant| {
-        i64::try_from(nanos(end.saturating_duration_since(start))).unwrap_or(i64::MAX)
-    };
-    // One of the two is 0.
-    from(now, deadline) - from(deadline, now)
 }
 
 fn write(line: &mut Vec<u8>, value: &impl serde::Serialize) {
