@@ -98,7 +98,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Inspector {
     socket: Generic<Socket>,
-    program: String,
 }
 
 /// The event of an [`Inspector`]: a viewer that has connected.
@@ -119,13 +118,8 @@ impl Inspector {
     /// [`AddrInUse`](io::ErrorKind::AddrInUse) if another program listens there. Otherwise those of `socket(2)`,
     /// `bind(2)` and `listen(2)`.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        let program = std::env::current_exe().ok();
-        let program = program.as_deref().and_then(Path::file_name).unwrap_or_default();
         let socket = Socket::bind(path.as_ref())?;
-        Ok(Self {
-            socket: Generic::new(socket, Interest::READ, Mode::Level),
-            program: program.to_string_lossy().into_owned(),
-        })
+        Ok(Self { socket: Generic::new(socket, Interest::READ, Mode::Level) })
     }
 
     /// The path that viewers connect to.
@@ -184,7 +178,8 @@ impl<Data: LoopData + 'static> LoopHandle<Data> {
         &mut self,
         inspector: Inspector,
     ) -> Result<Token<Inspector>, InsertError<Inspector>> {
-        let program = inspector.program.clone();
+        let program = std::env::current_exe().unwrap_or_default();
+        let program = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let scope = Scope::new();
         let options = SourceOptions::new()
             .name("inspector")
