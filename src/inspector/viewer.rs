@@ -42,8 +42,6 @@ pub(super) struct Viewer {
     stream: UnixStream,
     clock: Clock,
     fd: FdWatch,
-    /// What the fd is registered for.
-    registered: Interest,
     timer: Timer,
     pub(super) notifier: Option<(InterestToken, Notifier)>,
     input: Vec<u8>,
@@ -77,7 +75,6 @@ impl Viewer {
             stream,
             clock,
             fd: FdWatch::default(),
-            registered: Interest::EMPTY,
             timer: Timer::never(),
             notifier: None,
             input: Vec::new(),
@@ -244,10 +241,7 @@ impl EventSource for Viewer {
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         let interest = if self.output.is_empty() { Interest::READ } else { Interest::WRITE };
-        if interest != self.registered {
-            self.fd.register(registrar, self.stream.as_fd(), interest, Mode::Level)?;
-            self.registered = interest;
-        }
+        self.fd.register(registrar, self.stream.as_fd(), interest, Mode::Level)?;
         match self.deadline() {
             Some(deadline) => self.timer.set_deadline(deadline),
             None => self.timer.set_duration(Duration::MAX),
@@ -260,7 +254,6 @@ impl EventSource for Viewer {
         if let Some((token, _)) = self.notifier.take() {
             registrar.release(token);
         }
-        self.registered = Interest::EMPTY;
         self.fd.unregister(registrar, self.stream.as_fd())
     }
 
