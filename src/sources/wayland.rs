@@ -124,22 +124,16 @@ impl<Data> WaylandSource<Data> {
         (self.connection, self.queue.queue)
     }
 
-    fn watch_socket(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        let interest = if self.full { Interest::BOTH } else { Interest::READ };
-        let fd = self.connection.as_fd();
-        self.watch.register(registrar, fd, interest, Mode::Level)?;
-        self.waits_for_room = interest.writable;
-        Ok(())
-    }
-
-    fn flush(&mut self) {
-        match self.connection.flush() {
-            Ok(()) => self.full = false,
+    /// Keeps an error to report it. Returns whether the socket would have blocked instead.
+    fn would_block(&mut self, result: Result<impl Sized, WaylandError>) -> bool {
+        match result {
             Err(WaylandError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.full = true;
+                return true;
             }
             Err(error) => self.error = Some(error),
+            Ok(_) => {}
         }
+        false
     }
 }
 
@@ -150,13 +144,16 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
     const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = true;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.wake_state.register(registrar);
-        self.watch_socket(registrar)
+        self.reregister(registrar)
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         self.wake_state.reregister(registrar);
-        self.watch_socket(registrar)
+        let interest = if self.full { Interest::BOTH } else { Interest::READ };
+        let fd = self.connection.as_fd();
+        self.watch.register(registrar, fd, interest, Mode::Level)?;
+        self.waits_for_room = interest.writable;
+        Ok(())
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
@@ -203,7 +200,8 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
         if self.failed {
             return now;
         }
-        self.flush();
+        let flushed = self.connection.flush();
+        self.full = self.would_block(flushed);
         if self.error.is_some() || self.full != self.waits_for_room || !self.queue.armed {
             return now;
         }
@@ -220,12 +218,8 @@ impl<Data: 'static> EventSource for WaylandSource<Data> {
         if events.any(|(readiness, token)| self.watch.is(token) && readable(readiness)) {
             // The event that makes the source read also makes it dispatch.
             self.wake_state.expect();
-            match guard.read() {
-                // Another thread has read the events.
-                Err(WaylandError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => self.error = Some(error),
-                Ok(_) => {}
-            }
+            // If it would block, another thread has read the events.
+            self.would_block(guard.read());
         }
     }
 }
