@@ -11,9 +11,10 @@ mod slowest;
 mod spans;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::sync::{Mutex, lock};
 use crate::{AnyToken, Error, ErrorAction, Priority};
 
 pub use chrome::ChromeTrace;
@@ -264,8 +265,4 @@ impl<O: Observer> Observer for Option<O> {
 /// only while the observer runs, never during a callback.
 impl<O: Observer> Observer for Arc<Mutex<O>> {
     pass_on!(|shared, see| see(&mut *lock(shared)));
-}
-
-fn lock<O>(observer: &Mutex<O>) -> MutexGuard<'_, O> {
-    observer.lock().unwrap_or_else(PoisonError::into_inner)
 }
