@@ -249,15 +249,9 @@ impl Instrumentation {
 
     /// Deletes the records of removed sources, and keeps the statistics of the last few.
     fn forget_removed(&mut self) {
-        for key in self.removed.drain(..) {
-            let record = self.sources.remove(key).filter(is_shown);
-            if let Some(record) = record.filter(|_| self.counting) {
-                if self.gone.len() == GONE {
-                    self.gone.pop_front();
-                }
-                self.gone.push_back(record);
-            }
-        }
+        let removed = self.removed.drain(..).filter_map(|key| self.sources.remove(key));
+        self.gone.extend(removed.filter(|record| self.counting && is_shown(record)));
+        self.gone.drain(..self.gone.len().saturating_sub(GONE));
     }
 
     // Observers.
@@ -285,9 +279,8 @@ impl Instrumentation {
     }
 
     pub(crate) fn take_observer<O: Any>(&mut self) -> Option<O> {
-        let mut observers = self.observers.iter();
-        let place = observers.position(|observer| (&**observer as &dyn Any).is::<O>())?;
-        let observer: Box<dyn Any> = self.observers.remove(place);
+        let is_it = |observer: &mut Box<dyn AnyObserver>| (&**observer as &dyn Any).is::<O>();
+        let observer: Box<dyn Any> = self.observers.extract_if(.., is_it).next()?;
         observer.downcast().ok().map(|observer| *observer)
     }
 
