@@ -4,8 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::timer::When;
-use crate::{Clock, EventSource, InterestToken, PostAction, Readiness, Registrar};
+use crate::{Clock, EventSource, InterestToken, PostAction, Readiness, Registrar, Timer};
 
 /// The event of an [`Interval`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -66,8 +65,7 @@ pub struct Tick {
 pub struct Interval {
     period: Duration,
     /// The next tick. A duration: one period after the next registration.
-    next: When,
-    token: Option<InterestToken>,
+    timer: Timer,
     /// The deadline in the deadline queue, until it is delivered.
     armed: Option<Instant>,
     /// The loop's clock, to count missed ticks.
@@ -77,7 +75,7 @@ pub struct Interval {
 impl Interval {
     /// Makes an interval whose first tick is due one `period` after it is inserted, on the loop's clock.
     pub fn new(period: Duration) -> Self {
-        Self { period, next: When::after(period), token: None, armed: None, clock: None }
+        Self { period, timer: Timer::from_duration(period), armed: None, clock: None }
     }
 
     /// Makes an interval whose first tick is due at `first`, the others every `period` after it. If `first` has
@@ -108,7 +106,7 @@ impl Interval {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn starting_at(first: Instant, period: Duration) -> Self {
-        Self { next: When::At(first), ..Self::new(period) }
+        Self { timer: Timer::from_deadline(first), ..Self::new(period) }
     }
 
     /// The time between two ticks.
@@ -122,37 +120,14 @@ impl Interval {
     pub fn set_period(&mut self, period: Duration) {
         if period != self.period {
             self.period = period;
-            self.next = When::after(period);
+            self.timer.set_duration(period);
         }
     }
 
     /// When the next tick is due. `None` if it never comes, or if it depends on an insertion or update that has not
     /// happened yet.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.next.deadline()
-    }
-
-    /// Puts the next tick into the deadline queue. A deadline that is already queued stays: arming it again would
-    /// remove it from the current round, and a source that is re-registered in every round would never fire.
-    fn arm(&mut self, registrar: &mut Registrar<'_>) {
-        self.clock.get_or_insert_with(|| registrar.clock().clone());
-        let next = self.next.fix_deadline(registrar);
-        if self.armed == next {
-            return;
-        }
-        match (self.token, next) {
-            (Some(token), Some(deadline)) => registrar.rearm(token, deadline),
-            (None, Some(deadline)) => self.token = Some(registrar.arm(deadline)),
-            (_, None) => self.disarm(registrar),
-        }
-        self.armed = next;
-    }
-
-    fn disarm(&mut self, registrar: &mut Registrar<'_>) {
-        if let Some(token) = self.token.take() {
-            registrar.disarm(token);
-        }
-        self.armed = None;
+        self.timer.current_deadline()
     }
 }
 
@@ -176,18 +151,24 @@ impl EventSource for Interval {
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         self.clock = None;
-        self.arm(registrar);
-        Ok(())
+        self.reregister(registrar)
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.arm(registrar);
+        self.clock.get_or_insert_with(|| registrar.clock().clone());
+        let next = self.timer.when.fix_deadline(registrar);
+        // A deadline that is already queued stays: arming it again would remove it from the current round, and a source
+        // that is re-registered in every round would never fire.
+        if self.armed != next {
+            self.armed = next;
+            self.timer.reregister(registrar)?;
+        }
         Ok(())
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.disarm(registrar);
-        Ok(())
+        self.armed = None;
+        self.timer.unregister(registrar)
     }
 
     #[inline]
@@ -200,12 +181,9 @@ impl EventSource for Interval {
     where
         F: FnMut(Tick) -> PostAction,
     {
-        let (When::At(due), Some(clock)) = (self.next, &self.clock) else {
+        let (Some(due), Some(clock)) = (self.timer.due(token), &self.clock) else {
             return Ok(PostAction::Continue);
         };
-        if self.token != Some(token) {
-            return Ok(PostAction::Continue);
-        }
         let now = clock.now();
         self.armed = None;
         if now < due {
@@ -213,7 +191,7 @@ impl EventSource for Interval {
             return Ok(PostAction::Reregister);
         }
         let tick = latest(due, self.period, now);
-        self.next = tick.deadline.checked_add(self.period).into();
+        self.timer.when = tick.deadline.checked_add(self.period).into();
         Ok(match callback(tick) {
             PostAction::Continue | PostAction::Again | PostAction::Reregister => {
                 PostAction::Reregister

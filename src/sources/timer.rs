@@ -71,10 +71,10 @@ pub enum TimeoutAction {
 pub struct Timer {
     /// The interest under which the timer is armed.
     token: Option<InterestToken>,
-    when: When,
+    pub(super) when: When,
 }
 
-/// When a [`Timer`] fires, or an `Interval` ticks next. [`When::At`], the largest, leaves room for the other variants,
+/// When a [`Timer`] fires. [`When::At`], the largest, leaves room for the other variants,
 /// so that a timer takes three words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum When {
@@ -186,6 +186,12 @@ impl Timer {
     pub fn current_deadline(&self) -> Option<Instant> {
         self.when.deadline()
     }
+
+    /// The deadline, if `token` is its own.
+    #[inline]
+    pub(super) fn due(&self, token: InterestToken) -> Option<Instant> {
+        self.current_deadline().filter(|_| self.token == Some(token))
+    }
 }
 
 impl EventSource for Timer {
@@ -226,12 +232,9 @@ impl EventSource for Timer {
     where
         F: FnMut(Instant) -> TimeoutAction,
     {
-        let Some(deadline) = self.current_deadline() else {
+        let Some(deadline) = self.due(token) else {
             return Ok(PostAction::Continue);
         };
-        if self.token != Some(token) {
-            return Ok(PostAction::Continue);
-        }
         let answer = callback(deadline);
         self.when = match answer {
             // `Drop` also inside a composite, which may go on.
