@@ -116,10 +116,7 @@ impl<T: mio::event::Source + 'static> EventSource for MioSource<T> {
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        match self.token.take() {
-            Some(token) => registrar.unregister(token, &mut self.io),
-            None => Ok(()),
-        }
+        self.token.take().map_or(Ok(()), |token| registrar.unregister(token, &mut self.io))
     }
 
     fn process_events<F>(

@@ -55,19 +55,22 @@ pub struct TimeoutFuture {
 impl TimeoutFuture {
     /// Makes a future that is ready `duration` from now.
     pub fn from_duration<Data>(handle: &mut LoopHandle<Data>, duration: Duration) -> Self {
-        match handle.now().checked_add(duration) {
-            Some(deadline) => Self::from_deadline(handle, deadline),
-            None => Self { shared: Arc::new(Promise::new()), guard: None },
-        }
+        Self::at(handle, handle.now().checked_add(duration))
     }
 
     /// Makes a future that is ready at `deadline`; if that has passed, with the next dispatch.
     pub fn from_deadline<Data>(handle: &mut LoopHandle<Data>, deadline: Instant) -> Self {
+        Self::at(handle, Some(deadline))
+    }
+
+    /// With no deadline, which is later than an [`Instant`] can express, the timeout never ends; nor if the loop is gone.
+    pub(crate) fn at<Data>(handle: &mut LoopHandle<Data>, deadline: Option<Instant>) -> Self {
         let shared = Arc::new(Promise::new());
-        let source = TimeoutSource { deadline, token: None, shared: Arc::clone(&shared) };
-        // `None` if the loop is gone: the timeout then never ends.
-        let token = handle.insert_source(source, |(), _| ());
-        let guard = token.ok().map(|token| handle.guard(token));
+        let guard = deadline.and_then(|deadline| {
+            let source = TimeoutSource { deadline, shared: Arc::clone(&shared) };
+            let token = handle.insert_source(source, |(), _| ()).ok()?;
+            Some(handle.guard(token))
+        });
         Self { shared, guard }
     }
 }
@@ -93,7 +96,6 @@ impl Drop for TimeoutFuture {
 /// The loop's part. Its callback is never called.
 struct TimeoutSource {
     deadline: Instant,
-    token: Option<InterestToken>,
     shared: Arc<Promise<()>>,
 }
 
@@ -106,7 +108,7 @@ impl EventSource for TimeoutSource {
     const DROP_RUNS_CODE: bool = false;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.token = Some(registrar.arm(self.deadline));
+        registrar.arm(self.deadline);
         Ok(())
     }
 
@@ -114,10 +116,8 @@ impl EventSource for TimeoutSource {
         Ok(())
     }
 
-    fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        if let Some(token) = self.token.take() {
-            registrar.disarm(token);
-        }
+    /// The loop takes the deadline out of its queue: no source contains this one.
+    fn unregister(&mut self, _: &mut Registrar<'_>) -> io::Result<()> {
         Ok(())
     }
 

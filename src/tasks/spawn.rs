@@ -19,10 +19,11 @@ use self::join::Report;
 use self::waits::{Wait, WaitCounts, Waiting};
 use self::with::{Call, With};
 use crate::sources::promise::Promise;
+use crate::sources::timer::TimeoutFuture;
 use crate::sources::wake::{WakeReceiver, WakeState};
 use crate::{
     Clock, EventSource, InterestToken, LoopData, LoopHandle, PostAction, Readiness, Registrar,
-    SourceOptions, TimeoutFuture, Token,
+    SourceOptions, Token,
 };
 
 mod join;
@@ -74,13 +75,7 @@ where
     // The first poll calls `task`, so that all of its code runs in polls.
     let future = Box::pin(async move { task(cx).await });
     let task = Task { future: Some(future), waker: receiver.waker(), receiver, waits };
-    let callback = move |(), data: &mut Data| match calls.try_recv() {
-        Ok(call) => {
-            call.run(data);
-            true
-        }
-        Err(_) => false,
-    };
+    let callback = move |(), data: &mut Data| calls.try_recv().map(|call| call.run(data)).is_ok();
     // If the loop is gone, this drops the task.
     handle.insert_source_with(options, task, callback).unwrap_or_else(|_| Token::null())
 }
@@ -228,12 +223,7 @@ impl<Data: 'static> TaskContext<Data> {
     {
         let cx = self.clone();
         async move {
-            let timeout = move |data: &mut Data| match deadline {
-                Some(deadline) => TimeoutFuture::from_deadline(data.loop_handle(), deadline),
-                // Later than an [`Instant`] can express.
-                None => TimeoutFuture::from_duration(data.loop_handle(), Duration::MAX),
-            };
-            let timeout = cx.with(timeout).await;
+            let timeout = cx.with(move |data| TimeoutFuture::at(data.loop_handle(), deadline)).await;
             let _waiting = Waiting::new(&cx.waits, Wait::Sleep);
             timeout.await;
         }
