@@ -20,7 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use self::ready::ReadinessWait;
-use self::waiters::{Direction, IoSource, Waiters};
+use self::waiters::{Direction, IoSource, Place, Waiters};
 use crate::{FdGuard, InsertError, Interest, LoopHandle, SourceGuard};
 
 mod ready;
@@ -145,17 +145,21 @@ impl<F: AsFd> Async<F> {
 
     /// Waits until a read would not block: there is data, the end, or an error.
     pub fn readable(&self) -> Readable<'_, F> {
-        Readable { wait: ReadinessWait::new(self, Direction::Read) }
+        Readable { wait: self.wait(Direction::Read) }
     }
 
     /// Waits until a write would not block: there is room, or an error.
     pub fn writable(&self) -> Writable<'_, F> {
-        Writable { wait: ReadinessWait::new(self, Direction::Write) }
+        Writable { wait: self.wait(Direction::Write) }
+    }
+
+    fn wait(&self, direction: Direction) -> ReadinessWait<'_, F> {
+        ReadinessWait { io: self, place: self.waiters.new_place(direction) }
     }
 
     /// Stores a waker for the next edge. The caller has to try after this.
-    fn await_edge(&self, direction: Direction, place: u64, waker: &Waker) -> io::Result<()> {
-        self.waiters.leave(direction, place, waker);
+    fn await_edge(&self, place: Place, waker: &Waker) -> io::Result<()> {
+        self.waiters.leave(place, waker);
         if REARM && let Some((fd, watch)) = &self.held {
             watch.rearm(fd.as_fd())?;
         }
@@ -181,6 +185,8 @@ impl<F: AsFd> Async<F> {
         cx: &Context<'_>,
         mut operation: impl FnMut(&mut F) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
+        // All calls in one direction share a place, which keeps only the waker of the last one.
+        let place = (direction, 0);
         let mut waits = false;
         loop {
             match operation(self.get_mut()) {
@@ -192,12 +198,12 @@ impl<F: AsFd> Async<F> {
                     if self.waiters.is_over() {
                         return Poll::Ready(Err(io::Error::other("the event loop is gone")));
                     }
-                    self.await_edge(direction, Waiters::TRAITS, cx.waker())?;
+                    self.await_edge(place, cx.waker())?;
                     waits = true;
                 }
                 result => {
                     if waits {
-                        self.waiters.leave_place(direction, Waiters::TRAITS);
+                        self.waiters.leave_place(place);
                     }
                     return Poll::Ready(result);
                 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::Async;
-use super::waiters::Direction;
+use super::waiters::Place;
 
 /// The future of [`Async::readable`]: waits until a read would not block.
 #[derive(Debug)]
@@ -40,21 +40,16 @@ impl<F: AsFd> Future for Writable<'_, F> {
 }
 
 pub(super) struct ReadinessWait<'a, F: AsFd> {
-    io: &'a Async<F>,
-    direction: Direction,
+    pub(super) io: &'a Async<F>,
     /// Its place among the waiting futures.
-    place: u64,
+    pub(super) place: Place,
 }
 
-impl<'a, F: AsFd> ReadinessWait<'a, F> {
-    pub(super) fn new(io: &'a Async<F>, direction: Direction) -> Self {
-        Self { io, direction, place: io.waiters.new_place() }
-    }
-
+impl<F: AsFd> ReadinessWait<'_, F> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let told = self.io.await_edge(self.direction, self.place, cx.waker());
-        if told.is_err() || self.io.is_ready(self.direction) {
-            self.io.waiters.leave_place(self.direction, self.place);
+        let told = self.io.await_edge(self.place, cx.waker());
+        if told.is_err() || self.io.is_ready(self.place.0) {
+            self.io.waiters.leave_place(self.place);
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -64,12 +59,12 @@ impl<'a, F: AsFd> ReadinessWait<'a, F> {
 
 impl<F: AsFd> Drop for ReadinessWait<'_, F> {
     fn drop(&mut self) {
-        self.io.waiters.leave_place(self.direction, self.place);
+        self.io.waiters.leave_place(self.place);
     }
 }
 
 impl<F: AsFd> fmt::Debug for ReadinessWait<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.direction)
+        write!(f, "{:?}", self.place.0)
     }
 }

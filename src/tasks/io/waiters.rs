@@ -12,11 +12,14 @@ use std::task::Waker;
 use crate::sync::{Mutex, lock};
 use crate::{EventSource, InterestToken, PostAction, Readiness, Registrar};
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Direction {
     Read,
     Write,
 }
+
+/// Where a future waits: each has a number of its own.
+pub(super) type Place = (Direction, u64);
 
 /// State shared by an [`Async`](super::Async) and its source.
 #[derive(Debug, Default)]
@@ -26,46 +29,41 @@ pub(super) struct Waiters {
 
 #[derive(Debug, Default)]
 struct WaiterList {
-    /// For each direction, the waiting places and their wakers. There are few of them.
-    wakers: [Vec<(u64, Waker)>; 2],
+    /// There are few of them.
+    wakers: Vec<(Place, Waker)>,
     places: u64,
     /// The loop is gone.
     ended: bool,
 }
 
 impl WaiterList {
-    fn take(&mut self, direction: Direction, place: u64) -> Option<(u64, Waker)> {
-        let wakers = &mut self.wakers[direction as usize];
-        let index = wakers.iter().position(|(other, _)| *other == place)?;
-        Some(wakers.swap_remove(index))
+    fn take(&mut self, place: Place) -> Option<(Place, Waker)> {
+        let index = self.wakers.iter().position(|(other, _)| *other == place)?;
+        Some(self.wakers.swap_remove(index))
     }
 }
 
 impl Waiters {
-    /// The place that all futures-io traits share; it keeps only the waker of the last call.
-    #[cfg(feature = "futures-io")]
-    pub(super) const TRAITS: u64 = 0;
-
-    pub(super) fn new_place(&self) -> u64 {
+    pub(super) fn new_place(&self, direction: Direction) -> Place {
         let mut waiting = lock(&self.waiting);
         waiting.places += 1;
-        waiting.places
+        (direction, waiting.places)
     }
 
-    pub(super) fn leave(&self, direction: Direction, place: u64, waker: &Waker) {
+    pub(super) fn leave(&self, place: Place, waker: &Waker) {
         let waker = waker.clone();
         let mut waiting = lock(&self.waiting);
         if waiting.ended {
             return;
         }
-        let old = waiting.take(direction, place);
-        waiting.wakers[direction as usize].push((place, waker));
+        let old = waiting.take(place);
+        waiting.wakers.push((place, waker));
         drop(waiting);
         drop(old);
     }
 
-    pub(super) fn leave_place(&self, direction: Direction, place: u64) {
-        let old = lock(&self.waiting).take(direction, place);
+    pub(super) fn leave_place(&self, place: Place) {
+        let old = lock(&self.waiting).take(place);
         drop(old);
     }
 
@@ -87,7 +85,7 @@ impl Waiters {
 pub(super) struct IoSource {
     waiters: Arc<Waiters>,
     /// A buffer for the wakers to wake.
-    woken: Vec<(u64, Waker)>,
+    woken: Vec<(Place, Waker)>,
 }
 
 impl IoSource {
@@ -140,12 +138,11 @@ impl EventSource for IoSource {
         F: FnMut(()),
     {
         let mut waiting = lock(&self.waiters.waiting);
-        if readiness.readable {
-            self.woken.append(&mut waiting.wakers[Direction::Read as usize]);
-        }
-        if readiness.writable {
-            self.woken.append(&mut waiting.wakers[Direction::Write as usize]);
-        }
+        let ready = waiting.wakers.extract_if(.., |((direction, _), _)| match direction {
+            Direction::Read => readiness.readable,
+            Direction::Write => readiness.writable,
+        });
+        self.woken.extend(ready);
         drop(waiting);
         self.wake();
         Ok(PostAction::Continue)
@@ -158,7 +155,7 @@ impl Drop for IoSource {
     fn drop(&mut self) {
         let mut waiting = lock(&self.waiters.waiting);
         waiting.ended = true;
-        self.woken.extend(waiting.wakers.iter_mut().flat_map(std::mem::take));
+        self.woken.append(&mut waiting.wakers);
         drop(waiting);
         self.wake();
     }
