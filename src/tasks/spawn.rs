@@ -16,11 +16,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use self::join::Report;
-use self::waits::{Wait, WaitCounts, Waiting};
+use self::waits::Waiting;
 use self::with::{Call, With};
 use crate::sources::promise::Promise;
 use crate::sources::timer::TimeoutFuture;
 use crate::sources::wake::{WakeReceiver, WakeState};
+use crate::sync::{Mutex, lock};
 use crate::{
     Clock, EventSource, InterestToken, LoopData, LoopHandle, PostAction, Readiness, Registrar,
     SourceOptions, Token,
@@ -69,7 +70,7 @@ where
     let (sender, calls) = mpsc::channel::<Arc<dyn Call<Data>>>();
     let receiver = WakeReceiver::woken();
     let wake_state = Arc::clone(receiver.wake_state());
-    let waits = Arc::new(WaitCounts::default());
+    let waits = Arc::default();
     let clock = handle.clock().clone();
     let cx = TaskContext { calls: sender, wake_state, waits: Arc::clone(&waits), clock };
     // The first poll calls `task`, so that all of its code runs in polls.
@@ -88,13 +89,13 @@ pub struct Task {
     future: Option<Pin<Box<dyn Future<Output = ()>>>>,
     receiver: WakeReceiver<bool>,
     waker: Waker,
-    waits: Arc<WaitCounts>,
+    waits: Arc<Mutex<TaskWaits>>,
 }
 
 impl Task {
     /// What the task waits for, as far as it waits by its [`TaskContext`].
     pub fn waits(&self) -> TaskWaits {
-        self.waits.get()
+        *lock(&self.waits)
     }
 }
 
@@ -165,7 +166,7 @@ impl fmt::Debug for Task {
 pub struct TaskContext<Data> {
     calls: mpsc::Sender<Arc<dyn Call<Data>>>,
     wake_state: Arc<WakeState<bool>>,
-    waits: Arc<WaitCounts>,
+    waits: Arc<Mutex<TaskWaits>>,
     clock: Clock,
 }
 
@@ -224,7 +225,7 @@ impl<Data: 'static> TaskContext<Data> {
         let cx = self.clone();
         async move {
             let timeout = cx.with(move |data| TimeoutFuture::at(data.loop_handle(), deadline)).await;
-            let _waiting = Waiting::new(&cx.waits, Wait::Sleep);
+            let _waiting = Waiting::new(&cx.waits, |waits| &mut waits.sleeps);
             timeout.await;
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::TaskContext;
 use super::join::Report;
-use super::waits::{Wait, Waiting};
+use super::waits::Waiting;
 use crate::error::type_name::without_paths;
 use crate::sources::promise::Promise;
 use crate::{
@@ -86,7 +86,7 @@ impl<Data: 'static> TaskContext<Data> {
                 inserted.map(|token| handle.guard(token)).map_err(|refused| refused.error)
             };
             let guard = cx.with(insert).await?;
-            let waiting = Waiting::new(&cx.waits, Wait::Source);
+            let waiting = Waiting::new(&cx.waits, |waits| &mut waits.sources);
             let event = poll_fn(|cx| event.poll(cx)).await;
             drop(waiting);
             // The source has removed itself.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::sync::{Mutex, lock};
 
 /// What a [`Task`](super::Task) waits for by its [`TaskContext`](super::TaskContext), which may be several things at
 /// once. `Display` joins their names: `sleep`, `state`, `source`; or `other` if it waits for none of these.
@@ -45,40 +46,24 @@ impl fmt::Display for TaskWaits {
     }
 }
 
-/// One kind of wait.
-#[derive(Clone, Copy)]
-pub(super) enum Wait {
-    Sleep,
-    State,
-    Source,
-}
-
-/// The counts, which the futures of a task change.
-#[derive(Debug, Default)]
-pub(super) struct WaitCounts([AtomicU32; 3]);
-
-impl WaitCounts {
-    pub(super) fn get(&self) -> TaskWaits {
-        let [sleeps, state, sources] = self.0.each_ref().map(|count| count.load(Ordering::Relaxed));
-        TaskWaits { sleeps, state, sources }
-    }
-}
-
 /// Counts one wait as long as it lives.
 pub(super) struct Waiting {
-    counts: Arc<WaitCounts>,
-    wait: Wait,
+    waits: Arc<Mutex<TaskWaits>>,
+    count: Count,
 }
 
+/// Selects what is counted.
+type Count = fn(&mut TaskWaits) -> &mut u32;
+
 impl Waiting {
-    pub(super) fn new(counts: &Arc<WaitCounts>, wait: Wait) -> Self {
-        counts.0[wait as usize].fetch_add(1, Ordering::Relaxed);
-        Self { counts: Arc::clone(counts), wait }
+    pub(super) fn new(waits: &Arc<Mutex<TaskWaits>>, count: Count) -> Self {
+        *count(&mut lock(waits)) += 1;
+        Self { waits: Arc::clone(waits), count }
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.counts.0[self.wait as usize].fetch_sub(1, Ordering::Relaxed);
+        *(self.count)(&mut lock(&self.waits)) -= 1;
     }
 }

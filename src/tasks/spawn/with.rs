@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::TaskContext;
-use super::waits::{Wait, Waiting};
+use super::waits::Waiting;
 use crate::sources::promise::Promise;
 use crate::sync::{Mutex, lock};
 
@@ -62,7 +62,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
         let polled = self.parcel.result.poll(cx);
         if self.waiting.is_none() {
-            self.waiting = Some(Waiting::new(&self.cx.waits, Wait::State));
+            self.waiting = Some(Waiting::new(&self.cx.waits, |waits| &mut waits.state));
             // If the task is gone, nothing receives the closure: the future stays pending.
             if self.cx.calls.send(self.parcel.clone()).is_ok() {
                 self.cx.wake_state.wake_up();
