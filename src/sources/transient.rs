@@ -104,8 +104,6 @@ pub struct TransientSource<T> {
     current: Option<Part<T>>,
     /// Registered parts that will be unregistered and dropped.
     leaving: Vec<T>,
-    /// Re-registering the composite will change something.
-    changed: bool,
 }
 
 #[derive(Debug)]
@@ -135,10 +133,8 @@ impl<T> TransientSource<T> {
     /// Removes the wrapped source, if there is one. It gets no more events; it is unregistered and dropped when the
     /// composite is re-registered.
     pub fn remove(&mut self) {
-        if let Some(part) = self.current.take() {
-            self.changed = true;
-            self.leaving.extend(part.registered.then_some(part.source));
-        }
+        let old = self.current.take();
+        self.leaving.extend(old.filter(|part| part.registered).map(|part| part.source));
     }
 
     /// Replaces the wrapped source by `new`, or fills an empty place. `new` is registered when the composite is
@@ -146,7 +142,6 @@ impl<T> TransientSource<T> {
     pub fn replace(&mut self, new: T) {
         self.remove();
         self.current = Some(Part { source: new, registered: false, enabled: true, again: false });
-        self.changed = true;
     }
 
     /// Enables a disabled wrapped source: it gets events again, including those that came meanwhile.
@@ -161,18 +156,15 @@ impl<T> TransientSource<T> {
     }
 
     fn set_enabled(&mut self, enabled: bool) {
-        if let Some(part) = &mut self.current
-            && part.enabled != enabled
-        {
+        if let Some(part) = &mut self.current {
             part.enabled = enabled;
-            self.changed = true;
         }
     }
 }
 
 impl<T> Default for TransientSource<T> {
     fn default() -> Self {
-        Self { current: None, leaving: Vec::new(), changed: false }
+        Self { current: None, leaving: Vec::new() }
     }
 }
 
@@ -187,12 +179,16 @@ impl<T> From<T> for TransientSource<T> {
 impl<T: EventSource> Part<T> {
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         self.again = false;
-        self.source.register(registrar).inspect_err(|_| {
+        let result = self.source.register(registrar);
+        self.registered = result.is_ok();
+        if result.is_err() {
             // The source was at most partly registered.
             let _ = self.source.unregister(registrar);
-        })?;
-        self.registered = true;
-        Ok(())
+        }
+        // Disable a part that fails to register: it would otherwise fail again with each change of a sibling, and
+        // block that sibling's registration.
+        self.enabled = self.registered;
+        result
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
@@ -207,9 +203,7 @@ impl<T: EventSource> Part<T> {
         }
         let unregistered = if self.registered { self.unregister(registrar) } else { Ok(()) };
         if self.enabled {
-            // Disable a part that fails to register: it would otherwise fail again with each change of a sibling, and
-            // block that sibling's registration.
-            self.register(registrar).inspect_err(|_| self.enabled = false)?;
+            self.register(registrar)?;
         }
         unregistered
     }
@@ -223,7 +217,6 @@ impl<T: EventSource> TransientSource<T> {
 
     /// Unregisters and drops all leaving parts. Returns the first error.
     fn dismiss(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.changed = false;
         let mut result = Ok(());
         while let Some(mut source) = self.leaving.pop() {
             result = result.and(source.unregister(registrar));
@@ -240,7 +233,6 @@ impl<T: EventSource> EventSource for TransientSource<T> {
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         let dismissed = self.dismiss(registrar);
         if let Some(part) = &mut self.current {
-            part.enabled = true;
             part.register(registrar)?;
         }
         dismissed
@@ -279,7 +271,9 @@ impl<T: EventSource> EventSource for TransientSource<T> {
             }
         }
         // Also after a change that the composite made without mentioning it.
-        Ok(if self.changed { PostAction::Reregister } else { answer })
+        let changed = self.current.as_ref().is_some_and(|part| part.registered != part.enabled);
+        let changed = changed || !self.leaving.is_empty();
+        Ok(if changed { PostAction::Reregister } else { answer })
     }
 
     const NEEDS_EXTRA_LIFECYCLE_EVENTS: bool = T::NEEDS_EXTRA_LIFECYCLE_EVENTS;
