@@ -4,7 +4,9 @@ use std::convert::Infallible;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::{Clock, EventSource, InterestToken, PostAction, Readiness, Registrar, Timer};
+use crate::{
+    Clock, EventSource, InterestToken, PostAction, Readiness, Registrar, TimeoutAction, Timer,
+};
 
 /// The event of an [`Interval`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -156,12 +158,11 @@ impl EventSource for Interval {
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         self.clock.get_or_insert_with(|| registrar.clock().clone());
-        let next = self.timer.when.fix_deadline(registrar);
         // A deadline that is already queued stays: arming it again would remove it from the current round, and a source
         // that is re-registered in every round would never fire.
-        if self.armed != next {
-            self.armed = next;
+        if self.armed.is_none() || self.armed != self.next_deadline() {
             self.timer.reregister(registrar)?;
+            self.armed = self.next_deadline();
         }
         Ok(())
     }
@@ -174,24 +175,33 @@ impl EventSource for Interval {
     #[inline]
     fn process_events<F>(
         &mut self,
-        _: Readiness,
+        readiness: Readiness,
         token: InterestToken,
         mut callback: F,
     ) -> Result<PostAction, Infallible>
     where
         F: FnMut(Tick) -> PostAction,
     {
-        let (Some(due), Some(clock)) = (self.timer.due(token), &self.clock) else {
+        let mut fired = None;
+        self.timer.process_events(readiness, token, |due| {
+            fired = Some(due);
+            TimeoutAction::Keep
+        })?;
+        let (Some(due), Some(clock)) = (fired, &self.clock) else {
             return Ok(PostAction::Continue);
         };
         let now = clock.now();
         self.armed = None;
         if now < due {
             // The callback panicked at the previous tick, whose event is delivered again.
+            self.timer.set_deadline(due);
             return Ok(PostAction::Reregister);
         }
         let tick = latest(due, self.period, now);
-        self.timer.when = tick.deadline.checked_add(self.period).into();
+        // Otherwise the next tick is later than an [`Instant`] can express: `Keep` leaves the timer without a deadline.
+        if let Some(next) = tick.deadline.checked_add(self.period) {
+            self.timer.set_deadline(next);
+        }
         Ok(match callback(tick) {
             PostAction::Continue | PostAction::Again | PostAction::Reregister => {
                 PostAction::Reregister

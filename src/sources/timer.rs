@@ -71,13 +71,12 @@ pub enum TimeoutAction {
 pub struct Timer {
     /// The interest under which the timer is armed.
     token: Option<InterestToken>,
-    pub(super) when: When,
+    when: When,
 }
 
-/// When a [`Timer`] fires. [`When::At`], the largest, leaves room for the other variants,
-/// so that a timer takes three words.
+/// [`When::At`], the largest, leaves room for the other variants, so that a timer takes three words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum When {
+enum When {
     At(Instant),
     /// This many nanoseconds after the next registration.
     After(u64),
@@ -85,31 +84,8 @@ pub(super) enum When {
 }
 
 impl When {
-    pub(super) fn after(duration: Duration) -> Self {
+    fn after(duration: Duration) -> Self {
         u64::try_from(duration.as_nanos()).map_or(Self::Never, Self::After)
-    }
-
-    #[inline]
-    pub(super) fn deadline(self) -> Option<Instant> {
-        match self {
-            Self::At(deadline) => Some(deadline),
-            Self::After(_) | Self::Never => None,
-        }
-    }
-
-    /// Returns the deadline, and turns a duration into one that counts from now.
-    #[inline]
-    pub(super) fn fix_deadline(&mut self, registrar: &Registrar<'_>) -> Option<Instant> {
-        if let Self::After(nanos) = *self {
-            *self = registrar.now().checked_add(Duration::from_nanos(nanos)).into();
-        }
-        self.deadline()
-    }
-}
-
-impl From<Option<Instant>> for When {
-    fn from(deadline: Option<Instant>) -> Self {
-        deadline.map_or(Self::Never, Self::At)
     }
 }
 
@@ -184,13 +160,20 @@ impl Timer {
     /// insertion that has not happened yet.
     #[inline]
     pub fn current_deadline(&self) -> Option<Instant> {
-        self.when.deadline()
+        match self.when {
+            When::At(deadline) => Some(deadline),
+            When::After(_) | When::Never => None,
+        }
     }
 
-    /// The deadline, if `token` is its own.
+    /// Returns the deadline, and turns a duration into one that counts from now.
     #[inline]
-    pub(super) fn due(&self, token: InterestToken) -> Option<Instant> {
-        self.current_deadline().filter(|_| self.token == Some(token))
+    fn fix_deadline(&mut self, registrar: &Registrar<'_>) -> Option<Instant> {
+        if let When::After(nanos) = self.when {
+            let deadline = registrar.now().checked_add(Duration::from_nanos(nanos));
+            self.when = deadline.map_or(When::Never, When::At);
+        }
+        self.current_deadline()
     }
 }
 
@@ -200,12 +183,12 @@ impl EventSource for Timer {
     type Error = Infallible;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.token = self.when.fix_deadline(registrar).map(|deadline| registrar.arm(deadline));
+        self.token = self.fix_deadline(registrar).map(|deadline| registrar.arm(deadline));
         Ok(())
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        match (self.token, self.when.fix_deadline(registrar)) {
+        match (self.token, self.fix_deadline(registrar)) {
             (Some(token), Some(deadline)) => registrar.rearm(token, deadline),
             _ => {
                 self.unregister(registrar)?;
@@ -232,7 +215,7 @@ impl EventSource for Timer {
     where
         F: FnMut(Instant) -> TimeoutAction,
     {
-        let Some(deadline) = self.due(token) else {
+        let Some(deadline) = self.current_deadline().filter(|_| self.token == Some(token)) else {
             return Ok(PostAction::Continue);
         };
         let answer = callback(deadline);

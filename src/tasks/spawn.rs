@@ -224,7 +224,8 @@ impl<Data: 'static> TaskContext<Data> {
     {
         let cx = self.clone();
         async move {
-            let timeout = cx.with(move |data| TimeoutFuture::at(data.loop_handle(), deadline)).await;
+            let timeout =
+                cx.with(move |data| TimeoutFuture::at(data.loop_handle(), deadline)).await;
             let _waiting = Waiting::new(&cx.waits, |waits| &mut waits.sleeps);
             timeout.await;
         }
