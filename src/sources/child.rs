@@ -4,19 +4,20 @@
 //! readable when the child ends; elsewhere each `Child` checks its own child after a `SIGCHLD`.
 
 use std::io;
+#[cfg(target_os = "linux")]
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::process::{self, ExitStatus};
 
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+#[cfg(target_os = "linux")]
 use super::fd_watch::FdWatch;
 #[cfg(feature = "signals")]
 use crate::Signals;
-use crate::{
-    EventSource, InsertError, Interest, InterestToken, Mode, PostAction, Readiness, Registrar,
-};
+use crate::{EventSource, InsertError, InterestToken, PostAction, Readiness, Registrar};
+#[cfg(target_os = "linux")]
+use crate::{Interest, Mode};
 
 /// Waits for a child process, and delivers its [`ExitStatus`].
 ///
@@ -78,8 +79,11 @@ pub struct Child {
 /// What signals that the child may have ended.
 #[derive(Debug)]
 enum ChildWatch {
+    /// The child ended before anything was watched.
+    Ended(Option<InterestToken>),
     /// Readable once the process has ended.
-    Fd(OwnedFd, FdWatch),
+    #[cfg(target_os = "linux")]
+    Pidfd(OwnedFd, FdWatch),
     /// The signal comes for any child of the process.
     #[cfg(feature = "signals")]
     Sigchld(Signals),
@@ -126,8 +130,7 @@ impl Child {
         let watch = watch(&child);
         let watch = match child.try_wait() {
             Ok(None) => watch,
-            // Readable at once: its other end is closed.
-            Ok(Some(_)) => UnixStream::pair().map(|(end, _)| ChildWatch::of_fd(end.into())),
+            Ok(Some(_)) => Ok(ChildWatch::Ended(None)),
             Err(error) => Err(error),
         };
         match watch {
@@ -154,13 +157,10 @@ impl Child {
 }
 
 impl ChildWatch {
-    fn of_fd(fd: OwnedFd) -> Self {
-        Self::Fd(fd, FdWatch::default())
-    }
-
     #[cfg(target_os = "linux")]
     fn pidfd(child: &process::Child) -> io::Result<Self> {
-        Ok(Self::of_fd(pidfd_open(Pid::from_child(child), PidfdFlags::empty())?))
+        let fd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+        Ok(Self::Pidfd(fd, FdWatch::default()))
     }
 
     #[cfg(feature = "signals")]
@@ -172,7 +172,9 @@ impl ChildWatch {
     /// Whether the child may have ended, given that `token` is ready.
     fn is_ready(&mut self, token: InterestToken) -> bool {
         match self {
-            Self::Fd(_, watch) => watch.is(token),
+            Self::Ended(ours) => *ours == Some(token),
+            #[cfg(target_os = "linux")]
+            Self::Pidfd(_, watch) => watch.is(token),
             #[cfg(feature = "signals")]
             Self::Sigchld(signals) => {
                 let mut arrived = false;
@@ -192,8 +194,15 @@ impl EventSource for Child {
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         match &mut self.watch {
+            ChildWatch::Ended(token) => {
+                let (ours, notifier) = registrar.notifier();
+                *token = Some(ours);
+                notifier.notify();
+                Ok(())
+            }
             // One-shot: a wait that fails then fails once, not in every round.
-            ChildWatch::Fd(fd, watch) => {
+            #[cfg(target_os = "linux")]
+            ChildWatch::Pidfd(fd, watch) => {
                 watch.register(registrar, fd.as_fd(), Interest::READ, Mode::OneShot)
             }
             #[cfg(feature = "signals")]
@@ -203,15 +212,24 @@ impl EventSource for Child {
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         match &mut self.watch {
-            ChildWatch::Fd(..) => self.register(registrar),
+            #[cfg(target_os = "linux")]
+            ChildWatch::Pidfd(..) => self.register(registrar),
             #[cfg(feature = "signals")]
             ChildWatch::Sigchld(signals) => signals.reregister(registrar),
+            _ => Ok(()),
         }
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         match &mut self.watch {
-            ChildWatch::Fd(fd, watch) => watch.unregister(registrar, fd.as_fd()),
+            ChildWatch::Ended(token) => {
+                if let Some(token) = token.take() {
+                    registrar.release(token);
+                }
+                Ok(())
+            }
+            #[cfg(target_os = "linux")]
+            ChildWatch::Pidfd(fd, watch) => watch.unregister(registrar, fd.as_fd()),
             #[cfg(feature = "signals")]
             ChildWatch::Sigchld(signals) => signals.unregister(registrar),
         }
