@@ -64,7 +64,7 @@ pub struct Generic<T> {
     /// How often it is reported; a change takes effect with [`LoopHandle::update`](crate::LoopHandle::update).
     pub mode: Mode,
     io: T,
-    watch: FdWatch,
+    pub(super) watch: FdWatch,
 }
 
 impl<T> Generic<T> {

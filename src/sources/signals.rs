@@ -12,7 +12,6 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,8 +22,9 @@ use signal_hook::low_level::signal_name;
 /// The numbers of signals, `SIGTERM` among them: those of `signal-hook`.
 pub use signal_hook::consts;
 
-use super::fd_watch::FdWatch;
-use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
+use crate::{
+    EventSource, Generic, Interest, InterestToken, Mode, PostAction, Readiness, Registrar,
+};
 
 /// The event of [`Signals`]: a signal that arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -104,10 +104,9 @@ pub struct SignalSender {
 pub struct Signals {
     listeners: BTreeMap<i32, SignalListener>,
     /// Readable when a signal may have come.
-    wake: UnixStream,
+    wake: Generic<UnixStream>,
     /// The handlers write here; each listener has a duplicate.
     waker: UnixStream,
-    watch: FdWatch,
 }
 
 impl Signals {
@@ -124,8 +123,8 @@ impl Signals {
         let (wake, waker) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         waker.set_nonblocking(true)?;
-        let mut source =
-            Self { listeners: BTreeMap::new(), wake, waker, watch: FdWatch::default() };
+        let wake = Generic::new(wake, Interest::READ, Mode::Level);
+        let mut source = Self { listeners: BTreeMap::new(), wake, waker };
         source.add_signals(signals)?;
         Ok(source)
     }
@@ -147,7 +146,7 @@ impl Signals {
                 added.insert(number, SignalListener::new(number, &self.waker)?);
             }
         }
-        if self.watch.token().is_some() {
+        if self.wake.watch.token().is_some() {
             blocked::refuse(added.keys())?;
         }
         self.listeners.extend(added);
@@ -204,15 +203,15 @@ impl EventSource for Signals {
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         blocked::refuse(self.listeners.keys())?;
-        self.reregister(registrar)
+        self.wake.register(registrar)
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.watch.register(registrar, self.wake.as_fd(), Interest::READ, Mode::Level)
+        self.wake.reregister(registrar)
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.watch.unregister(registrar, self.wake.as_fd())
+        self.wake.unregister(registrar)
     }
 
     fn process_events<F>(
@@ -224,12 +223,12 @@ impl EventSource for Signals {
     where
         F: FnMut(Signal),
     {
-        if !self.watch.is(token) {
+        if !self.wake.watch.is(token) {
             return Ok(PostAction::Continue);
         }
         // Read the socket first: a signal that comes after this makes it readable again.
         let mut bytes = [0; 64];
-        while matches!((&self.wake).read(&mut bytes), Ok(1..)) {}
+        while matches!(self.wake.get_mut().read(&mut bytes), Ok(1..)) {}
         match self.listeners.values_mut().find_map(SignalListener::take) {
             Some(signal) => {
                 // There may be other signals. Write before the callback, which may panic or disable the source. A full
@@ -485,6 +484,6 @@ mod tests {
         // As if the signal had come after the check of its own listener: the listener has none.
         let other = signals.listeners.get_mut(&signal_hook::consts::SIGWINCH).unwrap();
         assert_eq!(other.take(), None);
-        assert!(signals.wake.read(&mut [0]).is_ok(), "the loop is told");
+        assert!(signals.wake.get_mut().read(&mut [0]).is_ok(), "the loop is told");
     }
 }

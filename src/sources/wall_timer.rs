@@ -1,7 +1,7 @@
 //! Timers on the system's clocks: the source [`WallTimer`], its event, and the answer of its callback.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, SystemTime};
 
 use rustix::io::Errno;
@@ -10,8 +10,9 @@ use rustix::time::{
     timerfd_create, timerfd_settime,
 };
 
-use super::fd_watch::FdWatch;
-use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
+use crate::{
+    EventSource, Generic, Interest, InterestToken, Mode, PostAction, Readiness, Registrar,
+};
 
 /// The event of a [`WallTimer`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -90,13 +91,12 @@ pub enum WallAction {
 /// ```
 #[derive(Debug)]
 pub struct WallTimer {
-    fd: OwnedFd,
+    fd: Generic<OwnedFd>,
     clock: TimerfdClockId,
     /// Counted from the zero of the timer's clock; `None` once it has fired.
     deadline: Option<Duration>,
     /// The clock was set while the deadline was being set: deliver that at once.
     changed: bool,
-    watch: FdWatch,
 }
 
 impl WallTimer {
@@ -147,7 +147,8 @@ impl WallTimer {
 
     fn on(clock: TimerfdClockId) -> io::Result<Self> {
         let fd = timerfd_create(clock, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-        Ok(Self { fd, clock, deadline: None, changed: false, watch: FdWatch::default() })
+        let fd = Generic::new(fd, Interest::READ, Mode::Level);
+        Ok(Self { fd, clock, deadline: None, changed: false })
     }
 
     /// Moves the deadline, at once. A timer made by [`after`](Self::after) converts it: it fires after the time that
@@ -208,7 +209,7 @@ impl WallTimer {
         let it_value = deadline.try_into().unwrap_or(farthest);
         let new = Itimerspec { it_interval: Timespec::default(), it_value };
         let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
-        match timerfd_settime(&self.fd, flags, &new) {
+        match timerfd_settime(self.fd.get_ref(), flags, &new) {
             Ok(_) => Ok(false),
             Err(Errno::CANCELED) => Ok(true),
             Err(error) => Err(error.into()),
@@ -218,7 +219,7 @@ impl WallTimer {
     /// The next event, if there is one.
     fn event(&mut self) -> io::Result<Option<WallEvent>> {
         let mut expirations = [0; 8];
-        let heard = heard(rustix::io::read(&self.fd, &mut expirations))?;
+        let heard = heard(rustix::io::read(self.fd.get_ref(), &mut expirations))?;
         let changed = std::mem::take(&mut self.changed);
         Ok(if changed { Some(WallEvent::ClockChanged) } else { heard })
     }
@@ -240,15 +241,15 @@ impl EventSource for WallTimer {
     type Error = io::Error;
 
     fn register(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.watch.register(registrar, self.fd.as_fd(), Interest::READ, Mode::Level)
+        self.fd.register(registrar)
     }
 
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.register(registrar)
+        self.fd.reregister(registrar)
     }
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.watch.unregister(registrar, self.fd.as_fd())
+        self.fd.unregister(registrar)
     }
 
     fn process_events<F>(
@@ -260,7 +261,7 @@ impl EventSource for WallTimer {
     where
         F: FnMut(WallEvent) -> WallAction,
     {
-        if !self.watch.is(token) {
+        if !self.fd.watch.is(token) {
             return Ok(PostAction::Continue);
         }
         let Some(event) = self.event()? else {
