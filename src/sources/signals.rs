@@ -282,8 +282,7 @@ mod arrivals {
 
     impl Arrivals {
         pub(super) fn new(number: i32, waker: &UnixStream) -> io::Result<Self> {
-            let arrived = Arc::new(AtomicBool::new(false));
-            let mut arrivals = Self { arrived, actions: Vec::new() };
+            let mut arrivals = Self { arrived: Arc::default(), actions: Vec::new() };
             let waker = waker.try_clone()?;
             // In this order, so that the flag is set when the socket becomes readable.
             let flag = Arc::clone(&arrivals.arrived);
@@ -366,13 +365,8 @@ mod blocked {
     pub(super) fn refuse<'a>(signals: impl Iterator<Item = &'a i32>) -> io::Result<()> {
         let mask = signals.fold(0, |mask, &number| mask | bit(number));
         // In a program that blocks nothing, checking the current thread is enough.
-        let mut blocked = mask & of_thread(Path::new("/proc/thread-self")).unwrap_or(0);
-        for _ in 0..LOOKS {
-            if blocked == 0 {
-                return Ok(());
-            }
-            blocked = of_process(blocked);
-        }
+        let here = mask & of_thread(Path::new("/proc/thread-self")).unwrap_or(0);
+        let blocked = (0..LOOKS).fold(here, |blocked, _| of_process(blocked));
         if blocked == 0 { Ok(()) } else { Err(error(blocked)) }
     }
 
@@ -383,6 +377,9 @@ mod blocked {
 
     /// The signals in `mask` that all threads block.
     fn of_process(mask: u64) -> u64 {
+        if mask == 0 {
+            return 0;
+        }
         let Ok(threads) = fs::read_dir("/proc/self/task") else { return 0 };
         let masks = threads.flatten().map(|thread| of_thread(&thread.path()));
         // A thread that has ended meanwhile does not count.

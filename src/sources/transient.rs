@@ -191,8 +191,11 @@ impl<T: EventSource> Part<T> {
         result
     }
 
+    /// Ends the registration, if it exists.
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
-        self.registered = false;
+        if !std::mem::take(&mut self.registered) {
+            return Ok(());
+        }
         self.source.unregister(registrar)
     }
 
@@ -201,7 +204,7 @@ impl<T: EventSource> Part<T> {
         if self.registered && self.enabled && !self.again {
             return self.source.reregister(registrar);
         }
-        let unregistered = if self.registered { self.unregister(registrar) } else { Ok(()) };
+        let unregistered = self.unregister(registrar);
         if self.enabled {
             self.register(registrar)?;
         }
@@ -246,8 +249,7 @@ impl<T: EventSource> EventSource for TransientSource<T> {
 
     fn unregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         let dismissed = self.dismiss(registrar);
-        let current = self.current.as_mut().filter(|part| part.registered);
-        let current = current.map_or(Ok(()), |part| part.unregister(registrar));
+        let current = self.current.as_mut().map_or(Ok(()), |part| part.unregister(registrar));
         dismissed.and(current)
     }
 

@@ -191,8 +191,7 @@ impl WallTimer {
     }
 
     fn arm(&mut self) -> io::Result<()> {
-        let was_set = self.settime(self.deadline)?;
-        self.changed |= was_set;
+        self.changed |= self.settime(self.deadline)?;
         if self.changed {
             // Make the fd readable at once: the callback gets the change, then decides what is next.
             self.settime(Some(Duration::ZERO))?;

@@ -50,8 +50,7 @@ where
     let outcome = Arc::new(Promise::new());
     let report = Report(Arc::clone(&outcome));
     let task = |cx| async move {
-        let result = task(cx).await;
-        report.finish(result);
+        report.finish(task(cx).await);
     };
     JoinHandle { token: spawn(handle, options, task), outcome }
 }
@@ -136,11 +135,11 @@ impl EventSource for Task {
             return Ok(PostAction::Remove);
         };
         // A queued closure wakes this source, so the task runs again as long as closures are queued.
-        if !callback(()) && self.receiver.take_wake_up() {
-            let polled = future.as_mut().poll(&mut Context::from_waker(&self.waker));
-            if polled.is_ready() {
-                return Ok(PostAction::Remove);
-            }
+        if !callback(())
+            && self.receiver.take_wake_up()
+            && future.as_mut().poll(&mut Context::from_waker(&self.waker)).is_ready()
+        {
+            return Ok(PostAction::Remove);
         }
         self.future = Some(future);
         Ok(self.receiver.answer())

@@ -105,7 +105,7 @@ impl<S: Stream + 'static> EventSource for StreamSource<S> {
             Poll::Ready(Some(item)) => {
                 self.stream = Some(stream);
                 // More may be ready. Request a poll before the callback, which may panic or disable the source.
-                self.receiver.with_work(|woken| *woken = true);
+                self.receiver.wake_state().wake_up();
                 callback(Some(item));
             }
             Poll::Ready(None) => {
