@@ -22,9 +22,8 @@ use signal_hook::low_level::signal_name;
 /// The numbers of signals, `SIGTERM` among them: those of `signal-hook`.
 pub use signal_hook::consts;
 
-use crate::{
-    EventSource, Generic, Interest, InterestToken, Mode, PostAction, Readiness, Registrar,
-};
+use super::generic::Generic;
+use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
 
 /// The event of [`Signals`]: a signal that arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -10,9 +10,8 @@ use rustix::time::{
     timerfd_create, timerfd_settime,
 };
 
-use crate::{
-    EventSource, Generic, Interest, InterestToken, Mode, PostAction, Readiness, Registrar,
-};
+use super::generic::Generic;
+use crate::{EventSource, Interest, InterestToken, Mode, PostAction, Readiness, Registrar};
 
 /// The event of a [`WallTimer`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
