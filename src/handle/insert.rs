@@ -203,17 +203,20 @@ impl<Data> LoopHandle<Data> {
         let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
         let key = self.registrations.add_source::<S>(options, once, drops);
         let attempt = Attempt { registrations: &mut self.registrations, key };
-        match attempt.register(&mut *source) {
-            Ok(key) => {
-                self.push(Op::Insert(key, Slot { source, callback: make(callback) }));
-                let token = Token::new(key);
-                if scoped {
-                    self.enter_scope(token.into());
-                }
-                Ok(token)
-            }
-            Err(error) => Err(InsertOnceError { error, source: *source, callback }),
+        let mut registrar = Registrar::new(attempt.registrations, key);
+        if let Err(error) = source.register(&mut registrar) {
+            // The source has part of a registration at most; the end of `attempt` removes what this leaves.
+            let _ = source.unregister(&mut registrar);
+            drop(attempt);
+            return Err(InsertOnceError { error, source: *source, callback });
         }
+        std::mem::forget(attempt);
+        self.push(Op::Insert(key, Slot { source, callback: make(callback) }));
+        let token = Token::new(key);
+        if scoped {
+            self.enter_scope(token.into());
+        }
+        Ok(token)
     }
 
     #[cold]
@@ -236,21 +239,6 @@ fn loop_is_gone() -> io::Error {
 struct Attempt<'a> {
     registrations: &'a mut Registrations,
     key: SourceKey,
-}
-
-impl Attempt<'_> {
-    #[inline]
-    fn register<S: EventSource>(self, source: &mut S) -> io::Result<SourceKey> {
-        let mut registrar = Registrar::new(self.registrations, self.key);
-        if let Err(error) = source.register(&mut registrar) {
-            // The source has part of a registration at most; `sweep` removes what this leaves.
-            let _ = source.unregister(&mut registrar);
-            return Err(error);
-        }
-        let key = self.key;
-        std::mem::forget(self);
-        Ok(key)
-    }
 }
 
 impl Drop for Attempt<'_> {
