@@ -16,6 +16,7 @@ use crate::interest::ReadinessBits;
 use crate::kernel::Rearm;
 use crate::registry::deadlines::Deadlines;
 use crate::registry::options::{Priority, SourceOptions};
+use crate::threads::dropped_guards::{DroppedGuard, Guard};
 use crate::threads::shared::Shared;
 use crate::token::{HashKeys, InterestToken, SourceKey, SourceMap};
 use crate::{AnyToken, EventSource};
@@ -159,7 +160,7 @@ impl Registrations {
 
     // Sources.
 
-    /// Adds a source. `once`: it goes after its first event. `drops`: dropping it or its callback may run user code.
+    /// Adds a source, also to the scope of its options. `once`: it goes after its first event. `drops`: dropping it or its callback may run user code.
     #[inline]
     pub(crate) fn add_source<S: EventSource>(
         &mut self,
@@ -171,11 +172,15 @@ impl Registrations {
         let flags = ENABLED | if once { ONCE } else { 0 } | if drops { DROPS } else { 0 };
         match options.filter(|options| !options.is_default()) {
             None => self.rows.add_source(kind, Priority::Normal, flags),
-            Some(options) => {
+            Some(mut options) => {
                 self.prioritized |= options.priority != Priority::Normal;
                 let is_limited = options.budget.is_some() || options.time_budget.is_some();
                 let flags = flags | if is_limited { BUDGET } else { 0 };
                 let key = self.rows.add_source(kind, options.priority, flags);
+                if let Some(scope) = &mut options.scope {
+                    let source = DroppedGuard::Source(AnyToken::new(key));
+                    scope.enter(Guard::new(source, &self.shared));
+                }
                 self.options.insert(key, options);
                 key
             }
@@ -302,10 +307,6 @@ impl Registrations {
     pub(crate) fn name_of(&self, key: SourceKey, type_name: &str) -> Cow<'static, str> {
         let name = self.options(key).and_then(|options| options.name.clone());
         name.unwrap_or_else(|| without_paths(type_name).into())
-    }
-
-    pub(crate) fn options_mut(&mut self, key: SourceKey) -> Option<&mut SourceOptions> {
-        self.options.get_mut(key)
     }
 
     #[inline]

@@ -8,9 +8,8 @@ use crate::error::{InsertError, InsertOnceError};
 use crate::registry::Registrations;
 use crate::registry::options::SourceOptions;
 use crate::registry::slot::{Callback, Slot, once, repeated};
-use crate::threads::dropped_guards::DroppedGuard;
 use crate::token::SourceKey;
-use crate::{AnyToken, EventSource, Registrar, Token};
+use crate::{EventSource, Registrar, Token};
 
 impl<Data> LoopHandle<Data> {
     /// Inserts a source and its callback. The source is registered with the kernel at once; `callback` is called with
@@ -200,7 +199,6 @@ impl<Data> LoopHandle<Data> {
         let drops = S::DROP_RUNS_CODE || needs_drop::<C>();
         // Box first: moving the source after registering stalls on its recent stores.
         let mut source = Box::new(source);
-        let scoped = options.as_ref().is_some_and(|options| options.scope.is_some());
         let key = self.registrations.add_source::<S>(options, once, drops);
         let attempt = Attempt { registrations: &mut self.registrations, key };
         let mut registrar = Registrar::new(attempt.registrations, key);
@@ -212,20 +210,7 @@ impl<Data> LoopHandle<Data> {
         }
         std::mem::forget(attempt);
         self.push(Op::Insert(key, Slot { source, callback: make(callback) }));
-        let token = Token::new(key);
-        if scoped {
-            self.enter_scope(token.into());
-        }
-        Ok(token)
-    }
-
-    #[cold]
-    fn enter_scope(&mut self, token: AnyToken) {
-        let guard = self.guard_of(DroppedGuard::Source(token));
-        let options = self.registrations.options_mut(token.key());
-        if let Some(scope) = options.and_then(|options| options.scope.as_mut()) {
-            scope.enter(guard);
-        }
+        Ok(Token::new(key))
     }
 }
 
