@@ -164,27 +164,26 @@ impl Registrations {
     #[inline]
     pub(crate) fn add_source<S: EventSource>(
         &mut self,
-        options: Option<SourceOptions>,
+        mut options: SourceOptions,
         once: bool,
         drops: bool,
     ) -> SourceKey {
         let kind = mark_of::<S>();
-        let flags = ENABLED | if once { ONCE } else { 0 } | if drops { DROPS } else { 0 };
-        match options.filter(|options| !options.is_default()) {
-            None => self.rows.add_source(kind, Priority::Normal, flags),
-            Some(mut options) => {
-                self.prioritized |= options.priority != Priority::Normal;
-                let is_limited = options.budget.is_some() || options.time_budget.is_some();
-                let flags = flags | if is_limited { BUDGET } else { 0 };
-                let key = self.rows.add_source(kind, options.priority, flags);
-                if let Some(scope) = &mut options.scope {
-                    let source = DroppedGuard::Source(AnyToken::new(key));
-                    scope.enter(Guard::new(source, &self.shared));
-                }
-                self.options.insert(key, options);
-                key
-            }
+        self.prioritized |= options.priority != Priority::Normal;
+        let is_limited = options.budget.is_some() || options.time_budget.is_some();
+        let flags = ENABLED
+            | if once { ONCE } else { 0 }
+            | if drops { DROPS } else { 0 }
+            | if is_limited { BUDGET } else { 0 };
+        let key = self.rows.add_source(kind, options.priority, flags);
+        if let Some(scope) = &mut options.scope {
+            let source = DroppedGuard::Source(AnyToken::new(key));
+            scope.enter(Guard::new(source, &self.shared));
         }
+        if !options.is_default() {
+            self.options.insert(key, options);
+        }
+        key
     }
 
     /// Deletes the row of a source that holds no interest. Returns whether dropping the source may run user code.

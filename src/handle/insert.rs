@@ -52,7 +52,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(None, source, callback, false, repeated::<S, F, Data>).map_err(Into::into)
+        self.insert_source_with(SourceOptions::new(), source, callback)
     }
 
     /// Inserts a source like [`insert_source`](Self::insert_source), with [`SourceOptions`]: a name, a priority,
@@ -88,7 +88,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnMut(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(Some(options), source, callback, false, repeated::<S, F, Data>)
+        self.insert_slot(options, source, callback, false, repeated::<S, F, Data>)
             .map_err(Into::into)
     }
 
@@ -134,7 +134,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(None, source, callback, true, once::<S, F, Data>)
+        self.insert_once_with(SourceOptions::new(), source, callback)
     }
 
     /// Inserts a source for one event like [`insert_once`](Self::insert_once), with [`SourceOptions`]: a name, a
@@ -179,7 +179,7 @@ impl<Data> LoopHandle<Data> {
         S: EventSource,
         F: FnOnce(S::Event<'_>, &mut Data) -> S::Ret + 'static,
     {
-        self.insert_slot(Some(options), source, callback, true, once::<S, F, Data>)
+        self.insert_slot(options, source, callback, true, once::<S, F, Data>)
     }
 
     /// Registers a source and queues an op that stores it, with the callback that `make` makes. `once`: the source goes
@@ -187,7 +187,7 @@ impl<Data> LoopHandle<Data> {
     #[inline]
     pub(crate) fn insert_slot<S: EventSource, C>(
         &mut self,
-        options: Option<SourceOptions>,
+        options: SourceOptions,
         source: S,
         callback: C,
         once: bool,

@@ -161,7 +161,7 @@ impl<Data: 'static> LoopHandle<Data> {
         let weak = inner.handle().downgrade();
         let source = CalloopLoop { inner, guests: Vec::new(), on_demand };
         let token = self
-            .insert_slot(Some(options), source, (), false, |()| callback)
+            .insert_slot(options, source, (), false, |()| callback)
             .map_err(|refused| InsertError::new(refused.error, refused.source.inner))?;
         // Drop the handles of loops that are gone.
         self.calloops.retain(|hosted| (hosted.upgrade)().is_some());

@@ -73,6 +73,7 @@ pub struct SourceOptions {
 impl SourceOptions {
     /// The defaults: named after the source's type, normal priority, at most 1024 callbacks in a row, the loop's
     /// error policy, no scope.
+    #[inline]
     pub fn new() -> Self {
         Self::default()
     }
@@ -124,6 +125,7 @@ impl SourceOptions {
         self
     }
 
+    #[inline]
     pub(crate) fn is_default(&self) -> bool {
         matches!(
             self,
