@@ -132,11 +132,7 @@ impl<Data> LoopHandle<Data> {
     pub fn remove(&mut self, token: impl Into<AnyToken>) -> bool {
         let key = token.into().key();
         let live = self.registrations.begin_removal(key);
-        if live {
-            self.cancel_retry(key);
-            self.push(Op::Remove(key));
-        }
-        live
+        self.push_if(live, key, Op::Remove(key))
     }
 
     /// Removes a source and passes it, unregistered, to `then`. `false` if it was gone already, or is no `S`.
@@ -168,19 +164,14 @@ impl<Data> LoopHandle<Data> {
         then: impl FnOnce(S, &mut Data) + 'static,
     ) -> bool {
         let key = token.key();
-        let live = self.registrations.is_live_of::<S>(key);
-        if live {
-            self.registrations.begin_removal(key);
-            self.cancel_retry(key);
-            let then = Box::new(move |source: Box<dyn AnySource>, data: &mut Data| {
-                let source: Box<dyn std::any::Any> = source;
-                if let Ok(source) = source.downcast::<S>() {
-                    then(*source, data);
-                }
-            });
-            self.push(Op::Take(key, then));
-        }
-        live
+        let live = self.registrations.is_live_of::<S>(key) && self.registrations.begin_removal(key);
+        let then = Box::new(move |source: Box<dyn AnySource>, data: &mut Data| {
+            let source: Box<dyn std::any::Any> = source;
+            if let Ok(source) = source.downcast::<S>() {
+                then(*source, data);
+            }
+        });
+        self.push_if(live, key, Op::Take(key, then))
     }
 
     /// Calls `visitor` with the source and the state, as soon as the current callback returns. `false` if the source
@@ -323,7 +314,8 @@ impl<Data> LoopHandle<Data> {
     /// If registering fails, the dispatch returns the error. [`disable`](Self::disable) has an example.
     pub fn enable(&mut self, token: impl Into<AnyToken>) -> bool {
         let key = token.into().key();
-        self.push_if_live(key, false, Op::Enable(key))
+        let live = self.registrations.set_disabled(key, false);
+        self.push_if(live, key, Op::Enable(key))
     }
 
     /// Unregisters a source but keeps it: its messages, signals and due timers wait until it is
@@ -359,7 +351,8 @@ impl<Data> LoopHandle<Data> {
     /// ```
     pub fn disable(&mut self, token: impl Into<AnyToken>) -> bool {
         let key = token.into().key();
-        self.push_if_live(key, true, Op::Disable(key))
+        let live = self.registrations.set_disabled(key, true);
+        self.push_if(live, key, Op::Disable(key))
     }
 
     /// Whether the source is registered: neither disabled nor removed, and no op that disables or removes it is
@@ -644,11 +637,12 @@ impl<Data> LoopHandle<Data> {
         }
     }
 
-    fn push_if_live(&mut self, key: SourceKey, disabled: bool, op: Op<Data>) -> bool {
-        let live = self.registrations.touch(key);
+    /// Queues an explicit request about a source, which takes precedence over a retry.
+    fn push_if(&mut self, live: bool, key: SourceKey, op: Op<Data>) -> bool {
         if live {
-            self.registrations.set_disabled(key, disabled);
-            self.cancel_retry(key);
+            if let Some(timer) = self.registrations.take_retry(key) {
+                self.remove(timer);
+            }
             self.push(op);
         }
         live
@@ -674,13 +668,6 @@ impl<Data> LoopHandle<Data> {
             self.push(Op::Visit { key, visitor, updates, runs });
         }
         live
-    }
-
-    /// Cancels the retry of a source, because an explicit request takes precedence over it.
-    fn cancel_retry(&mut self, key: SourceKey) {
-        if let Some(timer) = self.registrations.take_retry(key) {
-            self.remove(timer);
-        }
     }
 
     #[inline]

@@ -258,10 +258,11 @@ impl Registrations {
         self.flags(key) & (ENABLED | SILENT) == ENABLED
     }
 
-    /// Notes whether the last op about the source disables it.
+    /// Notes that an op which enables or disables the source is queued. `false` if the source is not live.
     #[inline]
-    pub(crate) fn set_disabled(&mut self, key: SourceKey, disabled: bool) {
+    pub(crate) fn set_disabled(&mut self, key: SourceKey, disabled: bool) -> bool {
         self.set_flags(key, DISABLED, disabled);
+        self.touch(key)
     }
 
     /// Sets whether the source is registered. Returns whether that is a change.
