@@ -443,7 +443,7 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     fn own_handle<'a>(&self, data: &'a mut Data) -> Outcome<&'a mut LoopHandle<Data>> {
         let handle = data.loop_handle();
-        if Arc::ptr_eq(handle.registrations().shared(), &self.shared) {
+        if Arc::ptr_eq(handle.registrations.shared(), &self.shared) {
             Ok(handle)
         } else {
             Err(Box::new(Error::ForeignHandle))
@@ -485,7 +485,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.shared.is_exported() {
             self.publish_readiness(data);
         } else if let Ok(handle) = self.own_handle(data) {
-            let is_due = handle.registrations().is_any_due();
+            let is_due = handle.registrations.is_any_due();
             self.shared.set_work(handle.has_work() || is_due || self.budget.has_refused());
         }
     }
@@ -495,7 +495,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let Ok(handle) = self.own_handle(data) else {
             return self.shared.publish_work();
         };
-        let registrations = handle.registrations_mut();
+        let registrations = &mut handle.registrations;
         registrations.renew_nearest();
         let may_be_more = registrations.take_quiet_level() || self.poller.was_full();
         let work = self.has_work(handle) || may_be_more && self.poller.is_ready();

@@ -75,6 +75,7 @@ pub trait LoopData: Sized {
 pub struct LoopHandle<Data> {
     /// The first field, so that compiler errors name it first.
     _thread: SendARemote,
+    /// The tables.
     pub(crate) registrations: Registrations,
     /// In the order in which they were issued.
     pub(crate) ops: VecDeque<Op<Data>>,
@@ -555,15 +556,6 @@ impl<Data> LoopHandle<Data> {
 
     pub(crate) fn guard_of(&self, leaves: DroppedGuard) -> Guard {
         Guard::new(leaves, self.registrations.shared())
-    }
-
-    /// The tables.
-    pub(crate) fn registrations(&self) -> &Registrations {
-        &self.registrations
-    }
-
-    pub(crate) fn registrations_mut(&mut self) -> &mut Registrations {
-        &mut self.registrations
     }
 
     /// Whether there is an op to apply.

@@ -20,7 +20,7 @@ use crate::{EventLoop, Registrar, Timer};
 impl<Data: LoopData> EventLoop<Data> {
     /// The first step of a dispatch: takes up what a panic interrupted, applies ops, and runs posts.
     pub(super) fn apply(&mut self, data: &mut Data) -> Outcome {
-        let registrations = self.own_handle(data)?.registrations();
+        let registrations = &self.own_handle(data)?.registrations;
         self.shared.ready().end_rest();
         if self.round.was_interrupted() || registrations.running().is_some() {
             self.take_up_interrupted(data);
@@ -28,7 +28,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         let handle = data.loop_handle();
         if self.is_asked(handle) {
-            self.budget.begin_without_wait(handle.registrations().has_urgent());
+            self.budget.begin_without_wait(handle.registrations.has_urgent());
             self.apply_all_asked(data)?;
         }
         Ok(())
@@ -76,7 +76,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let Ok(handle) = self.own_handle(data) else {
             return self.round.set_changing(Some(key));
         };
-        let registrations = handle.registrations_mut();
+        let registrations = &mut handle.registrations;
         registrations.sweep(key);
         if !registrations.is_live(key) {
             drop(self.remove(key, data));

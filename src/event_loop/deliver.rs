@@ -106,7 +106,7 @@ impl<Data: LoopData> EventLoop<Data> {
         // The source has more, even if one of the ops panics.
         self.round.set_running(turn.interest, turn.readiness);
         let applied = self.apply_ops(data);
-        let registrations = self.own_handle(data)?.registrations_mut();
+        let registrations = &mut self.own_handle(data)?.registrations;
         self.round.set_done();
         let may_go_on = registrations.may_go_on(turn.interest);
         let has_budget = applied.is_ok() && budget.goes_on(self.shared.clock());
@@ -158,11 +158,11 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     fn end_turn(&mut self, answer: Answer, turn: Turn, data: &mut Data) -> Outcome {
         let has_more = self.shared.is_again();
-        let mut registrations = self.own_handle(data)?.registrations_mut();
+        let mut registrations = &mut self.own_handle(data)?.registrations;
         let is_over = matches!(answer, Ok(PostAction::Continue)) && !has_more;
         if !is_over || registrations.emulates_level() {
             self.answered(answer, turn, data);
-            registrations = self.own_handle(data)?.registrations_mut();
+            registrations = &mut self.own_handle(data)?.registrations;
             if has_more {
                 self.round.defer(turn.interest, turn.readiness, registrations);
             }

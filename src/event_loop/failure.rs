@@ -105,13 +105,13 @@ fn retry<Data: LoopData>(source: AnyToken, delay: Duration, error: &Error, data:
     let enable = move |_, data: &mut Data| {
         let handle = data.loop_handle();
         // The retry timer is this one, which is running: `enable` would remove it.
-        handle.registrations_mut().take_retry(key);
+        handle.registrations.take_retry(key);
         handle.enable(source);
         TimeoutAction::Drop
     };
     let options = SourceOptions::new().name(name);
     // Registering a timer cannot fail unless the loop is gone.
     if let Ok(timer) = handle.insert_source_with(options, Timer::from_duration(delay), enable) {
-        handle.registrations_mut().set_retry(key, timer.into());
+        handle.registrations.set_retry(key, timer.into());
     }
 }

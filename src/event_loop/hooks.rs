@@ -16,7 +16,7 @@ impl<Data: LoopData> EventLoop<Data> {
         self.hooks.retain(|key| self.slots.contains_key(*key));
         for index in 0..self.hooks.len() {
             let key = self.hooks[index];
-            let registrations = self.own_handle(data)?.registrations_mut();
+            let registrations = &mut self.own_handle(data)?.registrations;
             let Some(slot) = self.slots.get_mut(key).filter(|_| registrations.is_registered(key))
             else {
                 continue;
@@ -42,7 +42,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.hooks.is_empty() {
             return Ok(());
         }
-        let registrations = self.own_handle(data)?.registrations();
+        let registrations = &self.own_handle(data)?.registrations;
         for &key in &self.hooks {
             if let Some(slot) = self.slots.get_mut(key)
                 && registrations.is_registered(key)

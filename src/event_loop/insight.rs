@@ -192,7 +192,7 @@ impl<Data> EventLoop<Data> {
         token: impl Into<AnyToken>,
         handle: &LoopHandle<Data>,
     ) -> Option<SourceRow> {
-        let registrations = handle.registrations();
+        let registrations = &handle.registrations;
         if !Arc::ptr_eq(registrations.shared(), &self.shared) {
             return None;
         }

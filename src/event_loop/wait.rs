@@ -32,7 +32,7 @@ impl<Data: LoopData> EventLoop<Data> {
     pub(super) fn has_work(&self, handle: &LoopHandle<Data>) -> bool {
         handle.has_work()
             || self.has_own_work()
-            || handle.registrations().is_any_due()
+            || handle.registrations.is_any_due()
             || self.shared.is_due()
     }
 
@@ -53,7 +53,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if let Some(insight) = &mut self.insight {
             insight.end_wait(self.round.len(), self.counters.wakeups);
         }
-        let registrations = self.own_handle(data)?.registrations_mut();
+        let registrations = &mut self.own_handle(data)?.registrations;
         self.round.take_up_deferred(registrations);
         let now = registrations.expire();
         self.budget.restart(now, registrations.is_prioritized());
@@ -73,11 +73,11 @@ impl<Data: LoopData> EventLoop<Data> {
         data: &mut Data,
     ) -> io::Result<()> {
         let handle = data.loop_handle();
-        handle.registrations_mut().renew_nearest();
+        handle.registrations.renew_nearest();
         let ran_user_code = self.round.take_user_code();
         // Callbacks may have asked a hosted loop for something that it does not wait for.
         let called = self.round.take_calls();
-        let stays_awake = ran_user_code || called && handle.registrations().host().is_some();
+        let stays_awake = ran_user_code || called && handle.registrations.host().is_some();
         let timeout = if stays_awake { Timeout::Zero } else { timeout.into() };
         let mut passes_time = timeout != Timeout::Zero && self.shared.clock().is_manual();
         let mut asked = if passes_time { Timeout::Zero } else { timeout };
@@ -114,7 +114,7 @@ impl<Data: LoopData> EventLoop<Data> {
     fn poll(&mut self, timeout: Timeout, in_run: bool, data: &mut Data) -> io::Result<bool> {
         let handle = data.loop_handle();
         #[cfg(all(unix, feature = "calloop"))]
-        if handle.registrations().host().is_some() && self.shared.is_exported() {
+        if handle.registrations.host().is_some() && self.shared.is_exported() {
             return Err(crate::registry::registrar::watched_from_outside());
         }
         // A stop from before ends the wait only in `run`.
@@ -122,7 +122,7 @@ impl<Data: LoopData> EventLoop<Data> {
         let timeout = self
             .fall_asleep(timeout, stops, handle)
             .inspect_err(|_| self.shared.ready().end_rest())?;
-        let host = handle.registrations().host();
+        let host = handle.registrations.host();
         let left = host.map_or(Some(timeout), |host| self.wait_in_host(host, timeout, data));
         let waited = left.map_or(Ok(()), |timeout| self.ask_kernel(timeout));
         // Also after a failed wait: no notification is lost.
@@ -193,7 +193,7 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         // The clock was just read, to see that nothing is due.
         let now = self.shared.latest();
-        let needed = self.shared.is_exported() || handle.registrations().host().is_some();
+        let needed = self.shared.is_exported() || handle.registrations.host().is_some();
         if Alarm::PRECISE && (needed || !Alarm::OPTIONAL) {
             self.shared.alarm().set(Some(nearest), || now)?;
             return Ok(timeout);
@@ -225,7 +225,7 @@ impl<Data: LoopData> EventLoop<Data> {
     #[inline]
     fn collect_found(&mut self, handle: &mut LoopHandle<Data>) {
         let Self { poller, round, shared, counters, orphans, .. } = self;
-        let registrations = handle.registrations_mut();
+        let registrations = &mut handle.registrations;
         poller.each(|data, readiness| match data {
             WAKER => {}
             ALARM => shared.alarm().fired(),
@@ -251,7 +251,7 @@ impl<Data: LoopData> EventLoop<Data> {
                 Woken::Interest(interest) => interest,
                 Woken::Notifier(notifier) => notifier.dequeued(),
             };
-            self.round.found(interest, ReadinessBits::NOTIFIED, handle.registrations_mut());
+            self.round.found(interest, ReadinessBits::NOTIFIED, &mut handle.registrations);
         }
         shrink(&mut self.woken);
     }

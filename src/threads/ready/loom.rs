@@ -208,7 +208,7 @@ fn until(
         let (mut event_loop, mut state) = new_loop();
         let threads: Vec<_> =
             prepare(&mut event_loop, &mut state).into_iter().map(thread::spawn).collect();
-        let shared = Arc::clone(state.handle.registrations().shared());
+        let shared = Arc::clone(state.handle.registrations.shared());
         if wait == Wait::IsWatched {
             let _ = event_loop.as_fd();
         }
@@ -257,7 +257,7 @@ fn loom_a_stop_is_taken_by_the_wait_that_it_ends_or_left_to_the_next_run() {
     check(BOUND, || {
         let (mut event_loop, mut state) = new_loop();
         let (signal, remote) = (state.handle.signal(), state.handle.remote());
-        let shared = Arc::clone(state.handle.registrations().shared());
+        let shared = Arc::clone(state.handle.registrations.shared());
         let of_the_thread = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             signal.stop();
@@ -516,7 +516,7 @@ fn loom_a_stop_ends_a_run() {
         // Earlier posts run here at the latest, and the stop no longer ends a `run`.
         event_loop.apply_pending(&mut state).unwrap();
         assert_eq!(state.seen, [1]);
-        assert!(!state.handle.registrations().shared().is_stopping());
+        assert!(!state.handle.registrations.shared().is_stopping());
     });
 }
 
