@@ -20,6 +20,7 @@ use slotmap::SecondaryMap;
 use crate::clock::Clock;
 use crate::dispatch::{Budget, Round};
 use crate::error::{Error, ErrorAction, Outcome, Result};
+use crate::event_loop::failure::Orphan;
 use crate::handle::local_remote::LocalPost;
 use crate::handle::{LoopData, LoopHandle, SendARemote, tables};
 use crate::insight::instrumentation::Instrumentation;
@@ -30,7 +31,7 @@ use crate::registry::slot::{Slot, downcast_mut};
 use crate::threads::ready::{ReadyQueue, Woken};
 use crate::threads::remote::{Mailbox, Post};
 use crate::threads::shared::Shared;
-use crate::token::{InterestToken, SourceKey, WAKER};
+use crate::token::{SourceKey, WAKER};
 use crate::{EventSource, Token};
 
 mod apply;
@@ -90,8 +91,7 @@ pub struct EventLoop<Data> {
     round: Round,
     /// How much a round may run.
     budget: Budget,
-    /// Sources that are gone while their files may still be open: the kernel may keep reporting these files.
-    orphans: VecDeque<(InterestToken, Error)>,
+    orphans: VecDeque<Orphan>,
     /// Where remotes post; `posts` are those that the loop took and has not run yet.
     mailbox: Arc<Mailbox<Post<Data>>>,
     posts: VecDeque<Post<Data>>,

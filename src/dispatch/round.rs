@@ -31,8 +31,6 @@ pub(crate) struct Round {
     was_cut: bool,
     /// No error ends this dispatch early: otherwise a source that fails each time would keep others from their events.
     holds_failures: bool,
-    /// Interests that the kernel reported and no source holds.
-    stale: Vec<InterestToken>,
     /// User code ran in this dispatch before its wait: the wait then does not block.
     ran_user_code: bool,
     /// Callbacks ran since the last wait, and may have asked a hosted loop for something.
@@ -126,22 +124,6 @@ impl Round {
         let interest = pop_front(&mut self.ready[priority.index()])?;
         self.queued -= 1;
         registrations.begin_turn(interest)
-    }
-
-    /// Notes that the kernel reported an interest that no source holds.
-    #[cold]
-    pub(crate) fn found_stale(&mut self, interest: InterestToken) {
-        self.stale.push(interest);
-    }
-
-    #[inline]
-    pub(crate) fn has_stale(&self) -> bool {
-        !self.stale.is_empty()
-    }
-
-    /// Takes the interests that the kernel reported and no source holds.
-    pub(crate) fn take_stale(&mut self) -> Vec<InterestToken> {
-        std::mem::take(&mut self.stale)
     }
 
     // What ran.

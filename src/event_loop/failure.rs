@@ -13,6 +13,14 @@ pub(crate) struct SourceFailure {
     pub(super) policy: Option<ErrorAction>,
 }
 
+/// A source that is gone while its file may still be open: the kernel may keep reporting the file.
+pub(super) struct Orphan {
+    pub(super) interest: InterestToken,
+    error: Error,
+    /// The kernel reported it.
+    pub(super) is_found: bool,
+}
+
 impl<Data: LoopData> EventLoop<Data> {
     /// Makes the failure of a source, while the tables still know the source's name and policy.
     #[cold]
@@ -72,17 +80,16 @@ impl<Data: LoopData> EventLoop<Data> {
         }
         let name = tables(data).name_of(key, self.type_name_of(key)).into_owned();
         let error = Error::Orphan { token: AnyToken::new(key), name };
-        self.orphans.push_back((interest, error));
+        self.orphans.push_back(Orphan { interest, error, is_found: false });
     }
 
     /// Reports each orphan that the kernel keeps reporting, once.
     #[cold]
     pub(super) fn report_orphans(&mut self, data: &mut Data) {
-        for interest in self.round.take_stale() {
-            let orphan = self.orphans.iter().position(|(of, _)| *of == interest);
-            if let Some((_, error)) = orphan.and_then(|at| self.orphans.remove(at)) {
-                self.report(SourceFailure { error, policy: None }, data);
-            }
+        while let Some(at) = self.orphans.iter().position(|orphan| orphan.is_found)
+            && let Some(Orphan { error, .. }) = self.orphans.remove(at)
+        {
+            self.report(SourceFailure { error, policy: None }, data);
         }
     }
 

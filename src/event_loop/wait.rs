@@ -57,7 +57,7 @@ impl<Data: LoopData> EventLoop<Data> {
         self.round.take_up_deferred(registrations);
         let now = registrations.expire();
         self.budget.restart(now, registrations.is_prioritized());
-        if self.round.has_stale() {
+        if !self.orphans.is_empty() {
             self.report_orphans(data);
             self.own_handle(data)?;
         }
@@ -235,8 +235,8 @@ impl<Data: LoopData> EventLoop<Data> {
                     && !round.found(interest, readiness, registrations)
                 {
                     counters.stale += 1;
-                    if !orphans.is_empty() {
-                        round.found_stale(interest);
+                    if let Some(orphan) = orphans.iter_mut().find(|it| it.interest == interest) {
+                        orphan.is_found = true;
                     }
                 }
             }
