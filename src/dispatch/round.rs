@@ -135,22 +135,18 @@ impl Round {
         self.called = true;
     }
 
-    /// Whether such code ran since the dispatch began; resets the note.
-    #[inline]
-    pub(crate) fn take_user_code(&mut self) -> bool {
-        std::mem::take(&mut self.ran_user_code)
-    }
-
     /// Notes that something else runs that may ask a hosted loop for something.
     #[inline]
     pub(crate) fn calls(&mut self) {
         self.called = true;
     }
 
-    /// Whether something did since the last wait; resets the note.
+    /// Whether something ran that keeps a wait from blocking: user code since the dispatch began or, if the loop waits
+    /// in a hosted one, any callback since the last wait. Resets both notes.
     #[inline]
-    pub(crate) fn take_calls(&mut self) -> bool {
-        std::mem::take(&mut self.called)
+    pub(crate) fn take_calls(&mut self, waits_in_host: bool) -> bool {
+        let called = std::mem::take(&mut self.called);
+        std::mem::take(&mut self.ran_user_code) || called && waits_in_host
     }
 
     // What a panic interrupts.

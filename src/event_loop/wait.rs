@@ -74,10 +74,8 @@ impl<Data: LoopData> EventLoop<Data> {
     ) -> io::Result<()> {
         let handle = data.loop_handle();
         handle.registrations.renew_nearest();
-        let ran_user_code = self.round.take_user_code();
         // Callbacks may have asked a hosted loop for something that it does not wait for.
-        let called = self.round.take_calls();
-        let stays_awake = ran_user_code || called && handle.registrations.host().is_some();
+        let stays_awake = self.round.take_calls(handle.registrations.host().is_some());
         let timeout = if stays_awake { Timeout::Zero } else { timeout.into() };
         let mut passes_time = timeout != Timeout::Zero && self.shared.clock().is_manual();
         let mut asked = if passes_time { Timeout::Zero } else { timeout };
