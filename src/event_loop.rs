@@ -168,9 +168,8 @@ impl<Data> EventLoop<Data> {
         let ready = ReadyQueue::new(mio::Waker::new(&registry, mio::Token(WAKER as usize))?);
         let alarm = Alarm::new(&registry)?;
         let shared = Shared::new(ready, alarm, clock);
-        let (mailbox, local_posts) = (Arc::new(Mailbox::new()), Arc::new(Mailbox::new()));
         let registrations = Registrations::new(registry, Arc::clone(&shared));
-        let handle = LoopHandle::new(registrations, Arc::clone(&mailbox), Arc::clone(&local_posts));
+        let handle = LoopHandle::new(registrations);
         let event_loop = Self {
             _thread: SendARemote::INSTEAD,
             poller,
@@ -179,9 +178,9 @@ impl<Data> EventLoop<Data> {
             round: Round::default(),
             budget: Budget::new(),
             orphans: VecDeque::new(),
-            mailbox,
+            mailbox: Arc::clone(&handle.mailbox),
             posts: VecDeque::new(),
-            local_posts,
+            local_posts: Arc::clone(&handle.local_posts),
             woken: Vec::new(),
             policy: None,
             counters: Stats::default(),

@@ -80,7 +80,7 @@ pub struct LoopHandle<Data> {
     /// In the order in which they were issued.
     pub(crate) ops: VecDeque<Op<Data>>,
     pub(crate) idles: Idles<Data>,
-    mailbox: Arc<Mailbox<Post<Data>>>,
+    pub(crate) mailbox: Arc<Mailbox<Post<Data>>>,
     pub(crate) local_posts: Arc<Mailbox<LocalPost<Data>>>,
     /// The handles of hosted loops. Some of these loops may be gone.
     #[cfg(all(unix, feature = "calloop"))]
@@ -88,18 +88,14 @@ pub struct LoopHandle<Data> {
 }
 
 impl<Data> LoopHandle<Data> {
-    pub(crate) fn new(
-        registrations: Registrations,
-        mailbox: Arc<Mailbox<Post<Data>>>,
-        local_posts: Arc<Mailbox<LocalPost<Data>>>,
-    ) -> Self {
+    pub(crate) fn new(registrations: Registrations) -> Self {
         Self {
             _thread: SendARemote::INSTEAD,
             registrations,
             ops: VecDeque::new(),
             idles: Idles::new(),
-            mailbox,
-            local_posts,
+            mailbox: Arc::new(Mailbox::new()),
+            local_posts: Arc::new(Mailbox::new()),
             #[cfg(all(unix, feature = "calloop"))]
             calloops: Vec::new(),
         }
