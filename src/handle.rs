@@ -30,7 +30,7 @@ pub(crate) mod part;
 use hosted::HostedHandle;
 use idles::Idles;
 pub(crate) use one::SendARemote;
-pub(crate) use ops::{Look, Op};
+pub(crate) use ops::Op;
 
 /// Implemented by the state of a loop, so that the loop finds its handle in it.
 ///

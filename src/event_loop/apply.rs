@@ -161,7 +161,17 @@ impl<Data: LoopData> EventLoop<Data> {
                     self.run_user_code(subject, data, take);
                 }
             }
-            Op::Inspect(look) => self.run_inspect(look, data),
+            // The instrumentation is a part of what `look` sees, so it stays in its place meanwhile.
+            Op::Inspect(look) => {
+                self.round.runs_user_code();
+                let subject = Subject::Inspect;
+                let insight = self.insight.as_mut();
+                let running = insight.map(|insight| insight.begin(subject, tables(data)));
+                look(self, data);
+                if let (Some(insight), Some(running)) = (&mut self.insight, running) {
+                    insight.end(running);
+                }
+            }
         }
     }
 

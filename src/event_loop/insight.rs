@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::clock::instant;
-use crate::handle::{Look, tables};
 use crate::insight::instrumentation::{Instrumentation, Subject, instrument};
 use crate::insight::observe::{CallbackReport, Observer};
 use crate::insight::stats::{SourceRow, SourceStats, SourceTable, Stats};
@@ -232,17 +231,5 @@ impl<Data: LoopData> EventLoop<Data> {
     ) {
         self.round.runs_user_code();
         instrument(&mut self.insight, subject, data, run);
-    }
-
-    /// Shows the loop to `look`. The instrumentation is a part of what `look` sees, so it stays in its place meanwhile.
-    pub(super) fn run_inspect(&mut self, look: Look<Data>, data: &mut Data) {
-        self.round.runs_user_code();
-        let subject = Subject::Inspect;
-        let insight = self.insight.as_mut();
-        let running = insight.map(|insight| insight.begin(subject, tables(data)));
-        look(self, data);
-        if let (Some(insight), Some(running)) = (&mut self.insight, running) {
-            insight.end(running);
-        }
     }
 }

@@ -31,10 +31,10 @@ pub(crate) enum Op<Data> {
     Inspect(Look<Data>),
 }
 
-pub(crate) type Visitor<Data> = Box<dyn FnOnce(&mut dyn AnySource, &mut Data)>;
+type Visitor<Data> = Box<dyn FnOnce(&mut dyn AnySource, &mut Data)>;
 /// Receives a source that was taken out of its slot, and the loop's state.
-pub(crate) type Taker<Data> = Box<dyn FnOnce(Box<dyn AnySource>, &mut Data)>;
-pub(crate) type Look<Data> = Box<dyn FnOnce(&mut EventLoop<Data>, &mut Data)>;
+type Taker<Data> = Box<dyn FnOnce(Box<dyn AnySource>, &mut Data)>;
+type Look<Data> = Box<dyn FnOnce(&mut EventLoop<Data>, &mut Data)>;
 
 impl<Data> Op<Data> {
     /// Whether applying this op runs user code (destructors included). Such ops need the budget's permission.

@@ -1,7 +1,7 @@
 //! The state that a loop keeps while it is observed or counts: the observers, the names of sources, times and counts.
 //!
 //! An [`EventLoop`](crate::EventLoop) has an `Instrumentation` only then. Every user callback passes through
-//! [`instrument`], or through its two arms in `EventLoop::call_once` and `run_inspect`, but for those of a loop that is
+//! [`instrument`], or through its two arms in `EventLoop::call_once` and `apply_op`, but for those of a loop that is
 //! hosted as a whole: they count as a part of the wait. The code here is out of line, so that otherwise a loop pays for
 //! one branch. A source's record is made when it first calls back. It is retired when the round that
 //! removed the source ends, or when another record is made: a closure given to `take` still runs under the name of its
