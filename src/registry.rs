@@ -304,9 +304,9 @@ impl Registrations {
     }
 
     /// The name of a source: that of its options, or else its type's without paths.
-    pub(crate) fn name_of(&self, key: SourceKey, type_name: &str) -> Cow<'static, str> {
+    pub(crate) fn name_of(&self, key: SourceKey, type_name: &str) -> String {
         let name = self.options(key).and_then(|options| options.name.clone());
-        name.unwrap_or_else(|| without_paths(type_name).into())
+        name.map_or_else(|| without_paths(type_name), Cow::into_owned)
     }
 
     #[inline]

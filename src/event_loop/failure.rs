@@ -32,7 +32,7 @@ impl<Data: LoopData> EventLoop<Data> {
     ) -> SourceFailure {
         let type_name = self.type_name_of(key);
         let registrations = &*tables(data);
-        let name = registrations.name_of(key, type_name).into_owned();
+        let name = registrations.name_of(key, type_name);
         let policy = registrations.options(key).and_then(|options| options.on_error);
         if let Some(insight) = &mut self.insight {
             insight.note_error(key, type_name, error.to_string(), registrations);
@@ -78,7 +78,7 @@ impl<Data: LoopData> EventLoop<Data> {
         if self.orphans.len() == Self::ORPHANS {
             self.orphans.pop_front();
         }
-        let name = tables(data).name_of(key, self.type_name_of(key)).into_owned();
+        let name = tables(data).name_of(key, self.type_name_of(key));
         let error = Error::Orphan { token: AnyToken::new(key), name };
         self.orphans.push_back(Orphan { interest, error, is_found: false });
     }

@@ -163,7 +163,7 @@ impl Instrumentation {
         if !self.sources.contains_key(key) {
             // The key may reuse the slot of a source that was removed in this round, whose record still exists.
             self.forget_removed();
-            let name = registrations.name_of(key, type_name).into_owned();
+            let name = registrations.name_of(key, type_name);
             let record = SourceStats::new(AnyToken::new(key), name);
             self.sources.insert(key, record);
         }
