@@ -141,14 +141,14 @@ impl Budget {
 
     #[inline(never)]
     fn decide(&mut self, lane: Lane, clock: &Clock) -> bool {
-        if self.held & lane.bit() != 0 {
+        let bit = lane.bit();
+        if self.held & bit != 0 {
             return false;
         }
         if self.unread == 0 {
             self.read(clock);
         }
         self.unread -= 1;
-        let bit = lane.bit();
         if self.spent >= self.share_end(bit)
             || self.closed & bit != 0
             || lane == Lane::Apply && self.left == 0

@@ -194,7 +194,9 @@ impl<Data> LoopHandle<Data> {
         make: impl FnOnce(C) -> Callback<Data>,
     ) -> Result<Token<S>, InsertOnceError<S, C>> {
         if self.registrations.shared().ready().is_closed() {
-            return Err(InsertOnceError { error: loop_is_gone(), source, callback });
+            let error = "the event loop of this handle is gone";
+            let error = io::Error::new(io::ErrorKind::NotConnected, error);
+            return Err(InsertOnceError { error, source, callback });
         }
         let drops = S::DROP_RUNS_CODE || needs_drop::<C>();
         // Box first: moving the source after registering stalls on its recent stores.
@@ -212,12 +214,6 @@ impl<Data> LoopHandle<Data> {
         self.push(Op::Insert(key, Slot { source, callback: make(callback) }));
         Ok(Token::new(key))
     }
-}
-
-/// The error of every insertion after the loop is gone.
-#[cold]
-fn loop_is_gone() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, "the event loop of this handle is gone")
 }
 
 /// An insertion that leaves nothing behind if it fails, even if `register` panics.
