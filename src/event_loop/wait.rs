@@ -204,20 +204,21 @@ impl<Data: LoopData> EventLoop<Data> {
     fn ask_kernel(&mut self, timeout: Timeout) -> io::Result<()> {
         #[cfg(all(loom, test))]
         let timeout = self.shared.ready().wait_in_model(timeout.into()).into();
-        let until = match timeout {
-            Timeout::After(timeout) => Instant::now().checked_add(timeout),
-            Timeout::Zero | Timeout::Never => None,
-        };
-        let mut left = timeout;
-        loop {
-            match self.poller.wait(left) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                waited => return waited,
-            }
-            if let Some(until) = until {
-                left = Some(until.saturating_duration_since(Instant::now())).into();
-            }
+        if let Timeout::After(timeout) = timeout {
+            return self.ask_kernel_for(timeout);
         }
+        while is_interrupted(self.poller.wait(timeout))? {}
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn ask_kernel_for(&mut self, timeout: Duration) -> io::Result<()> {
+        let started = Instant::now();
+        let mut left = timeout;
+        while is_interrupted(self.poller.wait(Some(left).into()))? {
+            left = timeout.saturating_sub(started.elapsed());
+        }
+        Ok(())
     }
 
     #[inline]
@@ -252,5 +253,14 @@ impl<Data: LoopData> EventLoop<Data> {
             self.round.found(interest, ReadinessBits::NOTIFIED, &mut handle.registrations);
         }
         shrink(&mut self.woken);
+    }
+}
+
+/// Whether a signal handler interrupted a wait.
+#[inline]
+fn is_interrupted(waited: io::Result<()>) -> io::Result<bool> {
+    match waited {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+        waited => waited.map(|()| false),
     }
 }
