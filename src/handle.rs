@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, stamp};
 use crate::handle::local_remote::LocalPost;
 use crate::registry::Registrations;
 use crate::registry::slot::downcast_mut;
@@ -78,7 +78,7 @@ pub struct LoopHandle<Data> {
     /// The tables.
     pub(crate) registrations: Registrations,
     /// In the order in which they were issued.
-    pub(crate) ops: VecDeque<Op<Data>>,
+    ops: VecDeque<Op<Data>>,
     pub(crate) idles: Idles<Data>,
     pub(crate) mailbox: Arc<Mailbox<Post<Data>>>,
     pub(crate) local_posts: Arc<Mailbox<LocalPost<Data>>>,
@@ -275,6 +275,35 @@ impl<Data> LoopHandle<Data> {
         change: impl FnOnce(&mut S) + 'static,
     ) -> bool {
         self.push_visit(token, move |source: &mut S, _| change(source), true)
+    }
+
+    /// Moves the deadline of a source that has one. If `Op::SetDeadline` cannot do that, an op calls `set` on the
+    /// source. `S` is `Timer`, which this module does not name.
+    #[inline]
+    pub(crate) fn move_deadline<S: EventSource>(
+        &mut self,
+        token: Token<S>,
+        deadline: Instant,
+        set: impl FnOnce(&mut S) + 'static,
+    ) -> bool {
+        let key = token.key();
+        let live = self.registrations.is_live_of::<S>(key);
+        if live {
+            self.registrations.touch(key);
+            // Of several moves in a row only the last counts.
+            let last = match self.ops.back_mut() {
+                Some(Op::SetDeadline(last, deadline)) if *last == key => Some(deadline),
+                _ => None,
+            };
+            if !self.registrations.begin_move(key, stamp(deadline), last.is_none()) {
+                return self.update(token, set);
+            }
+            match last {
+                Some(last) => *last = deadline,
+                None => self.push(Op::SetDeadline(key, deadline)),
+            }
+        }
+        live
     }
 
     /// Registers a disabled source again, and does nothing to an enabled one. `false` if the source is gone.
@@ -630,7 +659,7 @@ impl<Data> LoopHandle<Data> {
     }
 
     #[inline]
-    pub(crate) fn push(&mut self, op: Op<Data>) {
+    fn push(&mut self, op: Op<Data>) {
         self.note_work();
         self.ops.push_back(op);
     }

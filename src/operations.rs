@@ -6,8 +6,6 @@ use std::future::Future;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use crate::clock::stamp;
-use crate::handle::Op;
 #[cfg(unix)]
 use crate::{Async, InsertError};
 #[cfg(feature = "executor")]
@@ -93,26 +91,8 @@ impl<Data> LoopHandle<Data> {
     /// assert_eq!(state.fired, [later]);
     /// # Ok::<(), soloop::Error>(())
     /// ```
-    #[inline]
     pub fn set_deadline(&mut self, token: Token<Timer>, deadline: Instant) -> bool {
-        let key = token.key();
-        let live = self.registrations.is_live_of::<Timer>(key);
-        if live {
-            self.registrations.touch(key);
-            // Of several moves in a row only the last counts.
-            let last = match self.ops.back_mut() {
-                Some(Op::SetDeadline(last, deadline)) if *last == key => Some(deadline),
-                _ => None,
-            };
-            if !self.registrations.begin_move(key, stamp(deadline), last.is_none()) {
-                return self.update(token, move |timer| timer.set_deadline(deadline));
-            }
-            match last {
-                Some(last) => *last = deadline,
-                None => self.push(Op::SetDeadline(key, deadline)),
-            }
-        }
-        live
+        self.move_deadline(token, deadline, move |timer| timer.set_deadline(deadline))
     }
 }
 
