@@ -160,7 +160,8 @@ impl Registrations {
 
     // Sources.
 
-    /// Adds a source, also to the scope of its options. `once`: it goes after its first event. `drops`: dropping it or its callback may run user code.
+    /// Adds a source, also to the scope of its options. `once`: it goes after its first event. `drops`: dropping it or its
+    /// callback may run user code.
     #[inline]
     pub(crate) fn add_source<S: EventSource>(
         &mut self,
