@@ -6,7 +6,8 @@ mod common;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use common::{LONG, State, ZERO, is_readable, manual_loop, new_loop, readable_within};
@@ -382,6 +383,42 @@ fn a_notifier_says_of_which_interest_it_is() {
         Ok(())
     });
     insert(&mut state, source);
+}
+
+#[test]
+fn only_what_asks_for_it_is_registered_anew() {
+    let (mut event_loop, mut state) = new_loop();
+    let (raw, anew) = (Arc::new(OnceLock::new()), Arc::new(AtomicU32::new(0)));
+    let (place, count) = (Arc::clone(&raw), Arc::clone(&anew));
+    let source = Own::new(move |own, registrar| {
+        let (token, notifier) = registrar.raw_notifier();
+        own.tokens.push(token);
+        notifier.notify();
+        place.set(notifier).map_err(|_| io::Error::other("registered twice"))
+    })
+    .reregister(move |_, _| {
+        count.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    });
+    let callback = move |_, state: &mut State| {
+        state.note("called");
+        if state.log.len() < 3 {
+            raw.get().unwrap().again();
+        }
+        Ok(PostAction::Continue)
+    };
+    let token = state.handle.insert_source(source, callback).unwrap();
+    for _ in 0..4 {
+        event_loop.dispatch(ZERO, &mut state).unwrap();
+    }
+    assert_eq!(state.take_log(), ["called"; 3]);
+    assert_eq!(anew.load(Ordering::Relaxed), 0, "a source that has more");
+    state.handle.visit(token, |_, _| ());
+    event_loop.apply_pending(&mut state).unwrap();
+    assert_eq!(anew.load(Ordering::Relaxed), 0, "a visit");
+    state.handle.update(token, |_| ());
+    event_loop.apply_pending(&mut state).unwrap();
+    assert_eq!(anew.load(Ordering::Relaxed), 1, "an update");
 }
 
 /// Its error was the answer to the insertion; there is no source that could have another.
