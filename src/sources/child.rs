@@ -5,14 +5,14 @@
 
 use std::io;
 #[cfg(target_os = "linux")]
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::process::{self, ExitStatus};
 
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 #[cfg(target_os = "linux")]
-use super::fd_watch::FdWatch;
+use super::generic::Generic;
 #[cfg(feature = "signals")]
 use crate::Signals;
 use crate::{EventSource, InsertError, InterestToken, PostAction, Readiness, Registrar};
@@ -83,7 +83,7 @@ enum ChildWatch {
     Ended(Option<InterestToken>),
     /// Readable once the process has ended.
     #[cfg(target_os = "linux")]
-    Pidfd(OwnedFd, FdWatch),
+    Pidfd(Generic<OwnedFd>),
     /// The signal comes for any child of the process.
     #[cfg(feature = "signals")]
     Sigchld(Signals),
@@ -160,7 +160,8 @@ impl ChildWatch {
     #[cfg(target_os = "linux")]
     fn pidfd(child: &process::Child) -> io::Result<Self> {
         let fd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
-        Ok(Self::Pidfd(fd, FdWatch::default()))
+        // One-shot: a wait that fails then fails once, not in every round.
+        Ok(Self::Pidfd(Generic::new(fd, Interest::READ, Mode::OneShot)))
     }
 
     #[cfg(feature = "signals")]
@@ -174,7 +175,7 @@ impl ChildWatch {
         match self {
             Self::Ended(ours) => *ours == Some(token),
             #[cfg(target_os = "linux")]
-            Self::Pidfd(_, watch) => watch.is(token),
+            Self::Pidfd(fd) => fd.watch.is(token),
             #[cfg(feature = "signals")]
             Self::Sigchld(signals) => {
                 let mut arrived = false;
@@ -200,11 +201,8 @@ impl EventSource for Child {
                 notifier.notify();
                 Ok(())
             }
-            // One-shot: a wait that fails then fails once, not in every round.
             #[cfg(target_os = "linux")]
-            ChildWatch::Pidfd(fd, watch) => {
-                watch.register(registrar, fd.as_fd(), Interest::READ, Mode::OneShot)
-            }
+            ChildWatch::Pidfd(fd) => fd.register(registrar),
             #[cfg(feature = "signals")]
             ChildWatch::Sigchld(signals) => signals.register(registrar),
         }
@@ -213,7 +211,7 @@ impl EventSource for Child {
     fn reregister(&mut self, registrar: &mut Registrar<'_>) -> io::Result<()> {
         match &mut self.watch {
             #[cfg(target_os = "linux")]
-            ChildWatch::Pidfd(..) => self.register(registrar),
+            ChildWatch::Pidfd(fd) => fd.reregister(registrar),
             #[cfg(feature = "signals")]
             ChildWatch::Sigchld(signals) => signals.reregister(registrar),
             _ => Ok(()),
@@ -229,7 +227,7 @@ impl EventSource for Child {
                 Ok(())
             }
             #[cfg(target_os = "linux")]
-            ChildWatch::Pidfd(fd, watch) => watch.unregister(registrar, fd.as_fd()),
+            ChildWatch::Pidfd(fd) => fd.unregister(registrar),
             #[cfg(feature = "signals")]
             ChildWatch::Sigchld(signals) => signals.unregister(registrar),
         }
